@@ -1,0 +1,88 @@
+//! The audit record, version 1: data only. No field can hold a `Secret`: that type cannot be serialised.
+//!
+//! The six members `timestamp action vm client_ip status details` keep the names and meanings that
+//! scripts written for the older single-host tool read.
+
+use serde::{Deserialize, Serialize};
+
+use super::operation::Actor;
+use super::text::RemoteText;
+
+/// Version written into every line.
+pub const AUDIT_VERSION: u32 = 1;
+
+/// Which half of an action a line records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuditPhase {
+    /// Before anything is sent.
+    Intent,
+    /// How it ended.
+    Outcome,
+    /// Something about the log or the profile itself (recovery, unlock failures, key decisions).
+    Note,
+}
+
+/// What a caller wants recorded; the log adds version, sequence, chain and MAC.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AuditEntry {
+    /// When (RFC 3339, UTC).
+    pub timestamp: String,
+    /// Which half.
+    pub phase: AuditPhase,
+    /// Stable id of the action (`force-off`), or of the note (`recovered`).
+    pub action: String,
+    /// Name of the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// Name of the VM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vm: Option<RemoteText>,
+    /// Id of the VM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vm_id: Option<String>,
+    /// Who.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<Actor>,
+    /// Address of the API client, or null.
+    pub client_ip: Option<String>,
+    /// The commands, redacted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub plan: Vec<String>,
+    /// The policy rule that allowed or refused it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// State when it was planned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state_before: Option<String>,
+    /// State read back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state_after: Option<String>,
+    /// `ok`, `failed`, `refused`, `unknown`, `accepted`; `pending` on an intent.
+    pub status: String,
+    /// Why, in words.
+    pub details: String,
+    /// From intent to outcome.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elapsed_ms: Option<u64>,
+    /// Id of the operation: pairs an outcome with its intent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<String>,
+}
+
+/// One line of the log as read back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AuditRecord {
+    /// Format version.
+    pub v: u32,
+    /// Counts from 1 without gaps.
+    pub seq: u64,
+    /// SHA-256 (hex) of the previous line, without its line feed; 64 zeros on the first.
+    pub prev: String,
+    /// What was recorded.
+    #[serde(flatten)]
+    pub entry: AuditEntry,
+    /// HMAC-SHA256 (hex) over `prev` and the line without this member, where a key was at hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<String>,
+}

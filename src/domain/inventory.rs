@@ -1,0 +1,171 @@
+//! What hosts said, and the immutable state of the whole fleet made of it.
+//!
+//! `HostInventory` is only ever what a host said; what we want or expect is in `operation`. A failed
+//! read keeps the old inventory: failure is never shown as emptiness.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::capability::Capabilities;
+use super::health::HostHealth;
+use super::host::{HostId, HostSpec};
+use super::operation::Operation;
+use super::text::RemoteText;
+use super::units::{Bytes, Percent};
+use super::vm::{Vm, VmRef};
+
+/// How much of a host to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// States and figures of every VM: one remote command.
+    Fast,
+    /// The same and the slow facts: addresses, snapshots, autostart.
+    Full,
+}
+
+/// Load of the host itself.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct HostLoad {
+    /// Processors in use.
+    pub cpu: Option<Percent>,
+    /// Memory in use.
+    pub memory_used: Option<Bytes>,
+    /// Memory there is.
+    pub memory_total: Option<Bytes>,
+}
+
+/// Everything one host said in one read.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct HostInventory {
+    /// Its VMs, ordered by name, then id.
+    pub vms: Vec<Arc<Vm>>,
+    /// Its own load.
+    pub load: HostLoad,
+    /// VMs that could not be read, and why, in the host's words; the others are unaffected.
+    pub gaps: Vec<RemoteText>,
+}
+
+impl HostInventory {
+    /// Returns the VM with this id.
+    pub fn vm(&self, id: &super::vm::VmId) -> Option<&Arc<Vm>> {
+        self.vms.iter().find(|vm| vm.id == *id)
+    }
+}
+
+/// One host as of one moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HostSnapshot {
+    /// As a person defined it.
+    pub spec: Arc<HostSpec>,
+    /// How the relation stands.
+    pub health: HostHealth,
+    /// Since when.
+    pub since: Timestamp,
+    /// What it can do; `None` until it has been probed.
+    pub capabilities: Option<Arc<Capabilities>>,
+    /// What it last said; `None` = never seen, not even in an earlier run.
+    pub inventory: Option<Arc<HostInventory>>,
+    /// When it said so.
+    pub observed_at: Option<Timestamp>,
+    /// Whether that was in an earlier run of the program.
+    pub from_cache: bool,
+    /// How long the last read took.
+    pub latency: Option<Duration>,
+    /// How long between two reads, as things stand.
+    pub tick: Duration,
+}
+
+impl HostSnapshot {
+    /// Returns how old the inventory is, or `None` when there is none.
+    pub fn age(&self, now: Timestamp) -> Option<Duration> {
+        self.observed_at
+            .map(|seen| Duration::try_from(now - seen).unwrap_or_default())
+    }
+
+    /// Returns true when what we know is too old to act upon without reading it again: from a cache,
+    /// from a host that does not answer, or older than two ticks.
+    pub fn is_stale(&self, now: Timestamp) -> bool {
+        self.from_cache
+            || !self.health.is_up()
+            || self
+                .age(now)
+                .is_none_or(|age| age > self.tick.saturating_mul(2))
+    }
+
+    /// Returns its VMs; none when it was never seen.
+    pub fn vms(&self) -> &[Arc<Vm>] {
+        self.inventory
+            .as_ref()
+            .map_or(&[], |inventory| &inventory.vms)
+    }
+}
+
+/// Whether the profile's secrets can be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LockState {
+    /// The profile has no passphrase and no sealed credential yet.
+    Empty,
+    /// Sealed; a passphrase opens it.
+    Locked,
+    /// Open.
+    Unlocked,
+}
+
+/// Whether actions can be recorded; when they cannot, they are refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuditState {
+    /// Records are durable.
+    Writable,
+    /// They are not, and why.
+    Blocked(super::error_kind::Failure),
+}
+
+/// The whole fleet at one moment. Immutable; readers hold it as long as they like.
+#[derive(Debug, Clone)]
+pub struct FleetSnapshot {
+    /// Grows by one with every publication.
+    pub generation: u64,
+    /// When it was published.
+    pub at: Timestamp,
+    /// Name of the profile.
+    pub profile: Arc<str>,
+    /// Whether its secrets can be used.
+    pub lock: LockState,
+    /// Whether everything that changes a VM is refused.
+    pub read_only: bool,
+    /// Whether actions can be recorded.
+    pub audit: AuditState,
+    /// The policy rules in force, so that a front end can tell beforehand what would be refused.
+    pub policy: Arc<[super::policy::Rule]>,
+    /// Hosts, ordered by name.
+    pub hosts: Vec<Arc<HostSnapshot>>,
+    /// Running operations and the last finished ones, oldest first.
+    pub operations: Vec<Arc<Operation>>,
+}
+
+impl FleetSnapshot {
+    /// Returns the host with this id.
+    pub fn host(&self, id: HostId) -> Option<&Arc<HostSnapshot>> {
+        self.hosts.iter().find(|host| host.spec.id == id)
+    }
+
+    /// Returns a VM with the host it is on.
+    pub fn vm(&self, vm: &VmRef) -> Option<(&Arc<HostSnapshot>, &Arc<Vm>)> {
+        let host = self.host(vm.host)?;
+        let found = host.inventory.as_ref()?.vm(&vm.vm)?;
+        Some((host, found))
+    }
+
+    /// Returns the operation that is under way on a VM.
+    pub fn running_operation(&self, vm: &VmRef) -> Option<&Arc<Operation>> {
+        self.operations
+            .iter()
+            .rev()
+            .find(|op| op.plan.vm == *vm && !op.is_finished())
+    }
+}

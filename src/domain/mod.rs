@@ -1,0 +1,25 @@
+//! Pure data and rules: the words of the field, as types.
+//!
+//! Nothing here does I/O, knows tokio, a database or a terminal. Every layer above speaks in these
+//! types, and the three front ends show nothing else.
+
+#![warn(missing_docs)]
+#![deny(clippy::wildcard_enum_match_arm)]
+
+pub mod action;
+pub mod audit;
+pub mod capability;
+pub mod credential;
+pub mod error_kind;
+pub mod event;
+pub mod health;
+pub mod host;
+pub mod host_key;
+pub mod inventory;
+pub mod operation;
+pub mod policy;
+pub mod remote_command;
+pub mod secret;
+pub mod text;
+pub mod units;
+pub mod vm;

@@ -1,0 +1,313 @@
+//! Policy: who may do what, and how far it must be agreed to. One pure decision for every door.
+//!
+//! Rules come from the configuration and are tried in order; the first that matches decides. Where
+//! none matches, the verb catalogue's own columns do. `read_only`, for everything or for one host,
+//! beats every rule.
+
+use serde::{Deserialize, Serialize};
+
+use super::action::{ActionKind, Ask};
+use super::operation::Door;
+
+/// What a rule does with an action it matches.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// Run it without asking.
+    Allow,
+    /// Ask for a yes.
+    Confirm,
+    /// Ask for the VM's name.
+    TypeName,
+    /// Refuse.
+    Deny,
+}
+
+/// One policy rule. Empty lists match everything; patterns may hold `*`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Rule {
+    /// Shown when it decides, and written to the audit log.
+    pub name: String,
+    /// Tiers it is about.
+    pub tiers: Vec<String>,
+    /// Hosts it is about.
+    pub hosts: Vec<String>,
+    /// Tags it is about; one of them is enough.
+    pub tags: Vec<String>,
+    /// Actions it is about.
+    pub verbs: Vec<ActionKind>,
+    /// Doors it is about.
+    pub doors: Vec<Door>,
+    /// Users it is about.
+    pub users: Vec<String>,
+    /// Only when at least this many VMs are acted on together.
+    pub min_count: usize,
+    /// What it does; `None` never decides.
+    pub effect: Option<Effect>,
+    /// Why, shown to the person.
+    pub reason: String,
+}
+
+/// The question put to the policy.
+#[derive(Debug, Clone, Copy)]
+pub struct PolicyQuery<'a> {
+    /// What is wanted.
+    pub action: ActionKind,
+    /// Tier of the host.
+    pub tier: Option<&'a str>,
+    /// Name of the host.
+    pub host: &'a str,
+    /// Tags of the host.
+    pub tags: &'a [&'a str],
+    /// Through which door.
+    pub door: Door,
+    /// Who.
+    pub user: &'a str,
+    /// How many VMs are acted on together.
+    pub count: usize,
+    /// Whether everything is read-only.
+    pub read_only: bool,
+    /// Whether this host is read-only.
+    pub host_read_only: bool,
+}
+
+/// The answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// What must be agreed to, or that it is denied.
+    pub decision: Decision,
+    /// Name of the rule that decided, for the audit log.
+    pub rule: String,
+}
+
+/// What was decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// It may be run once this has been agreed to.
+    Ask(Ask),
+    /// It may not be run; the reason is shown.
+    Deny(String),
+}
+
+/// Name under which the verb catalogue's own columns decide.
+pub const BUILT_IN: &str = "built-in";
+
+/// Decides. Pure: same question, same answer, at every door.
+pub fn decide(rules: &[Rule], query: &PolicyQuery<'_>) -> Verdict {
+    if query.read_only {
+        return deny("read-only", "read-only mode is on".to_owned());
+    }
+    if query.host_read_only {
+        return deny(
+            "host-read-only",
+            format!("host {} is read-only", query.host),
+        );
+    }
+    for rule in rules.iter().filter(|rule| rule.matches(query)) {
+        let Some(effect) = &rule.effect else { continue };
+        let decision = match effect {
+            Effect::Allow => Decision::Ask(Ask::Nothing),
+            Effect::Confirm => Decision::Ask(Ask::Confirm),
+            Effect::TypeName => Decision::Ask(Ask::TypeName),
+            Effect::Deny => Decision::Deny(rule.denial()),
+        };
+        return Verdict {
+            decision,
+            rule: rule.name.clone(),
+        };
+    }
+    let spec = query.action.spec();
+    let mut ask = spec.asks;
+    if query.tier == Some("prod") {
+        ask = ask.max(spec.asks_on_prod);
+    }
+    if query.count > 1 {
+        ask = ask.max(spec.asks_in_bulk);
+    }
+    Verdict {
+        decision: Decision::Ask(ask),
+        rule: BUILT_IN.to_owned(),
+    }
+}
+
+fn deny(rule: &str, reason: String) -> Verdict {
+    Verdict {
+        decision: Decision::Deny(reason),
+        rule: rule.to_owned(),
+    }
+}
+
+impl Rule {
+    fn matches(&self, query: &PolicyQuery<'_>) -> bool {
+        let any = |patterns: &[String], text: &str| {
+            patterns.is_empty() || patterns.iter().any(|pattern| glob(pattern, text))
+        };
+        let tag_fits = self.tags.is_empty()
+            || query
+                .tags
+                .iter()
+                .any(|tag| self.tags.iter().any(|pattern| glob(pattern, tag)));
+        let tier_fits =
+            self.tiers.is_empty() || query.tier.is_some_and(|tier| any(&self.tiers, tier));
+        tier_fits
+            && tag_fits
+            && any(&self.hosts, query.host)
+            && any(&self.users, query.user)
+            && (self.verbs.is_empty() || self.verbs.contains(&query.action))
+            && (self.doors.is_empty() || self.doors.contains(&query.door))
+            && query.count >= self.min_count
+    }
+
+    fn denial(&self) -> String {
+        if self.reason.is_empty() {
+            format!("policy rule `{}` forbids it", self.name)
+        } else {
+            format!("{} (policy rule `{}`)", self.reason, self.name)
+        }
+    }
+}
+
+/// Matches text against a pattern in which `*` stands for any run of characters.
+pub fn glob(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(first) = parts.next() else {
+        return text.is_empty();
+    };
+    let Some(mut rest) = text.strip_prefix(first) else {
+        return false;
+    };
+    let mut tail = None;
+    for part in parts {
+        if let Some(previous) = tail.replace(part) {
+            match rest
+                .find(previous)
+                .and_then(|at| rest.get(at + str::len(previous)..))
+            {
+                Some(after) => rest = after,
+                None => return false,
+            }
+        }
+    }
+    tail.map_or(rest.is_empty(), |last| rest.ends_with(last))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn query(action: ActionKind) -> PolicyQuery<'static> {
+        PolicyQuery {
+            action,
+            tier: None,
+            host: "kvm1",
+            tags: &[],
+            door: Door::Tui,
+            user: "ann",
+            count: 1,
+            read_only: false,
+            host_read_only: false,
+        }
+    }
+
+    fn ask(rules: &[Rule], query: &PolicyQuery<'_>) -> Ask {
+        match decide(rules, query).decision {
+            Decision::Ask(ask) => ask,
+            Decision::Deny(reason) => panic!("denied: {reason}"),
+        }
+    }
+
+    #[test]
+    fn the_catalogue_decides_where_no_rule_does() {
+        let cases = [
+            (ActionKind::Start, None, 1, Ask::Nothing),
+            (ActionKind::Start, Some("prod"), 1, Ask::Nothing),
+            (ActionKind::Start, None, 2, Ask::Confirm),
+            (ActionKind::Shutdown, None, 1, Ask::Confirm),
+            (ActionKind::ForceOff, None, 1, Ask::Confirm),
+            (ActionKind::ForceOff, Some("prod"), 1, Ask::TypeName),
+            (ActionKind::Pause, None, 1, Ask::Nothing),
+            (ActionKind::Pause, Some("prod"), 1, Ask::Confirm),
+        ];
+        for (action, tier, count, expected) in cases {
+            let query = PolicyQuery {
+                tier,
+                count,
+                ..query(action)
+            };
+            assert_eq!(ask(&[], &query), expected, "{action} {tier:?} {count}");
+        }
+    }
+
+    #[test]
+    fn read_only_beats_an_allowing_rule() {
+        let rules = [Rule {
+            name: "all".into(),
+            effect: Some(Effect::Allow),
+            ..Rule::default()
+        }];
+        for (read_only, host_read_only) in [(true, false), (false, true), (true, true)] {
+            let query = PolicyQuery {
+                read_only,
+                host_read_only,
+                ..query(ActionKind::Start)
+            };
+            assert!(matches!(decide(&rules, &query).decision, Decision::Deny(_)));
+        }
+    }
+
+    #[test]
+    fn the_first_matching_rule_decides() {
+        let rules = [
+            Rule {
+                name: "db".into(),
+                tags: vec!["db*".into()],
+                verbs: vec![ActionKind::ForceOff],
+                effect: Some(Effect::Deny),
+                reason: "databases are shut down, not cut off".into(),
+                ..Rule::default()
+            },
+            Rule {
+                name: "rest".into(),
+                effect: Some(Effect::Allow),
+                ..Rule::default()
+            },
+        ];
+        let db = PolicyQuery {
+            tags: &["db-main"],
+            ..query(ActionKind::ForceOff)
+        };
+        let verdict = decide(&rules, &db);
+        assert_eq!(verdict.rule, "db");
+        assert!(matches!(verdict.decision, Decision::Deny(reason) if reason.contains("cut off")));
+        assert_eq!(ask(&rules, &query(ActionKind::ForceOff)), Ask::Nothing);
+    }
+
+    #[test]
+    fn a_rule_about_tiers_does_not_match_a_host_without_one() {
+        let rules = [Rule {
+            name: "prod".into(),
+            tiers: vec!["*".into()],
+            effect: Some(Effect::Deny),
+            ..Rule::default()
+        }];
+        assert_eq!(ask(&rules, &query(ActionKind::Start)), Ask::Nothing);
+    }
+
+    #[test]
+    fn globs() {
+        for (pattern, text, fits) in [
+            ("*", "", true),
+            ("*", "abc", true),
+            ("a*", "abc", true),
+            ("*c", "abc", true),
+            ("a*c", "abc", true),
+            ("a*b*c", "aXbYc", true),
+            ("a*b*c", "aXcYb", false),
+            ("abc", "abcd", false),
+            ("", "a", false),
+            ("a*a", "a", false),
+        ] {
+            assert_eq!(glob(pattern, text), fits, "{pattern} {text}");
+        }
+    }
+}

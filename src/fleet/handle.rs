@@ -1,0 +1,240 @@
+//! `FleetHandle`: the whole API that front ends know.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+use super::request::{ErrorRecord, Finding, HostSelection, Proposal, Reply, Request};
+use crate::domain::action::Action;
+use crate::domain::audit::AuditRecord;
+use crate::domain::credential::CredentialSummary;
+use crate::domain::error_kind::{ErrorKind, Failure};
+use crate::domain::event::{CommandRecord, FleetEvent};
+use crate::domain::host::{HostId, HostSpec};
+use crate::domain::host_key::HostKeyQuestion;
+use crate::domain::inventory::FleetSnapshot;
+use crate::domain::operation::{Actor, Operation, OperationId, Submission};
+use crate::domain::secret::SecretText;
+use crate::domain::vm::{VmDetail, VmRef};
+
+/// Requests that may wait at the engine; a front end that fills it is told `Busy`.
+pub const REQUEST_QUEUE: usize = 64;
+
+/// Events kept for a slow reader before it has to catch up from the snapshot.
+pub const EVENT_QUEUE: usize = 256;
+
+/// How long a front end waits for a place in the request queue.
+const QUEUE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// A front end's door to the fleet. Cloning is cheap.
+#[derive(Debug, Clone)]
+pub struct FleetHandle {
+    requests: mpsc::Sender<Request>,
+    snapshots: watch::Receiver<Arc<FleetSnapshot>>,
+    events: broadcast::Sender<FleetEvent>,
+}
+
+impl FleetHandle {
+    /// Joins the ends that an engine (or a test) listens on.
+    pub const fn new(
+        requests: mpsc::Sender<Request>,
+        snapshots: watch::Receiver<Arc<FleetSnapshot>>,
+        events: broadcast::Sender<FleetEvent>,
+    ) -> Self {
+        Self {
+            requests,
+            snapshots,
+            events,
+        }
+    }
+
+    /// Returns the newest state.
+    pub fn snapshot(&self) -> Arc<FleetSnapshot> {
+        Arc::clone(&self.snapshots.borrow())
+    }
+
+    /// Follows the state; newest wins.
+    pub fn watch(&self) -> watch::Receiver<Arc<FleetSnapshot>> {
+        self.snapshots.clone()
+    }
+
+    /// Follows what happens; a slow reader loses the oldest.
+    pub fn events(&self) -> broadcast::Receiver<FleetEvent> {
+        self.events.subscribe()
+    }
+
+    /// Waits until the state satisfies a condition; `None` when the fleet has ended.
+    pub async fn wait_until(
+        &self,
+        condition: impl FnMut(&Arc<FleetSnapshot>) -> bool,
+    ) -> Option<Arc<FleetSnapshot>> {
+        let mut watch = self.watch();
+        watch
+            .wait_for(condition)
+            .await
+            .ok()
+            .map(|state| Arc::clone(&state))
+    }
+
+    /// Makes a plan and says what must be agreed to.
+    pub async fn plan(
+        &self,
+        vm: VmRef,
+        action: Action,
+        actor: Actor,
+        count: usize,
+    ) -> Result<Proposal, Failure> {
+        self.ask(|reply| Request::Plan {
+            vm,
+            action,
+            actor,
+            count,
+            reply,
+        })
+        .await
+    }
+
+    /// Runs a plan; returns as soon as it is admitted and its intent is on its way to the log.
+    pub async fn submit(&self, submission: Submission) -> Result<OperationId, Failure> {
+        let submission = Box::new(submission);
+        self.ask(|reply| Request::Submit { submission, reply })
+            .await
+    }
+
+    /// Waits for an operation to end.
+    pub async fn outcome(&self, id: &OperationId) -> Result<Arc<Operation>, Failure> {
+        let find = |state: &Arc<FleetSnapshot>| {
+            state
+                .operations
+                .iter()
+                .find(|op| op.id == *id && op.is_finished())
+                .cloned()
+        };
+        let state = self
+            .wait_until(|state| find(state).is_some())
+            .await
+            .ok_or_else(ended)?;
+        find(&state).ok_or_else(ended)
+    }
+
+    /// Stops waiting for an operation; what was sent stays sent.
+    pub async fn cancel(&self, operation: OperationId) -> Result<(), Failure> {
+        self.ask(|reply| Request::Cancel { operation, reply }).await
+    }
+
+    /// Starts the sessions of hosts that have none.
+    pub async fn connect(&self, hosts: HostSelection) -> Result<(), Failure> {
+        self.ask(|reply| Request::Connect { hosts, reply }).await
+    }
+
+    /// Ends the session of a host.
+    pub async fn disconnect(&self, host: HostId) -> Result<(), Failure> {
+        self.ask(|reply| Request::Disconnect { host, reply }).await
+    }
+
+    /// Reads now; a host that is waiting or stopped tries to connect now.
+    pub async fn refresh(&self, hosts: HostSelection) -> Result<(), Failure> {
+        self.ask(|reply| Request::Refresh { hosts, reply }).await
+    }
+
+    /// Reads everything about one VM.
+    pub async fn detail(&self, vm: VmRef) -> Result<Arc<VmDetail>, Failure> {
+        self.ask(|reply| Request::Detail { vm, reply }).await
+    }
+
+    /// Returns the commands sent lately, oldest first.
+    pub async fn command_log(&self, host: Option<HostId>) -> Result<Vec<CommandRecord>, Failure> {
+        self.ask(|reply| Request::CommandLog { host, reply }).await
+    }
+
+    /// Returns the errors seen lately, oldest first.
+    pub async fn errors(&self) -> Result<Vec<ErrorRecord>, Failure> {
+        self.ask(|reply| Request::Errors { reply }).await
+    }
+
+    /// Checks a host step by step.
+    pub async fn doctor(&self, host: HostId) -> Result<Vec<Finding>, Failure> {
+        self.ask(|reply| Request::Doctor { host, reply }).await
+    }
+
+    /// Returns the last records of the audit log, oldest first.
+    pub async fn audit_tail(
+        &self,
+        limit: usize,
+        vm: Option<VmRef>,
+    ) -> Result<Vec<AuditRecord>, Failure> {
+        self.ask(|reply| Request::AuditTail { limit, vm, reply })
+            .await
+    }
+
+    /// Adds a host (id 0) or changes one.
+    pub async fn upsert_host(&self, spec: HostSpec) -> Result<HostId, Failure> {
+        let spec = Box::new(spec);
+        self.ask(|reply| Request::UpsertHost { spec, reply }).await
+    }
+
+    /// Forgets a host.
+    pub async fn remove_host(&self, host: HostId) -> Result<(), Failure> {
+        self.ask(|reply| Request::RemoveHost { host, reply }).await
+    }
+
+    /// Decides about a host key that was shown.
+    pub async fn answer_host_key(
+        &self,
+        host: HostId,
+        question: HostKeyQuestion,
+        accept: bool,
+    ) -> Result<(), Failure> {
+        let question = Box::new(question);
+        self.ask(|reply| Request::AnswerHostKey {
+            host,
+            question,
+            accept,
+            reply,
+        })
+        .await
+    }
+
+    /// Opens the profile's secrets.
+    pub async fn unlock(&self, passphrase: SecretText) -> Result<(), Failure> {
+        self.ask(|reply| Request::Unlock { passphrase, reply })
+            .await
+    }
+
+    /// Forgets the opened secrets.
+    pub async fn lock(&self) -> Result<(), Failure> {
+        self.ask(|reply| Request::Lock { reply }).await
+    }
+
+    /// Returns what may be shown of the credentials.
+    pub async fn credentials(&self) -> Result<Vec<CredentialSummary>, Failure> {
+        self.ask(|reply| Request::Credentials { reply }).await
+    }
+
+    /// Switches read-only mode.
+    pub async fn set_read_only(&self, on: bool) -> Result<(), Failure> {
+        self.ask(|reply| Request::SetReadOnly { on, reply }).await
+    }
+
+    /// Ends the fleet in order; returns how many operations were left as unknown.
+    pub async fn shutdown(&self, grace: Duration) -> Result<usize, Failure> {
+        self.ask(|reply| Request::Shutdown { grace, reply }).await
+    }
+
+    async fn ask<T>(&self, make: impl FnOnce(Reply<T>) -> Request) -> Result<T, Failure> {
+        let (reply, answer) = oneshot::channel();
+        match tokio::time::timeout(QUEUE_PATIENCE, self.requests.send(make(reply))).await {
+            Ok(Ok(())) => answer.await.unwrap_or_else(|_| Err(ended())),
+            Ok(Err(_)) => Err(ended()),
+            Err(_) => Err(
+                Failure::new(ErrorKind::Busy, "the fleet is too busy to take a request")
+                    .with_hint("try again in a moment"),
+            ),
+        }
+    }
+}
+
+fn ended() -> Failure {
+    Failure::new(ErrorKind::Internal, "the fleet has ended")
+}

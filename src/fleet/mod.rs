@@ -1,0 +1,13 @@
+//! The fleet: the core that all front ends share.
+//!
+//! One task (`engine`) owns all shared state; front ends hold a [`FleetHandle`], read immutable
+//! [`FleetSnapshot`]s and send requests. Nobody else writes. The engine never waits for a session, the
+//! disk or a person: it sends, spawns and goes on.
+
+#![warn(missing_docs)]
+#![deny(clippy::wildcard_enum_match_arm)]
+
+pub mod handle;
+pub mod request;
+
+pub use self::handle::FleetHandle;

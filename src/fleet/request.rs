@@ -1,0 +1,207 @@
+//! What can be asked of the fleet. One variant per method of the handle, each with a typed reply.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use crate::domain::action::Action;
+use crate::domain::audit::AuditRecord;
+use crate::domain::credential::CredentialSummary;
+use crate::domain::error_kind::Failure;
+use crate::domain::event::CommandRecord;
+use crate::domain::host::{HostId, HostName, HostSpec};
+use crate::domain::host_key::HostKeyQuestion;
+use crate::domain::operation::{Actor, OperationId, Plan, Submission};
+use crate::domain::policy::Verdict;
+use crate::domain::secret::SecretText;
+use crate::domain::text::RemoteText;
+use crate::domain::vm::{VmDetail, VmRef};
+
+/// Where the answer to a request goes.
+pub type Reply<T> = oneshot::Sender<Result<T, Failure>>;
+
+/// A plan together with what policy says about it: what a dialog shows.
+#[derive(Debug, Clone)]
+pub struct Proposal {
+    /// Exactly what would be run.
+    pub plan: Plan,
+    /// What must be agreed to, and which rule says so. Never a denial: that is a refusal.
+    pub verdict: Verdict,
+}
+
+/// Which hosts a request is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HostSelection {
+    /// All enabled hosts.
+    All,
+    /// These.
+    Only(Vec<HostId>),
+}
+
+/// One line of the error log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErrorRecord {
+    /// When.
+    pub at: jiff::Timestamp,
+    /// On which host, if any.
+    pub host: Option<HostName>,
+    /// What.
+    pub cause: Failure,
+}
+
+/// One step of a host check.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Finding {
+    /// What was looked at: `name`, `tcp`, `host key`, `login`, `shell`, `tool`, `permission`, `latency`.
+    pub step: &'static str,
+    /// Whether it is in order; `None` = not reached.
+    pub ok: Option<bool>,
+    /// What was seen.
+    pub seen: RemoteText,
+    /// The one command or change that mends it.
+    pub fix: Option<String>,
+}
+
+/// A request to the fleet.
+#[derive(Debug)]
+pub enum Request {
+    /// Make a plan for an action and say what must be agreed to.
+    Plan {
+        /// The VM.
+        vm: VmRef,
+        /// What is wanted.
+        action: Action,
+        /// Who wants it.
+        actor: Actor,
+        /// How many VMs are acted on together.
+        count: usize,
+        /// The proposal, or why there is none.
+        reply: Reply<Proposal>,
+    },
+    /// Run a plan.
+    Submit {
+        /// The plan as it was shown, and the consent.
+        submission: Box<Submission>,
+        /// The operation that was started; a refusal is recorded and returned as the error.
+        reply: Reply<OperationId>,
+    },
+    /// Stop waiting for an operation; what was sent stays sent.
+    Cancel {
+        /// Which.
+        operation: OperationId,
+        /// Whether it was still running.
+        reply: Reply<()>,
+    },
+    /// Start the sessions of hosts that have none.
+    Connect {
+        /// Which.
+        hosts: HostSelection,
+        /// Done when they are on their way.
+        reply: Reply<()>,
+    },
+    /// End the session of a host.
+    Disconnect {
+        /// Which.
+        host: HostId,
+        /// Done when it is on its way.
+        reply: Reply<()>,
+    },
+    /// Read now; a host that is waiting or stopped tries to connect now.
+    Refresh {
+        /// Which.
+        hosts: HostSelection,
+        /// Done when it is on its way.
+        reply: Reply<()>,
+    },
+    /// Read everything about one VM.
+    Detail {
+        /// Which.
+        vm: VmRef,
+        /// The detail.
+        reply: Reply<Arc<VmDetail>>,
+    },
+    /// The commands sent lately, oldest first.
+    CommandLog {
+        /// Of one host, or of all.
+        host: Option<HostId>,
+        /// The records.
+        reply: Reply<Vec<CommandRecord>>,
+    },
+    /// The errors seen lately, oldest first.
+    Errors {
+        /// The records.
+        reply: Reply<Vec<ErrorRecord>>,
+    },
+    /// Check a host step by step over a connection of its own.
+    Doctor {
+        /// Which.
+        host: HostId,
+        /// The findings.
+        reply: Reply<Vec<Finding>>,
+    },
+    /// The last records of the audit log, oldest first.
+    AuditTail {
+        /// How many at the most.
+        limit: usize,
+        /// Only about this VM.
+        vm: Option<VmRef>,
+        /// The records.
+        reply: Reply<Vec<AuditRecord>>,
+    },
+    /// Add a host (id 0) or change one.
+    UpsertHost {
+        /// The definition.
+        spec: Box<HostSpec>,
+        /// Its id.
+        reply: Reply<HostId>,
+    },
+    /// Forget a host, its pinned keys and its cached inventory.
+    RemoveHost {
+        /// Which.
+        host: HostId,
+        /// Done.
+        reply: Reply<()>,
+    },
+    /// Decide about a host key.
+    AnswerHostKey {
+        /// The host whose session asked.
+        host: HostId,
+        /// Exactly what was shown; the decision holds for these key bytes only.
+        question: Box<HostKeyQuestion>,
+        /// Pin it and connect, or leave it.
+        accept: bool,
+        /// Done.
+        reply: Reply<()>,
+    },
+    /// Open the profile's secrets; the first time, set the passphrase.
+    Unlock {
+        /// The passphrase.
+        passphrase: SecretText,
+        /// Done, or why not.
+        reply: Reply<()>,
+    },
+    /// Forget the opened secrets; live connections stay.
+    Lock {
+        /// Done.
+        reply: Reply<()>,
+    },
+    /// What may be shown of the credentials.
+    Credentials {
+        /// The summaries.
+        reply: Reply<Vec<CredentialSummary>>,
+    },
+    /// Switch read-only mode of the whole program.
+    SetReadOnly {
+        /// On or off.
+        on: bool,
+        /// Done.
+        reply: Reply<()>,
+    },
+    /// Stop admitting, give running operations `grace`, record the rest as unknown, disconnect.
+    Shutdown {
+        /// How long running operations may still take.
+        grace: std::time::Duration,
+        /// Operations that had to be left as unknown.
+        reply: Reply<usize>,
+    },
+}

@@ -1,0 +1,163 @@
+//! Drivers: what a hypervisor is asked, and what its answers mean.
+//!
+//! A driver is a pure command builder, a pure parser and a little glue. `inventory` is one or two
+//! remote commands whatever the number of VMs; unknown fields are ignored, a broken VM becomes a gap
+//! and never loses the others; VMs are addressed by id; `perform` returns when the hypervisor has
+//! accepted and never polls; localised text is never matched.
+
+#![warn(missing_docs)]
+#![deny(clippy::wildcard_enum_match_arm)]
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use thiserror::Error;
+
+use crate::domain::action::Action;
+use crate::domain::capability::Capabilities;
+use crate::domain::error_kind::{Classify, ErrorKind, Hint};
+use crate::domain::host::{HostSpec, HypervisorKind};
+use crate::domain::inventory::{HostInventory, Scope};
+use crate::domain::remote_command::RemoteCommand;
+use crate::domain::text::RemoteText;
+use crate::domain::vm::{VmDetail, VmId};
+use crate::transport::{Transport, TransportError};
+
+/// A driver bound to one live link.
+#[async_trait]
+pub trait Hypervisor: Send + Sync + Debug {
+    /// Returns which hypervisor it drives.
+    fn kind(&self) -> HypervisorKind;
+
+    /// Finds out versions, permission and what can be asked.
+    async fn probe(&self) -> Result<Capabilities, HypervisorError>;
+
+    /// Reads every VM. Keeps what it needs to turn counters into rates.
+    async fn inventory(&self, scope: Scope) -> Result<HostInventory, HypervisorError>;
+
+    /// Reads everything about one VM.
+    async fn detail(&self, vm: &VmId) -> Result<VmDetail, HypervisorError>;
+
+    /// Runs the commands of a plan on channels of their own; returns when the hypervisor has
+    /// accepted the last one.
+    async fn perform(&self, commands: &[RemoteCommand]) -> Result<(), HypervisorError>;
+
+    /// Opens the announcements of changes, where the hypervisor has them.
+    async fn hints(&self) -> Result<Option<Box<dyn Hints>>, HypervisorError>;
+
+    /// Ends kept processes.
+    async fn close(&self);
+}
+
+/// Announcements of changes: a reason to read now, never the truth.
+#[async_trait]
+pub trait Hints: Send + Debug {
+    /// Waits for the next one; an error ends the announcements.
+    async fn next(&mut self) -> Result<PollHint, HypervisorError>;
+}
+
+/// One announcement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PollHint {
+    /// Something about a VM has changed.
+    Changed,
+    /// VMs were added or removed.
+    ListChanged,
+}
+
+/// Makes drivers: the one thing the layers above know about which hypervisors exist.
+#[async_trait]
+pub trait Drivers: Send + Sync + Debug {
+    /// Finds out what is on the other side, unless the definition fixes it, and binds a driver to it.
+    async fn open(
+        &self,
+        transport: Arc<dyn Transport>,
+        spec: &HostSpec,
+    ) -> Result<Box<dyn Hypervisor>, HypervisorError>;
+
+    /// Builds the commands of an action. Pure, so that the same value is shown, run and audited.
+    fn commands(
+        &self,
+        kind: HypervisorKind,
+        spec: &HostSpec,
+        vm: &VmId,
+        action: &Action,
+    ) -> Result<Vec<RemoteCommand>, HypervisorError>;
+}
+
+/// A failure at the hypervisor, or on the way to it.
+#[derive(Debug, Clone, Error)]
+pub enum HypervisorError {
+    /// The link failed.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// The hypervisor refused, in its own words.
+    #[error("{program} said: {said}")]
+    Remote {
+        /// The program that was run.
+        program: String,
+        /// Its exit code, where there was one.
+        status: Option<u32>,
+        /// First line of what it wrote to standard error.
+        said: RemoteText,
+    },
+    /// The account may not.
+    #[error("the account has no access to {what}: {said}")]
+    Permission {
+        /// What it may not use.
+        what: String,
+        /// What the host said.
+        said: RemoteText,
+        /// What to do.
+        fix: String,
+    },
+    /// The tool is not there.
+    #[error("{program} was not found on the host")]
+    ToolMissing {
+        /// The program.
+        program: String,
+        /// What to do.
+        fix: String,
+    },
+    /// The answer is not what the tool is documented to print.
+    #[error("{program} printed something unexpected ({what}): {said}")]
+    Unparsable {
+        /// The program.
+        program: String,
+        /// What is wrong with it.
+        what: String,
+        /// The line it is about.
+        said: RemoteText,
+    },
+    /// This driver cannot do that.
+    #[error("{kind} cannot {what}")]
+    Unsupported {
+        /// The hypervisor.
+        kind: HypervisorKind,
+        /// What was asked.
+        what: String,
+    },
+}
+
+impl Classify for HypervisorError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Transport(error) => error.kind(),
+            Self::Remote { .. } => ErrorKind::Remote,
+            Self::Permission { .. } => ErrorKind::Permission,
+            Self::ToolMissing { .. } | Self::Unparsable { .. } => ErrorKind::Protocol,
+            Self::Unsupported { .. } => ErrorKind::Refused,
+        }
+    }
+
+    fn hint(&self) -> Option<Hint> {
+        match self {
+            Self::Transport(error) => error.hint(),
+            Self::Permission { fix, .. } | Self::ToolMissing { fix, .. } => {
+                Some(Hint::new(fix.clone()))
+            }
+            Self::Remote { .. } | Self::Unparsable { .. } | Self::Unsupported { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! vmdeck: one terminal dashboard for every virtual machine you run, on libvirt and on Hyper-V,
+//! over plain SSH.
+//!
+//! The layers, outermost first; arrows point down only (`tests/architecture.rs`):
+//!
+//! ```text
+//! main -> app -> { tui, once, manage, sim } -> fleet -> session -> hypervisor -> transport -> domain
+//!                                              fleet -> { profile, vault, audit } -> domain
+//! ```
+//!
+//! Read `domain` first (the words), then `hypervisor` and `transport` (the two seams), then `session`
+//! and `fleet` (the core), then a front end.
+
+pub mod clock;
+pub mod domain;
+pub mod fleet;
+pub mod hypervisor;
+pub mod json;
+pub mod task;
+pub mod transport;
