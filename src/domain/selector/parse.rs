@@ -99,6 +99,7 @@ fn term(cursor: &mut Cursor<'_>) -> Parsed<Node> {
     let at = cursor.at();
     match cursor.peek() {
         None => fail(at, "a word is missing here"),
+        Some(c) if c.is_whitespace() => fail(at, "a word is missing here"),
         Some('|') => fail(at, "a word is missing before `|`"),
         Some(')') => fail(at, "a word is missing before `)`"),
         Some('"' | '\'') => Ok(Node::Term(Term::Word(Needle::literal(&quoted(cursor)?)))),

@@ -155,6 +155,7 @@ fn mistakes_are_pointed_at() {
         ("|a", 0, "before `|`"),
         ("a | | b", 4, "before `|`"),
         ("!", 1, "missing"),
+        ("! a", 1, "missing"),
         ("~", 1, "missing"),
         ("/a", 0, "not closed"),
         ("//", 0, "empty"),
