@@ -11,6 +11,7 @@
 //! Read `domain` first (the words), then `hypervisor` and `transport` (the two seams), then `session`
 //! and `fleet` (the core), then a front end.
 
+pub mod cli;
 pub mod clock;
 pub mod domain;
 pub mod fleet;
