@@ -17,5 +17,7 @@ pub mod domain;
 pub mod fleet;
 pub mod hypervisor;
 pub mod json;
+pub mod once;
+pub mod report;
 pub mod task;
 pub mod transport;
