@@ -469,7 +469,7 @@ async fn loose_modes_are_refused_with_the_command_that_mends_them() {
 async fn signed_log(dir: &Path, count: usize) -> (AuditKey, crate::domain::audit::AuditHead) {
     let key = AuditKey::new([42; 32]);
     let options = AuditOptions {
-        rotate_bytes: 40_000,
+        rotate_bytes: 20_000,
     };
     let (log, _) = AuditLog::open_with(dir, clock(), options).await.unwrap();
     log.set_key(Some(key.clone()));
