@@ -11,13 +11,18 @@
 //! Read `domain` first (the words), then `hypervisor` and `transport` (the two seams), then `session`
 //! and `fleet` (the core), then a front end.
 
+pub mod audit;
 pub mod cli;
 pub mod clock;
+// config
 pub mod domain;
 pub mod fleet;
 pub mod hypervisor;
 pub mod json;
 pub mod once;
+pub mod private_file;
+pub mod profile;
 pub mod report;
 pub mod task;
 pub mod transport;
+pub mod vault;
