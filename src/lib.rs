@@ -23,6 +23,7 @@ pub mod once;
 pub mod private_file;
 pub mod profile;
 pub mod report;
+pub mod session;
 pub mod task;
 pub mod transport;
 pub mod vault;

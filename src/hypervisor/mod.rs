@@ -64,6 +64,10 @@ pub enum PollHint {
     Changed,
     /// VMs were added or removed.
     ListChanged,
+    /// The hypervisor announced that this VM restarted (libvirt: event `reboot`, which follows a
+    /// guest's own reboot and a reset alike). The one trace of a restart that leaves the VM running
+    /// and its counters untouched, so verification remembers it.
+    Restarted(VmId),
 }
 
 /// Makes drivers: the one thing the layers above know about which hypervisors exist.
