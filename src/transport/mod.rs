@@ -11,6 +11,8 @@
 
 pub mod error;
 pub mod output;
+pub mod quote;
+pub mod ssh;
 
 use std::fmt::Debug;
 use std::path::PathBuf;
