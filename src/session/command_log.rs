@@ -133,6 +133,8 @@ const fn word_of(error: &TransportError) -> &'static str {
         | TransportError::HostKey(_)
         | TransportError::Auth { .. }
         | TransportError::Credential { .. }
+        | TransportError::KnownHosts { .. }
+        | TransportError::Command(_)
         | TransportError::Protocol { .. } => "failed",
     }
 }
