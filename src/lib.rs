@@ -16,5 +16,6 @@ pub mod domain;
 pub mod fleet;
 pub mod hypervisor;
 pub mod json;
+pub mod sim;
 pub mod task;
 pub mod transport;
