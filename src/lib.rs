@@ -24,6 +24,7 @@ pub mod private_file;
 pub mod profile;
 pub mod report;
 pub mod session;
+pub mod sim;
 pub mod task;
 pub mod transport;
 pub mod vault;
