@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::script::OutputFormat;
 use crate::domain::credential::CredentialName;
 use crate::domain::host::{Endpoint, HostName, Jump, KindChoice, LibvirtUri, Tag, Tier, UserName};
 
@@ -22,9 +21,9 @@ pub enum HostCommand {
     },
     /// List the hosts of the profile.
     List {
-        /// How to write them.
-        #[arg(long = "output", short, value_name = "FORMAT", default_value = "table")]
-        output: OutputFormat,
+        /// Print the definitions as JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Show how a host is defined.
     Show {

@@ -19,6 +19,7 @@
 
 pub mod connect;
 pub mod key;
+pub mod keygen;
 pub mod known_hosts;
 
 mod auth;
