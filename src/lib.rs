@@ -11,7 +11,7 @@
 //! Read `domain` first (the words), then `hypervisor` and `transport` (the two seams), then `session`
 //! and `fleet` (the core), then a front end.
 
-// audit
+pub mod audit;
 pub mod clock;
 // config
 pub mod domain;
