@@ -1,0 +1,9 @@
+//! Contract suites: what every implementation of a seam must do, run on each of them.
+
+#![cfg(test)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod sshd;
+mod transport;
