@@ -20,8 +20,8 @@ pub mod state;
 #[cfg(test)]
 mod state_tests;
 pub mod target;
-pub mod verify;
 #[cfg(test)]
 mod test_fleet;
+pub mod verify;
 
 pub use self::handle::FleetHandle;

@@ -290,7 +290,10 @@ impl Runner {
         Outcome::Refused {
             cause: Failure::new(
                 ErrorKind::Conflict,
-                format!("cancelled before anything was sent to {}", self.operation.plan.host_name),
+                format!(
+                    "cancelled before anything was sent to {}",
+                    self.operation.plan.host_name
+                ),
             ),
         }
     }
@@ -344,6 +347,8 @@ fn said_no(error: &HypervisorError) -> Outcome {
             | TransportError::Dial { .. }
             | TransportError::Handshake { .. }
             | TransportError::HostKey(_)
+            | TransportError::KnownHosts { .. }
+            | TransportError::Command(_)
             | TransportError::Auth { .. }
             | TransportError::Credential { .. },
         ) => Outcome::Failed { cause },

@@ -88,7 +88,10 @@ pub fn key_decision(
     } else {
         ("host-key-rejected", "refused")
     };
-    let details = format!("{} {} (dialled {})", question.label, question.key, question.dialled);
+    let details = format!(
+        "{} {} (dialled {})",
+        question.label, question.key, question.dialled
+    );
     AuditEntry {
         host: Some(host.to_owned()),
         ..note(action, status, details, now)

@@ -139,7 +139,11 @@ impl Watcher {
 }
 
 const fn met(met: bool) -> Judgement {
-    if met { Judgement::Met } else { Judgement::NotYet }
+    if met {
+        Judgement::Met
+    } else {
+        Judgement::NotYet
+    }
 }
 
 #[cfg(test)]
@@ -172,7 +176,12 @@ mod tests {
         Arc::new(vm)
     }
 
-    fn watch(action: ActionKind, from: PowerState, before: Option<&Vm>, announces: bool) -> (Plan, Watcher) {
+    fn watch(
+        action: ActionKind,
+        from: PowerState,
+        before: Option<&Vm>,
+        announces: bool,
+    ) -> (Plan, Watcher) {
         let plan = plan(1, action, from);
         let watcher = Watcher::new(&plan, before, announces, Instant::now());
         (plan, watcher)
@@ -202,8 +211,14 @@ mod tests {
         let (plan, mut watcher) = watch(ActionKind::Reset, PowerState::Running, None, true);
         assert_eq!(watcher.judge(&plan, &seen(running())), Judgement::NotYet);
         let earlier = Instant::now() - Duration::from_secs(1);
-        assert_eq!(watcher.judge(&plan, &announced(running(), earlier)), Judgement::NotYet);
-        assert_eq!(watcher.judge(&plan, &announced(running(), Instant::now())), Judgement::Met);
+        assert_eq!(
+            watcher.judge(&plan, &announced(running(), earlier)),
+            Judgement::NotYet
+        );
+        assert_eq!(
+            watcher.judge(&plan, &announced(running(), Instant::now())),
+            Judgement::Met
+        );
 
         let (plan, mut watcher) = watch(ActionKind::Reboot, PowerState::Running, None, true);
         let off = seen(vec![vm(1, "web-1", PowerState::Stopped)]);
@@ -211,8 +226,12 @@ mod tests {
         assert_eq!(watcher.judge(&plan, &seen(running())), Judgement::Met);
 
         let before = with_uptime(PowerState::Running, 1000);
-        let (plan, mut watcher) =
-            watch(ActionKind::Reboot, PowerState::Running, Some(&before), false);
+        let (plan, mut watcher) = watch(
+            ActionKind::Reboot,
+            PowerState::Running,
+            Some(&before),
+            false,
+        );
         let longer = seen(vec![with_uptime(PowerState::Running, 1002)]);
         assert_eq!(watcher.judge(&plan, &longer), Judgement::NotYet);
         let anew = seen(vec![with_uptime(PowerState::Running, 3)]);
@@ -223,8 +242,14 @@ mod tests {
     async fn a_paused_vm_that_was_reset_is_where_it_should_be() {
         let paused = vec![vm(1, "web-1", PowerState::Paused)];
         let (plan, mut watcher) = watch(ActionKind::Reset, PowerState::Paused, None, true);
-        assert_eq!(watcher.judge(&plan, &seen(paused.clone())), Judgement::NotYet);
-        assert_eq!(watcher.judge(&plan, &announced(paused, Instant::now())), Judgement::Met);
+        assert_eq!(
+            watcher.judge(&plan, &seen(paused.clone())),
+            Judgement::NotYet
+        );
+        assert_eq!(
+            watcher.judge(&plan, &announced(paused, Instant::now())),
+            Judgement::Met
+        );
     }
 
     #[tokio::test(start_paused = true)]
