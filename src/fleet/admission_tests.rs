@@ -69,6 +69,7 @@ fn an_action_fits_exactly_the_states_of_its_row() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn each_obstacle_has_its_kind_and_its_words() {
     let down = Failure::new(ErrorKind::Unreachable, "no connection to kvm1:22");
     let cases: Vec<(FleetSnapshot, ErrorKind, &str)> = vec![
@@ -80,7 +81,7 @@ fn each_obstacle_has_its_kind_and_its_words() {
         ),
         (
             with(PowerState::Running, |_, host| {
-                host.inventory = Some(Arc::default())
+                host.inventory = Some(Arc::default());
             }),
             ErrorKind::NotFound,
             "there is no VM",
@@ -127,7 +128,7 @@ fn each_obstacle_has_its_kind_and_its_words() {
         ),
         (
             with(PowerState::Running, |_, host| {
-                host.health = HostHealth::Disabled
+                host.health = HostHealth::Disabled;
             }),
             ErrorKind::Unreachable,
             "switched off",
@@ -240,7 +241,7 @@ fn a_rule_that_denies_says_its_reason() {
         ..Rule::default()
     };
     let state = with(PowerState::Running, |state, _| {
-        state.policy = Arc::new([rule])
+        state.policy = Arc::new([rule]);
     });
     let refusal = ask(&state, ActionKind::Shutdown).unwrap_err();
     assert_eq!(refusal.kind, ErrorKind::Refused);
@@ -297,7 +298,7 @@ fn a_plan_whose_vm_changed_state_is_a_conflict() {
 #[test]
 fn a_plan_whose_vm_vanished_is_not_found() {
     let state = with(PowerState::Running, |_, host| {
-        host.inventory = Some(Arc::default())
+        host.inventory = Some(Arc::default());
     });
     let handed_in = submission(plan(1, ActionKind::Shutdown, PowerState::Running));
     assert_eq!(

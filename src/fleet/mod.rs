@@ -13,11 +13,15 @@ mod admission_tests;
 pub mod diff;
 pub mod error_log;
 pub mod handle;
+pub mod operation;
+pub mod record;
 pub mod request;
 pub mod state;
 #[cfg(test)]
 mod state_tests;
+pub mod target;
 #[cfg(test)]
 mod test_fleet;
+pub mod verify;
 
 pub use self::handle::FleetHandle;

@@ -159,7 +159,7 @@ impl FleetState {
                 inventory,
                 at,
                 latency,
-            } => return self.set_inventory(id, inventory, at, latency),
+            } => return self.set_inventory(id, &inventory, at, latency),
             News::Tick(tick) => {
                 if let Some(host) = self.host_mut(id) {
                     host.tick = tick;
@@ -190,7 +190,7 @@ impl FleetState {
             host.since = now;
         }
         let name = host.spec.name.clone();
-        host.health = health.clone();
+        host.health.clone_from(&health);
         match health {
             HostHealth::Online => self.answers(id, name),
             HostHealth::Degraded { cause } => {
@@ -245,7 +245,7 @@ impl FleetState {
     fn set_inventory(
         &mut self,
         id: HostId,
-        inventory: Arc<HostInventory>,
+        inventory: &Arc<HostInventory>,
         at: Timestamp,
         latency: Duration,
     ) -> bool {
@@ -257,14 +257,14 @@ impl FleetState {
         if let Some(before) = &host.inventory
             && !host.from_cache
         {
-            changes(&host.spec, before, &inventory, &mut facts);
+            changes(&host.spec, before, inventory, &mut facts);
         }
-        host.inventory = Some(Arc::clone(&inventory));
+        host.inventory = Some(Arc::clone(inventory));
         host.observed_at = Some(at);
         host.from_cache = false;
         host.latency = Some(latency);
         self.facts = facts;
-        self.settle(id, &inventory);
+        self.settle(id, inventory);
         true
     }
 

@@ -238,7 +238,7 @@ impl Actor {
     async fn obey(&mut self, command: HostCommand) {
         match command {
             HostCommand::Wake => self.feed(SessionEvent::PersonActed).await,
-            HostCommand::Read => self.feed(SessionEvent::ReadWanted { full: false }).await,
+            HostCommand::Read { full } => self.feed(SessionEvent::ReadWanted { full }).await,
             HostCommand::Focus(on) => {
                 if self.rhythm.focus(on) {
                     self.tell_tick().await;

@@ -131,6 +131,8 @@ const fn word_of(error: &TransportError) -> &'static str {
         | TransportError::Dial { .. }
         | TransportError::Handshake { .. }
         | TransportError::HostKey(_)
+        | TransportError::KnownHosts { .. }
+        | TransportError::Command(_)
         | TransportError::Auth { .. }
         | TransportError::Credential { .. }
         | TransportError::KnownHosts { .. }

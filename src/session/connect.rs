@@ -94,6 +94,8 @@ pub(super) fn trouble(error: TransportError) -> Trouble {
         | TransportError::Dial { .. }
         | TransportError::Timeout { .. }
         | TransportError::Handshake { .. }
+        | TransportError::KnownHosts { .. }
+        | TransportError::Command(_)
         | TransportError::Auth { .. }
         | TransportError::Credential { .. }
         | TransportError::Lost { .. }

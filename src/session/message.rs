@@ -77,7 +77,10 @@ pub enum HostCommand {
     /// A person wants it now: connect, or read everything.
     Wake,
     /// Read as soon as possible; the result shows in [`SessionHandle::observations`].
-    Read,
+    Read {
+        /// Whether the slow facts are wanted too.
+        full: bool,
+    },
     /// Whether anybody looks at this host.
     Focus(bool),
     /// Run the commands of an action.
@@ -158,18 +161,22 @@ pub struct SessionHandle {
 }
 
 impl SessionHandle {
-    /// Hands a command over without waiting; a full queue is `Busy`.
+    /// Takes a place in the queue without waiting; a full queue is `Busy`.
+    pub fn place(&self) -> Result<mpsc::Permit<'_, HostCommand>, Failure> {
+        self.commands.try_reserve().map_err(|error| match error {
+            mpsc::error::TrySendError::Full(()) => {
+                Failure::new(ErrorKind::Busy, "the host has too many requests waiting")
+                    .with_hint("try again in a moment")
+            }
+            mpsc::error::TrySendError::Closed(()) => {
+                Failure::new(ErrorKind::Conflict, "the session of the host has ended")
+            }
+        })
+    }
+
+    /// Hands a command over without waiting.
     pub fn send(&self, command: HostCommand) -> Result<(), Failure> {
-        self.commands
-            .try_send(command)
-            .map_err(|error| match error {
-                mpsc::error::TrySendError::Full(_) => {
-                    Failure::new(ErrorKind::Busy, "the host has too many requests waiting")
-                        .with_hint("try again in a moment")
-                }
-                mpsc::error::TrySendError::Closed(_) => {
-                    Failure::new(ErrorKind::Conflict, "the session of the host has ended")
-                }
-            })
+        self.place()?.send(command);
+        Ok(())
     }
 }
