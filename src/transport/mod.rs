@@ -12,6 +12,8 @@
 pub mod error;
 pub mod output;
 pub mod quote;
+#[cfg(any(test, feature = "testing"))]
+pub mod scripted;
 pub mod ssh;
 
 use std::fmt::Debug;

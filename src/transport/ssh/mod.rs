@@ -17,6 +17,7 @@
     reason = "the library's enums hold dozens of variants that mean nothing here"
 )]
 
+pub mod client_config;
 pub mod connect;
 pub mod key;
 pub mod known_hosts;
