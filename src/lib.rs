@@ -19,6 +19,7 @@ pub mod domain;
 pub mod fleet;
 pub mod hypervisor;
 pub mod json;
+pub mod manage;
 pub mod once;
 pub mod private_file;
 pub mod profile;

@@ -28,14 +28,14 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["session", "hypervisor", "transport", "profile", "audit", "vault", "domain"],
     ),
     ("tui", &["fleet", "domain", "config"]),
-    ("once", &["fleet", "domain", "config"]),
+    ("once", &["fleet", "domain", "config", "report"]),
     ("sim", &["domain"]),
     ("report", &["domain"]),
     ("logging", &["domain", "config"]),
     ("cli", &["domain", "config"]),
     (
         "manage",
-        &["fleet", "hypervisor", "transport", "profile", "audit", "vault", "config", "report", "domain"],
+        &["cli", "fleet", "hypervisor", "transport", "profile", "audit", "vault", "config", "report", "domain"],
     ),
     (
         "app",

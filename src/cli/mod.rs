@@ -15,7 +15,7 @@ mod script;
 
 pub use self::command::{Globals, command};
 pub use self::documents::{Shell, complete, manual};
-pub use self::host::{HostAdd, HostCommand, HostEdit, HostImport, HostTrust};
+pub use self::host::{HostAdd, HostCommand, HostEdit, HostImport, HostTrust, LoginArgs};
 pub use self::parse::{Invocation, Task, UsageError, parse};
 pub use self::profile::{
     AuditCommand, AuditTail, ConfigCommand, CredentialAdd, CredentialCommand, ProfileCommand,

@@ -339,6 +339,7 @@ fn said_no(error: &HypervisorError) -> Outcome {
         HypervisorError::Remote { .. }
         | HypervisorError::Permission { .. }
         | HypervisorError::ToolMissing { .. }
+        | HypervisorError::NotRunning { .. }
         | HypervisorError::Unsupported { .. }
         // No channel, no command.
         | HypervisorError::Transport(
