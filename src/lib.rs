@@ -14,7 +14,7 @@
 pub mod audit;
 pub mod cli;
 pub mod clock;
-// config
+pub mod config;
 pub mod domain;
 pub mod fleet;
 pub mod hypervisor;

@@ -6,7 +6,8 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::desk::{Desk, Told, could_not, refuse};
-use super::passphrase;
+use super::passphrase::PassphraseSource;
+use super::unlock;
 use crate::audit::{self, AuditLog};
 use crate::cli::AuditTail;
 use crate::domain::audit::AuditRecord;
@@ -92,8 +93,10 @@ pub async fn verify(desk: &mut Desk<'_>) -> Told {
     let profile = desk.open().await?;
     let vault = Vault::new(None);
     // The log can be checked without the passphrase; a person is not asked just for this.
-    if !matches!(desk.passphrase, passphrase::Source::Person) {
-        passphrase::unlock(&profile, &vault, &desk.passphrase).await?;
+    if let Some(source) = &desk.passphrase
+        && *source != PassphraseSource::Prompt
+    {
+        unlock::unlock(&profile, &vault, source).await?;
     }
     let head = profile
         .audit_head()

@@ -5,7 +5,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::desk::{Desk, Told, could_not, refuse};
-use super::{columns, passphrase};
+use super::passphrase::PassphraseSource;
+use super::{columns, unlock};
 use crate::cli::{CredentialAdd, CredentialCommand};
 use crate::domain::credential::{CredentialKind, CredentialName, CredentialSecret, NewCredential};
 use crate::domain::error_kind::{ErrorKind, ExitCode};
@@ -39,7 +40,7 @@ async fn add(desk: &mut Desk<'_>, args: &CredentialAdd) -> Told {
     let made = make(desk, args)?;
     let profile = desk.open_or_create().await?;
     let vault = Vault::new(None);
-    let identity = passphrase::identity(&profile, &vault, &desk.passphrase).await?;
+    let identity = unlock::identity(&profile, &vault, desk.passphrase.as_ref()).await?;
     let new = NewCredential {
         name: args.name.clone(),
         kind: made.kind,
@@ -128,6 +129,10 @@ fn make(desk: &Desk<'_>, args: &CredentialAdd) -> Result<Made, Complaint> {
     })
 }
 
+fn read_secret(source: &PassphraseSource, question: &str) -> Result<SecretText, Complaint> {
+    source.read(question).map_err(|error| Complaint::of(&error))
+}
+
 /// Opens the key to see that it is one; asks for its own passphrase where it has one.
 fn describe(
     desk: &Desk<'_>,
@@ -142,7 +147,7 @@ fn describe(
     match (key::describe(pem, given.as_ref()), &given) {
         (Ok(facts), _) => Ok((given.filter(|_| facts.protected), facts)),
         (Err(KeyError::NeedsPassphrase), None) if desk.interactive => {
-            let typed = passphrase::ask(&format!("Passphrase of {what}: "))?;
+            let typed = read_secret(&PassphraseSource::Prompt, &format!("Passphrase of {what}: "))?;
             let facts = key::describe(pem, Some(&typed)).map_err(|error| unusable(what, &error))?;
             Ok((Some(typed), facts))
         }

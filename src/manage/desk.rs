@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use super::passphrase::Source;
+use super::passphrase::PassphraseSource;
 use crate::clock::Clock;
 use crate::domain::error_kind::{Classify, ErrorKind, ExitCode, Failure};
 use crate::profile::{Profile, ProfileError, ProfileName};
@@ -20,8 +20,8 @@ pub struct Desk<'a> {
     pub profile: ProfileName,
     /// Whether a person named that profile; one that nobody named is created when it is first needed.
     pub named: bool,
-    /// Where the passphrase comes from.
-    pub passphrase: Source,
+    /// Where the passphrase comes from; `None` = nowhere.
+    pub passphrase: Option<PassphraseSource>,
     /// Wall time.
     pub clock: Clock,
     /// Whether a person is there to be asked.

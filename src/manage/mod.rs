@@ -13,6 +13,8 @@ pub mod import;
 pub mod passphrase;
 pub mod profile;
 pub mod trust;
+pub mod unlock;
+pub mod config;
 
 mod columns;
 mod desk;

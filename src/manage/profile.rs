@@ -1,7 +1,8 @@
 //! `vmdeck profile`: create, list, re-key, remove.
 
 use super::desk::{Desk, Told, could_not, refuse};
-use super::passphrase::{self, Source};
+use super::passphrase::PassphraseSource;
+use super::unlock;
 use crate::cli::ProfileCommand;
 use crate::domain::error_kind::{ErrorKind, ExitCode};
 use crate::profile::{Profile, ProfileName};
@@ -33,7 +34,10 @@ async fn create(desk: &mut Desk<'_>, wanted: &str, with_passphrase: bool) -> Tol
     let wanted = name(wanted)?;
     // Asked for before anything is made: a person who gives up leaves nothing behind.
     let passphrase = if with_passphrase {
-        Some(desk.passphrase.read_new(&format!("profile {wanted}"))?)
+        Some(unlock::new_passphrase(
+            desk.passphrase.as_ref(),
+            &format!("profile {wanted}"),
+        )?)
     } else {
         None
     };
@@ -75,13 +79,11 @@ async fn rekey(desk: &mut Desk<'_>, of: Option<&str>, new_from: Option<i32>) -> 
     let vault = Vault::new(None);
     let stored = profile.identity().await;
     let stored = stored.map_err(could_not("read the profile"))?;
-    let new_source = new_from.map_or(
-        match &desk.passphrase {
-            Source::Person => Source::Person,
-            _ => Source::Nowhere,
-        },
-        Source::Descriptor,
-    );
+    let asked = |source: &PassphraseSource| *source == PassphraseSource::Prompt;
+    let new_source = match new_from {
+        Some(number) => Some(PassphraseSource::Fd(number)),
+        None => desk.passphrase.clone().filter(asked),
+    };
     let Some(identity) = stored else {
         // The first passphrase: it may come from where passphrases come from.
         let first = if new_from.is_some() {
@@ -109,7 +111,8 @@ async fn rekey(desk: &mut Desk<'_>, of: Option<&str>, new_from: Option<i32>) -> 
         .unlock(&identity, &old)
         .await
         .map_err(could_not("change the passphrase"))?;
-    let new = new_source.read_new(&format!("profile {}", profile.name()))?;
+    let what = format!("profile {}", profile.name());
+    let new = unlock::new_passphrase(new_source.as_ref(), &what)?;
     let rewrapped = vault.rewrap(&identity, &old, &new).await;
     let rewrapped = rewrapped.map_err(could_not("change the passphrase"))?;
     profile
