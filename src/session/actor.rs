@@ -24,7 +24,9 @@ use super::machine::{Pause, SessionEffect, SessionEvent, State, Trouble, step};
 use super::message::{
     HostCommand, News, Observation, SessionContext, SessionHandle, SessionUpdate,
 };
-use super::reading::{Reading, Restarts, Rhythm, broken, lateness, list_changed, read};
+use super::reading::{
+    Reading, Restarts, Rhythm, announced_vm, broken, lateness, list_changed, read,
+};
 use crate::domain::capability::Capabilities;
 use crate::domain::error_kind::Failure;
 use crate::domain::health::HostHealth;
@@ -361,8 +363,11 @@ impl Actor {
                 let full = match hint {
                     PollHint::Changed => false,
                     PollHint::ListChanged => true,
-                    PollHint::Restarted(vm) => {
-                        self.restarts.note(vm);
+                    PollHint::Restarted { vm } => {
+                        let known = self.last.as_deref();
+                        if let Some(id) = known.and_then(|list| announced_vm(list, &vm)) {
+                            self.restarts.note(id);
+                        }
                         false
                     }
                 };

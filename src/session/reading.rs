@@ -13,6 +13,7 @@ use super::message::SessionOptions;
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::host::HostId;
 use crate::domain::inventory::{HostInventory, Scope};
+use crate::domain::text::RemoteText;
 use crate::domain::vm::VmId;
 use crate::hypervisor::{Hypervisor, HypervisorError};
 use crate::transport::TransportError;
@@ -168,6 +169,19 @@ pub(super) fn list_changed(before: &HostInventory, now: &HostInventory) -> bool 
             .any(|(old, new)| old.id != new.id || old.name != new.name)
 }
 
+/// Returns the VM an announcement is about, named by id or by name; a name that two VMs have means
+/// neither.
+pub(super) fn announced_vm(known: &HostInventory, announced: &RemoteText) -> Option<VmId> {
+    let mut fits = known
+        .vms
+        .iter()
+        .filter(|vm| vm.id.as_str() == announced.raw() || vm.name.raw() == announced.raw());
+    match (fits.next(), fits.next()) {
+        (Some(vm), None) => Some(vm.id.clone()),
+        (Some(_), Some(_)) | (None, _) => None,
+    }
+}
+
 /// Returns the failure of a session that broke on a bug.
 pub(super) fn broken(panic: &(dyn std::any::Any + Send)) -> Failure {
     let said = panic
@@ -175,7 +189,7 @@ pub(super) fn broken(panic: &(dyn std::any::Any + Send)) -> Failure {
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message");
-    let said = crate::domain::text::RemoteText::new(said).first_line();
+    let said = RemoteText::new(said).first_line();
     Failure::new(
         ErrorKind::Internal,
         format!("the session broke on a bug: {said}"),
@@ -186,7 +200,6 @@ pub(super) fn broken(panic: &(dyn std::any::Any + Send)) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::text::RemoteText;
     use crate::domain::vm::{PowerState, Vm};
 
     fn rhythm() -> Rhythm {
@@ -242,5 +255,25 @@ mod tests {
             &of(vec![vm(2, "a", PowerState::Running)])
         ));
         assert!(list_changed(&before, &of(vec![])));
+    }
+
+    #[test]
+    fn an_announced_vm_is_found_by_id_or_by_a_name_of_its_own() {
+        let vm = |n: u8, name: &str| {
+            let id = VmId::parse(&format!("6c09bb55-d683-4da0-8931-c9bf705f64{n:02}")).unwrap();
+            Arc::new(Vm::new(id, RemoteText::new(name), PowerState::Running))
+        };
+        let known = HostInventory {
+            vms: vec![vm(1, "a"), vm(2, "twin"), vm(3, "twin")],
+            ..HostInventory::default()
+        };
+        let find = |text: &str| announced_vm(&known, &RemoteText::new(text));
+        assert_eq!(find("a"), Some(known.vms[0].id.clone()));
+        assert_eq!(
+            find(known.vms[1].id.as_str()),
+            Some(known.vms[1].id.clone())
+        );
+        assert_eq!(find("twin"), None);
+        assert_eq!(find("nobody"), None);
     }
 }
