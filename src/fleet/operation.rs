@@ -67,10 +67,10 @@ impl OperationIds {
             (self.millis, self.count) = (millis, 0);
         } else {
             // Also when the clock was set back: the order of the ids is the order of the operations.
-            match self.count.checked_add(1) {
-                Some(count) => self.count = count,
-                None => (self.millis, self.count) = (self.millis + 1, 0),
-            }
+            (self.millis, self.count) = self
+                .count
+                .checked_add(1)
+                .map_or((self.millis + 1, 0), |count| (self.millis, count));
         }
         let random = rand::random::<u64>() >> 16;
         let id = format!("{:012x}-{:04x}-{random:012x}", self.millis, self.count);
