@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use rustix::process::{Pid, Signal, kill_process};
@@ -10,10 +10,11 @@ use vmdeck::domain::action::ActionKind;
 use vmdeck::domain::error_kind::{Classify, ErrorKind};
 use vmdeck::domain::host::{HostSpec, HypervisorKind, KindChoice};
 use vmdeck::domain::inventory::Scope;
+use vmdeck::domain::remote_command::RemoteCommand;
 use vmdeck::domain::text::is_hostile;
 use vmdeck::domain::vm::{PowerState, VmId};
 use vmdeck::hypervisor::{Drivers, Hypervisor, HypervisorError};
-use vmdeck::transport::Transport;
+use vmdeck::transport::{Chunk, RemoteProcess, Transport};
 
 use crate::libvirt_suite::{self as suite, Bench};
 use crate::support::lab::LibvirtHost;
@@ -410,4 +411,67 @@ fn laboratory_hosts_leave_nothing_behind() {
     drop(host);
     let alive = |pid: &&i32| Path::new(&format!("/proc/{pid}/exe")).read_link().is_ok();
     assert_eq!(pids.iter().filter(alive).count(), 0);
+}
+
+/// Answers of a bare kept `virsh`, framed as simply as can be.
+async fn bare_tick(process: &mut dyn RemoteProcess, question: &str, round: usize) -> usize {
+    let mark = format!("@@bare{round}@@");
+    process
+        .write(format!("{question}\necho {mark}\n").as_bytes())
+        .await
+        .unwrap();
+    let wanted = format!("\n{mark}");
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"virsh # ") || !String::from_utf8_lossy(&answer).contains(&wanted) {
+        if let Chunk::Stdout(bytes) = process.read().await.unwrap() {
+            answer.extend(bytes);
+        }
+    }
+    answer.len()
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() / 2]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "prints a ratio, asserts nothing about time"]
+async fn laboratory_what_a_tick_costs() {
+    let host = LibvirtHost::start();
+    host.define_many("bulk", 300);
+    let link = host.connect().await;
+    let driver = suite::drivers()
+        .open(Arc::clone(&link), &host.spec())
+        .await
+        .unwrap();
+    driver.inventory(Scope::Fast).await.unwrap();
+    let bare = RemoteCommand::posix("virsh").args(["-q", "-c", "qemu:///session"]);
+    let mut bare = link.spawn(&bare).await.unwrap();
+    let (mut ours, mut theirs, mut same) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..40 {
+        let start = Instant::now();
+        bare_tick(bare.as_mut(), "domstats --raw --nowait", round * 2).await;
+        theirs.push(start.elapsed());
+        let start = Instant::now();
+        bare_tick(
+            bare.as_mut(),
+            "domstats --raw --nowait --state --cpu-total --balloon --vcpu --interface --block",
+            round * 2 + 1,
+        )
+        .await;
+        same.push(start.elapsed());
+        let start = Instant::now();
+        assert_eq!(driver.inventory(Scope::Fast).await.unwrap().vms.len(), 300);
+        ours.push(start.elapsed());
+    }
+    let start = Instant::now();
+    driver.inventory(Scope::Full).await.unwrap();
+    let full = start.elapsed();
+    let (ours, theirs, same) = (median(ours), median(theirs), median(same));
+    println!(
+        "a tick {ours:?}, bare domstats {theirs:?} (ratio {:.2}), bare with our groups {same:?} (ratio {:.2}), a full read {full:?}",
+        ours.as_secs_f64() / theirs.as_secs_f64(),
+        ours.as_secs_f64() / same.as_secs_f64(),
+    );
 }
