@@ -15,7 +15,7 @@ use super::inventory::{Memory, Moment};
 use super::kept::Reply;
 use super::parse::{self, Misshapen};
 use super::verdict::{judge, judge_said};
-use super::worker::{Patience, Worker};
+use super::worker::{Fallback, Patience, Worker};
 use super::{detail, node, uptime};
 use crate::clock::Clock;
 use crate::domain::action::{Action, ActionKind};
@@ -63,9 +63,11 @@ impl Libvirt {
     /// Binds the driver to a link; nothing is asked yet.
     pub fn new(transport: Arc<dyn Transport>, spec: &HostSpec, clock: Clock) -> Self {
         let virsh = Virsh::of(spec);
+        let fallback = Fallback::default();
+        let worker = || Worker::new(Arc::clone(&transport), virsh.clone(), Arc::clone(&fallback));
         Self {
-            fast: Worker::new(Arc::clone(&transport), virsh.clone()),
-            slow: Worker::new(Arc::clone(&transport), virsh.clone()),
+            fast: worker(),
+            slow: worker(),
             transport,
             virsh,
             clock,

@@ -42,8 +42,12 @@ pub(crate) struct Worker {
     transport: Arc<dyn Transport>,
     virsh: Virsh,
     state: Mutex<State>,
-    fallback: OnceLock<RemoteText>,
+    /// Why there is one process a question, once it has come to that.
+    fallback: Fallback,
 }
+
+/// What all workers of one host learn from each other: that `virsh` cannot be kept there, and why.
+pub(crate) type Fallback = Arc<OnceLock<RemoteText>>;
 
 #[derive(Debug, Default)]
 struct State {
@@ -70,12 +74,12 @@ enum NoStart {
 
 impl Worker {
     /// Makes a worker; nothing is started until it is asked.
-    pub(crate) fn new(transport: Arc<dyn Transport>, virsh: Virsh) -> Self {
+    pub(crate) fn new(transport: Arc<dyn Transport>, virsh: Virsh, fallback: Fallback) -> Self {
         Self {
             transport,
             virsh,
             state: Mutex::new(State::default()),
-            fallback: OnceLock::new(),
+            fallback,
         }
     }
 
