@@ -80,14 +80,7 @@ async fn add(desk: &mut Desk<'_>, args: &CredentialAdd) -> Told {
 fn make(desk: &Desk<'_>, args: &CredentialAdd) -> Result<Made, Complaint> {
     let source = &args.source;
     if source.password_stdin {
-        let password = passphrase::text(&read_all(std::io::stdin(), "standard input")?)?;
-        if password.expose().is_empty() {
-            return Err(refuse(
-                ErrorKind::Usage,
-                "the password is empty",
-                "nothing was added",
-            ));
-        }
+        let password = read_secret(&PassphraseSource::Fd(0), "")?;
         return Ok(Made {
             kind: CredentialKind::Password,
             secret: CredentialSecret::Password(password),
@@ -140,14 +133,17 @@ fn describe(
     what: &str,
     pem: &SecretText,
 ) -> Result<(Option<SecretText>, KeyFacts), Complaint> {
-    let given = args
-        .key_passphrase_fd
-        .map(passphrase::from_descriptor)
-        .transpose()?;
+    let given = match args.key_passphrase_fd {
+        Some(number) => Some(read_secret(&PassphraseSource::Fd(number), "")?),
+        None => None,
+    };
     match (key::describe(pem, given.as_ref()), &given) {
         (Ok(facts), _) => Ok((given.filter(|_| facts.protected), facts)),
         (Err(KeyError::NeedsPassphrase), None) if desk.interactive => {
-            let typed = read_secret(&PassphraseSource::Prompt, &format!("Passphrase of {what}: "))?;
+            let typed = read_secret(
+                &PassphraseSource::Prompt,
+                &format!("Passphrase of {what}: "),
+            )?;
             let facts = key::describe(pem, Some(&typed)).map_err(|error| unusable(what, &error))?;
             Ok((Some(typed), facts))
         }

@@ -5,6 +5,7 @@
 
 pub mod audit;
 
+pub mod config;
 pub mod credential;
 pub mod doctor;
 pub mod host;
@@ -14,7 +15,6 @@ pub mod passphrase;
 pub mod profile;
 pub mod trust;
 pub mod unlock;
-pub mod config;
 
 mod columns;
 mod desk;

@@ -86,12 +86,8 @@ async fn rekey(desk: &mut Desk<'_>, of: Option<&str>, new_from: Option<i32>) -> 
     };
     let Some(identity) = stored else {
         // The first passphrase: it may come from where passphrases come from.
-        let first = if new_from.is_some() {
-            new_source
-        } else {
-            desk.passphrase.clone()
-        };
-        passphrase::identity(&profile, &vault, &first).await?;
+        let first = new_source.or_else(|| desk.passphrase.clone());
+        unlock::identity(&profile, &vault, first.as_ref()).await?;
         desk.say(&format!("profile {} has a passphrase now", profile.name()));
         return Ok(ExitCode::Done);
     };
@@ -102,10 +98,10 @@ async fn rekey(desk: &mut Desk<'_>, of: Option<&str>, new_from: Option<i32>) -> 
             "run it in a terminal, or give --passphrase-fd N",
         )
     };
-    let old = desk
-        .passphrase
-        .read("Present passphrase: ")?
-        .ok_or_else(nobody)?;
+    let source = desk.passphrase.as_ref().ok_or_else(nobody)?;
+    let old = source
+        .read("Present passphrase: ")
+        .map_err(|error| Complaint::of(&error))?;
     // A wrong one is told before a new one is asked for.
     vault
         .unlock(&identity, &old)

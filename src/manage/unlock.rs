@@ -19,7 +19,10 @@ pub async fn unlock(
     vault: &Vault,
     source: &PassphraseSource,
 ) -> Result<bool, Complaint> {
-    let stored = profile.identity().await.map_err(could_not("read the profile"))?;
+    let stored = profile
+        .identity()
+        .await
+        .map_err(could_not("read the profile"))?;
     let Some(identity) = stored else {
         return Ok(false);
     };
@@ -27,7 +30,9 @@ pub async fn unlock(
     let question = format!("Passphrase of profile {}: ", profile.name());
     let mut left = if person { ATTEMPTS } else { 1 };
     loop {
-        let passphrase = source.read(&question).map_err(|error| Complaint::of(&error))?;
+        let passphrase = source
+            .read(&question)
+            .map_err(|error| Complaint::of(&error))?;
         left -= 1;
         match vault.unlock(&identity, &passphrase).await {
             Ok(()) => return Ok(true),
@@ -61,7 +66,10 @@ pub(super) async fn identity(
     vault: &Vault,
     source: Option<&PassphraseSource>,
 ) -> Result<WrappedIdentity, Complaint> {
-    let stored = profile.identity().await.map_err(could_not("read the profile"))?;
+    let stored = profile
+        .identity()
+        .await
+        .map_err(could_not("read the profile"))?;
     if let Some(identity) = stored {
         return Ok(identity);
     }
