@@ -1,1 +1,3 @@
+//! The edge of the process.
+
 fn main() {}
