@@ -17,4 +17,7 @@ pub mod fleet;
 pub mod hypervisor;
 pub mod json;
 pub mod task;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod transport;
+pub mod tui;

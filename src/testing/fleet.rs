@@ -24,9 +24,7 @@ use crate::domain::operation::{Actor, Door, Operation, OperationId, Outcome, Pha
 use crate::domain::remote_command::RemoteCommand;
 use crate::domain::text::RemoteText;
 use crate::domain::units::{Bytes, Percent};
-use crate::domain::vm::{
-    AddressSource, PowerState, Vm, VmAddress, VmFacts, VmId, VmRef, VmStats,
-};
+use crate::domain::vm::{AddressSource, PowerState, Vm, VmAddress, VmFacts, VmId, VmRef, VmStats};
 
 const GIB: u64 = 1024 * 1024 * 1024;
 
@@ -293,9 +291,7 @@ pub fn plan(state: &FleetSnapshot, vm: &VmRef, action: ActionKind) -> Option<Pla
         vm_name: found.name.clone(),
         host_name: host.spec.name.clone(),
         action: Action::new(action),
-        commands: vec![
-            RemoteCommand::posix("virsh").args([word, "--domain", found.id.as_str()]),
-        ],
+        commands: vec![RemoteCommand::posix("virsh").args([word, "--domain", found.id.as_str()])],
         state: found.state.clone(),
         consequences: action
             .spec()

@@ -278,19 +278,40 @@ pub const COLUMNS: &[Column] = &[
     Column {
         wide: true,
         right: true,
-        text: |cell| share(cell.vm.stats.disk_allocated, cell.vm.stats.disk_capacity, false),
+        text: |cell| {
+            share(
+                cell.vm.stats.disk_allocated,
+                cell.vm.stats.disk_capacity,
+                false,
+            )
+        },
         key: |cell| bytes_key(cell.vm.stats.disk_allocated),
         ..column(ColumnId::Storage, "DISK", 12, 12)
     },
     Column {
         wide: true,
-        text: |cell| plain(cell.vm.facts.autostart.map(|on| if on { "yes" } else { "no" }.into())),
+        text: |cell| {
+            plain(
+                cell.vm
+                    .facts
+                    .autostart
+                    .map(|on| if on { "yes" } else { "no" }.into()),
+            )
+        },
         key: |cell| number(cell.vm.facts.autostart.map(|on| f64::from(u8::from(on)))),
         ..column(ColumnId::Autostart, "AUTO", 4, 4)
     },
     Column {
         wide: true,
-        text: |cell| plain(cell.vm.facts.os.as_ref().map(|os| os.fit(usize::from(cell.width)))),
+        text: |cell| {
+            plain(
+                cell.vm
+                    .facts
+                    .os
+                    .as_ref()
+                    .map(|os| os.fit(usize::from(cell.width))),
+            )
+        },
         key: |cell| text_key(cell.vm.facts.os.as_ref().map(|os| os.shown())),
         ..column(ColumnId::Os, "OS", 12, 14)
     },
@@ -669,9 +690,8 @@ pub fn layout(total: u16, wide: bool, scroll: usize) -> Layout {
     let mut left: Vec<(&'static Column, u16)> = of(Place::Left).map(|c| (c, size(c))).collect();
     let right: Vec<(&'static Column, u16)> = of(Place::Right).map(|c| (c, size(c))).collect();
     let middle: Vec<(&'static Column, u16)> = of(Place::Middle).map(|c| (c, size(c))).collect();
-    let taken = |columns: &[(&Column, u16)]| -> u16 {
-        columns.iter().map(|(_, width)| width + gap).sum()
-    };
+    let taken =
+        |columns: &[(&Column, u16)]| -> u16 { columns.iter().map(|(_, width)| width + gap).sum() };
     let mut room = total.saturating_sub(MARGIN + taken(&left) + taken(&right));
     let scroll = scroll.min(middle.len().saturating_sub(1));
     let mut shown = Vec::new();
@@ -749,7 +769,8 @@ mod tests {
 
     #[test]
     fn numbers_in_names_count_as_numbers() {
-        let mut names = ["web-10", "web-2", "web-02b", "Web-1", "web"].map(|name| text_key(Some(name)));
+        let mut names =
+            ["web-10", "web-2", "web-02b", "Web-1", "web"].map(|name| text_key(Some(name)));
         names.sort_by(|a, b| a.compare(b, false));
         let order = names.map(|key| match key {
             SortKey::Text(text) => text.into_string(),
@@ -792,7 +813,10 @@ mod tests {
             ) {
                 continue;
             }
-            let text: String = (column.text)(&cell).iter().map(|bit| bit.text.as_ref()).collect();
+            let text: String = (column.text)(&cell)
+                .iter()
+                .map(|bit| bit.text.as_ref())
+                .collect();
             assert_eq!(text, "–", "{}", column.title);
             assert_eq!((column.key)(&cell), SortKey::Unknown, "{}", column.title);
         }

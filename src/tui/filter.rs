@@ -89,7 +89,9 @@ impl FilterLine {
 
     /// Returns whether a VM stays.
     pub fn keeps(&self, row: &Row<'_>) -> bool {
-        self.applied.as_ref().is_none_or(|filter| filter.matches(row))
+        self.applied
+            .as_ref()
+            .is_none_or(|filter| filter.matches(row))
     }
 }
 

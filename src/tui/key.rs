@@ -41,7 +41,9 @@ const NAMED: [(&str, KeyCode); 14] = [
 
 /// A key is written in a way nobody understands.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no key: write `x`, `X`, `space`, `enter`, `f5`, `ctrl-r`, `alt-x` or `shift-tab`")]
+#[error(
+    "`{0}` is no key: write `x`, `X`, `space`, `enter`, `f5`, `ctrl-r`, `alt-x` or `shift-tab`"
+)]
 pub struct KeyError(pub String);
 
 impl KeyPress {
@@ -109,7 +111,11 @@ impl KeyPress {
 impl fmt::Display for KeyPress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = String::new();
-        for (held, word) in [(self.ctrl, "ctrl-"), (self.alt, "alt-"), (self.shift, "shift-")] {
+        for (held, word) in [
+            (self.ctrl, "ctrl-"),
+            (self.alt, "alt-"),
+            (self.shift, "shift-"),
+        ] {
             if held {
                 text.push_str(word);
             }
@@ -189,8 +195,21 @@ mod tests {
     #[test]
     fn keys_read_back_as_written() {
         for text in [
-            "x", "X", "space", "enter", "esc", "ctrl-r", "alt-x", "shift-tab", "f5", "-", "ctrl--",
-            "<", "?", "pgdn", "ctrl-alt-delete",
+            "x",
+            "X",
+            "space",
+            "enter",
+            "esc",
+            "ctrl-r",
+            "alt-x",
+            "shift-tab",
+            "f5",
+            "-",
+            "ctrl--",
+            "<",
+            "?",
+            "pgdn",
+            "ctrl-alt-delete",
         ] {
             assert_eq!(text.parse::<KeyPress>().unwrap().to_string(), text);
         }
@@ -218,8 +237,11 @@ mod tests {
 
     #[test]
     fn a_release_is_no_press() {
-        let release =
-            KeyEvent::new_with_kind(KeyCode::Char('S'), KeyModifiers::NONE, KeyEventKind::Release);
+        let release = KeyEvent::new_with_kind(
+            KeyCode::Char('S'),
+            KeyModifiers::NONE,
+            KeyEventKind::Release,
+        );
         assert_eq!(KeyPress::from_event(&release), None);
     }
 
@@ -236,7 +258,12 @@ mod tests {
                 other => other,
             };
             let shift = shift && !matches!(code, KeyCode::Char(_));
-            KeyPress { code, ctrl, alt, shift }
+            KeyPress {
+                code,
+                ctrl,
+                alt,
+                shift,
+            }
         })
     }
 

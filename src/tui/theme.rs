@@ -170,7 +170,9 @@ pub enum ThemeError {
         nearest: &'static str,
     },
     /// A colour that does not exist.
-    #[error("the theme's role `{role}` has the colour `{colour}`; write `#rrggbb` or one of the sixteen names")]
+    #[error(
+        "the theme's role `{role}` has the colour `{colour}`; write `#rrggbb` or one of the sixteen names"
+    )]
     Colour {
         /// The role.
         role: String,
@@ -340,7 +342,11 @@ mod tests {
         for (name, text) in [("dark", DARK), ("light", LIGHT)] {
             let file: ThemeFile = toml::from_str(text).unwrap();
             for role in Role::ALL {
-                assert!(file.roles.contains_key(role.word()), "{name}: {}", role.word());
+                assert!(
+                    file.roles.contains_key(role.word()),
+                    "{name}: {}",
+                    role.word()
+                );
             }
             for depth in [ColourDepth::Full, ColourDepth::Sixteen, ColourDepth::None] {
                 Theme::built_in(name, depth).unwrap();

@@ -92,10 +92,7 @@ pub fn line_of(area: Rect, n: u16) -> Rect {
             ..area
         }
     } else {
-        Rect {
-            height: 0,
-            ..area
-        }
+        Rect { height: 0, ..area }
     }
 }
 
@@ -173,9 +170,14 @@ mod tests {
 
     #[test]
     fn what_acts_on_a_terminal_never_reaches_a_cell() {
-        let mut buf = Buffer::empty(Rect::new(0, 0, 8, 1));
-        put(&mut buf, buf.area, "a\u{1b}[2J\u{202e}b", Style::new());
-        let text: String = buf.content.iter().map(ratatui::buffer::Cell::symbol).collect();
+        let area = Rect::new(0, 0, 8, 1);
+        let mut buf = Buffer::empty(area);
+        put(&mut buf, area, "a\u{1b}[2J\u{202e}b", Style::new());
+        let text: String = buf
+            .content
+            .iter()
+            .map(ratatui::buffer::Cell::symbol)
+            .collect();
         assert_eq!(text, "a\u{fffd}[2J\u{fffd}b ");
     }
 
