@@ -27,5 +27,8 @@ pub mod report;
 pub mod session;
 pub mod sim;
 pub mod task;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod transport;
+pub mod tui;
 pub mod vault;
