@@ -10,12 +10,19 @@
 pub mod admission;
 #[cfg(test)]
 mod admission_tests;
+mod answer;
+mod chores;
 pub mod diff;
+pub mod doctor;
+pub mod engine;
 pub mod error_log;
 pub mod handle;
+mod keeper;
 pub mod operation;
+pub mod plan;
 pub mod record;
 pub mod request;
+mod roster;
 pub mod state;
 #[cfg(test)]
 mod state_tests;
@@ -24,4 +31,5 @@ pub mod target;
 mod test_fleet;
 pub mod verify;
 
+pub use self::engine::{FleetOptions, FleetSetup, start};
 pub use self::handle::FleetHandle;

@@ -17,6 +17,7 @@ use crate::domain::host::{Endpoint, HostSpec, Jump, LoginMethod, UserName};
 use crate::domain::host_key::PinnedKey;
 use crate::profile::Profile;
 use crate::session::TargetSource;
+use crate::transport::ssh::client_config::ClientConfig;
 use crate::transport::{Hop, Target};
 use crate::vault::{SealContext, Vault};
 
@@ -34,6 +35,9 @@ pub struct Alias {
     pub user: Option<UserName>,
     /// Private key files, in order.
     pub identity_files: Vec<PathBuf>,
+    /// Whether those come before whatever else the agent holds (`IdentitiesOnly`). The agent is still
+    /// asked, last: it may be what opens them.
+    pub files_first: bool,
     /// Stops on the way, nearest first.
     pub jumps: Vec<Jump>,
     /// `known_hosts` files to read for it.
@@ -55,6 +59,45 @@ pub struct NoAliases;
 impl AliasSource for NoAliases {
     fn resolve(&self, _name: &str) -> Result<Alias, Failure> {
         Ok(Alias::default())
+    }
+}
+
+impl AliasSource for ClientConfig {
+    fn resolve(&self, name: &str) -> Result<Alias, Failure> {
+        let found = Self::resolve(self, name);
+        let user = found.user.map(|user| {
+            user.parse::<UserName>().map_err(|error| {
+                Failure::new(
+                    ErrorKind::Config,
+                    format!("the account that the SSH configuration gives {name}: {error}"),
+                )
+                .with_hint(format!(
+                    "name another: `vmdeck host edit {name} --user NAME`"
+                ))
+            })
+        });
+        let mut known_hosts = found.user_known_hosts;
+        known_hosts.extend(found.global_known_hosts);
+        Ok(Alias {
+            hostname: Some(found.hostname),
+            port: found.port,
+            user: user.transpose()?,
+            identity_files: found.identity_files,
+            files_first: found.identities_only,
+            jumps: found.proxy_jump,
+            known_hosts,
+            key_alias: found.host_key_alias,
+        })
+    }
+}
+
+/// A configuration that could not be read: no host is dialled by half of what is configured.
+#[derive(Debug, Clone)]
+pub struct BrokenConfig(pub Failure);
+
+impl AliasSource for BrokenConfig {
+    fn resolve(&self, _name: &str) -> Result<Alias, Failure> {
+        Err(self.0.clone())
     }
 }
 
@@ -99,6 +142,12 @@ impl Targets {
             pinned,
             options,
         }
+    }
+
+    /// Returns the name a host's key is filed under; `None` when the definition leads nowhere.
+    pub fn label(&self, spec: &HostSpec) -> Option<String> {
+        let target = assemble(spec, Some(&[]), self.aliases.as_ref(), &self.options).ok()?;
+        target.hops.last().map(Hop::key_label)
     }
 
     /// Fetches what a definition names to log in with; `None` leaves it to the defaults.
@@ -293,12 +342,13 @@ fn defaults(alias: &Alias, options: &LoginOptions) -> Vec<Credential> {
     } else {
         &alias.identity_files
     };
-    options
-        .agent
-        .then_some(Credential::Agent)
-        .into_iter()
-        .chain(files.iter().map(|path| key_file(path)))
-        .collect()
+    let agent = options.agent.then_some(Credential::Agent);
+    let files = files.iter().map(|path| key_file(path));
+    if alias.files_first {
+        files.chain(agent).collect()
+    } else {
+        agent.into_iter().chain(files).collect()
+    }
 }
 
 fn for_jump(
@@ -397,6 +447,7 @@ mod tests {
                 port: Some(2222),
                 user: Some("root".parse().unwrap()),
                 identity_files: vec!["/keys/lab".into()],
+                files_first: true,
                 known_hosts: vec!["/keys/known".into()],
                 key_alias: Some("lab".into()),
                 jumps: vec!["gate".parse().unwrap()],
@@ -406,7 +457,7 @@ mod tests {
         open.endpoint.port = None;
         let target = assemble(&open, None, &book, &options()).unwrap();
         assert_eq!(route(&target), ["root@gate:22", "root@10.0.0.7:2222"]);
-        assert_eq!(shown(&target.hops[1].credentials), ["agent", "/keys/lab"]);
+        assert_eq!(shown(&target.hops[1].credentials), ["/keys/lab", "agent"]);
         assert_eq!(target.hops[1].key_label(), "lab");
         assert_eq!(target.known_hosts.len(), 2);
 
