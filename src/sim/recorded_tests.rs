@@ -75,9 +75,9 @@ fn steps() -> Vec<Option<Step>> {
         let rest = rest.strip_prefix(' ').unwrap_or(rest);
         match mark {
             "$" => step.line = rest.to_owned(),
-            "<" => step.input.push_str(&format!("{rest}\n")),
-            "|" => step.answer.out.push_str(&format!("{rest}\n")),
-            "!" => step.answer.err.push_str(&format!("{rest}\n")),
+            "<" => step.input.push_str(&[rest, "\n"].concat()),
+            "|" => step.answer.out.push_str(&[rest, "\n"].concat()),
+            "!" => step.answer.err.push_str(&[rest, "\n"].concat()),
             "~" => assert_eq!(step.answer.out.pop(), Some('\n')),
             "=" => {
                 step.answer.status = rest.parse().unwrap();

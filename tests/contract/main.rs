@@ -7,5 +7,6 @@ mod support;
 
 mod libvirt;
 mod libvirt_suite;
+mod simulator;
 mod sshd;
 mod transport;
