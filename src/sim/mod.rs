@@ -19,6 +19,8 @@ mod host;
 mod link;
 mod load;
 mod program;
+#[cfg(test)]
+mod recorded_tests;
 mod scenario;
 mod scenario_file;
 mod server;

@@ -10,6 +10,7 @@ use super::error::SimError;
 use super::faults::{Access, Faults, Outage, VirshHealth};
 use super::load::mix_text;
 use super::scenario::{AddressSource, HostPlan, Scenario, SimState, VmPlan, uuid, wrong};
+use crate::domain::vm::VmId;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -90,6 +91,7 @@ struct VmEntry {
     name: String,
     /// Makes this many, numbered where the name has `{}`.
     count: u32,
+    uuid: Option<String>,
     state: SimState,
     vcpus: u32,
     memory_mib: u64,
@@ -114,6 +116,7 @@ impl Default for VmEntry {
         Self {
             name: String::new(),
             count: 1,
+            uuid: None,
             state: SimState::Running,
             vcpus: 2,
             memory_mib: 2048,
@@ -240,8 +243,14 @@ impl VmEntry {
             Duration::try_from_secs_f64(hours * 3600.0)
                 .map_err(|error| wrong(&at, error.to_string()))
         };
+        let uuid = match &self.uuid {
+            None => uuid(seed),
+            Some(text) => VmId::parse(text)
+                .ok_or_else(|| wrong(&at, format!("`{text}` is no UUID")))?
+                .to_string(),
+        };
         Ok(VmPlan {
-            uuid: uuid(seed),
+            uuid,
             seed,
             state: self.state,
             vcpus: self.vcpus.max(1),

@@ -8,5 +8,6 @@ mod support;
 mod libvirt;
 mod libvirt_fixtures;
 mod libvirt_suite;
+mod simulator;
 mod sshd;
 mod transport;

@@ -11,6 +11,7 @@
 
 pub mod keys;
 pub mod lab;
+pub mod simulated;
 pub mod sshd;
 
 use std::process::{Command, Stdio};

@@ -161,16 +161,17 @@ pub(super) fn domid(vm: &SimVm) -> Said {
 }
 
 /// `desc`: without a line end after it when quiet, as the real one.
-pub(super) fn desc(vm: &SimVm, command: &Command) -> Said {
+pub(super) fn desc(vm: &SimVm, command: &Command, quiet: bool) -> Said {
     let (text, word) = if command.has("title") {
         (&vm.plan.title, "title")
     } else {
         (&vm.plan.description, "description")
     };
-    Said::out(
-        text.clone()
-            .unwrap_or_else(|| format!("No {word} for domain: {}", vm.plan.name)),
-    )
+    match text {
+        Some(text) => Said::out(text.clone()),
+        None if quiet => Said::nothing(),
+        None => Said::out(format!("No {word} for domain: {}", vm.plan.name)),
+    }
 }
 
 /// `domblklist`.

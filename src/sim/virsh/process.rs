@@ -249,14 +249,14 @@ async fn answer(call: &Call<'_>, command: &Command) -> Said {
     if call.host.hangs(name) {
         return std::future::pending().await;
     }
-    if name == "echo" {
-        return echo(command, call.quiet);
-    }
-    if call.host.virsh_health() == VirshHealth::Garbage {
-        return Said::out(call.host.world(|world| about::garbage(world)));
-    }
-    let mut said = about_domain_or_host(call, command).await;
-    if !call.quiet && !said.failed() {
+    let mut said = if name == "echo" {
+        echo(command)
+    } else if call.host.virsh_health() == VirshHealth::Garbage {
+        Said::out(call.host.world(|world| about::garbage(world)))
+    } else {
+        about_domain_or_host(call, command).await
+    };
+    if !call.quiet {
         said.out.push('\n');
     }
     said
@@ -314,13 +314,13 @@ fn about_domain(call: &Call<'_>, world: &World, index: usize, command: &Command)
         "domdisplay" => about::domdisplay(vm),
         "dumpxml" => definition::dumpxml(vm, command),
         "snapshot-list" => snapshots::snapshot_list(world, vm, command, call.quiet),
-        "desc" => about::desc(vm, command),
+        "desc" => about::desc(vm, command, call.quiet),
         _ => Said::nothing(),
     }
 }
 
-/// `echo`: no line end after it when quiet; with `--err`, an error that is none.
-fn echo(command: &Command, quiet: bool) -> Said {
+/// `echo`: no line end after it; with `--err`, an error that is none.
+fn echo(command: &Command) -> Said {
     let text = command.words.join(" ");
     if command.has("err") {
         return if text.is_empty() {
@@ -329,5 +329,5 @@ fn echo(command: &Command, quiet: bool) -> Said {
             Said::error(text)
         };
     }
-    Said::out(if quiet { text } else { format!("{text}\n") })
+    Said::out(text)
 }
