@@ -63,9 +63,13 @@ impl Classify for PassphraseError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::NoTerminal => ErrorKind::Locked,
-            Self::Prompt(_) | Self::Fd { .. } => ErrorKind::Usage,
             Self::File(error) => error.kind(),
-            Self::TooLong | Self::NotText | Self::Empty | Self::Differ => ErrorKind::Usage,
+            Self::Prompt(_)
+            | Self::Fd { .. }
+            | Self::TooLong
+            | Self::NotText
+            | Self::Empty
+            | Self::Differ => ErrorKind::Usage,
         }
     }
 
