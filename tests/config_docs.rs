@@ -39,7 +39,12 @@ fn the_examples_of_rules_and_keys_are_valid_too() {
     let uncommented: String = example
         .lines()
         .map(|line| match line.strip_prefix("# ") {
-            Some(rest) if rest.starts_with('[') || rest.contains(" = ") && !rest.contains('`') => {
+            Some(rest)
+                if rest.starts_with('[')
+                    || rest
+                        .split_once(" = ")
+                        .is_some_and(|(key, _)| !key.contains(' ')) =>
+            {
                 format!("{rest}\n")
             }
             _ => format!("{line}\n"),

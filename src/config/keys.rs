@@ -316,7 +316,7 @@ impl KeySpec {
         match self.kind {
             Kind::Duration { min, max, zero } => {
                 let [min, max] = [min, max].map(|ms| render_duration(Duration::from_millis(ms)));
-                let zero = zero.map_or(String::new(), |word| format!(", or \"0s\" = {word}"));
+                let zero = zero.map_or(String::new(), |word| format!(", or \"0s\" for {word}"));
                 format!("time, \"{min}\" to \"{max}\"{zero}")
             }
             Kind::Count { min, max } => format!("number, {min} to {max}"),
@@ -331,7 +331,7 @@ impl KeySpec {
                 quoted.join(", ")
             }
             Kind::Text => "text".to_owned(),
-            Kind::Path(empty) => format!("path; \"\" = {empty}"),
+            Kind::Path(empty) => format!("path; \"\" for {empty}"),
             Kind::Paths => "list of paths; `~` is the home directory".to_owned(),
         }
     }
