@@ -11,6 +11,7 @@
 //! Read `domain` first (the words), then `hypervisor` and `transport` (the two seams), then `session`
 //! and `fleet` (the core), then a front end.
 
+pub mod app;
 pub mod audit;
 pub mod cli;
 pub mod clock;
@@ -19,6 +20,7 @@ pub mod domain;
 pub mod fleet;
 pub mod hypervisor;
 pub mod json;
+pub mod logging;
 pub mod manage;
 pub mod once;
 pub mod private_file;
