@@ -1,0 +1,8 @@
+//! Contract suites: what every implementation of a seam must do, run on each of them.
+
+#![cfg(test)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod sshd;
