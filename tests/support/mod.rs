@@ -10,6 +10,7 @@
 )]
 
 pub mod keys;
+pub mod pty;
 pub mod sshd;
 
 use std::process::{Command, Stdio};
