@@ -12,14 +12,17 @@
 //! and `fleet` (the core), then a front end.
 
 pub mod audit;
+pub mod cli;
 pub mod clock;
 // config
 pub mod domain;
 pub mod fleet;
 pub mod hypervisor;
 pub mod json;
+pub mod once;
 pub mod private_file;
 pub mod profile;
+pub mod report;
 pub mod session;
 pub mod task;
 pub mod transport;

@@ -88,6 +88,7 @@ fn take_lines(unfinished: &mut Vec<u8>, bytes: &[u8]) -> Option<PollHint> {
         match announced(unfinished) {
             Some(PollHint::ListChanged) => hint = Some(PollHint::ListChanged),
             Some(PollHint::Changed) if hint.is_none() => hint = Some(PollHint::Changed),
+            Some(restarted @ PollHint::Restarted(_)) => hint = Some(restarted),
             Some(PollHint::Changed) | None => {}
         }
         unfinished.clear();
