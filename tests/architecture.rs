@@ -25,26 +25,60 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("config", &["domain"]),
     (
         "fleet",
-        &["session", "hypervisor", "transport", "profile", "audit", "vault", "domain"],
+        &[
+            "session",
+            "hypervisor",
+            "transport",
+            "profile",
+            "audit",
+            "vault",
+            "domain",
+        ],
     ),
     ("tui", &["fleet", "domain", "config"]),
-    ("once", &["fleet", "domain", "config"]),
+    ("once", &["fleet", "domain", "config", "report"]),
     ("sim", &["domain"]),
     ("report", &["domain"]),
     ("logging", &["domain", "config"]),
     ("cli", &["domain", "config"]),
     (
         "manage",
-        &["fleet", "hypervisor", "transport", "profile", "audit", "vault", "config", "report", "domain"],
+        &[
+            "fleet",
+            "hypervisor",
+            "transport",
+            "profile",
+            "audit",
+            "vault",
+            "config",
+            "report",
+            "domain",
+        ],
     ),
     (
         "app",
         &[
-            "cli", "manage", "tui", "once", "sim", "fleet", "hypervisor", "transport", "profile", "audit",
-            "vault", "config", "report", "logging", "domain",
+            "cli",
+            "manage",
+            "tui",
+            "once",
+            "sim",
+            "fleet",
+            "hypervisor",
+            "transport",
+            "profile",
+            "audit",
+            "vault",
+            "config",
+            "report",
+            "logging",
+            "domain",
         ],
     ),
-    ("main", &["app", "cli", "report", "domain", "config", "logging"]),
+    (
+        "main",
+        &["app", "cli", "report", "domain", "config", "logging"],
+    ),
 ];
 
 /// External crates and the only places that may name them.
@@ -68,8 +102,17 @@ const FENCES: &[(&str, &[&str])] = &[
 ];
 
 /// What the words of the field may be built on.
-const DOMAIN_CRATES: &[&str] =
-    &["std", "core", "serde", "thiserror", "zeroize", "jiff", "regex", "unicode_width", "unicode_segmentation"];
+const DOMAIN_CRATES: &[&str] = &[
+    "std",
+    "core",
+    "serde",
+    "thiserror",
+    "zeroize",
+    "jiff",
+    "regex",
+    "unicode_width",
+    "unicode_segmentation",
+];
 
 /// Longest file in lines without its tests; a longer one holds more than one concept.
 const LONGEST_FILE: usize = 600;
@@ -94,19 +137,31 @@ fn sources() -> Vec<Source> {
 }
 
 fn collect(root: &Path, folder: &Path, found: &mut Vec<Source>) {
-    let mut entries: Vec<PathBuf> =
-        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut entries: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     entries.sort();
     for path in entries {
         if path.is_dir() {
             collect(root, &path, found);
         } else if path.extension().is_some_and(|end| end == "rs") {
             let below = path.strip_prefix(root).unwrap().to_path_buf();
-            let first = below.components().next().unwrap().as_os_str().to_string_lossy();
+            let first = below
+                .components()
+                .next()
+                .unwrap()
+                .as_os_str()
+                .to_string_lossy();
             let layer = first.trim_end_matches(".rs").to_owned();
             let text = fs::read_to_string(&path).unwrap();
             let code = without_tests_and_comments(&text);
-            found.push(Source { path: below, layer, text, code });
+            found.push(Source {
+                path: below,
+                layer,
+                text,
+                code,
+            });
         }
     }
 }
@@ -154,11 +209,11 @@ fn skip_item<'a>(lines: &mut impl Iterator<Item = &'a str>) {
 fn own_modules(code: &str) -> BTreeSet<String> {
     let mut named = BTreeSet::new();
     for (at, found) in code.match_indices("crate::") {
-        let before = code[..at].chars().next_back();
+        let before = code.get(..at).unwrap_or_default().chars().next_back();
         if before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '$') {
             continue;
         }
-        let rest = &code[at + found.len()..];
+        let rest = code.get(at + found.len()..).unwrap_or_default();
         if let Some(list) = rest.strip_prefix('{') {
             let list = list.split("};").next().unwrap_or("");
             let mut depth = 0;
@@ -183,15 +238,19 @@ fn own_modules(code: &str) -> BTreeSet<String> {
 }
 
 fn first_word(text: &str) -> Option<String> {
-    let word: String = text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+    let word: String = text
+        .chars()
+        .take_while(|c| c.is_alphanumeric() || *c == '_')
+        .collect();
     (!word.is_empty()).then_some(word)
 }
 
 fn names_crate(code: &str, name: &str) -> bool {
     code.match_indices(name).any(|(at, _)| {
-        let before = code[..at].chars().next_back();
-        let after = &code[at + name.len()..];
-        let own_path = code[..at].ends_with("::") && !code[..at].ends_with(" ::");
+        let before = code.get(..at).unwrap_or_default().chars().next_back();
+        let after = code.get(at + name.len()..).unwrap_or_default();
+        let head = code.get(..at).unwrap_or_default();
+        let own_path = head.ends_with("::") && !head.ends_with(" ::");
         !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '"' || c == '.')
             && !own_path
             && after.starts_with("::")
@@ -201,7 +260,10 @@ fn names_crate(code: &str, name: &str) -> bool {
 #[test]
 fn arrows_point_one_way() {
     let arrows: BTreeMap<&str, &[&str]> = ARROWS.iter().copied().collect();
-    let layers: BTreeSet<String> = sources().iter().map(|source| source.layer.clone()).collect();
+    let layers: BTreeSet<String> = sources()
+        .iter()
+        .map(|source| source.layer.clone())
+        .collect();
     let mut wrong = Vec::new();
     for source in sources() {
         if matches!(source.layer.as_str(), "lib" | "testing") {
@@ -212,7 +274,11 @@ fn arrows_point_one_way() {
             Some(allowed) => allowed,
             None if leaf => &["domain"],
             None => {
-                wrong.push(format!("{}: layer `{}` has no row in ARROWS", source.path.display(), source.layer));
+                wrong.push(format!(
+                    "{}: layer `{}` has no row in ARROWS",
+                    source.path.display(),
+                    source.layer
+                ));
                 continue;
             }
         };
@@ -222,24 +288,29 @@ fn arrows_point_one_way() {
                 || allowed.contains(&named.as_str())
                 || (LEAVES.contains(&named.as_str()) && source.layer != "domain");
             if known && !fine {
-                wrong.push(format!("{}: `{}` may not name `{named}`", source.path.display(), source.layer));
+                wrong.push(format!(
+                    "{}: `{}` may not name `{named}`",
+                    source.path.display(),
+                    source.layer
+                ));
             }
         }
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
+fn visit<'a>(layer: &'a str, arrows: &BTreeMap<&'a str, &'a [&'a str]>, path: &mut Vec<&'a str>) {
+    assert!(!path.contains(&layer), "cycle: {path:?} -> {layer}");
+    path.push(layer);
+    for next in arrows.get(layer).copied().unwrap_or_default() {
+        visit(next, arrows, path);
+    }
+    path.pop();
+}
+
 #[test]
 fn the_table_of_arrows_has_no_cycle() {
     let arrows: BTreeMap<&str, &[&str]> = ARROWS.iter().copied().collect();
-    fn visit<'a>(layer: &'a str, arrows: &BTreeMap<&'a str, &'a [&'a str]>, path: &mut Vec<&'a str>) {
-        assert!(!path.contains(&layer), "cycle: {path:?} -> {layer}");
-        path.push(layer);
-        for next in arrows.get(layer).copied().unwrap_or_default() {
-            visit(next, arrows, path);
-        }
-        path.pop();
-    }
     for (layer, _) in ARROWS {
         visit(layer, &arrows, &mut Vec::new());
     }
@@ -265,15 +336,25 @@ fn domain_is_pure() {
     let mut wrong = Vec::new();
     for source in sources().iter().filter(|source| source.layer == "domain") {
         for line in source.code.lines() {
-            let Some(path) = line.trim_start().strip_prefix("use ") else { continue };
-            let Some(first) = first_word(path) else { continue };
+            let Some(path) = line.trim_start().strip_prefix("use ") else {
+                continue;
+            };
+            let Some(first) = first_word(path) else {
+                continue;
+            };
             if !matches!(first.as_str(), "super" | "self" | "crate")
                 && !DOMAIN_CRATES.contains(&first.as_str())
             {
                 wrong.push(format!("{} uses `{first}`", source.path.display()));
             }
         }
-        for forbidden in ["std::fs", "std::net::Tcp", "std::process", "std::thread", "std::env"] {
+        for forbidden in [
+            "std::fs",
+            "std::net::Tcp",
+            "std::process",
+            "std::thread",
+            "std::env",
+        ] {
             if source.code.contains(forbidden) {
                 wrong.push(format!("{} names `{forbidden}`", source.path.display()));
             }
@@ -300,31 +381,47 @@ fn files_hold_one_concept() {
         .filter(|(lines, _)| *lines > LONGEST_FILE)
         .map(|(lines, path)| format!("{} ({lines} lines)", path.display()))
         .collect();
-    assert!(long.is_empty(), "longer than {LONGEST_FILE} lines without tests: {long:?}");
+    assert!(
+        long.is_empty(),
+        "longer than {LONGEST_FILE} lines without tests: {long:?}"
+    );
 }
 
 #[test]
 fn the_lock_file_keeps_russh_and_age_apart() {
-    let lock = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock")).unwrap();
+    let lock =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock")).unwrap();
     let packages: Vec<(&str, &str)> = lock
         .split("[[package]]")
         .filter_map(|block| {
             let field = |name: &str| {
                 block.lines().find_map(|line| {
-                    line.strip_prefix(name)?.strip_prefix(" = \"")?.strip_suffix('"')
+                    line.strip_prefix(name)?
+                        .strip_prefix(" = \"")?
+                        .strip_suffix('"')
                 })
             };
             Some((field("name")?, field("version")?))
         })
         .collect();
     let versions = |name: &str| -> Vec<&str> {
-        packages.iter().filter(|(found, _)| *found == name).map(|(_, version)| *version).collect()
+        packages
+            .iter()
+            .filter(|(found, _)| *found == name)
+            .map(|(_, version)| *version)
+            .collect()
     };
     assert!(
-        versions("ml-kem").iter().all(|version| !version.starts_with("0.2")),
+        versions("ml-kem")
+            .iter()
+            .all(|version| !version.starts_with("0.2")),
         "ml-kem 0.2 does not build beside russh"
     );
     for once in ["ratatui-core", "crossterm", "rusqlite", "russh", "tokio"] {
-        assert_eq!(versions(once).len(), 1, "{once} must be in the build exactly once");
+        assert_eq!(
+            versions(once).len(),
+            1,
+            "{once} must be in the build exactly once"
+        );
     }
 }

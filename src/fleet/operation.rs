@@ -67,9 +67,10 @@ impl OperationIds {
             (self.millis, self.count) = (millis, 0);
         } else {
             // Also when the clock was set back: the order of the ids is the order of the operations.
-            match self.count.checked_add(1) {
-                Some(count) => self.count = count,
-                None => (self.millis, self.count) = (self.millis + 1, 0),
+            if let Some(count) = self.count.checked_add(1) {
+                self.count = count;
+            } else {
+                (self.millis, self.count) = (self.millis + 1, 0);
             }
         }
         let random = rand::random::<u64>() >> 16;
@@ -338,6 +339,7 @@ fn said_no(error: &HypervisorError) -> Outcome {
     match error {
         HypervisorError::Remote { .. }
         | HypervisorError::Permission { .. }
+        | HypervisorError::NotRunning { .. }
         | HypervisorError::ToolMissing { .. }
         | HypervisorError::Unsupported { .. }
         // No channel, no command.

@@ -135,8 +135,6 @@ const fn word_of(error: &TransportError) -> &'static str {
         | TransportError::Command(_)
         | TransportError::Auth { .. }
         | TransportError::Credential { .. }
-        | TransportError::KnownHosts { .. }
-        | TransportError::Command(_)
         | TransportError::Protocol { .. } => "failed",
     }
 }

@@ -100,8 +100,6 @@ pub(super) fn trouble(error: TransportError) -> Trouble {
         | TransportError::Credential { .. }
         | TransportError::Lost { .. }
         | TransportError::Channel { .. }
-        | TransportError::KnownHosts { .. }
-        | TransportError::Command(_)
         | TransportError::Protocol { .. } => cause.into(),
     }
 }

@@ -33,7 +33,10 @@ impl Demo {
             dir = home.path().display(),
         );
         let home_path = home.path().to_str().unwrap().to_owned();
-        let env = [("VMDECK_HOME", home_path.as_str()), ("HOME", home_path.as_str())];
+        let env = [
+            ("VMDECK_HOME", home_path.as_str()),
+            ("HOME", home_path.as_str()),
+        ];
         let pty = Pty::start(Path::new("/bin/sh"), &["-c", &script], &env, size);
         Self { pty, home }
     }
@@ -42,18 +45,30 @@ impl Demo {
     fn program(&self) -> Pid {
         let shell = self.pty.pid();
         let children = fs::read_to_string(format!("/proc/{shell}/task/{shell}/children")).unwrap();
-        let child = children.split_whitespace().next().expect("the program runs");
+        let child = children
+            .split_whitespace()
+            .next()
+            .expect("the program runs");
         Pid::from_raw(child.parse().unwrap()).unwrap()
     }
 
     fn assert_restored(&self) {
         self.pty.wait_text("left with");
-        assert!(!self.pty.on_alternate_screen(), "still on the alternate screen");
+        assert!(
+            !self.pty.on_alternate_screen(),
+            "still on the alternate screen"
+        );
         assert!(!self.pty.cursor_hidden(), "the cursor is still hidden");
         let read = |name: &str| fs::read_to_string(self.home.path().join(name)).unwrap_or_default();
-        let there = support::wait_for(std::time::Duration::from_secs(10), || !read("after").is_empty());
+        let there = support::wait_for(std::time::Duration::from_secs(10), || {
+            !read("after").is_empty()
+        });
         assert!(there, "the shell did not come back");
-        assert_eq!(read("before"), read("after"), "the terminal's modes are not as they were");
+        assert_eq!(
+            read("before"),
+            read("after"),
+            "the terminal's modes are not as they were"
+        );
     }
 }
 
@@ -63,7 +78,11 @@ fn quitting_gives_the_terminal_back() {
     demo.pty.wait_text(RUNNING);
     demo.pty.keys("q");
     demo.assert_restored();
-    assert!(demo.pty.screen().contains("left with 0"), "{}", demo.pty.screen());
+    assert!(
+        demo.pty.screen().contains("left with 0"),
+        "{}",
+        demo.pty.screen()
+    );
 }
 
 #[test]
@@ -85,7 +104,8 @@ fn it_follows_the_size_of_the_terminal() {
         screen.contains("NAME") && screen.lines().all(|line| line.chars().count() <= 80)
     });
     demo.pty.resize(20, 5);
-    demo.pty.wait_for("anything at 20x5", |screen| !screen.trim().is_empty());
+    demo.pty
+        .wait_for("anything at 20x5", |screen| !screen.trim().is_empty());
     demo.pty.resize(120, 40);
     demo.pty.wait_text("NAME");
     demo.pty.keys("q");
@@ -97,9 +117,13 @@ fn an_action_by_key_shows_its_plan_and_is_recorded() {
     let mut demo = Demo::start((140, 40));
     demo.pty.wait_text(RUNNING);
     demo.pty.keys("/name:pay-api\r");
-    demo.pty.wait_for("one VM", |screen| screen.contains("pay-api") && !screen.contains(RUNNING));
+    demo.pty.wait_for("one VM", |screen| {
+        screen.contains("pay-api") && !screen.contains(RUNNING)
+    });
     demo.pty.keys("F");
     demo.pty.wait_text("destroy");
     demo.pty.keys("\r");
-    demo.pty.wait_for("the dialog gone after Enter", |screen| !screen.contains("destroy"));
+    demo.pty.wait_for("the dialog gone after Enter", |screen| {
+        !screen.contains("destroy")
+    });
 }

@@ -4,6 +4,7 @@
 //! something is absent only once the screen has been still; the program is killed when the test ends.
 
 use std::io::{Read, Write};
+use std::num::NonZeroU16;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
@@ -40,20 +41,30 @@ impl Pty {
         env: &[(&str, &str)],
         (columns, rows): (u16, u16),
     ) -> Self {
-        let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
-        let pair = native_pty_system().openpty(size).expect("a pseudo-terminal");
+        let size = PtySize {
+            rows,
+            cols: columns,
+            pixel_width: 0,
+            pixel_height: 0,
+        };
+        let pair = native_pty_system()
+            .openpty(size)
+            .expect("a pseudo-terminal");
         let mut command = CommandBuilder::new(program);
         command.args(args);
         command.env("TERM", "xterm-256color");
         for (name, value) in env {
             command.env(name, value);
         }
-        let child = pair.slave.spawn_command(command).expect("the program starts");
+        let child = pair
+            .slave
+            .spawn_command(command)
+            .expect("the program starts");
         drop(pair.slave);
         let reader = pair.master.try_clone_reader().expect("a reader");
         let keys = pair.master.take_writer().expect("a writer");
         let seen = Seen {
-            screen: vt100::Parser::new(rows, columns, 0),
+            screen: vt100::Parser::new(cells(rows), cells(columns), 0),
             bytes: 0,
             last_change: Instant::now(),
             ended: false,
@@ -63,12 +74,19 @@ impl Pty {
             let seen = Arc::clone(&seen);
             move || read_into(reader, &seen)
         });
-        Self { master: pair.master, child, keys, seen }
+        Self {
+            master: pair.master,
+            child,
+            keys,
+            seen,
+        }
     }
 
     /// Types text as it is; `\x1b` is Escape, `\r` Enter.
     pub fn keys(&mut self, text: &str) {
-        self.keys.write_all(text.as_bytes()).expect("the terminal takes keys");
+        self.keys
+            .write_all(text.as_bytes())
+            .expect("the terminal takes keys");
         self.keys.flush().expect("the terminal takes keys");
     }
 
@@ -79,7 +97,13 @@ impl Pty {
 
     /// Returns whether the program is on the alternate screen.
     pub fn on_alternate_screen(&self) -> bool {
-        self.seen.0.lock().unwrap().screen.screen().alternate_screen()
+        self.seen
+            .0
+            .lock()
+            .unwrap()
+            .screen
+            .screen()
+            .alternate_screen()
     }
 
     /// Returns whether the cursor is hidden.
@@ -106,7 +130,11 @@ impl Pty {
             assert!(
                 !left.is_zero() && !(seen.ended),
                 "{what} did not appear{}; the screen:\n{screen}",
-                if seen.ended { " (the program has ended)" } else { "" }
+                if seen.ended {
+                    " (the program has ended)"
+                } else {
+                    ""
+                }
             );
             seen = changed.wait_timeout(seen, left).unwrap().0;
         }
@@ -128,15 +156,29 @@ impl Pty {
                 return seen.screen.screen().contents();
             }
             assert!(Instant::now() < deadline, "the screen never came to rest");
-            seen = changed.wait_timeout(seen, STILL.saturating_sub(quiet)).unwrap().0;
+            seen = changed
+                .wait_timeout(seen, STILL.saturating_sub(quiet))
+                .unwrap()
+                .0;
         }
     }
 
     /// Changes the size of the terminal.
     pub fn resize(&self, columns: u16, rows: u16) {
-        let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
+        let size = PtySize {
+            rows,
+            cols: columns,
+            pixel_width: 0,
+            pixel_height: 0,
+        };
         self.master.resize(size).expect("the terminal resizes");
-        self.seen.0.lock().unwrap().screen.screen_mut().set_size(rows, columns);
+        self.seen
+            .0
+            .lock()
+            .unwrap()
+            .screen
+            .screen_mut()
+            .set_size(cells(rows), cells(columns));
     }
 
     /// Returns the program's process id.
@@ -151,7 +193,11 @@ impl Pty {
         let mut seen = lock.lock().unwrap();
         while !seen.ended {
             let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "it did not end:\n{}", seen.screen.screen().contents());
+            assert!(
+                !left.is_zero(),
+                "it did not end:\n{}",
+                seen.screen.screen().contents()
+            );
             seen = changed.wait_timeout(seen, left).unwrap().0;
         }
         drop(seen);
@@ -164,6 +210,10 @@ impl Drop for Pty {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+fn cells(count: u16) -> NonZeroU16 {
+    NonZeroU16::new(count).expect("a terminal has cells")
 }
 
 fn read_into(mut reader: Box<dyn Read + Send>, seen: &(Mutex<Seen>, Condvar)) {
