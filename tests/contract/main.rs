@@ -5,5 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod libvirt;
+mod libvirt_suite;
 mod sshd;
 mod transport;

@@ -10,6 +10,7 @@
 )]
 
 pub mod keys;
+pub mod lab;
 pub mod pty;
 pub mod sshd;
 
