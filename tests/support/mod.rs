@@ -9,6 +9,7 @@
     reason = "each test binary uses a part of its own"
 )]
 
+pub mod deck;
 pub mod keys;
 pub mod lab;
 pub mod pty;
