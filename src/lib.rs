@@ -14,11 +14,12 @@
 pub mod audit;
 pub mod cli;
 pub mod clock;
-// config
+pub mod config;
 pub mod domain;
 pub mod fleet;
 pub mod hypervisor;
 pub mod json;
+pub mod manage;
 pub mod once;
 pub mod private_file;
 pub mod profile;
