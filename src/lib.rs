@@ -26,5 +26,8 @@ pub mod profile;
 pub mod report;
 pub mod session;
 pub mod task;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod transport;
+pub mod tui;
 pub mod vault;

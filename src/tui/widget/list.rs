@@ -1,0 +1,122 @@
+//! A list with columns and a cursor. Only the rows that are seen are made.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::paint;
+use crate::tui::cursor::scroll_to;
+use crate::tui::theme::{Role, Theme};
+
+/// A column of a list.
+#[derive(Debug, Clone, Copy)]
+pub struct Field {
+    title: &'static str,
+    width: u16,
+    right: bool,
+}
+
+impl Field {
+    /// A column whose text begins at its left edge.
+    pub const fn left(title: &'static str, width: u16) -> Self {
+        Self {
+            title,
+            width,
+            right: false,
+        }
+    }
+
+    /// A column whose text ends at its right edge.
+    pub const fn right(title: &'static str, width: u16) -> Self {
+        Self {
+            title,
+            width,
+            right: true,
+        }
+    }
+
+    /// The last column: whatever is left of the line.
+    pub const fn rest(title: &'static str) -> Self {
+        Self::left(title, u16::MAX)
+    }
+}
+
+/// A row: its texts and what they mean.
+#[derive(Debug, Default)]
+pub struct Row {
+    /// Whether all of it is shown as old.
+    pub dimmed: bool,
+    /// One per column.
+    pub cells: Vec<(String, Role)>,
+}
+
+/// Columns at the left edge for the cursor.
+const MARGIN: u16 = 3;
+
+/// Draws titles and the rows that are seen; `top` keeps the first of them from frame to frame.
+pub fn draw(
+    buf: &mut Buffer,
+    area: Rect,
+    theme: &Theme,
+    fields: &[Field],
+    (rows, index, top): (usize, usize, &mut usize),
+    row: impl Fn(usize) -> Row,
+) {
+    let titles = Row {
+        dimmed: false,
+        cells: fields
+            .iter()
+            .map(|field| (field.title.to_owned(), Role::Title))
+            .collect(),
+    };
+    draw_row(buf, paint::line_of(area, 0), theme, fields, &titles);
+    let page = area.height.saturating_sub(1);
+    *top = scroll_to(*top, index, usize::from(page), rows);
+    for (n, at) in (1..=page).zip(*top..rows) {
+        let line = paint::line_of(area, n);
+        if at == index {
+            buf.set_style(line.intersection(buf.area), theme.style(Role::Selection));
+        }
+        draw_row(buf, line, theme, fields, &row(at));
+        if at == index {
+            let margin = Rect {
+                x: line.x + 1,
+                width: line.width.saturating_sub(1),
+                ..line
+            };
+            paint::put(buf, margin, "▌", theme.style(Role::Cursor));
+        }
+    }
+}
+
+fn draw_row(buf: &mut Buffer, line: Rect, theme: &Theme, fields: &[Field], row: &Row) {
+    let mut x = line.x.saturating_add(MARGIN);
+    for (field, (text, role)) in fields.iter().zip(&row.cells) {
+        let room = line.right().saturating_sub(x);
+        if room == 0 {
+            return;
+        }
+        let width = field.width.min(room);
+        let cell = Rect { x, width, ..line };
+        let role = match role {
+            Role::Text | Role::Strong | Role::Dim if row.dimmed => Role::Stale,
+            other => *other,
+        };
+        if field.right {
+            paint::put_right(buf, cell, text, theme.style(role));
+        } else {
+            paint::put_fitted(buf, cell, text, theme.style(role));
+        }
+        x = x.saturating_add(width).saturating_add(2);
+    }
+}
+
+/// Says why a list is empty.
+pub fn empty(buf: &mut Buffer, area: Rect, theme: &Theme, text: &str) {
+    let line = paint::line_of(area, 2.min(area.height.saturating_sub(1)));
+    let line = Rect {
+        x: line.x.saturating_add(MARGIN),
+        width: line.width.saturating_sub(MARGIN),
+        ..line
+    };
+    paint::put(buf, line, text, theme.style(Role::Dim));
+}
