@@ -25,6 +25,7 @@ pub mod private_file;
 pub mod profile;
 pub mod report;
 pub mod session;
+pub mod sim;
 pub mod task;
 #[cfg(feature = "testing")]
 pub mod testing;
