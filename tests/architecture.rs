@@ -210,11 +210,11 @@ fn skip_item<'a>(lines: &mut impl Iterator<Item = &'a str>) {
 fn own_modules(code: &str) -> BTreeSet<String> {
     let mut named = BTreeSet::new();
     for (at, found) in code.match_indices("crate::") {
-        let before = code[..at].chars().next_back();
+        let before = code.get(..at).unwrap_or_default().chars().next_back();
         if before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '$') {
             continue;
         }
-        let rest = &code[at + found.len()..];
+        let rest = code.get(at + found.len()..).unwrap_or_default();
         if let Some(list) = rest.strip_prefix('{') {
             let list = list.split("};").next().unwrap_or("");
             let mut depth = 0;
@@ -248,9 +248,10 @@ fn first_word(text: &str) -> Option<String> {
 
 fn names_crate(code: &str, name: &str) -> bool {
     code.match_indices(name).any(|(at, _)| {
-        let before = code[..at].chars().next_back();
-        let after = &code[at + name.len()..];
-        let own_path = code[..at].ends_with("::") && !code[..at].ends_with(" ::");
+        let before = code.get(..at).unwrap_or_default().chars().next_back();
+        let after = code.get(at + name.len()..).unwrap_or_default();
+        let head = code.get(..at).unwrap_or_default();
+        let own_path = head.ends_with("::") && !head.ends_with(" ::");
         !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '"' || c == '.')
             && !own_path
             && after.starts_with("::")
@@ -299,21 +300,18 @@ fn arrows_point_one_way() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
+fn visit<'a>(layer: &'a str, arrows: &BTreeMap<&'a str, &'a [&'a str]>, path: &mut Vec<&'a str>) {
+    assert!(!path.contains(&layer), "cycle: {path:?} -> {layer}");
+    path.push(layer);
+    for next in arrows.get(layer).copied().unwrap_or_default() {
+        visit(next, arrows, path);
+    }
+    path.pop();
+}
+
 #[test]
 fn the_table_of_arrows_has_no_cycle() {
     let arrows: BTreeMap<&str, &[&str]> = ARROWS.iter().copied().collect();
-    fn visit<'a>(
-        layer: &'a str,
-        arrows: &BTreeMap<&'a str, &'a [&'a str]>,
-        path: &mut Vec<&'a str>,
-    ) {
-        assert!(!path.contains(&layer), "cycle: {path:?} -> {layer}");
-        path.push(layer);
-        for next in arrows.get(layer).copied().unwrap_or_default() {
-            visit(next, arrows, path);
-        }
-        path.pop();
-    }
     for (layer, _) in ARROWS {
         visit(layer, &arrows, &mut Vec::new());
     }

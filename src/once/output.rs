@@ -4,6 +4,7 @@
 use unicode_width::UnicodeWidthStr;
 
 use super::field::{Field, Record};
+use crate::domain::text::fit_middle;
 
 /// How data is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -32,6 +33,9 @@ impl Format {
         matches!(self, Self::Table | Self::Markdown)
     }
 }
+
+/// Columns of the terminal that one column of a table may take; programs read the other formats.
+const WIDEST: usize = 40;
 
 /// What stands where a value is not known.
 const UNKNOWN: &str = "–";
@@ -76,7 +80,10 @@ fn line<T>(fields: &[&Field<T>], row: &T) -> String {
 }
 
 fn table<T>(fields: &[&Field<T>], rows: &[T]) -> String {
-    let shown: Vec<Vec<String>> = rows.iter().map(|row| for_people(fields, row)).collect();
+    let shown: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| narrowed(for_people(fields, row)))
+        .collect();
     let mut widths: Vec<usize> = fields.iter().map(|field| field.title.width()).collect();
     for row in &shown {
         for (width, text) in widths.iter_mut().zip(row) {
@@ -89,6 +96,16 @@ fn table<T>(fields: &[&Field<T>], rows: &[T]) -> String {
         text.push_str(&aligned(row, &widths));
     }
     text
+}
+
+/// Cuts cells that would push the others off the screen; the last column may be as long as it is.
+fn narrowed(mut cells: Vec<String>) -> Vec<String> {
+    if let Some((_, before)) = cells.split_last_mut() {
+        for cell in before {
+            *cell = fit_middle(cell, WIDEST);
+        }
+    }
+    cells
 }
 
 fn for_people<T>(fields: &[&Field<T>], row: &T) -> Vec<String> {
@@ -228,6 +245,15 @@ mod tests {
         assert_eq!(lines[0], "NAME                N");
         assert_eq!(lines[1], "=cmd|' /C calc'!A0  3");
         assert_eq!(lines[2], "日本                –");
+    }
+
+    #[test]
+    fn a_long_name_does_not_push_the_others_away() {
+        let long = "a-name-".repeat(30).leak();
+        let pairs = [Pair(long, Some(1))];
+        let text = rows(Format::Table, &FIELDS, &[], &pairs);
+        assert!(text.lines().all(|line| line.width() <= 43), "{text}");
+        assert!(rows(Format::Csv, &FIELDS, &[], &pairs).contains(&*long));
     }
 
     #[test]

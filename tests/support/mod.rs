@@ -9,9 +9,11 @@
     reason = "each test binary uses a part of its own"
 )]
 
+pub mod deck;
 pub mod keys;
 pub mod lab;
 pub mod simulated;
+pub mod pty;
 pub mod sshd;
 
 use std::process::{Command, Stdio};
