@@ -371,7 +371,11 @@ async fn a_removed_profile_leaves_nothing() {
     let (_keep, root, profile) = profile().await;
     close(profile).await;
     Profile::remove(&root, &name("lab")).await.unwrap();
-    assert_eq!(std::fs::read_dir(&root).unwrap().count(), 0);
+    let left: Vec<_> = std::fs::read_dir(&root)
+        .unwrap()
+        .map(|e| e.unwrap().file_name())
+        .collect();
+    assert_eq!(left, [".lock"]);
 }
 
 #[tokio::test]
