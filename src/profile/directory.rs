@@ -66,9 +66,7 @@ impl Profile {
         let (root, name) = (root.to_owned(), name.clone());
         blocking(move || {
             let dir = root.join(name.as_str());
-            if !dir.join(DATABASE).exists() {
-                return Err(ProfileError::NotFound { name, root });
-            }
+            must_exist(&root, &dir, &name)?;
             private_file::check_dir(&root)?;
             refuse_network_filesystem(&dir)?;
             open_dir(dir, name)
@@ -108,9 +106,7 @@ impl Profile {
         let (root, name) = (root.to_owned(), name.clone());
         blocking(move || {
             let dir = root.join(name.as_str());
-            if !dir.join(DATABASE).exists() {
-                return Err(ProfileError::NotFound { name, root });
-            }
+            must_exist(&root, &dir, &name)?;
             private_file::check_dir(&dir)?;
             let _alone = alone(&root)?;
             // Out of sight first: killed half-way, there is no half profile under the name.
@@ -194,6 +190,24 @@ impl Opened {
             }),
             store: self.store,
         })
+    }
+}
+
+fn must_exist(root: &Path, dir: &Path, name: &ProfileName) -> Result<(), ProfileError> {
+    let file = dir.join(DATABASE);
+    match file.symlink_metadata() {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(ProfileError::NotFound {
+            name: name.clone(),
+            root: root.to_owned(),
+        }),
+        // A directory that cannot be looked into is not one that is empty.
+        Err(source) => Err(PrivateFileError::Io {
+            doing: "look at",
+            path: file,
+            source,
+        }
+        .into()),
     }
 }
 
