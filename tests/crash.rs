@@ -127,6 +127,22 @@ async fn profile_writer() {
     }
 }
 
+#[tokio::test]
+#[ignore = "a writer that the kill tests start and kill"]
+async fn profile_creator() {
+    let Some(root) = writer_dir() else { return };
+    let name = std::process::id();
+    for number in 0..100_000 {
+        let profile = format!("p{name}-{number}");
+        drop(
+            Profile::create(&root, &profile.parse().unwrap())
+                .await
+                .unwrap(),
+        );
+        println!("ack {profile}");
+    }
+}
+
 /// Opens the log as the next start of the program does, and returns the operations in it.
 async fn reopen(dir: &Path) -> BTreeSet<String> {
     let (log, _) = AuditLog::open_with(dir, Clock::system(), OPTIONS)
@@ -197,4 +213,37 @@ async fn a_killed_program_leaves_a_valid_profile() {
             .collect();
         assert!(written.is_superset(&acknowledged), "round {round}");
     }
+}
+
+#[tokio::test]
+async fn a_profile_that_was_being_created_is_there_as_a_whole_or_not_at_all() {
+    let temporary = tempfile::tempdir().unwrap();
+    let root = temporary.path().join("profiles");
+    let mut acknowledged = BTreeSet::new();
+    for round in 0..20 {
+        acknowledged.extend(kill_after(start("profile_creator", &root), round % 4));
+        let profiles = Profile::list(&root).unwrap();
+        for name in &profiles {
+            Profile::open(&root, name).await.unwrap();
+        }
+        let listed: BTreeSet<String> = profiles.iter().map(ToString::to_string).collect();
+        assert!(listed.is_superset(&acknowledged), "round {round}");
+    }
+    drop(
+        Profile::create(&root, &"last".parse().unwrap())
+            .await
+            .unwrap(),
+    );
+    let hidden = std::fs::read_dir(&root)
+        .unwrap()
+        .filter(|entry| {
+            entry
+                .as_ref()
+                .unwrap()
+                .file_name()
+                .to_string_lossy()
+                .starts_with(".new-")
+        })
+        .count();
+    assert_eq!(hidden, 0, "drafts of the dead are swept");
 }

@@ -367,11 +367,35 @@ async fn what_is_missing_or_there_already_says_what_to_do() {
 }
 
 #[tokio::test]
+async fn a_link_on_the_way_is_followed_and_one_in_its_place_is_not() {
+    let temporary = tempfile::tempdir().unwrap();
+    let real = temporary.path().join("disk");
+    private_file::create_dir(&real).unwrap();
+    let home = temporary.path().join("home");
+    std::os::unix::fs::symlink(&real, &home).unwrap();
+    let root = home.join("profiles");
+    close(Profile::create(&root, &name("lab")).await.unwrap()).await;
+    Profile::open(&root, &name("lab"))
+        .await
+        .unwrap()
+        .check()
+        .await
+        .unwrap();
+    std::os::unix::fs::symlink(root.join("lab"), root.join("alias")).unwrap();
+    let error = Profile::open(&root, &name("alias")).await.unwrap_err();
+    assert!(matches!(error, ProfileError::File(_)), "{error}");
+}
+
+#[tokio::test]
 async fn a_removed_profile_leaves_nothing() {
     let (_keep, root, profile) = profile().await;
     close(profile).await;
     Profile::remove(&root, &name("lab")).await.unwrap();
-    assert_eq!(std::fs::read_dir(&root).unwrap().count(), 0);
+    let left: Vec<_> = std::fs::read_dir(&root)
+        .unwrap()
+        .map(|e| e.unwrap().file_name())
+        .collect();
+    assert_eq!(left, [".lock"]);
 }
 
 #[tokio::test]

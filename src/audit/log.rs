@@ -232,6 +232,13 @@ impl AuditLog {
         .await
     }
 
+    /// Says whether the record that the profile remembers as the end is still in the log. When it is
+    /// not, the end was cut off: to be said, and recorded, before the mirror is moved on.
+    pub async fn holds(&self, mirror: AuditHead) -> Result<bool, AuditError> {
+        let dir = self.inner.dir.clone();
+        blocking(move || read::holds(&dir, &mirror)).await
+    }
+
     /// Says whether records can be made durable.
     pub fn state(&self) -> AuditState {
         self.inner.shared.state.borrow().clone()

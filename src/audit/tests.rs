@@ -454,6 +454,39 @@ async fn the_tail_reads_across_segments() {
 }
 
 #[tokio::test]
+async fn the_remembered_end_is_looked_for_in_all_segments() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("audit");
+    let options = AuditOptions {
+        rotate_bytes: 50_000,
+    };
+    let (log, _) = AuditLog::open_with(&dir, clock(), options).await.unwrap();
+    let mut heads = Vec::new();
+    for number in 0..20 {
+        log.append(intent(&format!("early-{number}")))
+            .await
+            .unwrap();
+        heads.push(log.head().unwrap());
+    }
+    let mut writers = tokio::task::JoinSet::new();
+    for number in 0..400 {
+        let log = log.clone();
+        writers.spawn(async move { log.append(intent(&format!("{number}"))).await.unwrap() });
+    }
+    writers.join_all().await;
+    heads.push(log.head().unwrap());
+    for head in &heads {
+        assert!(log.holds(head.clone()).await.unwrap(), "{head:?}");
+        let mut other = head.clone();
+        other.hash = "0".repeat(64);
+        assert!(!log.holds(other).await.unwrap());
+    }
+    let mut later = heads[0].clone();
+    later.seq = 10_000;
+    assert!(!log.holds(later).await.unwrap());
+}
+
+#[tokio::test]
 async fn loose_modes_are_refused_with_the_command_that_mends_them() {
     use std::os::unix::fs::PermissionsExt;
     let root = tempfile::tempdir().unwrap();
