@@ -6,8 +6,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod client_config;
+mod dice;
 mod host_keys;
 mod hostile;
+mod known_hosts;
 mod login;
 mod rig;
 mod server;

@@ -221,6 +221,9 @@ impl ClientConfig {
                 })
             }
         };
+        // As OpenSSH has it: names are compared and filed in lower case.
+        let hostname = hostname.to_ascii_lowercase();
+        let host_key_alias = values.host_key_alias.map(|name| name.to_ascii_lowercase());
         let port = values.port.as_ref().and_then(|text| {
             let port = text.parse::<u16>().ok().filter(|port| *port > 0);
             if port.is_none() {
@@ -238,7 +241,7 @@ impl ClientConfig {
             ('r', user.as_deref().unwrap_or(&self.local_user)),
             ('u', self.local_user.as_str()),
             ('d', home.as_str()),
-            ('k', values.host_key_alias.as_deref().unwrap_or(alias)),
+            ('k', host_key_alias.as_deref().unwrap_or(alias)),
         ];
         let mut path = |keyword: &str, text: &String| -> Option<PathBuf> {
             if text == "none" {
@@ -286,7 +289,7 @@ impl ClientConfig {
             proxy_jump,
             user_known_hosts,
             global_known_hosts,
-            host_key_alias: values.host_key_alias,
+            host_key_alias,
             notes,
         }
     }
