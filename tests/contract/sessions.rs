@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 use vmdeck::domain::remote_command::RemoteCommand;
-use vmdeck::transport::{Chunk, ExecLimits, ExitStatus, TransportError};
+use vmdeck::transport::ssh::{SshConnector, SshOptions};
+use vmdeck::transport::{Chunk, Connector, ExecLimits, ExitStatus, TransportError};
 
-use crate::rig::{PATIENCE, connected, exec, shell, stdout};
+use crate::rig::{PATIENCE, connected, exec, hop, key_file, shell, stdout, target, target_of};
 use crate::support::sshd::Sshd;
 
 /// Waits without blocking the runtime; returns whether it came true.
@@ -311,4 +312,41 @@ async fn a_link_that_nobody_holds_goes_away() {
     assert!(!sshd.session_pids().is_empty());
     drop(link);
     assert!(comes_true(PATIENCE, || sshd.session_pids().is_empty()).await);
+}
+
+#[tokio::test]
+async fn a_host_that_freezes_is_noticed() {
+    let sshd = Sshd::start();
+    let connector = SshConnector::new(SshOptions {
+        keepalive: Duration::from_millis(200),
+        ..SshOptions::default()
+    });
+    let link = connector.connect(&target(&sshd)).await.unwrap().transport;
+    let mut process = link.spawn(&RemoteCommand::posix("cat")).await.unwrap();
+    sshd.freeze_sessions();
+    let reason = timeout(PATIENCE, link.closed()).await.unwrap();
+    assert!(reason.to_string().contains("keepalive"), "{reason}");
+    assert!(timeout(PATIENCE, process.read()).await.unwrap().is_err());
+    // Closing does not wait for a peer that will never answer.
+    timeout(PATIENCE, link.close()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_storm_of_logins_through_one_jump_host_locks_nobody_out() {
+    // The server drops whoever comes while ten others have not logged in yet.
+    let jump = Sshd::builder().line("MaxStartups 10").start();
+    let host = Sshd::start();
+    let hops = [&jump, &host]
+        .map(|sshd| hop(sshd, vec![key_file(&sshd.client_key)]))
+        .to_vec();
+    let target = target_of(hops, &[&jump, &host]);
+    let connector = SshConnector::new(SshOptions {
+        connect_timeout: PATIENCE,
+        max_handshakes: 100,
+        ..SshOptions::default()
+    });
+    let logins = (0..30).map(|_| connector.connect(&target));
+    for login in futures_util::future::join_all(logins).await {
+        login.unwrap();
+    }
 }
