@@ -10,6 +10,8 @@
 )]
 
 pub mod deck;
+pub mod account;
+pub mod agent;
 pub mod keys;
 pub mod lab;
 pub mod simulated;
