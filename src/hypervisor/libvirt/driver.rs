@@ -100,7 +100,11 @@ impl Libvirt {
         } else {
             tick_that_waits()
         };
-        let mut lines = vec![tick, Line::new("nodecpustats"), Line::new("nodememstats")];
+        let load_is_due = self.memory().load_is_due(self.moment());
+        let mut lines = vec![tick];
+        if load_is_due {
+            lines.extend([Line::new("nodecpustats"), Line::new("nodememstats")]);
+        }
         if list_was_old {
             lines.push(list());
         }
@@ -114,8 +118,13 @@ impl Libvirt {
                 .next()
                 .ok_or_else(|| unparsable(&Misshapen::new("an answer is missing", b"")))
         };
-        let (mut figures, cpu, node_memory) = (next()?, next()?, next()?);
+        let mut figures = next()?;
         let moment = self.moment();
+        if load_is_due {
+            let (cpu, node_memory) = (next()?, next()?);
+            self.memory()
+                .learn_load(&cpu.stdout, &node_memory.stdout, moment);
+        }
         if list_was_old {
             self.learn_names(&next()?)?;
         }
@@ -126,14 +135,12 @@ impl Libvirt {
             self.knows_no_wait.store(false, Ordering::Release);
             figures = self.ask_one(tick_that_waits()).await?;
         }
-        self.put_together(figures, (&cpu.stdout, &node_memory.stdout), moment)
-            .await
+        self.put_together(figures, moment).await
     }
 
     async fn put_together(
         &self,
         figures: Reply,
-        (cpu, node_memory): (&[u8], &[u8]),
         moment: Moment,
     ) -> Result<HostInventory, HypervisorError> {
         let records = parse::domstats(&figures.stdout).map_err(|problem| unparsable(&problem))?;
@@ -149,7 +156,7 @@ impl Libvirt {
         let mut memory = self.memory();
         let (vms, mut gaps) = memory.join(&records, moment);
         gaps.extend(figures.failure);
-        let load = memory.load(cpu, node_memory);
+        let load = memory.load();
         Ok(HostInventory { vms, load, gaps })
     }
 
