@@ -62,6 +62,11 @@ impl Stdio {
         self.input.recv().await
     }
 
+    /// Takes input that is there already, without waiting.
+    pub(super) fn read_more(&mut self) -> Option<Vec<u8>> {
+        self.input.try_recv().ok()
+    }
+
     /// Writes to standard output; nobody reading is no failure, the channel's end ends the program.
     pub(super) async fn out(&self, bytes: impl Into<Vec<u8>> + Send) {
         self.write(self.out_to, bytes.into()).await;

@@ -165,6 +165,10 @@ async fn kept(call: &Call<'_>, stdio: &mut Stdio) -> u32 {
             tokio::time::sleep(latency).await;
         }
         unread.extend_from_slice(&bytes);
+        // A slow line delays what is sent close together once, not piece by piece.
+        while let Some(more) = stdio.read_more() {
+            unread.extend_from_slice(&more);
+        }
         let mut taken = 0;
         while let Some(length) = unread
             .get(taken..)
