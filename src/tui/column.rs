@@ -312,7 +312,15 @@ pub const COLUMNS: &[Column] = &[
                     .map(|os| os.fit(usize::from(cell.width))),
             )
         },
-        key: |cell| text_key(cell.vm.facts.os.as_ref().map(|os| os.shown())),
+        key: |cell| {
+            text_key(
+                cell.vm
+                    .facts
+                    .os
+                    .as_ref()
+                    .map(crate::domain::text::RemoteText::shown),
+            )
+        },
         ..column(ColumnId::Os, "OS", 12, 14)
     },
     Column {

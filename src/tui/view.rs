@@ -49,8 +49,6 @@ pub fn make_ascii(buf: &mut Buffer) {
     for cell in &mut buf.content {
         if let Some(sign) = glyph::to_ascii(cell.symbol()) {
             cell.set_symbol(sign);
-        } else if cell.symbol() == "⏎" || cell.symbol() == "•" {
-            cell.set_symbol("*");
         }
     }
 }
@@ -143,7 +141,7 @@ pub fn hints(app: &App) -> Vec<Hint> {
             if command.enabled(app).is_err() {
                 continue;
             }
-            if let Some(key) = app.settings.keymap.sign_of(command) {
+            if let Some(key) = app.settings.keymap.sign_of(command, app.settings.ascii) {
                 let label = label_of(app, &command.id).unwrap_or_else(|| label.clone());
                 hints.push(Hint { key, label });
             }

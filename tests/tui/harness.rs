@@ -37,7 +37,6 @@ pub struct Screen {
     pub asked: Asked,
     pub local: Vec<Local>,
     pub now: Timestamp,
-    pub ascii: bool,
     runner: Runner,
     answers: mpsc::Receiver<Answer>,
     _publish: watch::Sender<Arc<FleetSnapshot>>,
@@ -60,8 +59,14 @@ impl Screen {
         let settings = Settings {
             actor: fleet::actor(),
             keymap: Arc::new(Keymap::new(&BTreeMap::new()).unwrap()),
+            ascii: false,
         };
-        let mut app = App::new(settings, snapshot, fleet::now(), size);
+        let earlier = Arc::new(fleet::earlier(&snapshot, 3));
+        let mut app = App::new(settings, earlier, fleet::now(), size);
+        for ticks in [2, 1] {
+            app.take_snapshot(Arc::new(fleet::earlier(&snapshot, ticks)));
+        }
+        app.take_snapshot(snapshot);
         greet(&mut app);
         Self {
             app,
@@ -70,7 +75,6 @@ impl Screen {
             asked,
             local: Vec::new(),
             now: fleet::now(),
-            ascii: false,
             runner: Runner::new(handle, tasks, fleet::actor(), answer),
             answers,
             _publish: publish,
@@ -134,7 +138,7 @@ impl Screen {
         let (width, height) = self.app.size;
         let mut buf = Buffer::empty(Rect::new(0, 0, width, height));
         view(&self.app, &self.theme, &mut self.state, &mut buf);
-        if self.ascii {
+        if self.app.settings.ascii {
             make_ascii(&mut buf);
         }
         buf

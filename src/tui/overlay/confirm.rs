@@ -185,7 +185,7 @@ impl Confirm {
             return None;
         }
         if !self.wants_name() {
-            frame::keys(buf, last, theme, &[("y", verb), ("⏎", "cancel")]);
+            frame::keys(buf, last, theme, &[("y", verb), ("enter", "cancel")]);
             return None;
         }
         let ask = paint::line_of(room, room.height.saturating_sub(3));
@@ -198,7 +198,7 @@ impl Confirm {
         let line = paint::line_of(room, room.height.saturating_sub(2));
         let complete = self.consent().is_some();
         let keys: &[(&str, &str)] = if complete {
-            &[("⏎", verb), ("esc", "cancel")]
+            &[("enter", verb), ("esc", "cancel")]
         } else {
             &[("esc", "cancel")]
         };

@@ -7,6 +7,7 @@ use ratatui::layout::Rect;
 
 use crate::domain::health::HostHealth;
 use crate::domain::host::HostId;
+use crate::domain::host_key::HostKeyQuestion;
 use crate::domain::inventory::{FleetSnapshot, HostSnapshot};
 use crate::domain::units::{Age, Bytes};
 use crate::domain::vm::PowerState;
@@ -23,7 +24,7 @@ use crate::tui::overlay::host_key::HostKey;
 use crate::tui::overlay::question::Question;
 use crate::tui::screen::vms;
 use crate::tui::theme::{Role, Theme};
-use crate::tui::widget::list::{self, Field};
+use crate::tui::widget::list::{self, Field, List};
 
 /// State of the view.
 #[derive(Debug, Default)]
@@ -160,8 +161,6 @@ pub fn question_of(host: &HostSnapshot) -> Option<HostKey> {
     }
 }
 
-use crate::domain::host_key::HostKeyQuestion;
-
 /// Returns the role of a host's health.
 pub const fn health_role(health: &HostHealth) -> Role {
     match health {
@@ -209,7 +208,13 @@ pub fn draw(app: &App, buf: &mut Buffer, area: Rect, theme: &Theme, top: &mut us
             .map(|host| row(app, host))
             .unwrap_or_default()
     };
-    list::draw(buf, area, theme, FIELDS, (rows, index, top), line);
+    let list_of = List {
+        fields: FIELDS,
+        rows,
+        index,
+        top,
+    };
+    list_of.draw(buf, area, theme, line);
     if rows == 0 {
         list::empty(buf, area, theme, "No hosts yet. A adds the first one.");
     }

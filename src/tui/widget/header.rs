@@ -156,7 +156,7 @@ fn named(
 }
 
 fn vms(state: &FleetSnapshot) -> Segment {
-    let all = state.hosts.iter().flat_map(|host| host.vms());
+    let all = state.hosts.iter().flat_map(|host| host.vms().iter());
     let (mut running, mut total) = (0usize, 0usize);
     for vm in all {
         total += 1;
@@ -194,7 +194,7 @@ fn load(state: &FleetSnapshot) -> Segment {
     let cpu = (cpus > 0.0).then(|| cpu / cpus);
     let memory = Bytes(used)
         .percent_of(Bytes(total))
-        .map(|share| share.value());
+        .map(crate::domain::units::Percent::value);
     let shown = |share: Option<f64>| {
         share.map_or_else(|| glyph::UNKNOWN.to_owned(), |share| format!("{share:.0}%"))
     };

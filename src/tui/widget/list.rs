@@ -52,38 +52,49 @@ pub struct Row {
 /// Columns at the left edge for the cursor.
 const MARGIN: u16 = 3;
 
-/// Draws titles and the rows that are seen; `top` keeps the first of them from frame to frame.
-pub fn draw(
-    buf: &mut Buffer,
-    area: Rect,
-    theme: &Theme,
-    fields: &[Field],
-    (rows, index, top): (usize, usize, &mut usize),
-    row: impl Fn(usize) -> Row,
-) {
-    let titles = Row {
-        dimmed: false,
-        cells: fields
-            .iter()
-            .map(|field| (field.title.to_owned(), Role::Title))
-            .collect(),
-    };
-    draw_row(buf, paint::line_of(area, 0), theme, fields, &titles);
-    let page = area.height.saturating_sub(1);
-    *top = scroll_to(*top, index, usize::from(page), rows);
-    for (n, at) in (1..=page).zip(*top..rows) {
-        let line = paint::line_of(area, n);
-        if at == index {
-            buf.set_style(line.intersection(buf.area), theme.style(Role::Selection));
-        }
-        draw_row(buf, line, theme, fields, &row(at));
-        if at == index {
-            let margin = Rect {
-                x: line.x + 1,
-                width: line.width.saturating_sub(1),
-                ..line
-            };
-            paint::put(buf, margin, "▌", theme.style(Role::Cursor));
+/// A list to draw.
+#[derive(Debug)]
+pub struct List<'a> {
+    /// Its columns.
+    pub fields: &'a [Field],
+    /// How many rows it has.
+    pub rows: usize,
+    /// The one under the cursor.
+    pub index: usize,
+    /// The first one that is seen, kept from frame to frame.
+    pub top: &'a mut usize,
+}
+
+impl List<'_> {
+    /// Draws titles and the rows that are seen.
+    pub fn draw(self, buf: &mut Buffer, area: Rect, theme: &Theme, row: impl Fn(usize) -> Row) {
+        let titles = Row {
+            dimmed: false,
+            cells: self
+                .fields
+                .iter()
+                .map(|field| (field.title.to_owned(), Role::Title))
+                .collect(),
+        };
+        let heading = paint::line_of(area, 0);
+        buf.set_style(heading.intersection(buf.area), theme.style(Role::TitleLine));
+        draw_row(buf, heading, theme, self.fields, &titles);
+        let page = area.height.saturating_sub(1);
+        *self.top = scroll_to(*self.top, self.index, usize::from(page), self.rows);
+        for (n, at) in (1..=page).zip(*self.top..self.rows) {
+            let line = paint::line_of(area, n);
+            if at == self.index {
+                buf.set_style(line.intersection(buf.area), theme.style(Role::Selection));
+            }
+            draw_row(buf, line, theme, self.fields, &row(at));
+            if at == self.index {
+                let margin = Rect {
+                    x: line.x + 1,
+                    width: line.width.saturating_sub(1),
+                    ..line
+                };
+                paint::put(buf, margin, "▌", theme.style(Role::Cursor));
+            }
         }
     }
 }

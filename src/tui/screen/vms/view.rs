@@ -56,6 +56,7 @@ fn why_empty(app: &App) -> String {
 }
 
 fn draw_titles(app: &App, buf: &mut Buffer, line: Rect, theme: &Theme, layout: &Layout) {
+    buf.set_style(line.intersection(buf.area), theme.style(Role::TitleLine));
     for slot in &layout.slots {
         let sorted = slot.column.id == app.vms.sort.column;
         let role = if sorted { Role::Sorted } else { Role::Title };
@@ -82,11 +83,11 @@ fn draw_titles(app: &App, buf: &mut Buffer, line: Rect, theme: &Theme, layout: &
         paint::put(buf, line, glyph::MORE_LEFT, accent);
     }
     if layout.more_right {
-        let flowing = layout
+        let mut flowing = layout
             .slots
             .iter()
-            .filter(|s| s.column.place != Place::Right);
-        if let Some(last) = flowing.last() {
+            .filter(|slot| slot.column.place != Place::Right);
+        if let Some(last) = flowing.next_back() {
             let x = line.x + last.x + last.width + 1;
             let rest = Rect {
                 x,
