@@ -535,7 +535,7 @@ fn memory_text(cell: &Cell<'_>) -> Vec<Bit> {
 }
 
 /// Shows `used/total` in the unit of the total; `~` marks a figure that is only the host's.
-fn share(used: Option<Bytes>, total: Option<Bytes>, rough: bool) -> Vec<Bit> {
+pub fn share(used: Option<Bytes>, total: Option<Bytes>, rough: bool) -> Vec<Bit> {
     let Some(scale) = total.or(used) else {
         return unknown();
     };

@@ -86,13 +86,17 @@ fn draw_status(app: &App, theme: &Theme, buf: &mut Buffer, line: Rect) -> Option
     }
     let title = format!("{} ", app.screen.title());
     paint::put_right(buf, line, &title, theme.style(Role::Dim));
+    let left = Rect {
+        x: line.x + 1,
+        width: line.width.saturating_sub(paint::width(&title) + 3),
+        ..line
+    };
     if let Some(toast) = &app.toast {
-        let left = Rect {
-            x: line.x + 1,
-            width: line.width.saturating_sub(paint::width(&title) + 3),
-            ..line
-        };
         paint::put_fitted(buf, left, &toast.text, theme.style(toast.role));
+    } else if app.screen == Screen::Hosts
+        && let Some((text, role)) = hosts::selected(app).and_then(|host| hosts::trouble(app, host))
+    {
+        paint::put(buf, left, &text, theme.style(role));
     }
     None
 }

@@ -78,7 +78,7 @@ async fn ascii_mode_draws_only_ascii() {
 #[tokio::test]
 async fn a_filter_is_applied_while_it_is_typed() {
     let mut screen = Screen::small((80, 24));
-    screen.keys("/ \"web\"").await;
+    screen.keys("/ \"web-\"").await;
     let text = screen.text();
     assert!(
         text.contains("web-1") && !text.contains("db-main"),

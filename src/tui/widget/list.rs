@@ -13,6 +13,8 @@ pub struct Field {
     title: &'static str,
     width: u16,
     right: bool,
+    /// Terminal columns from which on it is shown.
+    from: u16,
 }
 
 impl Field {
@@ -22,6 +24,7 @@ impl Field {
             title,
             width,
             right: false,
+            from: 0,
         }
     }
 
@@ -31,7 +34,14 @@ impl Field {
             title,
             width,
             right: true,
+            from: 0,
         }
+    }
+
+    /// The same column, shown only from this many terminal columns on.
+    #[must_use]
+    pub const fn from(self, from: u16) -> Self {
+        Self { from, ..self }
     }
 
     /// The last column: whatever is left of the line.
@@ -102,6 +112,9 @@ impl List<'_> {
 fn draw_row(buf: &mut Buffer, line: Rect, theme: &Theme, fields: &[Field], row: &Row) {
     let mut x = line.x.saturating_add(MARGIN);
     for (field, (text, role)) in fields.iter().zip(&row.cells) {
+        if line.width < field.from {
+            continue;
+        }
         let room = line.right().saturating_sub(x);
         if room == 0 {
             return;
@@ -114,6 +127,9 @@ fn draw_row(buf: &mut Buffer, line: Rect, theme: &Theme, fields: &[Field], row: 
         };
         if field.right {
             paint::put_right(buf, cell, text, theme.style(role));
+        } else if field.width == u16::MAX {
+            // Sentences are cut at their end, names in the middle.
+            paint::put(buf, cell, text, theme.style(role));
         } else {
             paint::put_fitted(buf, cell, text, theme.style(role));
         }

@@ -9,6 +9,7 @@ use crate::tui::column::{self, Bit, Cell, Layout, Place, Slot};
 use crate::tui::cursor::scroll_to;
 use crate::tui::glyph;
 use crate::tui::rows::Row;
+use crate::tui::screen::hosts;
 use crate::tui::theme::{Role, Theme};
 use crate::tui::widget::input::draw_input;
 use crate::tui::widget::list;
@@ -217,6 +218,11 @@ pub fn status(app: &App, buf: &mut Buffer, line: Rect, theme: &Theme) -> Option<
     for part in parts.into_iter().flatten() {
         pieces.push(Piece::new(part, theme.style(Role::Accent)));
         pieces.push(Piece::new("   ", theme.style(Role::Text)));
+    }
+    // A row that is old says why, as soon as the cursor is on it.
+    let selected = vms.cursor.id().and_then(|vm| app.snapshot.host(vm.host));
+    if let Some((text, role)) = selected.and_then(|host| hosts::trouble(app, host)) {
+        pieces.push(Piece::new(text, theme.style(role)));
     }
     paint::put_line(buf, left, &pieces);
     None
