@@ -36,7 +36,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("tui", &["fleet", "domain", "config"]),
-    ("once", &["fleet", "domain", "config"]),
+    ("once", &["fleet", "domain", "config", "report"]),
     ("sim", &["domain"]),
     ("report", &["domain"]),
     ("logging", &["domain", "config"]),
@@ -44,6 +44,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "manage",
         &[
+            "cli",
             "fleet",
             "hypervisor",
             "transport",

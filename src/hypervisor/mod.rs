@@ -8,6 +8,12 @@
 #![warn(missing_docs)]
 #![deny(clippy::wildcard_enum_match_arm)]
 
+pub mod drivers;
+pub mod libvirt;
+mod probe;
+
+pub use self::drivers::InstalledDrivers;
+
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -64,6 +70,13 @@ pub enum PollHint {
     Changed,
     /// VMs were added or removed.
     ListChanged,
+    /// The hypervisor announced that a VM restarted (libvirt: event `reboot`, which follows a
+    /// guest's own reboot and a reset alike). The one trace of a restart that leaves the VM running
+    /// and its counters untouched, so verification remembers it.
+    Restarted {
+        /// Its id or its name, as it was announced; the session knows both.
+        vm: RemoteText,
+    },
 }
 
 /// Makes drivers: the one thing the layers above know about which hypervisors exist.
@@ -120,6 +133,16 @@ pub enum HypervisorError {
         /// What to do.
         fix: String,
     },
+    /// The tool is there, what it talks to is not running.
+    #[error("{what} does not answer on the host: {said}")]
+    NotRunning {
+        /// What is not running.
+        what: String,
+        /// What the host said.
+        said: RemoteText,
+        /// What to do.
+        fix: String,
+    },
     /// The answer is not what the tool is documented to print.
     #[error("{program} printed something unexpected ({what}): {said}")]
     Unparsable {
@@ -144,7 +167,7 @@ impl Classify for HypervisorError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Transport(error) => error.kind(),
-            Self::Remote { .. } => ErrorKind::Remote,
+            Self::Remote { .. } | Self::NotRunning { .. } => ErrorKind::Remote,
             Self::Permission { .. } => ErrorKind::Permission,
             Self::ToolMissing { .. } | Self::Unparsable { .. } => ErrorKind::Protocol,
             Self::Unsupported { .. } => ErrorKind::Refused,
@@ -154,9 +177,9 @@ impl Classify for HypervisorError {
     fn hint(&self) -> Option<Hint> {
         match self {
             Self::Transport(error) => error.hint(),
-            Self::Permission { fix, .. } | Self::ToolMissing { fix, .. } => {
-                Some(Hint::new(fix.clone()))
-            }
+            Self::Permission { fix, .. }
+            | Self::ToolMissing { fix, .. }
+            | Self::NotRunning { fix, .. } => Some(Hint::new(fix.clone())),
             Self::Remote { .. } | Self::Unparsable { .. } | Self::Unsupported { .. } => None,
         }
     }

@@ -7,6 +7,7 @@ use thiserror::Error;
 use crate::domain::error_kind::{Classify, ErrorKind, Hint};
 use crate::domain::host_key::{HostKeyQuestion, HostKeyVerdict};
 use crate::domain::text::RemoteText;
+use crate::transport::quote::QuoteError;
 
 /// A failure of the link or of a login.
 #[derive(Debug, Clone, Error)]
@@ -46,6 +47,17 @@ pub enum TransportError {
     /// The host key is not trusted.
     #[error("{}", describe(.0))]
     HostKey(Box<HostKeyQuestion>),
+    /// A file of known host keys cannot be read, so that no key can be judged.
+    #[error("the known hosts in {path} cannot be read: {reason}")]
+    KnownHosts {
+        /// The file.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+    /// The command cannot be put into words for the host.
+    #[error(transparent)]
+    Command(#[from] QuoteError),
     /// No credential was accepted.
     #[error("{endpoint} refused the login of {user} (tried {}; the server offers {})", list(.tried), list(.offered))]
     Auth {
@@ -131,7 +143,8 @@ impl Classify for TransportError {
             | Self::Lost { .. }
             | Self::Channel { .. } => ErrorKind::Unreachable,
             Self::Timeout { .. } => ErrorKind::Timeout,
-            Self::HostKey(_) => ErrorKind::HostKey,
+            Self::HostKey(_) | Self::KnownHosts { .. } => ErrorKind::HostKey,
+            Self::Command(_) => ErrorKind::Refused,
             Self::Auth { .. } | Self::Credential { .. } => ErrorKind::Auth,
             Self::Protocol { .. } => ErrorKind::Protocol,
         }
@@ -148,6 +161,9 @@ impl Classify for TransportError {
                 }
                 HostKeyVerdict::Revoked { .. } => "do not log in; ask who revoked this key",
             })),
+            Self::KnownHosts { .. } => Some(Hint::new(
+                "make the file readable, or move it away; a host key is never judged by half of what is known",
+            )),
             Self::Auth { .. } => Some(Hint::new(
                 "add the public key to the account's authorized_keys, or choose another credential with `vmdeck host edit NAME`",
             )),
@@ -161,6 +177,7 @@ impl Classify for TransportError {
             | Self::Handshake { .. }
             | Self::Lost { .. }
             | Self::Channel { .. }
+            | Self::Command(_)
             | Self::Protocol { .. } => None,
         }
     }

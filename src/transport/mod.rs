@@ -11,6 +11,10 @@
 
 pub mod error;
 pub mod output;
+pub mod quote;
+#[cfg(any(test, feature = "testing"))]
+pub mod scripted;
+pub mod ssh;
 
 use std::fmt::Debug;
 use std::path::PathBuf;

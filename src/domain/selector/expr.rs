@@ -111,6 +111,15 @@ impl Flag {
 }
 
 impl Node {
+    pub(super) fn needs_rates(&self) -> bool {
+        match self {
+            Self::All(nodes) | Self::Any(nodes) => nodes.iter().any(Self::needs_rates),
+            Self::Not(node) => node.needs_rates(),
+            Self::Term(Term::Figure(comparison)) => comparison.is_rate(),
+            Self::Term(_) => false,
+        }
+    }
+
     /// Prints it; `inside` asks for parentheses around what would otherwise come apart.
     pub(super) fn print(&self, f: &mut fmt::Formatter<'_>, inside: bool) -> fmt::Result {
         let (nodes, joint) = match self {

@@ -158,6 +158,11 @@ impl Comparison {
         })
     }
 
+    /// Returns true when the figure is a difference between two reads.
+    pub(super) const fn is_rate(&self) -> bool {
+        matches!(self.figure, Figure::Cpu)
+    }
+
     /// Compares; `None` when the figure is not known.
     pub(super) fn decide(&self, row: &Row<'_>) -> Option<bool> {
         let value = self.figure.read(self.measure, row)?;

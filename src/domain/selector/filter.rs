@@ -8,6 +8,7 @@ use thiserror::Error;
 use super::expr::Node;
 use super::matching::{self, Row};
 use super::parse;
+use crate::domain::inventory::HostSnapshot;
 
 /// Bytes a filter may have.
 pub const MAX_FILTER_BYTES: usize = 1024;
@@ -44,6 +45,19 @@ impl Filter {
         self.root
             .as_ref()
             .is_none_or(|node| matching::decide(node, row) == Some(true))
+    }
+
+    /// Returns false when no VM of this host can match, whatever they are: such a host need not be
+    /// asked.
+    pub fn may_match_on(&self, host: &HostSnapshot) -> bool {
+        self.root
+            .as_ref()
+            .is_none_or(|node| matching::decide_host(node, host) != Some(false))
+    }
+
+    /// Returns true when it compares a figure that takes two reads of a host to know.
+    pub fn needs_rates(&self) -> bool {
+        self.root.as_ref().is_some_and(Node::needs_rates)
     }
 }
 
@@ -117,7 +131,6 @@ mod tests {
     use super::*;
     use crate::domain::health::HostHealth;
     use crate::domain::host::{Endpoint, HostSpec, KindChoice};
-    use crate::domain::inventory::HostSnapshot;
     use crate::domain::units::{Bytes, Percent};
     use crate::domain::vm::{AddressSource, PowerState, Vm, VmAddress, VmFacts, VmId};
 
@@ -252,6 +265,28 @@ mod tests {
         }
         assert!(matches("disk>1G|web"));
         assert!(!matches("disk>1G web"));
+    }
+
+    #[test]
+    fn a_host_is_left_out_only_when_none_of_its_vms_can_match() {
+        for (filter, expected) in [
+            ("", true),
+            ("web", true),
+            ("host:kvm1 web", true),
+            ("host:kvm2", false),
+            ("host:kvm2|state:running", true),
+            ("!host:kvm1", false),
+            ("!kvm1", false),
+            ("!web", true),
+            ("tag:red cpu>3", false),
+            ("hv:hyperv", false),
+            ("tier:prod !marked", true),
+        ] {
+            let filter = Filter::parse(filter).unwrap();
+            assert_eq!(filter.may_match_on(&host()), expected, "{filter}");
+        }
+        assert!(Filter::parse("web !(mem>3G|cpu>3)").unwrap().needs_rates());
+        assert!(!Filter::parse("web mem>3G").unwrap().needs_rates());
     }
 
     #[test]

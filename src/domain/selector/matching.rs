@@ -28,25 +28,51 @@ pub struct Row<'a> {
 
 /// Asks a row; `None` when what is asked is not known. "Not known" stays so under `!`.
 pub(super) fn decide(node: &Node, row: &Row<'_>) -> Option<bool> {
+    evaluate(node, &|term| ask(term, row))
+}
+
+/// Asks a host before anything is known about its VMs: `Some(false)` when none of them can match.
+pub(super) fn decide_host(node: &Node, host: &HostSnapshot) -> Option<bool> {
+    evaluate(node, &|term| ask_host(term, host))
+}
+
+fn evaluate(node: &Node, ask: &dyn Fn(&Term) -> Option<bool>) -> Option<bool> {
     match node {
-        Node::Term(term) => ask(term, row),
-        Node::Not(node) => decide(node, row).map(|answer| !answer),
-        Node::All(nodes) => settle(nodes, row, false),
-        Node::Any(nodes) => settle(nodes, row, true),
+        Node::Term(term) => ask(term),
+        Node::Not(node) => evaluate(node, ask).map(|answer| !answer),
+        Node::All(nodes) => settle(nodes, ask, false),
+        Node::Any(nodes) => settle(nodes, ask, true),
     }
 }
 
 /// One answer `decisive` settles it; else one that is not known leaves it open.
-fn settle(nodes: &[Node], row: &Row<'_>, decisive: bool) -> Option<bool> {
+fn settle(nodes: &[Node], ask: &dyn Fn(&Term) -> Option<bool>, decisive: bool) -> Option<bool> {
     let mut known = true;
     for node in nodes {
-        match decide(node, row) {
+        match evaluate(node, ask) {
             Some(answer) if answer == decisive => return Some(decisive),
             Some(_) => {}
             None => known = false,
         }
     }
     known.then_some(!decisive)
+}
+
+fn ask_host(term: &Term, host: &HostSnapshot) -> Option<bool> {
+    let spec = &host.spec;
+    let occurs = |fits: &dyn Fn(&str) -> bool| {
+        let found = fits(spec.name.as_str())
+            || fits(&spec.endpoint.address)
+            || spec.tags.iter().any(|tag| fits(tag.as_str()));
+        found.then_some(true)
+    };
+    match term {
+        Term::Word(word) => occurs(&|text| word.is_in(text)),
+        Term::Regex(pattern) => occurs(&|text| pattern.0.is_match(text)),
+        Term::Fuzzy(word) => fuzzy::fits(word.lower(), spec.name.as_str()).then_some(true),
+        Term::Field(field, values) => host_field(*field, values, host),
+        Term::Figure(_) | Term::Flag(_) => None,
+    }
 }
 
 fn ask(term: &Term, row: &Row<'_>) -> Option<bool> {
@@ -96,17 +122,27 @@ fn any_ip(row: &Row<'_>, fits: impl Fn(&str) -> bool) -> Option<bool> {
 
 fn in_field(field: Field, values: &[Needle], row: &Row<'_>) -> Option<bool> {
     let any = |text: &str| values.iter().any(|value| value.is(text));
-    let spec = &row.host.spec;
     match field {
         Field::State => Some(any(row.vm.state.word())),
-        Field::Host => Some(any(spec.name.as_str())),
         Field::Name => Some(any(row.vm.name.shown())),
-        Field::Tier => Some(spec.tier.as_ref().is_some_and(|tier| any(tier.as_str()))),
-        Field::Tag => Some(spec.tags.iter().any(|tag| any(tag.as_str()))),
         Field::Id => Some(values.iter().any(|value| value.begins(row.vm.id.as_str()))),
         Field::Ip => any_ip(row, any),
+        Field::Host | Field::Tier | Field::Tag | Field::Hypervisor => {
+            host_field(field, values, row.host)
+        }
+    }
+}
+
+/// Fields that belong to the host; `None` for the others, and for a hypervisor not known yet.
+fn host_field(field: Field, values: &[Needle], host: &HostSnapshot) -> Option<bool> {
+    let any = |text: &str| values.iter().any(|value| value.is(text));
+    let spec = &host.spec;
+    match field {
+        Field::Host => Some(any(spec.name.as_str())),
+        Field::Tier => Some(spec.tier.as_ref().is_some_and(|tier| any(tier.as_str()))),
+        Field::Tag => Some(spec.tags.iter().any(|tag| any(tag.as_str()))),
         Field::Hypervisor => {
-            let probed = row.host.capabilities.as_ref().map(|found| found.kind);
+            let probed = host.capabilities.as_ref().map(|found| found.kind);
             let kind = probed.or(spec.kind.fixed())?;
             let words = match kind {
                 HypervisorKind::Libvirt => ["libvirt", "kvm"],
@@ -114,6 +150,7 @@ fn in_field(field: Field, values: &[Needle], row: &Row<'_>) -> Option<bool> {
             };
             Some(words.into_iter().any(any))
         }
+        Field::State | Field::Name | Field::Id | Field::Ip => None,
     }
 }
 

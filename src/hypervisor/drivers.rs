@@ -1,0 +1,61 @@
+//! The drivers this program has. To add one: a folder beside `libvirt`, and an arm in each match here.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::libvirt::{self, Libvirt};
+use super::{Drivers, Hypervisor, HypervisorError, probe};
+use crate::clock::Clock;
+use crate::domain::action::Action;
+use crate::domain::host::{HostSpec, HypervisorKind};
+use crate::domain::remote_command::RemoteCommand;
+use crate::domain::vm::VmId;
+use crate::transport::Transport;
+
+/// Every driver that is built in.
+#[derive(Debug, Clone)]
+pub struct InstalledDrivers {
+    /// Wall time, for uptimes.
+    pub clock: Clock,
+}
+
+#[async_trait]
+impl Drivers for InstalledDrivers {
+    async fn open(
+        &self,
+        transport: Arc<dyn Transport>,
+        spec: &HostSpec,
+    ) -> Result<Box<dyn Hypervisor>, HypervisorError> {
+        let kind = match spec.kind.fixed() {
+            Some(kind) => kind,
+            None => probe::kind(transport.as_ref()).await?,
+        };
+        match kind {
+            HypervisorKind::Libvirt => {
+                Ok(Box::new(Libvirt::new(transport, spec, self.clock.clone())))
+            }
+            HypervisorKind::HyperV => Err(not_yet()),
+        }
+    }
+
+    fn commands(
+        &self,
+        kind: HypervisorKind,
+        spec: &HostSpec,
+        vm: &VmId,
+        action: &Action,
+    ) -> Result<Vec<RemoteCommand>, HypervisorError> {
+        match kind {
+            HypervisorKind::Libvirt => Ok(libvirt::commands(spec, vm, action)),
+            HypervisorKind::HyperV => Err(not_yet()),
+        }
+    }
+}
+
+fn not_yet() -> HypervisorError {
+    HypervisorError::Unsupported {
+        kind: HypervisorKind::HyperV,
+        what: "be driven by this version".to_owned(),
+    }
+}

@@ -1,0 +1,357 @@
+//! The driver: which questions are asked when, and what is kept between them. No text is read here.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::time::Instant;
+
+use super::command::{Line, QUESTION_LIFE, Virsh, tick, tick_that_waits};
+use super::events::Announcements;
+use super::facts::{self, Subject};
+use super::inventory::{Memory, Moment};
+use super::kept::Reply;
+use super::parse::{self, Misshapen};
+use super::verdict::{judge, judge_said};
+use super::worker::{Fallback, Patience, Worker};
+use super::{detail, node, uptime};
+use crate::clock::Clock;
+use crate::domain::action::{Action, ActionKind};
+use crate::domain::capability::Capabilities;
+use crate::domain::host::{HostSpec, HypervisorKind};
+use crate::domain::inventory::{HostInventory, Scope};
+use crate::domain::remote_command::RemoteCommand;
+use crate::domain::text::RemoteText;
+use crate::domain::vm::{Vm, VmDetail, VmId};
+use crate::hypervisor::{Hints, Hypervisor, HypervisorError};
+use crate::transport::{ExecLimits, Transport};
+
+/// How long the questions of a probe may take.
+const PROBE_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long one read of all VMs may take.
+const TICK_WITHIN: Duration = Duration::from_secs(10);
+
+/// What is added on this side to the time a command may live on the host.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Builds the commands of an action. Pure.
+pub fn commands(spec: &HostSpec, vm: &VmId, action: &Action) -> Vec<RemoteCommand> {
+    Virsh::of(spec).action(vm, action)
+}
+
+/// The libvirt driver, bound to one link.
+#[derive(Debug)]
+pub struct Libvirt {
+    transport: Arc<dyn Transport>,
+    virsh: Virsh,
+    clock: Clock,
+    /// For the tick.
+    fast: Worker,
+    /// For slow facts and details, so that no tick waits for them.
+    slow: Worker,
+    /// Held for moments only, never over an await.
+    memory: Mutex<Memory>,
+    list_is_old: Arc<AtomicBool>,
+    knows_no_wait: AtomicBool,
+    turn: AtomicU64,
+}
+
+impl Libvirt {
+    /// Binds the driver to a link; nothing is asked yet.
+    pub fn new(transport: Arc<dyn Transport>, spec: &HostSpec, clock: Clock) -> Self {
+        let virsh = Virsh::of(spec);
+        let fallback = Fallback::default();
+        let worker = || Worker::new(Arc::clone(&transport), virsh.clone(), Arc::clone(&fallback));
+        Self {
+            fast: worker(),
+            slow: worker(),
+            transport,
+            virsh,
+            clock,
+            memory: Mutex::default(),
+            list_is_old: Arc::new(AtomicBool::new(true)),
+            knows_no_wait: AtomicBool::new(true),
+            turn: AtomicU64::new(0),
+        }
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One tick: figures of all VMs and of the host, in one go; the names with them when they are
+    /// not known, and once more when they have changed since.
+    async fn read_fast(&self) -> Result<HostInventory, HypervisorError> {
+        let list_was_old = self.list_is_old.swap(false, Ordering::AcqRel);
+        let result = self.read_with(list_was_old).await;
+        if result.is_err() {
+            // Whatever was learnt on the way, the names have to be read again.
+            self.list_is_old.store(true, Ordering::Release);
+        }
+        result
+    }
+
+    async fn read_with(&self, list_was_old: bool) -> Result<HostInventory, HypervisorError> {
+        let tick = if self.knows_no_wait.load(Ordering::Acquire) {
+            tick()
+        } else {
+            tick_that_waits()
+        };
+        let mut lines = vec![tick, Line::new("nodecpustats"), Line::new("nodememstats")];
+        if list_was_old {
+            lines.push(list());
+        }
+        let mut replies = self
+            .fast
+            .ask(&lines, TICK_WITHIN, Patience::Expects)
+            .await?
+            .into_iter();
+        let mut next = || {
+            replies
+                .next()
+                .ok_or_else(|| unparsable(&Misshapen::new("an answer is missing", b"")))
+        };
+        let (mut figures, cpu, node_memory) = (next()?, next()?, next()?);
+        let moment = self.moment();
+        if list_was_old {
+            self.learn_names(&next()?)?;
+        }
+        if let Some(said) = &figures.failure
+            && self.knows_no_wait.load(Ordering::Acquire)
+            && said.raw().contains("--nowait")
+        {
+            self.knows_no_wait.store(false, Ordering::Release);
+            figures = self.ask_one(tick_that_waits()).await?;
+        }
+        self.put_together(figures, (&cpu.stdout, &node_memory.stdout), moment)
+            .await
+    }
+
+    async fn put_together(
+        &self,
+        figures: Reply,
+        (cpu, node_memory): (&[u8], &[u8]),
+        moment: Moment,
+    ) -> Result<HostInventory, HypervisorError> {
+        let records = parse::domstats(&figures.stdout).map_err(|problem| unparsable(&problem))?;
+        if let Some(said) = &figures.failure
+            && records.is_empty()
+        {
+            return Err(judge_said(&self.virsh, said.clone()));
+        }
+        if !self.memory().knows_exactly(&records) {
+            let names = self.ask_one(list()).await?;
+            self.learn_names(&names)?;
+        }
+        let mut memory = self.memory();
+        let (vms, mut gaps) = memory.join(&records, moment);
+        gaps.extend(figures.failure);
+        let load = memory.load(cpu, node_memory);
+        Ok(HostInventory { vms, load, gaps })
+    }
+
+    /// Adds the slow facts to an inventory that was just read.
+    async fn read_slow(&self, inventory: &mut HostInventory) -> Result<(), HypervisorError> {
+        let subjects: Vec<Subject> = {
+            let memory = self.memory();
+            memory
+                .known_vms()
+                .into_iter()
+                .map(|(id, runs, asked)| Subject {
+                    facts: (*memory.facts(&id)).clone(),
+                    id,
+                    runs,
+                    asked,
+                })
+                .collect()
+        };
+        let limits = ExecLimits::within(QUESTION_LIFE);
+        let question = uptime::question();
+        let (findings, ages) = tokio::join!(
+            facts::read(&self.slow, subjects),
+            self.transport.exec(&question, limits)
+        );
+        let findings = findings?;
+        let now = self.clock.now();
+        let turn = self.turn.fetch_add(1, Ordering::AcqRel) + 1;
+        let mut memory = self.memory();
+        // A host that cannot tell ages leaves uptimes unknown.
+        if let Ok(ages) = ages {
+            memory.learn_starts(&uptime::starts(&ages.stdout, now));
+        }
+        if let Some(saved) = &findings.saved {
+            memory.learn_saved(saved);
+        }
+        for (id, facts, asked) in findings.facts {
+            memory.learn_facts(&id, facts, asked.then_some(turn));
+        }
+        for vm in &mut inventory.vms {
+            let mut fresh = Vm {
+                facts: memory.facts(&vm.id),
+                ..(**vm).clone()
+            };
+            fresh.stats.uptime = memory.uptime(&vm.id, now);
+            *vm = Arc::new(fresh);
+        }
+        Ok(())
+    }
+
+    fn learn_names(&self, reply: &Reply) -> Result<(), HypervisorError> {
+        if let Some(said) = &reply.failure {
+            return Err(judge_said(&self.virsh, said.clone()));
+        }
+        self.memory().learn_names(parse::names(&reply.stdout));
+        Ok(())
+    }
+
+    async fn ask_one(&self, line: Line) -> Result<Reply, HypervisorError> {
+        let replies = self
+            .fast
+            .ask(&[line], TICK_WITHIN, Patience::Expects)
+            .await?;
+        replies
+            .into_iter()
+            .next()
+            .ok_or_else(|| unparsable(&Misshapen::new("an answer is missing", b"")))
+    }
+
+    fn moment(&self) -> Moment {
+        Moment {
+            at: Instant::now(),
+            wall: self.clock.now(),
+        }
+    }
+
+    fn capabilities(&self, replies: &[Reply]) -> Capabilities {
+        let stdout = |index: usize| replies.get(index).map_or(&[][..], |reply| &reply.stdout);
+        let (libvirt, hypervisor) = parse::versions(stdout(0));
+        let libvirt = libvirt.map_or_else(|| "libvirt".to_owned(), |at| format!("libvirt {at}"));
+        let version = match hypervisor {
+            Some(hypervisor) => format!("{libvirt}, {hypervisor}"),
+            None => libvirt,
+        };
+        let connection = RemoteText::from_bytes(stdout(1)).first_line();
+        let (host_cpus, info_memory) = node::info(stdout(2));
+        let host_memory = node::memory(stdout(3)).memory_total.max(info_memory);
+        let mut remarks = Vec::new();
+        let fallback = self.fast.fallback();
+        if let Some(why) = fallback {
+            remarks.push(RemoteText::new(&format!(
+                "virsh cannot be kept running here ({}), so every question costs a process",
+                why.raw()
+            )));
+        }
+        if self.virsh.uri().is_none() && connection.raw().ends_with("/session") {
+            remarks.push(RemoteText::new(
+                "these are the account's own VMs; those of the system are at qemu:///system",
+            ));
+        }
+        Capabilities {
+            kind: HypervisorKind::Libvirt,
+            version: RemoteText::new(&version),
+            connection: (!connection.is_empty()).then_some(connection),
+            actions: BTreeSet::from(ActionKind::ALL),
+            channel: if fallback.is_some() {
+                "one virsh process per command"
+            } else {
+                "kept virsh"
+            }
+            .to_owned(),
+            events: true,
+            host_cpus,
+            host_memory,
+            remarks,
+        }
+    }
+}
+
+#[async_trait]
+impl Hypervisor for Libvirt {
+    fn kind(&self) -> HypervisorKind {
+        HypervisorKind::Libvirt
+    }
+
+    async fn probe(&self) -> Result<Capabilities, HypervisorError> {
+        let lines = [
+            Line::new("version --daemon"),
+            Line::new("uri"),
+            Line::new("nodeinfo"),
+            Line::new("nodememstats"),
+        ];
+        let replies = self
+            .fast
+            .ask(&lines, PROBE_WITHIN, Patience::Expects)
+            .await?;
+        let version = replies.first();
+        if let Some(said) = version.and_then(|reply| reply.failure.clone()) {
+            return Err(judge_said(&self.virsh, said));
+        }
+        let printed = version.map_or(&[][..], |reply| &reply.stdout);
+        if parse::versions(printed).0.is_none() {
+            let first = parse::lines(printed).next().unwrap_or_default();
+            return Err(unparsable(&Misshapen::new("no version", first)));
+        }
+        Ok(self.capabilities(&replies))
+    }
+
+    async fn inventory(&self, scope: Scope) -> Result<HostInventory, HypervisorError> {
+        if scope == Scope::Full {
+            self.list_is_old.store(true, Ordering::Release);
+        }
+        let mut inventory = self.read_fast().await?;
+        if scope == Scope::Full
+            && let Err(error) = self.read_slow(&mut inventory).await
+        {
+            // The states are known; that the rest is not is said, and the old facts stay.
+            inventory
+                .gaps
+                .push(RemoteText::new(&format!("slow facts: {error}")));
+        }
+        Ok(inventory)
+    }
+
+    async fn detail(&self, vm: &VmId) -> Result<VmDetail, HypervisorError> {
+        detail::read(&self.slow, vm).await
+    }
+
+    async fn perform(&self, commands: &[RemoteCommand]) -> Result<(), HypervisorError> {
+        for command in commands {
+            let life = command.life.unwrap_or(QUESTION_LIFE);
+            let limits = ExecLimits::within(life + GRACE);
+            let output = self.transport.exec(command, limits).await?;
+            if !output.status.is_success() {
+                return Err(judge(&self.virsh, &output.status, &output.stderr, life));
+            }
+        }
+        Ok(())
+    }
+
+    async fn hints(&self) -> Result<Option<Box<dyn Hints>>, HypervisorError> {
+        let process = self.transport.spawn(&self.virsh.events()).await?;
+        Ok(Some(Box::new(Announcements::new(
+            process,
+            self.virsh.clone(),
+            Arc::clone(&self.list_is_old),
+        ))))
+    }
+
+    async fn close(&self) {
+        self.fast.close().await;
+        self.slow.close().await;
+    }
+}
+
+fn list() -> Line {
+    Line::new("list --all --uuid --name")
+}
+
+fn unparsable(problem: &Misshapen) -> HypervisorError {
+    HypervisorError::Unparsable {
+        program: "virsh".to_owned(),
+        what: problem.what.to_owned(),
+        said: problem.line.clone(),
+    }
+}

@@ -1,0 +1,266 @@
+//! Slow facts of all VMs: autostart, saved images, VM snapshots, addresses, title and description.
+//!
+//! Asked on a kept `virsh` of their own, so that no tick waits for them, and at bounded cost: four
+//! questions about the whole host, then at most [`VMS_A_READ`] VMs with up to four questions each, those
+//! first that changed or were asked longest ago. What could not be read stays as it was; nothing
+//! becomes empty because a question failed.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use super::address::{addresses, merge};
+use super::command::Line;
+use super::definition;
+use super::kept::Reply;
+use super::parse::{count_names, ids};
+use super::worker::{Patience, Worker};
+use crate::domain::vm::{AddressSource, VmAddress, VmFacts, VmId};
+use crate::hypervisor::HypervisorError;
+
+/// VMs whose own questions are asked in one full read. At about 1 ms a question this adds a quarter
+/// of a second at most, on a channel that nothing else waits for.
+const VMS_A_READ: usize = 64;
+
+/// The same where every question costs a process.
+const VMS_A_READ_ONE_BY_ONE: usize = 4;
+
+/// Agents asked in one full read: each may stay silent for 5 s before libvirt gives up.
+const AGENTS_A_READ: usize = 8;
+
+/// How long the questions about the host, and then those about VMs, may take.
+const WITHIN: Duration = Duration::from_secs(5);
+
+/// How long all agents together may take.
+const AGENTS_WITHIN: Duration = Duration::from_secs(2);
+
+/// A VM as the last fast read left it.
+#[derive(Debug, Clone)]
+pub(crate) struct Subject {
+    pub(crate) id: VmId,
+    pub(crate) runs: bool,
+    pub(crate) facts: VmFacts,
+    /// Number of the full read in which its own questions were last asked; 0 = ask first.
+    pub(crate) asked: u64,
+}
+
+/// What a full read found out.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    /// New facts, and whether the VM's own questions were among those asked.
+    pub(crate) facts: Vec<(VmId, VmFacts, bool)>,
+    /// VMs with a saved image; `None` when that could not be read.
+    pub(crate) saved: Option<HashSet<VmId>>,
+}
+
+/// Flags of all VMs, from questions about the whole host; `None` = could not be read.
+struct Flags {
+    autostart: Option<HashSet<VmId>>,
+    persistent: Option<HashSet<VmId>>,
+    snapshots: Option<HashSet<VmId>>,
+    saved: Option<HashSet<VmId>>,
+}
+
+/// Reads slow facts of all VMs.
+pub(crate) async fn read(
+    worker: &Worker,
+    mut subjects: Vec<Subject>,
+) -> Result<Findings, HypervisorError> {
+    let flags = read_flags(worker).await?;
+    for subject in &mut subjects {
+        apply_flags(subject, &flags);
+    }
+    subjects.sort_by(|one, other| (one.asked, &one.id).cmp(&(other.asked, &other.id)));
+    let room = if worker.fallback().is_some() {
+        VMS_A_READ_ONE_BY_ONE
+    } else {
+        VMS_A_READ
+    };
+    let rest = subjects.split_off(room.min(subjects.len()));
+    let with_snapshots = flags.snapshots.unwrap_or_default();
+    let asked = ask_each(worker, &mut subjects, &with_snapshots).await;
+    let mut findings = Findings {
+        facts: Vec::with_capacity(subjects.len() + rest.len()),
+        saved: flags.saved,
+    };
+    // A failure here costs the VMs' own answers, not those about the host.
+    let asked = match asked {
+        Ok(()) => true,
+        Err(error) => {
+            tracing::debug!(%error, "the questions about single VMs failed");
+            false
+        }
+    };
+    for subject in subjects {
+        findings.facts.push((subject.id, subject.facts, asked));
+    }
+    for subject in rest {
+        findings.facts.push((subject.id, subject.facts, false));
+    }
+    Ok(findings)
+}
+
+async fn read_flags(worker: &Worker) -> Result<Flags, HypervisorError> {
+    let lines = [
+        Line::new("list --all --uuid --autostart"),
+        Line::new("list --all --uuid --persistent"),
+        Line::new("list --all --uuid --with-snapshot"),
+        Line::new("list --all --uuid --with-managed-save"),
+    ];
+    let replies = worker.ask(&lines, WITHIN, Patience::Expects).await?;
+    let mut sets = replies.into_iter().map(|reply| {
+        reply
+            .failure
+            .is_none()
+            .then(|| ids(&reply.stdout).into_iter().collect())
+    });
+    let mut next = || sets.next().flatten();
+    Ok(Flags {
+        autostart: next(),
+        persistent: next(),
+        snapshots: next(),
+        saved: next(),
+    })
+}
+
+fn apply_flags(subject: &mut Subject, flags: &Flags) {
+    let Subject { id, facts, .. } = subject;
+    if let Some(autostart) = &flags.autostart {
+        facts.autostart = Some(autostart.contains(id));
+    }
+    if let Some(persistent) = &flags.persistent {
+        facts.persistent = Some(persistent.contains(id));
+    }
+    match &flags.snapshots {
+        Some(with) if !with.contains(id) => facts.snapshots = Some(0),
+        // How many is asked of the VM itself.
+        Some(_) => {}
+        None => facts.snapshots = None,
+    }
+}
+
+/// What one question about one VM is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wants {
+    Definition,
+    Snapshots,
+    Addresses(AddressSource),
+}
+
+async fn ask_each(
+    worker: &Worker,
+    subjects: &mut [Subject],
+    with_snapshots: &HashSet<VmId>,
+) -> Result<(), HypervisorError> {
+    let mut questions: Vec<(usize, Wants)> = Vec::new();
+    for (index, subject) in subjects.iter().enumerate() {
+        questions.push((index, Wants::Definition));
+        if with_snapshots.contains(&subject.id) {
+            questions.push((index, Wants::Snapshots));
+        }
+        if subject.runs {
+            questions.push((index, Wants::Addresses(AddressSource::Lease)));
+            questions.push((index, Wants::Addresses(AddressSource::Arp)));
+        }
+    }
+    let lines: Vec<Line> = questions
+        .iter()
+        .filter_map(|(index, wants)| Some(question(&subjects.get(*index)?.id, *wants)))
+        .collect();
+    let replies = worker.ask(&lines, WITHIN, Patience::Expects).await?;
+    let mut found: HashMap<usize, Vec<VmAddress>> = HashMap::new();
+    let mut agents = Vec::new();
+    for ((index, wants), reply) in questions.into_iter().zip(replies) {
+        let Some(subject) = subjects.get_mut(index) else {
+            continue;
+        };
+        match wants {
+            Wants::Definition => {
+                if take_definition(&mut subject.facts, &reply) && subject.runs {
+                    agents.push(index);
+                }
+            }
+            Wants::Snapshots => {
+                subject.facts.snapshots =
+                    reply.failure.is_none().then(|| count_names(&reply.stdout));
+            }
+            // A source that failed has not said that there is no address.
+            Wants::Addresses(source) if reply.failure.is_none() => found
+                .entry(index)
+                .or_default()
+                .extend(addresses(&reply.stdout, source)),
+            Wants::Addresses(_) => {}
+        }
+    }
+    agents.truncate(AGENTS_A_READ);
+    ask_agents(worker, subjects, &agents, &mut found).await;
+    for (index, subject) in subjects.iter_mut().enumerate() {
+        if let Some(found) = found.remove(&index) {
+            subject.facts.addresses = Some(merge(found));
+        } else if !subject.runs {
+            subject.facts.addresses = Some(Vec::new());
+        }
+    }
+    Ok(())
+}
+
+/// Asks agents, which may hang: nothing else waits behind them, and silence costs only their answer.
+async fn ask_agents(
+    worker: &Worker,
+    subjects: &[Subject],
+    agents: &[usize],
+    found: &mut HashMap<usize, Vec<VmAddress>>,
+) {
+    let lines: Vec<Line> = agents
+        .iter()
+        .filter_map(|index| subjects.get(*index))
+        .map(|subject| question(&subject.id, Wants::Addresses(AddressSource::Agent)))
+        .collect();
+    if lines.is_empty() {
+        return;
+    }
+    match worker.ask(&lines, AGENTS_WITHIN, Patience::MayHang).await {
+        Ok(replies) => {
+            let answered = agents.iter().zip(replies);
+            for (index, reply) in answered.filter(|(_, reply)| reply.failure.is_none()) {
+                found
+                    .entry(*index)
+                    .or_default()
+                    .extend(addresses(&reply.stdout, AddressSource::Agent));
+            }
+        }
+        Err(error) => tracing::debug!(%error, "agents inside VMs gave no answer"),
+    }
+}
+
+fn question(id: &VmId, wants: Wants) -> Line {
+    match wants {
+        Wants::Definition => Line::about("dumpxml", id),
+        Wants::Snapshots => Line::about("snapshot-list", id).with("--name"),
+        Wants::Addresses(AddressSource::Lease) => {
+            Line::about("domifaddr", id).with("--source lease")
+        }
+        Wants::Addresses(AddressSource::Agent) => {
+            Line::about("domifaddr", id).with("--source agent")
+        }
+        Wants::Addresses(AddressSource::Arp) => Line::about("domifaddr", id).with("--source arp"),
+    }
+}
+
+/// Takes title, description and operating system; returns whether the agent can be asked.
+fn take_definition(facts: &mut VmFacts, reply: &Reply) -> bool {
+    if reply.failure.is_some() {
+        return false;
+    }
+    match definition::read(&reply.stdout) {
+        Ok(definition) => {
+            facts.title = definition.title;
+            facts.description = definition.description;
+            facts.os = definition.os;
+            definition.agent_connected
+        }
+        Err(problem) => {
+            tracing::debug!(what = problem.what, line = %problem.line, "a definition was not understood");
+            false
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! libvirt, driven by `virsh` over the link: nothing is installed on the host.
+//!
+//! Read in this order: `command` (what is sent), `parse`, `state`, `node`, `definition`, `address` (what
+//! comes back; all pure), `rates` and `inventory` (what two reads say together), `kept` and `worker` (how
+//! questions travel), `facts` and `detail` (the slow questions), `events`, `verdict` (what a failure means) and
+//! `driver`, which ties them together. `docs/libvirt.md` tells the same to people.
+
+mod address;
+mod command;
+mod definition;
+mod detail;
+mod driver;
+mod events;
+mod facts;
+mod inventory;
+mod kept;
+mod node;
+mod parse;
+mod rates;
+mod state;
+mod uptime;
+mod verdict;
+mod worker;
+
+pub use self::driver::{Libvirt, commands};

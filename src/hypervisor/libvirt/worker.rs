@@ -1,0 +1,266 @@
+//! The worker: questions to `virsh`, answered by a kept process (10 to 100 times cheaper than a
+//! process a question) or, where that does not work, by one process each.
+//!
+//! ```text
+//!            start, greet            ask             ended: once more in the same call
+//!   nothing ------------> kept ------------> kept ------------------------> nothing
+//!                  |        |  no answer in time: ended, the call fails     ^
+//!                  |        +-----------------------------------------------+
+//!                  |        +--- twice in a row ---> one process a question (for good)
+//!                  +--- does not answer to marks --> one process a question (for good)
+//! ```
+//!
+//! Only questions go through here, so asking again never changes a VM. A question that is given up
+//! (dropped) takes its process with it: an answer that comes late can never be taken for the next one.
+
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+
+use super::command::{Line, QUESTION_LIFE, Virsh};
+use super::kept::{Broken, Kept, Reply};
+use super::verdict::{judge, said};
+use crate::domain::text::RemoteText;
+use crate::hypervisor::HypervisorError;
+use crate::transport::{ExecLimits, ExitStatus, Transport, TransportError};
+
+/// How long a kept process may take to answer to marks. libvirt may have to be started first: 4 s seen.
+const GREETING: Duration = Duration::from_secs(8);
+
+/// Bytes of one answer that are accepted: some 50,000 VMs.
+pub(crate) const MAX_ANSWER: usize = 16 * 1024 * 1024;
+
+/// Calls in a row without an answer before the kept process is given up.
+const STRIKES: u32 = 2;
+
+/// Asks one host's `virsh`. One call at a time; a call may hold many questions.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    transport: Arc<dyn Transport>,
+    virsh: Virsh,
+    state: Mutex<State>,
+    /// Why there is one process a question, once it has come to that.
+    fallback: Fallback,
+}
+
+/// What all workers of one host learn from each other: that `virsh` cannot be kept there, and why.
+pub(crate) type Fallback = Arc<OnceLock<RemoteText>>;
+
+#[derive(Debug, Default)]
+struct State {
+    kept: Option<Kept>,
+    strikes: u32,
+}
+
+/// Whose fault silence is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// `virsh` is expected to answer; silence counts against keeping it.
+    Expects,
+    /// Something inside a VM is asked and may hang; silence says nothing about `virsh`.
+    MayHang,
+}
+
+/// Why no kept process could be had.
+enum NoStart {
+    /// It does not work that way; a process a question may.
+    Unfit(RemoteText),
+    /// It would not work either way.
+    Failed(HypervisorError),
+}
+
+impl Worker {
+    /// Makes a worker; nothing is started until it is asked.
+    pub(crate) fn new(transport: Arc<dyn Transport>, virsh: Virsh, fallback: Fallback) -> Self {
+        Self {
+            transport,
+            virsh,
+            state: Mutex::new(State::default()),
+            fallback,
+        }
+    }
+
+    /// Returns how `virsh` is called here.
+    pub(crate) const fn virsh(&self) -> &Virsh {
+        &self.virsh
+    }
+
+    /// Returns why there is one process a question, when it has come to that.
+    pub(crate) fn fallback(&self) -> Option<&RemoteText> {
+        self.fallback.get()
+    }
+
+    /// Asks several questions in one go. The failure of one is in its reply; an error means that
+    /// there are no replies at all.
+    pub(crate) async fn ask(
+        &self,
+        lines: &[Line],
+        within: Duration,
+        patience: Patience,
+    ) -> Result<Vec<Reply>, HypervisorError> {
+        if lines.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut state = self.state.lock().await;
+        let mut again = true;
+        loop {
+            if self.fallback.get().is_some() {
+                drop(state);
+                return self.ask_one_by_one(lines).await;
+            }
+            // Taken out, so that a dropped call leaves no half-read process behind.
+            let kept = match state.kept.take() {
+                Some(kept) => Ok(kept),
+                None => self.start().await,
+            };
+            let mut kept = match kept {
+                Ok(kept) => kept,
+                Err(NoStart::Failed(error)) => return Err(error),
+                Err(NoStart::Unfit(why)) => {
+                    self.fall_back(why);
+                    continue;
+                }
+            };
+            match timeout(within, kept.ask(lines, MAX_ANSWER)).await {
+                Ok(Ok(replies)) => {
+                    *state = State {
+                        kept: Some(kept),
+                        strikes: 0,
+                    };
+                    return Ok(replies);
+                }
+                Ok(Err(Broken::Link(error))) => return Err(error.into()),
+                Ok(Err(Broken::Flood)) => {
+                    kept.close().await;
+                    return Err(flood());
+                }
+                Ok(Err(Broken::Ended { stderr, .. })) if again => {
+                    tracing::debug!(said = %said(&stderr), "the kept virsh ended and is started again");
+                    again = false;
+                }
+                Ok(Err(Broken::Ended { stderr, .. })) => self.fall_back(said(&stderr)),
+                Ok(Err(Broken::Garbled(what))) => self.fall_back(RemoteText::new(what)),
+                Err(_elapsed) => {
+                    kept.close().await;
+                    if patience == Patience::Expects {
+                        state.strikes += 1;
+                    }
+                    if state.strikes >= STRIKES {
+                        self.fall_back(RemoteText::new("it twice gave no answer in time"));
+                    }
+                    return Err(too_late(within));
+                }
+            }
+        }
+    }
+
+    /// Ends the kept process.
+    pub(crate) async fn close(&self) {
+        if let Some(mut kept) = self.state.lock().await.kept.take() {
+            kept.close().await;
+        }
+    }
+
+    async fn start(&self) -> Result<Kept, NoStart> {
+        let process = self
+            .transport
+            .spawn(&self.virsh.kept())
+            .await
+            .map_err(|error| NoStart::Failed(error.into()))?;
+        let mut kept = Kept::new(process);
+        match timeout(GREETING, kept.greet()).await {
+            Ok(Ok(())) => Ok(kept),
+            Ok(Err(broken)) => {
+                kept.close().await;
+                Err(self.diagnose(broken))
+            }
+            Err(_elapsed) => {
+                kept.close().await;
+                Err(NoStart::Unfit(RemoteText::new("it gives no answer")))
+            }
+        }
+    }
+
+    /// Tells a `virsh` that cannot be kept from one that cannot work at all.
+    fn diagnose(&self, broken: Broken) -> NoStart {
+        match broken {
+            Broken::Link(error) => NoStart::Failed(error.into()),
+            Broken::Garbled(what) => NoStart::Unfit(RemoteText::new(what)),
+            Broken::Flood => NoStart::Unfit(RemoteText::new("it prints without an end")),
+            Broken::Ended { status, stderr } => {
+                let speaks_as_virsh = stderr.starts_with(b"error: ")
+                    || stderr.windows(8).any(|part| part == b"\nerror: ")
+                    || stderr.starts_with(b"sudo: ");
+                let never_ran = matches!(status, ExitStatus::Code(126 | 127));
+                if never_ran || (speaks_as_virsh && !status.is_success()) {
+                    return NoStart::Failed(judge(&self.virsh, &status, &stderr, GREETING));
+                }
+                let last_words = said(&stderr);
+                NoStart::Unfit(if last_words.is_empty() {
+                    RemoteText::new(&format!("it ended at once ({status})"))
+                } else {
+                    last_words
+                })
+            }
+        }
+    }
+
+    fn fall_back(&self, why: RemoteText) {
+        tracing::warn!(%why, "the kept virsh does not work here");
+        // The first reason stays.
+        drop(self.fallback.set(why));
+    }
+
+    async fn ask_one_by_one(&self, lines: &[Line]) -> Result<Vec<Reply>, HypervisorError> {
+        let mut replies = Vec::with_capacity(lines.len());
+        for line in lines {
+            replies.push(self.ask_once(line).await?);
+        }
+        Ok(replies)
+    }
+
+    async fn ask_once(&self, line: &Line) -> Result<Reply, HypervisorError> {
+        let command = self.virsh.once(line, QUESTION_LIFE);
+        let limits = ExecLimits {
+            stdout: MAX_ANSWER,
+            ..ExecLimits::within(QUESTION_LIFE + Duration::from_secs(3))
+        };
+        let output = self.transport.exec(&command, limits).await?;
+        if output.truncated {
+            return Err(flood());
+        }
+        if output.status.is_success() {
+            return Ok(Reply {
+                stdout: output.stdout,
+                failure: None,
+            });
+        }
+        let verdict = judge(&self.virsh, &output.status, &output.stderr, QUESTION_LIFE);
+        // Only a refusal of this very question leaves the others to be asked.
+        if let HypervisorError::Remote { said, .. } = verdict {
+            return Ok(Reply {
+                stdout: output.stdout,
+                failure: Some(said),
+            });
+        }
+        Err(verdict)
+    }
+}
+
+fn too_late(within: Duration) -> HypervisorError {
+    HypervisorError::Transport(TransportError::Timeout {
+        what: "virsh",
+        after: within,
+    })
+}
+
+fn flood() -> HypervisorError {
+    HypervisorError::Unparsable {
+        program: "virsh".to_owned(),
+        what: format!("more than {} MiB", MAX_ANSWER / 1024 / 1024),
+        said: RemoteText::new(""),
+    }
+}

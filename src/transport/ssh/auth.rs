@@ -1,0 +1,624 @@
+//! Logging in: ordered attempts, each with its result, until the server is satisfied.
+//!
+//! The server is asked first what it would take (the method `none`, as OpenSSH does); what it does not
+//! take is not sent. A credential that is accepted as a part only (`AuthenticationMethods a,b`) is not
+//! used again, and the rest is tried in order. Secrets are answered to questions that do not echo,
+//! once: a second question is a second factor that nobody here can answer.
+
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use russh::client::{AuthResult, KeyboardInteractiveAuthResponse, Prompt};
+use russh::keys::agent::AgentIdentity;
+use russh::keys::agent::client::AgentClient;
+use russh::keys::signature::Signer as _;
+use russh::keys::ssh_key::private::KeypairData;
+use russh::keys::{Algorithm, HashAlg, PrivateKeyWithHashAlg};
+use russh::{MethodKind, MethodSet};
+use tokio::io::AsyncReadExt;
+use tokio::net::UnixStream;
+use tokio::time::timeout;
+
+use super::key::{self, KeyError, LoginKey, MAX_KEY_BYTES};
+use super::link::Hop as LiveHop;
+use crate::domain::credential::Credential;
+use crate::domain::secret::SecretText;
+use crate::domain::text::RemoteText;
+use crate::transport::{Hop, TransportError};
+
+/// Questions of one keyboard-interactive round that are read.
+const MAX_PROMPTS: usize = 16;
+
+/// Rounds of keyboard-interactive that are played.
+const MAX_ROUNDS: usize = 8;
+
+/// Agent keys that are offered; servers end the login after about six.
+const MAX_AGENT_KEYS: usize = 16;
+
+/// How long the agent may take to list its keys.
+const AGENT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What came of an attempt.
+#[derive(Debug, PartialEq, Eq)]
+enum Attempt {
+    /// Logged in, with this.
+    In(String),
+    /// Accepted, and more is needed.
+    Part,
+    /// Refused.
+    No,
+}
+
+/// Logs in on a connection; returns what it succeeded with.
+pub(super) async fn log_in(
+    live: &mut LiveHop,
+    hop: &Hop,
+    agent_socket: Option<&Path>,
+) -> Result<String, TransportError> {
+    let login = Login {
+        user: hop.user.as_str().to_owned(),
+        endpoint: hop.endpoint.to_string(),
+        agent_socket: agent_socket.map(Path::to_owned),
+        offered: MethodSet::empty(),
+        tried: Vec::new(),
+        unusable: None,
+        rsa_hash: None,
+        live,
+    };
+    login.run(&hop.credentials).await
+}
+
+struct Login<'a> {
+    live: &'a mut LiveHop,
+    user: String,
+    endpoint: String,
+    agent_socket: Option<PathBuf>,
+    /// What the server would take next.
+    offered: MethodSet,
+    /// What was tried, with its result.
+    tried: Vec<String>,
+    /// The first credential that could not even be tried.
+    unusable: Option<TransportError>,
+    rsa_hash: Option<RsaHash>,
+}
+
+/// Which RSA signatures the server takes.
+#[derive(Debug, Clone, Copy)]
+enum RsaHash {
+    Use(HashAlg),
+    /// Only SHA-1, which is refused here.
+    TooOld,
+}
+
+impl Login<'_> {
+    async fn run(mut self, credentials: &[Credential]) -> Result<String, TransportError> {
+        let first = self.live.handle.authenticate_none(self.user.clone()).await;
+        if let Attempt::In(_) = self.settle("no credential", first)? {
+            return Ok("no credential: the server asks for none".to_owned());
+        }
+        self.tried.clear();
+        let mut used = vec![false; credentials.len()];
+        while let Some((credential, mark)) = credentials
+            .iter()
+            .zip(used.iter_mut())
+            .find(|(credential, mark)| !**mark && self.takes(credential))
+        {
+            *mark = true;
+            if let Attempt::In(with) = self.attempt(credential).await? {
+                return Ok(with);
+            }
+        }
+        for (credential, mark) in credentials.iter().zip(used) {
+            if !mark {
+                self.tried
+                    .push(format!("{} (not offered)", origin(credential)));
+            }
+        }
+        Err(self.refused())
+    }
+
+    fn offers(&self, method: MethodKind) -> bool {
+        self.offered.contains(&method)
+    }
+
+    fn takes(&self, credential: &Credential) -> bool {
+        match credential {
+            Credential::Agent | Credential::PrivateKey { .. } | Credential::KeyFile { .. } => {
+                self.offers(MethodKind::PublicKey)
+            }
+            Credential::Password(_) => {
+                self.offers(MethodKind::Password) || self.offers(MethodKind::KeyboardInteractive)
+            }
+        }
+    }
+
+    async fn attempt(&mut self, credential: &Credential) -> Result<Attempt, TransportError> {
+        match credential {
+            Credential::Agent => self.with_agent().await,
+            Credential::PrivateKey {
+                origin,
+                pem,
+                passphrase,
+                certificate,
+            } => {
+                let opened =
+                    key::open_for_login(pem.clone(), passphrase.clone(), certificate.clone()).await;
+                self.with_opened(format!("key {origin}"), opened).await
+            }
+            Credential::KeyFile { path, passphrase } => {
+                let name = origin(credential);
+                match read_key_file(path).await {
+                    Ok((pem, certificate)) => {
+                        let opened =
+                            key::open_for_login(pem, passphrase.clone(), certificate).await;
+                        self.with_opened(name, opened).await
+                    }
+                    Err(reason) => Ok(self.unusable(name, reason)),
+                }
+            }
+            // One of the two: a wrong password counts twice against the account otherwise.
+            Credential::Password(password) if self.offers(MethodKind::Password) => {
+                let result = self
+                    .live
+                    .handle
+                    .authenticate_password(self.user.clone(), password.expose().clone())
+                    .await;
+                self.settle("password", result)
+            }
+            Credential::Password(password) => self.with_questions(password).await,
+        }
+    }
+
+    /// Records a credential that could not be tried.
+    fn unusable(&mut self, origin: String, reason: String) -> Attempt {
+        self.tried.push(format!("{origin} ({reason})"));
+        self.unusable
+            .get_or_insert(TransportError::Credential { origin, reason });
+        Attempt::No
+    }
+
+    /// Records the result of an attempt that reached the server.
+    fn settle(
+        &mut self,
+        origin: &str,
+        result: Result<AuthResult, russh::Error>,
+    ) -> Result<Attempt, TransportError> {
+        match result {
+            Ok(AuthResult::Success) => Ok(Attempt::In(origin.to_owned())),
+            Ok(AuthResult::Failure {
+                remaining_methods,
+                partial_success,
+            }) => {
+                if remaining_methods.is_empty() {
+                    // Either the server ended the connection or it takes nothing more: no way on.
+                    self.tried
+                        .push(format!("{origin} (refused; the server ended the login)"));
+                    return Err(self.refused());
+                }
+                self.offered = remaining_methods;
+                Ok(if partial_success {
+                    self.tried
+                        .push(format!("{origin} (accepted, but more is needed)"));
+                    Attempt::Part
+                } else {
+                    self.tried.push(format!("{origin} (refused)"));
+                    Attempt::No
+                })
+            }
+            Err(error) => Err(TransportError::Lost {
+                reason: self.live.ending.reason().map_or_else(
+                    || super::host_key::explain(&error),
+                    |reason| reason.as_ref().to_owned(),
+                ),
+            }),
+        }
+    }
+
+    fn refused(&mut self) -> TransportError {
+        let reached = self
+            .tried
+            .iter()
+            .any(|text| text.contains("refused") || text.contains("accepted"));
+        if let (false, 1, Some(error)) = (reached, self.tried.len(), self.unusable.take()) {
+            return error;
+        }
+        TransportError::Auth {
+            endpoint: self.endpoint.clone(),
+            user: self.user.clone(),
+            tried: std::mem::take(&mut self.tried),
+            offered: self
+                .offered
+                .iter()
+                .map(|method| <&str>::from(method).to_owned())
+                .collect(),
+        }
+    }
+
+    async fn with_opened(
+        &mut self,
+        origin: String,
+        opened: Result<LoginKey, KeyError>,
+    ) -> Result<Attempt, TransportError> {
+        match opened {
+            Ok(key) => self.with_key(&origin, key).await,
+            Err(error) => Ok(self.unusable(origin, error.to_string())),
+        }
+    }
+
+    /// Tries the certificate first, where there is one, then the key itself.
+    async fn with_key(&mut self, origin: &str, key: LoginKey) -> Result<Attempt, TransportError> {
+        let Some(hash) = self.hash_for(&key.key.algorithm()).await? else {
+            return Ok(self.too_old(origin));
+        };
+        let user = self.user.clone();
+        if let Some(certificate) = key.certificate {
+            let mut signer = KeySigner(&key.key);
+            let result = self
+                .live
+                .handle
+                .authenticate_certificate_with(user.clone(), certificate, hash.0, &mut signer)
+                .await;
+            let name = format!("certificate of {origin}");
+            let attempt = match result {
+                Ok(result) => self.settle(&name, Ok(result))?,
+                Err(error) => self.unusable(name, error.to_string()),
+            };
+            if attempt != Attempt::No {
+                return Ok(attempt);
+            }
+        }
+        let key = PrivateKeyWithHashAlg::new(key.key, hash.0);
+        let result = self.live.handle.authenticate_publickey(user, key).await;
+        self.settle(origin, result)
+    }
+
+    fn too_old(&mut self, origin: &str) -> Attempt {
+        self.unusable(
+            origin.to_owned(),
+            "the server only takes RSA signatures with SHA-1, which are refused; use another key type"
+                .to_owned(),
+        )
+    }
+
+    /// Finds the hash for a key's signatures; `None` when only SHA-1 would do.
+    async fn hash_for(
+        &mut self,
+        algorithm: &Algorithm,
+    ) -> Result<Option<SignatureHash>, TransportError> {
+        if !matches!(algorithm, Algorithm::Rsa { .. }) {
+            return Ok(Some(SignatureHash(None)));
+        }
+        let hash = match self.rsa_hash {
+            Some(hash) => hash,
+            None => match self.live.handle.best_supported_rsa_hash().await {
+                Ok(Some(Some(hash))) => RsaHash::Use(hash),
+                Ok(Some(None)) => RsaHash::TooOld,
+                // It does not say; every server that is still alive knows this one.
+                Ok(None) => RsaHash::Use(HashAlg::Sha512),
+                Err(error) => {
+                    return Err(TransportError::Lost {
+                        reason: super::host_key::explain(&error),
+                    });
+                }
+            },
+        };
+        self.rsa_hash = Some(hash);
+        Ok(match hash {
+            RsaHash::Use(hash) => Some(SignatureHash(Some(hash))),
+            RsaHash::TooOld => None,
+        })
+    }
+
+    async fn with_agent(&mut self) -> Result<Attempt, TransportError> {
+        let Some(socket) = self.agent_socket.clone() else {
+            return Ok(self.unusable("agent".to_owned(), "no agent is running".to_owned()));
+        };
+        let listed = timeout(AGENT_TIMEOUT, self.list_agent(&socket)).await;
+        let (mut agent, keys) = match listed {
+            Ok(Ok(listed)) => listed,
+            Ok(Err(reason)) => return Ok(self.unusable("agent".to_owned(), reason)),
+            Err(_elapsed) => {
+                return Ok(self.unusable("agent".to_owned(), "it does not answer".to_owned()));
+            }
+        };
+        if keys.is_empty() {
+            return Ok(self.unusable("agent".to_owned(), "it holds no keys".to_owned()));
+        }
+        for identity in keys.into_iter().take(MAX_AGENT_KEYS) {
+            let attempt = self.with_agent_key(&mut agent, identity).await?;
+            if attempt != Attempt::No {
+                return Ok(attempt);
+            }
+            if !self.offers(MethodKind::PublicKey) {
+                break;
+            }
+        }
+        Ok(Attempt::No)
+    }
+
+    /// Asks the agent for its keys, after telling it which host they are for (keys may be bound to one).
+    async fn list_agent(&self, socket: &Path) -> Result<(Agent, Vec<AgentIdentity>), String> {
+        let unreachable = |error: &dyn std::fmt::Display| {
+            format!("cannot be reached at {}: {error}", socket.display())
+        };
+        let connect = || AgentClient::connect_uds(socket);
+        let mut agent = connect().await.map_err(|error| unreachable(&error))?;
+        if let Some(binding) = self.live.handle.agent_session_binding()
+            && agent.bind_session(binding, false).await.is_err()
+        {
+            // An agent that does not know the request may have closed the socket over it.
+            agent = connect().await.map_err(|error| unreachable(&error))?;
+        }
+        let keys = agent
+            .request_identities()
+            .await
+            .map_err(|error| format!("cannot list its keys: {error}"))?;
+        Ok((agent, keys))
+    }
+
+    async fn with_agent_key(
+        &mut self,
+        agent: &mut Agent,
+        identity: AgentIdentity,
+    ) -> Result<Attempt, TransportError> {
+        let (algorithm, comment) = match &identity {
+            AgentIdentity::PublicKey { key, comment } => (key.algorithm(), comment),
+            AgentIdentity::Certificate {
+                certificate,
+                comment,
+            } => (certificate.algorithm(), comment),
+        };
+        let comment = RemoteText::new(comment);
+        let origin = format!("agent ({} {comment})", algorithm.as_str());
+        let Some(hash) = self.hash_for(&algorithm).await? else {
+            return Ok(self.too_old(&origin));
+        };
+        let user = self.user.clone();
+        let handle = &mut self.live.handle;
+        let result = match identity {
+            AgentIdentity::PublicKey { key, .. } => {
+                handle
+                    .authenticate_publickey_with(user, key, hash.0, agent)
+                    .await
+            }
+            AgentIdentity::Certificate { certificate, .. } => {
+                handle
+                    .authenticate_certificate_with(user, certificate, hash.0, agent)
+                    .await
+            }
+        };
+        match result {
+            Ok(result) => self.settle(&origin, Ok(result)),
+            Err(error) => {
+                self.tried
+                    .push(format!("{origin} (the agent does not sign: {error})"));
+                Ok(Attempt::No)
+            }
+        }
+    }
+
+    /// Answers the questions of keyboard-interactive with the password.
+    async fn with_questions(&mut self, password: &SecretText) -> Result<Attempt, TransportError> {
+        const NAME: &str = "password (keyboard-interactive)";
+        let handle = &mut self.live.handle;
+        let mut response = handle
+            .authenticate_keyboard_interactive_start(self.user.clone(), None)
+            .await;
+        let mut answered = false;
+        let mut unanswered = None;
+        for _ in 0..MAX_ROUNDS {
+            let prompts = match response {
+                Ok(KeyboardInteractiveAuthResponse::InfoRequest { prompts, .. }) => prompts,
+                Ok(KeyboardInteractiveAuthResponse::Success) => {
+                    return self.settle(NAME, Ok(AuthResult::Success));
+                }
+                Ok(KeyboardInteractiveAuthResponse::Failure {
+                    remaining_methods,
+                    partial_success,
+                }) => {
+                    let result = AuthResult::Failure {
+                        remaining_methods,
+                        partial_success,
+                    };
+                    let attempt = self.settle(NAME, Ok(result));
+                    self.tried.extend(unanswered);
+                    return attempt;
+                }
+                Err(error) => return self.settle(NAME, Err(error)),
+            };
+            let answers = answer(&prompts, password, &mut answered, &mut unanswered)?;
+            response = handle
+                .authenticate_keyboard_interactive_respond(answers)
+                .await;
+        }
+        Err(TransportError::Handshake {
+            endpoint: self.endpoint.clone(),
+            reason: "the server asks questions without end".to_owned(),
+        })
+    }
+}
+
+/// A hash for signatures, where the key's type leaves a choice.
+#[derive(Debug, Clone, Copy)]
+struct SignatureHash(Option<HashAlg>);
+
+type Agent = AgentClient<UnixStream>;
+
+/// Answers one round. Only a single hidden question gets the password, and only once; everything else
+/// gets an empty answer (there is no way to walk out of a round) and is reported.
+fn answer(
+    prompts: &[Prompt],
+    password: &SecretText,
+    answered: &mut bool,
+    unanswered: &mut Option<String>,
+) -> Result<Vec<String>, TransportError> {
+    if prompts.len() > MAX_PROMPTS {
+        return Err(TransportError::Protocol {
+            reason: "the server asks more than 16 questions at once".to_owned(),
+            said: RemoteText::new(""),
+        });
+    }
+    let plain = matches!(prompts, [only] if !only.echo) && !*answered;
+    Ok(prompts
+        .iter()
+        .map(|prompt| {
+            if plain {
+                *answered = true;
+                password.expose().clone()
+            } else {
+                let text = RemoteText::new(&prompt.prompt).first_line();
+                unanswered
+                    .get_or_insert(format!("question `{text}` (only a person can answer it)"));
+                String::new()
+            }
+        })
+        .collect())
+}
+
+/// Names a credential for messages.
+fn origin(credential: &Credential) -> String {
+    match credential {
+        Credential::Agent => "agent".to_owned(),
+        Credential::PrivateKey { origin, .. } => format!("key {origin}"),
+        Credential::KeyFile { path, .. } => format!("key {}", path.display()),
+        Credential::Password(_) => "password".to_owned(),
+    }
+}
+
+/// Reads a private key file and the certificate beside it.
+async fn read_key_file(path: &Path) -> Result<(SecretText, Option<String>), String> {
+    let pem = match read_bounded(path).await {
+        Ok(Some(pem)) => SecretText::from(pem),
+        Ok(None) => return Err("there is no such file".to_owned()),
+        Err(error) => return Err(format!("the file cannot be read: {error}")),
+    };
+    check_mode(path).await?;
+    let mut name = path.as_os_str().to_owned();
+    name.push("-cert.pub");
+    let certificate = read_bounded(Path::new(&name))
+        .await
+        .map_err(|error| format!("its certificate cannot be read: {error}"))?;
+    Ok((pem, certificate))
+}
+
+/// Refuses a key that others can read, as OpenSSH does.
+async fn check_mode(path: &Path) -> Result<(), String> {
+    let metadata = tokio::fs::metadata(path)
+        .await
+        .map_err(|error| format!("the file cannot be read: {error}"))?;
+    let ours = metadata.uid() == rustix::process::geteuid().as_raw();
+    if ours && metadata.mode() & 0o077 != 0 {
+        return Err(format!(
+            "others can read the file (mode {:04o}): run `chmod 600 {}`",
+            metadata.mode() & 0o7777,
+            path.display()
+        ));
+    }
+    Ok(())
+}
+
+/// Reads a small text file; `None` when it does not exist.
+async fn read_bounded(path: &Path) -> io::Result<Option<String>> {
+    let file = match tokio::fs::File::open(path).await {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let limit = u64::try_from(MAX_KEY_BYTES).unwrap_or(u64::MAX);
+    let mut text = String::new();
+    let length = file.take(limit + 1).read_to_string(&mut text).await?;
+    if length > MAX_KEY_BYTES {
+        return Err(io::Error::other("it is larger than 64 KiB"));
+    }
+    Ok(Some(text))
+}
+
+/// Signs with a key in memory, for certificates: the library's own way has no choice of RSA hash.
+struct KeySigner<'a>(&'a russh::keys::PrivateKey);
+
+/// The key could not sign.
+#[derive(Debug, thiserror::Error)]
+enum SignError {
+    #[error("the connection was lost")]
+    Gone,
+    #[error("the key does not sign")]
+    Key,
+}
+
+impl From<russh::SendError> for SignError {
+    fn from(_gone: russh::SendError) -> Self {
+        Self::Gone
+    }
+}
+
+impl russh::Signer for KeySigner<'_> {
+    type Error = SignError;
+
+    async fn auth_sign(
+        &mut self,
+        _key: &AgentIdentity,
+        hash: Option<HashAlg>,
+        mut data: Vec<u8>,
+    ) -> Result<Vec<u8>, SignError> {
+        let signature = match self.0.key_data() {
+            KeypairData::Rsa(pair) => (pair, hash).try_sign(&data),
+            pair => pair.try_sign(&data),
+        };
+        let signature = signature.map_err(|_failed| SignError::Key)?;
+        let name = signature.algorithm();
+        let name = name.as_str();
+        // A string that holds two strings: the name of the algorithm and the signature.
+        let body = signature.as_bytes();
+        put(&mut data, name.len() + body.len() + 8)?;
+        for part in [name.as_bytes(), body] {
+            put(&mut data, part.len())?;
+            data.extend_from_slice(part);
+        }
+        Ok(data)
+    }
+}
+
+fn put(data: &mut Vec<u8>, length: usize) -> Result<(), SignError> {
+    let length = u32::try_from(length).map_err(|_too_long| SignError::Key)?;
+    data.extend_from_slice(&length.to_be_bytes());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prompt(text: &str, echo: bool) -> Prompt {
+        Prompt {
+            prompt: text.to_owned(),
+            echo,
+        }
+    }
+
+    #[test]
+    fn a_password_is_told_once_and_only_in_secret() {
+        let password = SecretText::from("hunter2".to_owned());
+        let (mut answered, mut left) = (false, None);
+        let mut ask = |prompts: &[Prompt]| {
+            let answers = answer(prompts, &password, &mut answered, &mut left).unwrap();
+            (answers, left.take())
+        };
+        assert_eq!(ask(&[]), (vec![], None));
+        let (answers, left) = ask(&[prompt("Name: ", true)]);
+        assert_eq!(answers, [""]);
+        assert!(left.unwrap().contains("Name:"));
+        assert_eq!(ask(&[prompt("Password: ", false)]).0, ["hunter2"]);
+        let (answers, left) = ask(&[prompt("Code:\u{1b}[2J ", false)]);
+        assert_eq!(answers, [""]);
+        assert!(!left.unwrap().contains('\u{1b}'));
+    }
+
+    #[test]
+    fn a_flood_of_questions_is_refused() {
+        let password = SecretText::from("x".to_owned());
+        let prompts: Vec<Prompt> = (0..=MAX_PROMPTS).map(|_| prompt("?", false)).collect();
+        assert!(answer(&prompts, &password, &mut false, &mut None).is_err());
+    }
+}

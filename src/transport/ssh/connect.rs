@@ -1,0 +1,395 @@
+//! Dialling: TCP, stops on the way, algorithms, deadlines.
+//!
+//! Every hop has its key judged under its own name inside its own handshake, before a byte of its login
+//! and before a byte of the next hop. One deadline covers reaching a hop and its handshake, another its
+//! login; what is given up half-way is cut, not left behind.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use russh::client::Config;
+use russh::keys::{Algorithm, EcdsaCurve, HashAlg};
+use russh::{Preferred, SshId};
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use super::SshTransport;
+use super::cut::{Cut, Stream};
+use super::host_key::{Client, Ending, Judge, LinkError, explain};
+use super::known_hosts::{self, KnownHostsFile};
+use super::link::{Hop as LiveHop, Link};
+use crate::domain::host::Endpoint;
+use crate::domain::host_key::PinnedKey;
+use crate::transport::{Connected, Connector, Hop, Target, TransportError};
+
+/// What servers see of us: no version of a library.
+const CLIENT_ID: &str = concat!("SSH-2.0-vmdeck_", env!("CARGO_PKG_VERSION"));
+
+/// Keepalives without an answer after which a link is dead; death is seen at interval x (this + 1).
+const KEEPALIVE_MISSES: usize = 3;
+
+/// Logins under way at once through one jump host; sshd starts to refuse at 10 (`MaxStartups`).
+const LOGINS_PER_JUMP_HOST: usize = 8;
+
+/// How long one address of a name has before the next one is tried beside it.
+const ADDRESS_STAGGER: Duration = Duration::from_millis(250);
+
+/// Bounds and places that a connector works with.
+#[derive(Debug, Clone)]
+pub struct SshOptions {
+    /// For reaching one hop and its handshake together.
+    pub connect_timeout: Duration,
+    /// For the login at one hop.
+    pub auth_timeout: Duration,
+    /// Silence after which a keepalive message is sent; the fourth unanswered one ends the link.
+    pub keepalive: Duration,
+    /// Socket of the SSH agent, where there is one.
+    pub agent_socket: Option<PathBuf>,
+    /// Logins under way at once; more callers wait.
+    pub max_handshakes: usize,
+}
+
+impl Default for SshOptions {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(10),
+            auth_timeout: Duration::from_secs(20),
+            keepalive: Duration::from_secs(15),
+            agent_socket: None,
+            max_handshakes: 16,
+        }
+    }
+}
+
+/// Makes links over SSH.
+#[derive(Debug)]
+pub struct SshConnector {
+    options: SshOptions,
+    logins: Arc<Semaphore>,
+    /// One gate for each first jump host, so that a storm of hosts behind it does not lock itself out.
+    gates: Mutex<HashMap<Endpoint, Arc<Semaphore>>>,
+}
+
+impl SshConnector {
+    /// Makes a connector.
+    pub fn new(options: SshOptions) -> Self {
+        Self {
+            logins: Arc::new(Semaphore::new(options.max_handshakes.max(1))),
+            gates: Mutex::new(HashMap::new()),
+            options,
+        }
+    }
+
+    /// Waits for its turn; the wait is outside of every deadline.
+    async fn turn(&self, target: &Target) -> Vec<OwnedSemaphorePermit> {
+        let mut permits = Vec::new();
+        if let [jump, _, ..] = target.hops.as_slice() {
+            let gate = {
+                let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
+                let gate = gates
+                    .entry(jump.endpoint.clone())
+                    .or_insert_with(|| Arc::new(Semaphore::new(LOGINS_PER_JUMP_HOST)));
+                Arc::clone(gate)
+            };
+            permits.extend(gate.acquire_owned().await.ok());
+        }
+        permits.extend(Arc::clone(&self.logins).acquire_owned().await.ok());
+        permits
+    }
+}
+
+#[async_trait]
+impl Connector for SshConnector {
+    async fn connect(&self, target: &Target) -> Result<Connected, TransportError> {
+        let files: Arc<[KnownHostsFile]> = known_hosts::read(&target.known_hosts).await?.into();
+        let turn = self.turn(target).await;
+        let mut chain = Chain {
+            options: &self.options,
+            files,
+            pinned: target.pinned.clone().into(),
+            accept_new: target.accept_new,
+            live: Vec::new(),
+            accepted: Vec::new(),
+        };
+        let mut logged_in_with = String::new();
+        for hop in &target.hops {
+            logged_in_with = Box::pin(chain.extend(hop)).await?;
+        }
+        drop(turn);
+        let Some(host) = chain.live.pop() else {
+            return Err(TransportError::Dial {
+                endpoint: target.name.to_string(),
+                reason: "no address is given".to_owned(),
+            });
+        };
+        let link = Link::new(host, chain.live);
+        Ok(Connected {
+            transport: Arc::new(SshTransport { link }),
+            accepted: chain.accepted,
+            logged_in_with,
+        })
+    }
+}
+
+/// The hops reached so far.
+struct Chain<'a> {
+    options: &'a SshOptions,
+    files: Arc<[KnownHostsFile]>,
+    pinned: Arc<[PinnedKey]>,
+    accept_new: bool,
+    live: Vec<LiveHop>,
+    accepted: Vec<PinnedKey>,
+}
+
+impl Chain<'_> {
+    /// Reaches one hop more and logs in there.
+    async fn extend(&mut self, hop: &Hop) -> Result<String, TransportError> {
+        let deadline = Instant::now() + self.options.connect_timeout;
+        let (stream, dialled) = self.reach(hop, deadline).await?;
+        let mut live = self.shake_hands(hop, stream, dialled, deadline).await?;
+        let login = super::auth::log_in(&mut live, hop, self.options.agent_socket.as_deref());
+        let with = tokio::time::timeout(self.options.auth_timeout, Box::pin(login))
+            .await
+            .map_err(|_elapsed| TransportError::Timeout {
+                what: "the login",
+                after: self.options.auth_timeout,
+            })??;
+        self.live.push(live);
+        Ok(with)
+    }
+
+    fn late(&self, what: &'static str) -> TransportError {
+        TransportError::Timeout {
+            what,
+            after: self.options.connect_timeout,
+        }
+    }
+
+    /// Opens the stream to a hop: a socket, or a channel of the stop before. Returns with it what was
+    /// really dialled.
+    async fn reach(
+        &self,
+        hop: &Hop,
+        deadline: Instant,
+    ) -> Result<(Box<dyn Stream>, String), TransportError> {
+        let port = hop.endpoint.port_or_default();
+        let Some(stop) = self.live.last() else {
+            let dialling = dial(&hop.endpoint.address, port);
+            let socket = timeout_at(deadline, dialling)
+                .await
+                .map_err(|_elapsed| self.late("connecting"))??;
+            let dialled = socket
+                .peer_addr()
+                .map_or_else(|_unknown| hop.endpoint.to_string(), |at| at.to_string());
+            return Ok((Box::new(socket), dialled));
+        };
+        let address = hop.endpoint.address.clone();
+        let opening =
+            stop.handle
+                .channel_open_direct_tcpip(address, u32::from(port), "127.0.0.1", 0);
+        let channel = timeout_at(deadline, opening)
+            .await
+            .map_err(|_elapsed| self.late("connecting through the jump host"))?
+            .map_err(|error| TransportError::Dial {
+                endpoint: hop.endpoint.to_string(),
+                reason: format!("the jump host cannot open it: {}", explain(&error)),
+            })?;
+        let dialled = format!("{} through the jump host", hop.endpoint);
+        Ok((Box::new(channel.into_stream()), dialled))
+    }
+
+    /// Speaks SSH up to the point where the host has proved its key.
+    async fn shake_hands(
+        &mut self,
+        hop: &Hop,
+        stream: Box<dyn Stream>,
+        dialled: String,
+        deadline: Instant,
+    ) -> Result<LiveHop, TransportError> {
+        let label = hop.key_label();
+        let known = known_hosts::known_algorithms(&self.files, &self.pinned, &label);
+        let ending = Ending::new();
+        let accepted = Arc::new(Mutex::new(None));
+        let client = Client {
+            judge: Judge {
+                label: label.clone(),
+                dialled,
+                files: Arc::clone(&self.files),
+                pinned: Arc::clone(&self.pinned),
+                accept_new: self.accept_new,
+                accepted: Arc::clone(&accepted),
+            },
+            ending: ending.clone(),
+        };
+        let cut = CancellationToken::new();
+        // Cuts the stream when this future is dropped or fails: the library's task would stay otherwise.
+        let guard = cut.clone().drop_guard();
+        let stream = Cut::new(stream, cut.clone());
+        let config = Arc::new(self.config(&known));
+        let shaking = russh::client::connect_stream(config, stream, client);
+        let handle = timeout_at(deadline, Box::pin(shaking))
+            .await
+            .map_err(|_elapsed| self.late("the SSH handshake"))?
+            .map_err(|error| match error {
+                LinkError::Refused(refused) => refused,
+                LinkError::Ssh(error) => TransportError::Handshake {
+                    endpoint: hop.endpoint.to_string(),
+                    reason: explain(&error),
+                },
+            })?;
+        let first_seen = accepted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        self.accepted.extend(first_seen.map(|key| PinnedKey {
+            label,
+            key,
+            revoked: false,
+        }));
+        drop(guard.disarm());
+        Ok(LiveHop {
+            handle,
+            cut,
+            ending,
+        })
+    }
+
+    fn config(&self, known: &[String]) -> Config {
+        Config {
+            client_id: SshId::Standard(Cow::Borrowed(CLIENT_ID)),
+            // Nagle's algorithm costs 40 ms on every command.
+            nodelay: true,
+            keepalive_interval: Some(self.options.keepalive),
+            keepalive_max: KEEPALIVE_MISSES,
+            preferred: preferred(known),
+            ..Config::default()
+        }
+    }
+}
+
+/// The algorithms we take: no SHA-1, no compression, types of known keys first.
+fn preferred(known: &[String]) -> Preferred {
+    let mut key: Vec<Algorithm> = vec![
+        Algorithm::Ed25519,
+        ecdsa(EcdsaCurve::NistP256),
+        ecdsa(EcdsaCurve::NistP384),
+        ecdsa(EcdsaCurve::NistP521),
+        rsa(HashAlg::Sha512),
+        rsa(HashAlg::Sha256),
+    ];
+    let name = |algorithm: &Algorithm| match algorithm {
+        Algorithm::Rsa { .. } => "ssh-rsa".to_owned(),
+        other => other.as_str().to_owned(),
+    };
+    // Stable: the order above decides among those that are known, and among the others.
+    key.sort_by_key(|algorithm| !known.contains(&name(algorithm)));
+    Preferred {
+        key: Cow::Owned(key),
+        compression: Cow::Borrowed(&[russh::compression::NONE]),
+        ..Preferred::DEFAULT
+    }
+}
+
+const fn ecdsa(curve: EcdsaCurve) -> Algorithm {
+    Algorithm::Ecdsa { curve }
+}
+
+const fn rsa(hash: HashAlg) -> Algorithm {
+    Algorithm::Rsa { hash: Some(hash) }
+}
+
+/// Connects to the first address of a name that answers; addresses that hang are not waited for.
+async fn dial(address: &str, port: u16) -> Result<TcpStream, TransportError> {
+    let addresses: Vec<SocketAddr> = tokio::net::lookup_host((address, port))
+        .await
+        .map_err(|error| TransportError::Resolve {
+            address: address.to_owned(),
+            reason: error.to_string(),
+        })?
+        .collect();
+    let endpoint = Endpoint::new(address, port).to_string();
+    let mut waiting = addresses.into_iter();
+    let mut dialling = FuturesUnordered::new();
+    let mut reason = "the name has no address".to_owned();
+    loop {
+        let more = match waiting.next() {
+            Some(next) => {
+                dialling.push(TcpStream::connect(next));
+                true
+            }
+            None => false,
+        };
+        if dialling.is_empty() {
+            return Err(TransportError::Dial { endpoint, reason });
+        }
+        tokio::select! {
+            Some(result) = dialling.next() => match result {
+                Ok(socket) => {
+                    socket.set_nodelay(true).ok();
+                    return Ok(socket);
+                }
+                Err(error) => reason = error.to_string(),
+            },
+            () = tokio::time::sleep(ADDRESS_STAGGER), if more => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(known: &[&str]) -> Vec<String> {
+        let known: Vec<String> = known.iter().map(|name| (*name).to_owned()).collect();
+        preferred(&known)
+            .key
+            .iter()
+            .map(|key| key.as_str().to_owned())
+            .collect()
+    }
+
+    #[test]
+    fn neither_sha1_nor_compression_is_offered() {
+        assert!(!names(&[]).contains(&"ssh-rsa".to_owned()));
+        assert_eq!(
+            preferred(&[]).compression.as_ref(),
+            [russh::compression::NONE]
+        );
+    }
+
+    #[test]
+    fn types_of_known_keys_come_first() {
+        assert_eq!(names(&[])[0], "ssh-ed25519");
+        assert_eq!(
+            names(&["ssh-rsa"])[..3],
+            ["rsa-sha2-512", "rsa-sha2-256", "ssh-ed25519"]
+        );
+        assert_eq!(
+            names(&["ecdsa-sha2-nistp384", "ssh-rsa"])[0],
+            "ecdsa-sha2-nistp384"
+        );
+    }
+
+    #[test]
+    fn servers_do_not_learn_which_library_we_use() {
+        assert!(CLIENT_ID.starts_with("SSH-2.0-vmdeck_"));
+    }
+
+    #[tokio::test]
+    async fn a_port_where_nobody_listens_is_a_dial_error() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        drop(listener);
+        let error = dial("127.0.0.1", port).await.unwrap_err();
+        assert!(matches!(error, TransportError::Dial { .. }), "{error}");
+    }
+}

@@ -1,0 +1,353 @@
+//! Private keys: bounded before they are opened, opened on the blocking pool, described in public terms.
+//!
+//! A key file names the cost of its own passphrase check, and whoever wrote the file chose it. So the
+//! size and that cost are looked at first; forms whose cost cannot be seen cheaply are refused with the
+//! command that converts them.
+
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use russh::keys::ssh_key::private::KeypairData;
+use russh::keys::{Algorithm, Certificate, PrivateKey};
+use thiserror::Error;
+
+use super::known_hosts;
+use crate::domain::secret::SecretText;
+
+/// Bytes of a key file that are read.
+pub const MAX_KEY_BYTES: usize = 64 * 1024;
+
+/// bcrypt rounds that are accepted; `ssh-keygen` writes 16 or 24 unless told otherwise.
+pub const MAX_BCRYPT_ROUNDS: u32 = 1024;
+
+/// Bits of an RSA key beyond which one signature takes seconds.
+const MAX_RSA_BITS: u32 = 8192;
+
+/// Bits of an RSA key below which servers refuse it.
+const MIN_RSA_BITS: u32 = 1024;
+
+/// Why a private key cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum KeyError {
+    /// Too large to be one.
+    #[error("it is larger than 64 KiB, which no key is")]
+    TooLarge,
+    /// Not a private key at all.
+    #[error("it is no private key in OpenSSH or PEM form")]
+    NotAKey,
+    /// Its passphrase check is made to be expensive.
+    #[error("its passphrase takes {rounds} bcrypt rounds; at most 1024 are accepted")]
+    TooManyRounds {
+        /// What the file asks for.
+        rounds: u32,
+    },
+    /// A form that is not opened here.
+    #[error("{form} are not supported: convert it with `{convert}`")]
+    Form {
+        /// Which form, in the plural.
+        form: &'static str,
+        /// The command that converts it.
+        convert: &'static str,
+    },
+    /// It has a passphrase and none was given.
+    #[error("it is protected by a passphrase, and none is known for it")]
+    NeedsPassphrase,
+    /// The passphrase is wrong.
+    #[error("its passphrase is wrong")]
+    WrongPassphrase,
+    /// The private half is inside a device.
+    #[error("it is the handle of a security key: load it into the SSH agent and log in with that")]
+    SecurityKey,
+    /// Too weak or too strong to be used.
+    #[error("its {bits} bits are outside of what is accepted (1024 to 8192)")]
+    Size {
+        /// Bits of the modulus.
+        bits: u32,
+    },
+    /// Damaged, or of a kind nobody uses.
+    #[error("it cannot be read ({0})")]
+    Unreadable(String),
+    /// The certificate is none, or another key's.
+    #[error("its certificate {0}")]
+    Certificate(&'static str),
+}
+
+/// What may be shown of a private key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyFacts {
+    /// `ssh-ed25519`, `ecdsa-sha2-nistp256`, `ssh-rsa`.
+    pub algorithm: String,
+    /// The public half as a line of `authorized_keys`.
+    pub public_line: String,
+    /// `SHA256:...`
+    pub fingerprint: String,
+    /// Whether the file has a passphrase of its own.
+    pub protected: bool,
+}
+
+/// Opens a private key just to describe it, for storing it: takes as long as its passphrase check does,
+/// so call it from a blocking context.
+pub fn describe(pem: &SecretText, passphrase: Option<&SecretText>) -> Result<KeyFacts, KeyError> {
+    let protected = check_form(pem.expose())?;
+    let key = open(pem, passphrase)?;
+    let unreadable = || KeyError::Unreadable("its public half cannot be encoded".to_owned());
+    let host_key = known_hosts::describe(key.public_key()).ok_or_else(unreadable)?;
+    let comment = crate::domain::text::RemoteText::from_bytes(key.comment().as_bytes());
+    let line = format!("{} {} {comment}", host_key.algorithm, host_key.base64);
+    Ok(KeyFacts {
+        public_line: line.trim_end().to_owned(),
+        algorithm: host_key.algorithm,
+        fingerprint: host_key.fingerprint,
+        protected,
+    })
+}
+
+/// A private key ready to sign with, and its certificate.
+#[derive(Debug, Clone)]
+pub(super) struct LoginKey {
+    pub(super) key: Arc<PrivateKey>,
+    pub(super) certificate: Option<Certificate>,
+}
+
+/// Opens a private key on the blocking pool.
+pub(super) async fn open_for_login(
+    pem: SecretText,
+    passphrase: Option<SecretText>,
+    certificate: Option<String>,
+) -> Result<LoginKey, KeyError> {
+    let work = move || {
+        let key = open(&pem, passphrase.as_ref())?;
+        let certificate = match certificate {
+            Some(text) => Some(read_certificate(&text, &key)?),
+            None => None,
+        };
+        Ok(LoginKey {
+            key: Arc::new(key),
+            certificate,
+        })
+    };
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_panicked| KeyError::Unreadable("its decoder failed".to_owned()))?
+}
+
+fn read_certificate(text: &str, key: &PrivateKey) -> Result<Certificate, KeyError> {
+    if text.len() > MAX_KEY_BYTES {
+        return Err(KeyError::Certificate("is larger than 64 KiB"));
+    }
+    let certificate = Certificate::from_openssh(text.trim())
+        .map_err(|_malformed| KeyError::Certificate("cannot be read"))?;
+    if certificate.public_key() == key.public_key().key_data() {
+        Ok(certificate)
+    } else {
+        Err(KeyError::Certificate("belongs to another key"))
+    }
+}
+
+/// Opens a private key after its form was checked.
+fn open(pem: &SecretText, passphrase: Option<&SecretText>) -> Result<PrivateKey, KeyError> {
+    let protected = check_form(pem.expose())?;
+    if protected && passphrase.is_none() {
+        return Err(KeyError::NeedsPassphrase);
+    }
+    let passphrase = passphrase
+        .filter(|_| protected)
+        .map(|text| text.expose().as_str());
+    let key = russh::keys::decode_secret_key(pem.expose(), passphrase).map_err(|error| {
+        if protected {
+            // A wrong passphrase shows as damaged content; a damaged file was rejected before.
+            KeyError::WrongPassphrase
+        } else {
+            KeyError::Unreadable(error.to_string())
+        }
+    })?;
+    check_kind(&key)?;
+    Ok(key)
+}
+
+fn check_kind(key: &PrivateKey) -> Result<(), KeyError> {
+    match key.algorithm() {
+        Algorithm::SkEd25519 | Algorithm::SkEcdsaSha2NistP256 => Err(KeyError::SecurityKey),
+        Algorithm::Ed25519 | Algorithm::Ecdsa { .. } => Ok(()),
+        Algorithm::Rsa { .. } => {
+            let bits = match key.key_data() {
+                KeypairData::Rsa(pair) => pair.key_size(),
+                _ => 0,
+            };
+            if (MIN_RSA_BITS..=MAX_RSA_BITS).contains(&bits) {
+                Ok(())
+            } else {
+                Err(KeyError::Size { bits })
+            }
+        }
+        other => Err(KeyError::Unreadable(format!(
+            "{} keys are not supported",
+            other.as_str()
+        ))),
+    }
+}
+
+/// Looks at the outside of a key; returns whether it has a passphrase.
+fn check_form(pem: &str) -> Result<bool, KeyError> {
+    if pem.len() > MAX_KEY_BYTES {
+        return Err(KeyError::TooLarge);
+    }
+    if pem.trim_start().starts_with("PuTTY-User-Key-File-") {
+        return Err(KeyError::Form {
+            form: "PuTTY key files",
+            convert: "puttygen KEY.ppk -O private-openssh -o KEY",
+        });
+    }
+    let label = pem
+        .lines()
+        .find_map(|line| {
+            line.trim_end()
+                .strip_prefix("-----BEGIN ")?
+                .strip_suffix("-----")
+        })
+        .ok_or(KeyError::NotAKey)?;
+    match label {
+        "OPENSSH PRIVATE KEY" => check_openssh(pem),
+        "ENCRYPTED PRIVATE KEY" => Err(KeyError::Form {
+            form: "PKCS#8 keys with a passphrase",
+            convert: "ssh-keygen -p -f KEY",
+        }),
+        "RSA PRIVATE KEY" | "EC PRIVATE KEY" | "PRIVATE KEY" => Ok(pem
+            .lines()
+            .any(|line| line.starts_with("Proc-Type: 4,ENCRYPTED"))),
+        _ => Err(KeyError::NotAKey),
+    }
+}
+
+/// Reads the cipher and the cost out of the head of an OpenSSH key.
+fn check_openssh(pem: &str) -> Result<bool, KeyError> {
+    let body: String = pem
+        .lines()
+        .skip_while(|line| !line.starts_with("-----BEGIN "))
+        .skip(1)
+        .take_while(|line| !line.starts_with("-----END "))
+        .map(str::trim)
+        .collect();
+    let bytes = STANDARD
+        .decode(body)
+        .map_err(|error| KeyError::Unreadable(error.to_string()))?;
+    let damaged = || KeyError::Unreadable("its head is damaged".to_owned());
+    let rest = bytes
+        .strip_prefix(b"openssh-key-v1\0")
+        .ok_or(KeyError::NotAKey)?;
+    let (cipher, rest) = field(rest).ok_or_else(damaged)?;
+    let (function, rest) = field(rest).ok_or_else(damaged)?;
+    let (options, _) = field(rest).ok_or_else(damaged)?;
+    if cipher == b"none" {
+        return Ok(false);
+    }
+    if function != b"bcrypt" {
+        return Err(damaged());
+    }
+    let (_salt, rest) = field(options).ok_or_else(damaged)?;
+    let rounds: [u8; 4] = rest.try_into().map_err(|_length| damaged())?;
+    let rounds = u32::from_be_bytes(rounds);
+    if rounds > MAX_BCRYPT_ROUNDS {
+        return Err(KeyError::TooManyRounds { rounds });
+    }
+    Ok(true)
+}
+
+/// Splits off one length-prefixed field.
+fn field(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<4>()?;
+    rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An ed25519 key with the passphrase `correct` and 4 rounds.
+    const PROTECTED: &str = include_str!("testdata/protected");
+    /// A PKCS#8 ed25519 key without a passphrase (RFC 8410, section 10.3).
+    const PKCS8: &str = "-----BEGIN PRIVATE KEY-----
+MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC
+-----END PRIVATE KEY-----
+";
+
+    fn secret(text: &str) -> SecretText {
+        SecretText::from(text.to_owned())
+    }
+
+    #[test]
+    fn a_protected_key_needs_its_passphrase() {
+        let pem = secret(PROTECTED);
+        assert_eq!(describe(&pem, None), Err(KeyError::NeedsPassphrase));
+        assert_eq!(
+            describe(&pem, Some(&secret("wrong"))),
+            Err(KeyError::WrongPassphrase)
+        );
+        let facts = describe(&pem, Some(&secret("correct"))).unwrap();
+        assert!(facts.protected);
+        assert_eq!(facts.algorithm, "ssh-ed25519");
+        assert!(facts.public_line.starts_with("ssh-ed25519 AAAA"));
+        assert!(facts.fingerprint.starts_with("SHA256:"));
+    }
+
+    #[test]
+    fn a_passphrase_for_an_open_key_is_not_needed_and_does_no_harm() {
+        let facts = describe(&secret(PKCS8), Some(&secret("x"))).unwrap();
+        assert!(!facts.protected);
+    }
+
+    #[test]
+    fn the_cost_of_a_passphrase_is_bounded_before_it_is_paid() {
+        let body: String = PROTECTED
+            .lines()
+            .filter(|line| !line.starts_with('-'))
+            .collect();
+        let mut bytes = STANDARD.decode(body).unwrap();
+        // magic 15, cipher 4+10, function 4+6, options 4, salt 4+16, then the rounds.
+        let at = 15 + 14 + 10 + 4 + 20;
+        assert_eq!(bytes[at..at + 4], [0, 0, 0, 4]);
+        bytes[at..at + 4].copy_from_slice(&2_000_000_u32.to_be_bytes());
+        let pem = format!(
+            "-----BEGIN OPENSSH PRIVATE KEY-----\n{}\n-----END OPENSSH PRIVATE KEY-----\n",
+            STANDARD.encode(bytes)
+        );
+        assert_eq!(
+            describe(&secret(&pem), Some(&secret("correct"))),
+            Err(KeyError::TooManyRounds { rounds: 2_000_000 })
+        );
+    }
+
+    #[test]
+    fn what_is_no_key_is_said_to_be_none() {
+        for (text, error) in [
+            ("", KeyError::NotAKey),
+            ("ssh-ed25519 AAAA", KeyError::NotAKey),
+            ("-----BEGIN CERTIFICATE-----\nAAAA\n", KeyError::NotAKey),
+        ] {
+            assert_eq!(describe(&secret(text), None), Err(error), "{text}");
+        }
+        assert_eq!(
+            describe(&secret(&"x".repeat(MAX_KEY_BYTES + 1)), None),
+            Err(KeyError::TooLarge)
+        );
+        assert!(matches!(
+            describe(&secret("PuTTY-User-Key-File-3: ssh-ed25519\n"), None),
+            Err(KeyError::Form { .. })
+        ));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn damaged_keys_give_errors(cut in 0_usize..500, byte in proptest::num::u8::ANY) {
+            let mut bytes = PROTECTED.as_bytes().to_vec();
+            let index = cut % bytes.len();
+            bytes[index] = byte;
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            // Only the checks of the outside: bcrypt is too slow for many cases.
+            drop(check_form(&text));
+            bytes.truncate(index);
+            drop(check_form(&String::from_utf8_lossy(&bytes)));
+        }
+    }
+}
