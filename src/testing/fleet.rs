@@ -4,6 +4,7 @@
 
 #![expect(
     clippy::expect_used,
+    clippy::missing_panics_doc,
     reason = "every literal here is sound; a test double that is not has to fail loudly"
 )]
 
@@ -368,13 +369,36 @@ pub fn small() -> FleetSnapshot {
     fleet
 }
 
+/// The same fleet some ticks earlier, with other loads: what spark lines are made of.
+pub fn earlier(state: &FleetSnapshot, ticks: i32) -> FleetSnapshot {
+    let mut before = state.clone();
+    for host in &mut before.hosts {
+        let host = Arc::make_mut(host);
+        let by = SignedDuration::from_secs(3 * i64::from(ticks));
+        host.observed_at = host.observed_at.map(|at| at - by);
+        let Some(inventory) = &mut host.inventory else {
+            continue;
+        };
+        for (n, vm) in Arc::make_mut(inventory).vms.iter_mut().enumerate() {
+            let stats = &mut Arc::make_mut(vm).stats;
+            let turn = (i32::try_from(n).unwrap_or(0) + ticks) % 3;
+            let load = stats
+                .cpu
+                .map(|cpu| cpu.value() * (0.5 + 0.25 * f64::from(turn)));
+            stats.cpu = load.map(Percent::new);
+        }
+    }
+    before
+}
+
 /// A fleet of `hosts` hosts with `each` VMs, three of four running.
 pub fn grid(hosts: usize, each: usize) -> FleetSnapshot {
     let made = (0..hosts).map(|at| {
         let id = i64::try_from(at + 1).unwrap_or(i64::MAX);
         let tier = ["prod", "stage", "dev"].get(at % 3).copied();
         let vms = (0..each).map(|n| {
-            let name = format!("{}-{n:03}", ["web", "db", "ci", "app", "cache"][n % 5]);
+            let word = ["web", "db", "ci", "app", "cache"].get(n % 5);
+            let name = format!("{}-{n:03}", word.copied().unwrap_or("vm"));
             if n % 4 == 3 {
                 resting(vm_id(id, n), &name, PowerState::Stopped, 4)
             } else {

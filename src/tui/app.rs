@@ -26,6 +26,8 @@ pub struct Settings {
     pub actor: Actor,
     /// Which key does what.
     pub keymap: Arc<Keymap>,
+    /// Whether only ASCII can be shown.
+    pub ascii: bool,
 }
 
 /// The views.

@@ -312,7 +312,15 @@ pub const COLUMNS: &[Column] = &[
                     .map(|os| os.fit(usize::from(cell.width))),
             )
         },
-        key: |cell| text_key(cell.vm.facts.os.as_ref().map(|os| os.shown())),
+        key: |cell| {
+            text_key(
+                cell.vm
+                    .facts
+                    .os
+                    .as_ref()
+                    .map(crate::domain::text::RemoteText::shown),
+            )
+        },
         ..column(ColumnId::Os, "OS", 12, 14)
     },
     Column {
@@ -527,7 +535,7 @@ fn memory_text(cell: &Cell<'_>) -> Vec<Bit> {
 }
 
 /// Shows `used/total` in the unit of the total; `~` marks a figure that is only the host's.
-fn share(used: Option<Bytes>, total: Option<Bytes>, rough: bool) -> Vec<Bit> {
+pub fn share(used: Option<Bytes>, total: Option<Bytes>, rough: bool) -> Vec<Bit> {
     let Some(scale) = total.or(used) else {
         return unknown();
     };

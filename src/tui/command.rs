@@ -166,11 +166,7 @@ fn build() -> Vec<Command> {
         .iter()
         .map(|spec| Command {
             id: format!("act.{}", spec.id),
-            title: format!(
-                "{} ({})",
-                spec.verb,
-                spec.summary.trim_end_matches('.').to_lowercase()
-            ),
+            title: format!("{}: {}", spec.verb, sentence(spec.summary)),
             contexts: &[Context::Vms, Context::Details],
             keys: spec.key.map(String::from).into_iter().collect(),
             footer: spec.key.map(|_| spec.verb.to_owned()),
@@ -191,6 +187,13 @@ fn build() -> Vec<Command> {
         }));
     }
     table
+}
+
+/// A sentence of the catalogue as the second half of a line.
+fn sentence(summary: &str) -> String {
+    let mut chars = summary.trim_end_matches('.').chars();
+    let first = chars.next().map(|c| c.to_lowercase().to_string());
+    format!("{}{}", first.unwrap_or_default(), chars.as_str())
 }
 
 const SECTIONS: &[(&[Context], &[RowOf])] = &[

@@ -123,7 +123,7 @@ impl fmt::Display for KeyPress {
         match self.code {
             KeyCode::Char(' ') => text.push_str("space"),
             KeyCode::Char(c) => text.push(c),
-            KeyCode::F(n) => text.push_str(&format!("f{n}")),
+            KeyCode::F(n) => text.extend(['f'.to_string(), n.to_string()]),
             code => text.push_str(
                 NAMED
                     .iter()
@@ -157,7 +157,7 @@ impl FromStr for KeyPress {
         }
         press.code = code(rest).ok_or_else(|| KeyError(text.to_owned()))?;
         let sound = match press.code {
-            KeyCode::Char(c) => !press.shift && !(press.ctrl && c.is_ascii_uppercase()),
+            KeyCode::Char(c) => !(press.shift || press.ctrl && c.is_ascii_uppercase()),
             _ => true,
         };
         if sound {

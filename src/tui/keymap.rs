@@ -116,9 +116,9 @@ impl Keymap {
     }
 
     /// Returns the first key of a command, for the footer.
-    pub fn sign_of(&self, command: &Command) -> Option<String> {
-        let keys = self.keys.get(&command.id)?;
-        keys.first().map(|key| key.sign())
+    pub fn sign_of(&self, command: &Command, ascii: bool) -> Option<String> {
+        let key = self.keys.get(&command.id)?.first()?;
+        Some(if ascii { key.to_string() } else { key.sign() })
     }
 }
 

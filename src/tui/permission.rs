@@ -10,6 +10,10 @@ use crate::domain::policy::{self, Decision, PolicyQuery, Verdict};
 use crate::domain::vm::VmRef;
 
 /// Decides.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the question has this many parts"
+)]
 pub fn decide(
     state: &FleetSnapshot,
     vm: &VmRef,
@@ -22,12 +26,21 @@ pub fn decide(
     let Some((host, found)) = state.vm(vm) else {
         return Err(Failure::new(ErrorKind::NotFound, "the VM is gone"));
     };
-    let tags: Vec<&str> = host.spec.tags.iter().map(|tag| tag.as_str()).collect();
+    let tags: Vec<&str> = host
+        .spec
+        .tags
+        .iter()
+        .map(crate::domain::host::Tag::as_str)
+        .collect();
     let verdict = policy::decide(
         &state.policy,
         &PolicyQuery {
             action: action.kind,
-            tier: host.spec.tier.as_ref().map(|tier| tier.as_str()),
+            tier: host
+                .spec
+                .tier
+                .as_ref()
+                .map(crate::domain::host::Tier::as_str),
             host: host.spec.name.as_str(),
             tags: &tags,
             door: actor.door,

@@ -126,8 +126,7 @@ fn draw_run(out: &mut String, text: &str, (x, columns, y): (u16, u16, u16), look
 }
 
 fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
-    // Writing to a String cannot fail.
-    drop(out.write_fmt(text));
+    out.write_fmt(text).unwrap_or_default();
 }
 
 fn escape(text: &str) -> String {

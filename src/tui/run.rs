@@ -141,6 +141,7 @@ pub async fn run(
     let settings = Settings {
         actor: options.actor.clone(),
         keymap,
+        ascii: options.ascii,
     };
     let (answers, answered) = mpsc::channel(ANSWERS);
     let runner = Runner::new(
@@ -157,7 +158,6 @@ pub async fn run(
         state: ViewState::default(),
         surface,
         runner,
-        ascii: options.ascii,
         clock: options.clock,
         drawn: None,
         dirty: true,
@@ -188,7 +188,6 @@ struct Loop {
     state: ViewState,
     surface: Surface<io::Stdout>,
     runner: Runner,
-    ascii: bool,
     clock: Clock,
     drawn: Option<Instant>,
     dirty: bool,
@@ -297,20 +296,21 @@ impl Loop {
             None => {}
             Some(Local::Quit) => self.leaving = Some(TuiExit::Quit),
             Some(Local::Redraw) => self.surface.invalidate(),
-            Some(Local::Copy(text)) => {
-                if !self.surface.copy(&text)? {
-                    self.app.say(
-                        super::theme::Role::Warning,
-                        "too long for the clipboard (64 KiB)",
-                    );
-                }
-            }
+            Some(Local::Copy(text)) => self.copy(&text)?,
             Some(Local::Suspend) => {
                 let size = guard.suspend()?;
                 self.app.size = size;
                 self.surface.resize(size);
                 self.app.now = self.clock.now();
             }
+        }
+        Ok(())
+    }
+
+    fn copy(&mut self, text: &str) -> io::Result<()> {
+        if !self.surface.copy(text)? {
+            let warning = "too long for the clipboard (64 KiB)";
+            self.app.say(super::theme::Role::Warning, warning);
         }
         Ok(())
     }
@@ -336,12 +336,11 @@ impl Loop {
             theme,
             state,
             surface,
-            ascii,
             ..
         } = self;
         surface.draw(|buf| {
             let cursor = view(app, theme, state, buf);
-            if *ascii {
+            if app.settings.ascii {
                 make_ascii(buf);
             }
             cursor

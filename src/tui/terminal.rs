@@ -116,7 +116,8 @@ fn stop_ourselves() {
         apart || leads
     });
     let signal = if orphaned { Signal::STOP } else { Signal::TSTP };
-    drop(kill_process(getpid(), signal));
+    // Cannot fail: the process is ours. If it did, we would simply go on.
+    kill_process(getpid(), signal).unwrap_or_default();
 }
 
 #[cfg(not(unix))]

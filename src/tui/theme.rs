@@ -57,6 +57,8 @@ roles! {
     Brand = "brand";
     /// Column titles.
     Title = "title";
+    /// The line they stand on.
+    TitleLine = "title.line";
     /// The column that is sorted by.
     Sorted = "sorted";
     /// The row under the cursor.
@@ -327,7 +329,7 @@ fn nearest_role(name: &str) -> &'static str {
 }
 
 fn colour(role: &str, text: &str) -> Result<Color, ThemeError> {
-    text.parse().map_err(|_| ThemeError::Colour {
+    text.parse().ok().ok_or_else(|| ThemeError::Colour {
         role: role.to_owned(),
         colour: text.to_owned(),
     })

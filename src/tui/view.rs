@@ -49,8 +49,6 @@ pub fn make_ascii(buf: &mut Buffer) {
     for cell in &mut buf.content {
         if let Some(sign) = glyph::to_ascii(cell.symbol()) {
             cell.set_symbol(sign);
-        } else if cell.symbol() == "⏎" || cell.symbol() == "•" {
-            cell.set_symbol("*");
         }
     }
 }
@@ -88,13 +86,17 @@ fn draw_status(app: &App, theme: &Theme, buf: &mut Buffer, line: Rect) -> Option
     }
     let title = format!("{} ", app.screen.title());
     paint::put_right(buf, line, &title, theme.style(Role::Dim));
+    let left = Rect {
+        x: line.x + 1,
+        width: line.width.saturating_sub(paint::width(&title) + 3),
+        ..line
+    };
     if let Some(toast) = &app.toast {
-        let left = Rect {
-            x: line.x + 1,
-            width: line.width.saturating_sub(paint::width(&title) + 3),
-            ..line
-        };
         paint::put_fitted(buf, left, &toast.text, theme.style(toast.role));
+    } else if app.screen == Screen::Hosts
+        && let Some((text, role)) = hosts::selected(app).and_then(|host| hosts::trouble(app, host))
+    {
+        paint::put(buf, left, &text, theme.style(role));
     }
     None
 }
@@ -143,7 +145,7 @@ pub fn hints(app: &App) -> Vec<Hint> {
             if command.enabled(app).is_err() {
                 continue;
             }
-            if let Some(key) = app.settings.keymap.sign_of(command) {
+            if let Some(key) = app.settings.keymap.sign_of(command, app.settings.ascii) {
                 let label = label_of(app, &command.id).unwrap_or_else(|| label.clone());
                 hints.push(Hint { key, label });
             }

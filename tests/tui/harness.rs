@@ -28,23 +28,22 @@ use vmdeck::tui::update::{greet, update};
 use vmdeck::tui::view::{ViewState, make_ascii, view};
 
 /// What the fake engine was asked for, in words.
-pub type Asked = Arc<Mutex<Vec<String>>>;
+pub(crate) type Asked = Arc<Mutex<Vec<String>>>;
 
-pub struct Screen {
-    pub app: App,
-    pub theme: Theme,
-    pub state: ViewState,
-    pub asked: Asked,
-    pub local: Vec<Local>,
-    pub now: Timestamp,
-    pub ascii: bool,
+pub(crate) struct Screen {
+    pub(crate) app: App,
+    pub(crate) theme: Theme,
+    pub(crate) state: ViewState,
+    pub(crate) asked: Asked,
+    pub(crate) local: Vec<Local>,
+    pub(crate) now: Timestamp,
     runner: Runner,
     answers: mpsc::Receiver<Answer>,
     _publish: watch::Sender<Arc<FleetSnapshot>>,
 }
 
 impl Screen {
-    pub fn new(snapshot: FleetSnapshot, size: (u16, u16)) -> Self {
+    pub(crate) fn new(snapshot: FleetSnapshot, size: (u16, u16)) -> Self {
         let snapshot = Arc::new(snapshot);
         let (requests, inbox) = mpsc::channel(64);
         let (publish, snapshots) = watch::channel(Arc::clone(&snapshot));
@@ -60,8 +59,14 @@ impl Screen {
         let settings = Settings {
             actor: fleet::actor(),
             keymap: Arc::new(Keymap::new(&BTreeMap::new()).unwrap()),
+            ascii: false,
         };
-        let mut app = App::new(settings, snapshot, fleet::now(), size);
+        let earlier = Arc::new(fleet::earlier(&snapshot, 3));
+        let mut app = App::new(settings, earlier, fleet::now(), size);
+        for ticks in [2, 1] {
+            app.take_snapshot(Arc::new(fleet::earlier(&snapshot, ticks)));
+        }
+        app.take_snapshot(snapshot);
         greet(&mut app);
         Self {
             app,
@@ -70,19 +75,18 @@ impl Screen {
             asked,
             local: Vec::new(),
             now: fleet::now(),
-            ascii: false,
             runner: Runner::new(handle, tasks, fleet::actor(), answer),
             answers,
             _publish: publish,
         }
     }
 
-    pub fn small(size: (u16, u16)) -> Self {
+    pub(crate) fn small(size: (u16, u16)) -> Self {
         Self::new(fleet::small(), size)
     }
 
     /// Types a macro: words are keys (`enter`, `ctrl-d`), `"text"` is typed letter by letter.
-    pub async fn keys(&mut self, script: &str) {
+    pub(crate) async fn keys(&mut self, script: &str) {
         for word in words(script) {
             match word.strip_prefix('"') {
                 Some(text) => {
@@ -100,7 +104,7 @@ impl Screen {
         self.send(Input::Key(key.to_event())).await;
     }
 
-    pub async fn send(&mut self, input: Input) {
+    pub(crate) async fn send(&mut self, input: Input) {
         let mut waiting = self.take(input);
         while waiting > 0 {
             let answer = self.answers.recv().await.unwrap();
@@ -125,26 +129,26 @@ impl Screen {
         waiting
     }
 
-    pub async fn later(&mut self, seconds: i64) {
+    pub(crate) async fn later(&mut self, seconds: i64) {
         self.now += SignedDuration::from_secs(seconds);
         self.send(Input::Tick).await;
     }
 
-    pub fn frame(&mut self) -> Buffer {
+    pub(crate) fn frame(&mut self) -> Buffer {
         let (width, height) = self.app.size;
         let mut buf = Buffer::empty(Rect::new(0, 0, width, height));
         view(&self.app, &self.theme, &mut self.state, &mut buf);
-        if self.ascii {
+        if self.app.settings.ascii {
             make_ascii(&mut buf);
         }
         buf
     }
 
-    pub fn text(&mut self) -> String {
+    pub(crate) fn text(&mut self) -> String {
         text_of(&self.frame())
     }
 
-    pub fn asked(&self) -> Vec<String> {
+    pub(crate) fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }
 }
@@ -162,7 +166,7 @@ fn words(script: &str) -> Vec<String> {
     words
 }
 
-pub fn text_of(buf: &Buffer) -> String {
+pub(crate) fn text_of(buf: &Buffer) -> String {
     let mut text = String::new();
     for y in 0..buf.area.height {
         let mut line = String::new();
@@ -179,7 +183,7 @@ pub fn text_of(buf: &Buffer) -> String {
 }
 
 /// The styles of a frame: a letter per distinct style, and what each letter looks like.
-pub fn styles_of(buf: &Buffer) -> String {
+pub(crate) fn styles_of(buf: &Buffer) -> String {
     let mut seen: Vec<String> = Vec::new();
     let mut text = String::new();
     for y in 0..buf.area.height {
@@ -203,7 +207,9 @@ pub fn styles_of(buf: &Buffer) -> String {
         text.push('\n');
     }
     for (at, style) in (b'A'..).zip(seen) {
-        text.push_str(&format!("{} = {style}\n", char::from(at)));
+        let line = [char::from(at).to_string(), style].join(" = ");
+        text.push_str(&line);
+        text.push('\n');
     }
     text
 }
@@ -306,7 +312,7 @@ fn propose(
         &state.policy,
         &PolicyQuery {
             action,
-            tier: host.spec.tier.as_ref().map(|tier| tier.as_str()),
+            tier: host.spec.tier.as_ref().map(vmdeck::domain::host::Tier::as_str),
             host: host.spec.name.as_str(),
             tags: &[],
             door: vmdeck::domain::operation::Door::Tui,

@@ -35,6 +35,8 @@ pub struct Confirm {
     pub action: Action,
     /// The plans.
     pub plans: Vec<Proposal>,
+    /// How much the host of each matters.
+    tiers: Vec<Option<String>>,
     /// What is left out.
     pub skipped: Vec<Skipped>,
     /// The name as typed so far.
@@ -80,9 +82,17 @@ impl Confirm {
                 }),
             }
         }
+        let tiers = plans
+            .iter()
+            .map(|proposal| {
+                let host = app.snapshot.host(proposal.plan.vm.host)?;
+                host.spec.tier.as_ref().map(ToString::to_string)
+            })
+            .collect();
         Self {
             action: action.clone(),
             plans,
+            tiers,
             skipped,
             typed: Input::default(),
             scroll: 0,
@@ -144,7 +154,10 @@ impl Confirm {
     pub fn draw(&self, buf: &mut Buffer, area: Rect, theme: &Theme) -> Option<Position> {
         let width = area.width.min(84);
         let lines = match self.plans.as_slice() {
-            [only] if self.skipped.is_empty() => one(only, width.saturating_sub(4)),
+            [only] if self.skipped.is_empty() => {
+                let tier = self.tiers.first().and_then(Option::as_deref);
+                one(only, tier, width.saturating_sub(4))
+            }
             _ => self.many(width.saturating_sub(4)),
         };
         let wanted = u16::try_from(lines.len()).unwrap_or(u16::MAX);
@@ -185,7 +198,7 @@ impl Confirm {
             return None;
         }
         if !self.wants_name() {
-            frame::keys(buf, last, theme, &[("y", verb), ("⏎", "cancel")]);
+            frame::keys(buf, last, theme, &[("y", verb), ("enter", "cancel")]);
             return None;
         }
         let ask = paint::line_of(room, room.height.saturating_sub(3));
@@ -198,7 +211,7 @@ impl Confirm {
         let line = paint::line_of(room, room.height.saturating_sub(2));
         let complete = self.consent().is_some();
         let keys: &[(&str, &str)] = if complete {
-            &[("⏎", verb), ("esc", "cancel")]
+            &[("enter", verb), ("esc", "cancel")]
         } else {
             &[("esc", "cancel")]
         };
@@ -209,11 +222,12 @@ impl Confirm {
 
     fn many(&self, width: u16) -> Vec<Line> {
         let mut lines = Vec::new();
-        for proposal in &self.plans {
+        for (proposal, tier) in self.plans.iter().zip(&self.tiers) {
             let plan = &proposal.plan;
+            let tier = Role::of_tier(tier.as_deref());
             lines.push(vec![
                 (format!("{:<24} ", plan.vm_name.fit(24)), Role::Strong),
-                (format!("{:<12} ", plan.host_name), Role::Text),
+                (format!("{:<12} ", plan.host_name), tier),
                 (plan.state.to_string(), Role::of_state(&plan.state)),
             ]);
         }
@@ -240,7 +254,7 @@ impl Confirm {
 
 type Line = Vec<(String, Role)>;
 
-fn one(proposal: &Proposal, width: u16) -> Vec<Line> {
+fn one(proposal: &Proposal, tier: Option<&str>, width: u16) -> Vec<Line> {
     let plan = &proposal.plan;
     let mut lines = vec![
         vec![
@@ -250,7 +264,11 @@ fn one(proposal: &Proposal, width: u16) -> Vec<Line> {
         ],
         vec![
             ("host     ".to_owned(), Role::Dim),
-            (plan.host_name.to_string(), Role::Text),
+            (plan.host_name.to_string(), Role::of_tier(tier)),
+            (
+                tier.map_or_else(String::new, |tier| format!("  {tier}")),
+                Role::of_tier(tier),
+            ),
         ],
         vec![
             ("state    ".to_owned(), Role::Dim),

@@ -353,7 +353,7 @@ impl HostForm {
         let keys = [
             ("tab", "next"),
             ("space", "change"),
-            ("⏎", "on Save"),
+            ("enter", "on Save"),
             ("esc", "leave"),
         ];
         frame::keys(buf, rest, theme, &keys);

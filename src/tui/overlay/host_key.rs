@@ -129,7 +129,7 @@ impl HostKey {
         draw_lines(buf, above, theme, Some(&lines), 0);
         let line = |up: u16| paint::line_of(room, room.height.saturating_sub(up));
         let Some(phrase) = self.phrase() else {
-            frame::keys(buf, line(1), theme, &[("⏎", "leave it")]);
+            frame::keys(buf, line(1), theme, &[("enter", "leave it")]);
             return None;
         };
         let ask = match self.question.verdict {
@@ -141,7 +141,7 @@ impl HostKey {
         paint::put(buf, line(3), &ask, theme.style(Role::Strong));
         let at = draw_input(buf, line(2), theme, "> ", &self.typed);
         let keys: &[(&str, &str)] = if self.is_agreed() {
-            &[("⏎", "trust this key"), ("esc", "leave it")]
+            &[("enter", "trust this key"), ("esc", "leave it")]
         } else {
             &[("esc", "leave it")]
         };

@@ -97,5 +97,5 @@ impl Overlay {
 /// Edits a line of text.
 pub fn type_into(input: &mut tui_input::Input, key: &KeyEvent) {
     use tui_input::backend::crossterm::EventHandler;
-    drop(input.handle_event(&crossterm::event::Event::Key(*key)));
+    input.handle_event(&crossterm::event::Event::Key(*key));
 }

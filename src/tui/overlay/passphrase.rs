@@ -135,7 +135,12 @@ impl Passphrase {
             paint::put_fitted(buf, below, complaint, theme.style(Role::Danger));
         }
         let last = paint::line_of(room, room.height.saturating_sub(1));
-        frame::keys(buf, last, theme, &[("⏎", "unlock"), ("esc", "stay locked")]);
+        frame::keys(
+            buf,
+            last,
+            theme,
+            &[("enter", "unlock"), ("esc", "stay locked")],
+        );
         (!self.trying && line.height > 0).then_some(Position { x: end, y: line.y })
     }
 }

@@ -81,6 +81,6 @@ impl Question {
             Meaning::RemoveHost(..) => "forget it",
             Meaning::Quit => "leave",
         };
-        frame::keys(buf, last, theme, &[("y", yes), ("⏎", "stay")]);
+        frame::keys(buf, last, theme, &[("y", yes), ("enter", "stay")]);
     }
 }

@@ -7,6 +7,7 @@ use ratatui::layout::Rect;
 
 use crate::domain::health::HostHealth;
 use crate::domain::host::HostId;
+use crate::domain::host_key::HostKeyQuestion;
 use crate::domain::inventory::{FleetSnapshot, HostSnapshot};
 use crate::domain::units::{Age, Bytes};
 use crate::domain::vm::PowerState;
@@ -23,7 +24,7 @@ use crate::tui::overlay::host_key::HostKey;
 use crate::tui::overlay::question::Question;
 use crate::tui::screen::vms;
 use crate::tui::theme::{Role, Theme};
-use crate::tui::widget::list::{self, Field};
+use crate::tui::widget::list::{self, Field, List};
 
 /// State of the view.
 #[derive(Debug, Default)]
@@ -160,8 +161,6 @@ pub fn question_of(host: &HostSnapshot) -> Option<HostKey> {
     }
 }
 
-use crate::domain::host_key::HostKeyQuestion;
-
 /// Returns the role of a host's health.
 pub const fn health_role(health: &HostHealth) -> Role {
     match health {
@@ -185,16 +184,16 @@ const fn health_sign(health: &HostHealth) -> &'static str {
 }
 
 const FIELDS: &[Field] = &[
-    Field::left("ST", 13),
-    Field::left("NAME", 14),
-    Field::left("TIER", 6),
+    Field::left("ST", 12),
+    Field::left("NAME", 13),
+    Field::left("TIER", 6).from(100),
     Field::left("HV", 3),
     Field::right("LATENCY", 7),
-    Field::right("READ", 5),
+    Field::right("READ", 4),
     Field::right("CPU%", 4),
-    Field::right("MEM", 15),
-    Field::right("GIVEN", 7),
-    Field::right("VMs", 7),
+    Field::right("MEM", 11).from(100),
+    Field::right("GIVEN", 6).from(132),
+    Field::right("VMs", 5),
     Field::rest("ADDRESS, VERSION OR TROUBLE"),
 ];
 
@@ -209,7 +208,13 @@ pub fn draw(app: &App, buf: &mut Buffer, area: Rect, theme: &Theme, top: &mut us
             .map(|host| row(app, host))
             .unwrap_or_default()
     };
-    list::draw(buf, area, theme, FIELDS, (rows, index, top), line);
+    let list_of = List {
+        fields: FIELDS,
+        rows,
+        index,
+        top,
+    };
+    list_of.draw(buf, area, theme, line);
     if rows == 0 {
         list::empty(buf, area, theme, "No hosts yet. A adds the first one.");
     }
@@ -268,15 +273,39 @@ fn row(app: &App, host: &HostSnapshot) -> list::Row {
                 || (glyph::UNKNOWN.to_owned(), Role::Dim),
                 |cpu| (cpu.to_string(), load_role(cpu.value())),
             ),
-            known(
-                used.zip(total)
-                    .map(|(used, total)| format!("{used}/{total}")),
-            ),
+            known(used.zip(total).map(|(used, total)| share(used, total))),
             known(seen.then(|| Bytes(given).to_string())),
             known(seen.then_some(count)),
             last_field(app, host),
         ],
     }
+}
+
+/// Shows `used/total` in the unit of the total.
+fn share(used: Bytes, total: Bytes) -> String {
+    let bits = crate::tui::column::share(Some(used), Some(total), false);
+    bits.iter().map(|bit| bit.text.as_ref()).collect()
+}
+
+/// Says why the host under the cursor is not well, and what to do next.
+pub fn trouble(app: &App, host: &HostSnapshot) -> Option<(String, Role)> {
+    let cause = host.health.cause()?;
+    let mut text = format!(
+        "{} {}: {}",
+        host.spec.name,
+        host.health.word(),
+        cause.message
+    );
+    if let Some(hint) = &cause.hint {
+        text.push_str(" · ");
+        text.push_str(&hint.0);
+    }
+    if let HostHealth::Offline { next_try, .. } = &host.health {
+        let wait = std::time::Duration::try_from(*next_try - app.now).unwrap_or_default();
+        text.push_str(" · again in ");
+        text.push_str(&Age(wait).to_string());
+    }
+    Some((text, health_role(&host.health)))
 }
 
 fn last_field(app: &App, host: &HostSnapshot) -> (String, Role) {

@@ -17,7 +17,7 @@ use crate::tui::glyph;
 use crate::tui::overlay::details::audit_lines;
 use crate::tui::overlay::document::{self, draw_lines, time_of};
 use crate::tui::theme::{Role, Theme};
-use crate::tui::widget::list::{self, Field};
+use crate::tui::widget::list::{self, Field, List};
 use crate::tui::widget::paint;
 
 /// State of the view.
@@ -131,7 +131,7 @@ fn as_json(app: &App) -> Option<String> {
         "user": operation.actor.user,
         "started_at": operation.started_at,
         "finished_at": operation.finished_at,
-        "commands": plan.commands.iter().map(|c| c.shown_line()).collect::<Vec<_>>(),
+        "commands": plan.commands.iter().map(crate::domain::remote_command::RemoteCommand::shown_line).collect::<Vec<_>>(),
     });
     crate::json::to_line(&value).ok()
 }
@@ -160,7 +160,13 @@ pub fn draw(app: &App, buf: &mut Buffer, area: Rect, theme: &Theme, top: &mut us
             .map(|operation| row(app, operation))
             .unwrap_or_default()
     };
-    list::draw(buf, upper, theme, FIELDS, (rows, index, top), line);
+    let list_of = List {
+        fields: FIELDS,
+        rows,
+        index,
+        top,
+    };
+    list_of.draw(buf, upper, theme, line);
     if rows == 0 {
         list::empty(buf, upper, theme, "Nothing has been done yet.");
     }
@@ -175,6 +181,7 @@ pub fn draw(app: &App, buf: &mut Buffer, area: Rect, theme: &Theme, top: &mut us
         Role::Title
     };
     let heading = paint::line_of(lower, 0);
+    buf.set_style(heading.intersection(buf.area), theme.style(Role::TitleLine));
     paint::put(
         buf,
         heading,

@@ -14,7 +14,7 @@ use crate::tui::glyph;
 use crate::tui::overlay::Overlay;
 use crate::tui::overlay::passphrase::Passphrase;
 use crate::tui::theme::{Role, Theme};
-use crate::tui::widget::list::{self, Field};
+use crate::tui::widget::list::{self, Field, List};
 
 /// State of the view.
 #[derive(Debug, Default)]
@@ -103,7 +103,13 @@ pub fn draw(app: &App, buf: &mut Buffer, area: Rect, theme: &Theme, top: &mut us
     let list = app.profile.list();
     let index = app.profile.cursor.index();
     let line = |at: usize| list.get(at).map(row).unwrap_or_default();
-    list::draw(buf, area, theme, FIELDS, (list.len(), index, top), line);
+    let list_of = List {
+        fields: FIELDS,
+        rows: list.len(),
+        index,
+        top,
+    };
+    list_of.draw(buf, area, theme, line);
     let empty = match &app.profile.credentials {
         None => "reading…",
         Some(Err(cause)) => &cause.message,

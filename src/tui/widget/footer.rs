@@ -35,7 +35,7 @@ pub fn draw(buf: &mut Buffer, line: Rect, theme: &Theme, hints: &[Hint]) {
         ..line
     };
     for hint in rest {
-        if x.saturating_add(width(hint)) > end {
+        if x.saturating_add(width(hint)).saturating_add(2) > end {
             break;
         }
         x = paint::put_line(buf, at(x), &pieces(hint)).saturating_add(2);

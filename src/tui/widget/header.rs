@@ -18,6 +18,9 @@ use crate::tui::theme::{Role, Theme};
 /// A group of words that stays together.
 type Segment = Vec<(String, Role)>;
 
+/// Below this many columns only the barest is shown.
+const NARROW: u16 = 64;
+
 /// Names of hosts in trouble that are shown; of more, only how many.
 const NAMED: usize = 3;
 
@@ -29,6 +32,10 @@ pub fn draw(
     area: Rect,
     theme: &Theme,
 ) {
+    if area.width < NARROW {
+        draw_line(buf, paint::line_of(area, 0), theme, &short(state, now));
+        return;
+    }
     let mut first = vec![profile(state), hosts(state, now)];
     let mut second = vec![vms(state), load(state)];
     second.extend(running(state));
@@ -44,6 +51,7 @@ pub fn draw(
 }
 
 fn draw_line(buf: &mut Buffer, line: Rect, theme: &Theme, segments: &[Segment]) {
+    let gap = if line.width < NARROW { 2 } else { 5 };
     let mut x = line.x.saturating_add(1);
     for segment in segments {
         let pieces: Vec<Piece<'_>> = segment
@@ -60,8 +68,28 @@ fn draw_line(buf: &mut Buffer, line: Rect, theme: &Theme, segments: &[Segment]) 
             return;
         }
         paint::put_line(buf, area, &pieces);
-        x = x.saturating_add(width).saturating_add(5);
+        x = x.saturating_add(width).saturating_add(gap);
     }
+}
+
+/// The barest: name, lock if it matters, how many hosts are how.
+fn short(state: &FleetSnapshot, now: Timestamp) -> Vec<Segment> {
+    let mut name = profile(state).split_off(1);
+    if state.lock == LockState::Unlocked {
+        name.truncate(1);
+    }
+    if let Some((text, _)) = name.first_mut() {
+        *text = text.trim().to_owned();
+    }
+    let hosts = hosts(state, now).into_iter().skip(1);
+    let counts = hosts
+        .filter_map(|(text, role)| match text.split_once(':') {
+            Some((count, _)) => Some((count.to_owned(), role)),
+            None if text.contains("up") || text.starts_with("  ") => Some((text, role)),
+            None => None,
+        })
+        .collect();
+    vec![name, counts, vms(state)]
 }
 
 fn word(text: impl Into<String>, role: Role) -> (String, Role) {
@@ -156,7 +184,7 @@ fn named(
 }
 
 fn vms(state: &FleetSnapshot) -> Segment {
-    let all = state.hosts.iter().flat_map(|host| host.vms());
+    let all = state.hosts.iter().flat_map(|host| host.vms().iter());
     let (mut running, mut total) = (0usize, 0usize);
     for vm in all {
         total += 1;
@@ -194,7 +222,7 @@ fn load(state: &FleetSnapshot) -> Segment {
     let cpu = (cpus > 0.0).then(|| cpu / cpus);
     let memory = Bytes(used)
         .percent_of(Bytes(total))
-        .map(|share| share.value());
+        .map(crate::domain::units::Percent::value);
     let shown = |share: Option<f64>| {
         share.map_or_else(|| glyph::UNKNOWN.to_owned(), |share| format!("{share:.0}%"))
     };

@@ -13,6 +13,8 @@ pub struct Field {
     title: &'static str,
     width: u16,
     right: bool,
+    /// Terminal columns from which on it is shown.
+    from: u16,
 }
 
 impl Field {
@@ -22,6 +24,7 @@ impl Field {
             title,
             width,
             right: false,
+            from: 0,
         }
     }
 
@@ -31,7 +34,14 @@ impl Field {
             title,
             width,
             right: true,
+            from: 0,
         }
+    }
+
+    /// The same column, shown only from this many terminal columns on.
+    #[must_use]
+    pub const fn from(self, from: u16) -> Self {
+        Self { from, ..self }
     }
 
     /// The last column: whatever is left of the line.
@@ -52,38 +62,49 @@ pub struct Row {
 /// Columns at the left edge for the cursor.
 const MARGIN: u16 = 3;
 
-/// Draws titles and the rows that are seen; `top` keeps the first of them from frame to frame.
-pub fn draw(
-    buf: &mut Buffer,
-    area: Rect,
-    theme: &Theme,
-    fields: &[Field],
-    (rows, index, top): (usize, usize, &mut usize),
-    row: impl Fn(usize) -> Row,
-) {
-    let titles = Row {
-        dimmed: false,
-        cells: fields
-            .iter()
-            .map(|field| (field.title.to_owned(), Role::Title))
-            .collect(),
-    };
-    draw_row(buf, paint::line_of(area, 0), theme, fields, &titles);
-    let page = area.height.saturating_sub(1);
-    *top = scroll_to(*top, index, usize::from(page), rows);
-    for (n, at) in (1..=page).zip(*top..rows) {
-        let line = paint::line_of(area, n);
-        if at == index {
-            buf.set_style(line.intersection(buf.area), theme.style(Role::Selection));
-        }
-        draw_row(buf, line, theme, fields, &row(at));
-        if at == index {
-            let margin = Rect {
-                x: line.x + 1,
-                width: line.width.saturating_sub(1),
-                ..line
-            };
-            paint::put(buf, margin, "▌", theme.style(Role::Cursor));
+/// A list to draw.
+#[derive(Debug)]
+pub struct List<'a> {
+    /// Its columns.
+    pub fields: &'a [Field],
+    /// How many rows it has.
+    pub rows: usize,
+    /// The one under the cursor.
+    pub index: usize,
+    /// The first one that is seen, kept from frame to frame.
+    pub top: &'a mut usize,
+}
+
+impl List<'_> {
+    /// Draws titles and the rows that are seen.
+    pub fn draw(self, buf: &mut Buffer, area: Rect, theme: &Theme, row: impl Fn(usize) -> Row) {
+        let titles = Row {
+            dimmed: false,
+            cells: self
+                .fields
+                .iter()
+                .map(|field| (field.title.to_owned(), Role::Title))
+                .collect(),
+        };
+        let heading = paint::line_of(area, 0);
+        buf.set_style(heading.intersection(buf.area), theme.style(Role::TitleLine));
+        draw_row(buf, heading, theme, self.fields, &titles);
+        let page = area.height.saturating_sub(1);
+        *self.top = scroll_to(*self.top, self.index, usize::from(page), self.rows);
+        for (n, at) in (1..=page).zip(*self.top..self.rows) {
+            let line = paint::line_of(area, n);
+            if at == self.index {
+                buf.set_style(line.intersection(buf.area), theme.style(Role::Selection));
+            }
+            draw_row(buf, line, theme, self.fields, &row(at));
+            if at == self.index {
+                let margin = Rect {
+                    x: line.x + 1,
+                    width: line.width.saturating_sub(1),
+                    ..line
+                };
+                paint::put(buf, margin, "▌", theme.style(Role::Cursor));
+            }
         }
     }
 }
@@ -91,6 +112,9 @@ pub fn draw(
 fn draw_row(buf: &mut Buffer, line: Rect, theme: &Theme, fields: &[Field], row: &Row) {
     let mut x = line.x.saturating_add(MARGIN);
     for (field, (text, role)) in fields.iter().zip(&row.cells) {
+        if line.width < field.from {
+            continue;
+        }
         let room = line.right().saturating_sub(x);
         if room == 0 {
             return;
@@ -103,6 +127,9 @@ fn draw_row(buf: &mut Buffer, line: Rect, theme: &Theme, fields: &[Field], row: 
         };
         if field.right {
             paint::put_right(buf, cell, text, theme.style(role));
+        } else if field.width == u16::MAX {
+            // Sentences are cut at their end, names in the middle.
+            paint::put(buf, cell, text, theme.style(role));
         } else {
             paint::put_fitted(buf, cell, text, theme.style(role));
         }

@@ -9,6 +9,7 @@ use crate::tui::column::{self, Bit, Cell, Layout, Place, Slot};
 use crate::tui::cursor::scroll_to;
 use crate::tui::glyph;
 use crate::tui::rows::Row;
+use crate::tui::screen::hosts;
 use crate::tui::theme::{Role, Theme};
 use crate::tui::widget::input::draw_input;
 use crate::tui::widget::list;
@@ -56,6 +57,7 @@ fn why_empty(app: &App) -> String {
 }
 
 fn draw_titles(app: &App, buf: &mut Buffer, line: Rect, theme: &Theme, layout: &Layout) {
+    buf.set_style(line.intersection(buf.area), theme.style(Role::TitleLine));
     for slot in &layout.slots {
         let sorted = slot.column.id == app.vms.sort.column;
         let role = if sorted { Role::Sorted } else { Role::Title };
@@ -82,11 +84,11 @@ fn draw_titles(app: &App, buf: &mut Buffer, line: Rect, theme: &Theme, layout: &
         paint::put(buf, line, glyph::MORE_LEFT, accent);
     }
     if layout.more_right {
-        let flowing = layout
+        let mut flowing = layout
             .slots
             .iter()
-            .filter(|s| s.column.place != Place::Right);
-        if let Some(last) = flowing.last() {
+            .filter(|slot| slot.column.place != Place::Right);
+        if let Some(last) = flowing.next_back() {
             let x = line.x + last.x + last.width + 1;
             let rest = Rect {
                 x,
@@ -216,6 +218,11 @@ pub fn status(app: &App, buf: &mut Buffer, line: Rect, theme: &Theme) -> Option<
     for part in parts.into_iter().flatten() {
         pieces.push(Piece::new(part, theme.style(Role::Accent)));
         pieces.push(Piece::new("   ", theme.style(Role::Text)));
+    }
+    // A row that is old says why, as soon as the cursor is on it.
+    let selected = vms.cursor.id().and_then(|vm| app.snapshot.host(vm.host));
+    if let Some((text, role)) = selected.and_then(|host| hosts::trouble(app, host)) {
+        pieces.push(Piece::new(text, theme.style(role)));
     }
     paint::put_line(buf, left, &pieces);
     None
