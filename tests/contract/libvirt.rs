@@ -90,6 +90,11 @@ async fn laboratory_announcements() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn laboratory_restarts() {
+    suite::announces_restarts(&RealHost::start()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn laboratory_two_hosts_at_once() {
     let (one, other) = (RealHost::start(), RealHost::start());
     let (a, b) = tokio::join!(suite::lists(&one), suite::lists(&other));
