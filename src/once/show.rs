@@ -97,7 +97,9 @@ fn for_people(document: &Document<'_>, fields: &[&Field<VmRow>]) -> String {
         let value = field
             .for_people(document.row.row)
             .filter(|text| !text.is_empty())
-            .or_else(|| Some((field.cell)(document.row.row).plain()).filter(|text| !text.is_empty()));
+            .or_else(|| {
+                Some((field.cell)(document.row.row).plain()).filter(|text| !text.is_empty())
+            });
         line(field.id, value.as_deref().unwrap_or("–"));
     }
     for (name, value) in [
