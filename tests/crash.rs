@@ -162,11 +162,21 @@ async fn reopen(dir: &Path) -> BTreeSet<String> {
 
 #[tokio::test]
 async fn a_killed_writer_loses_no_acknowledged_record() {
+    kill_audit_writers(20).await;
+}
+
+#[tokio::test]
+#[ignore = "the long campaign: minutes"]
+async fn two_hundred_killed_writers_lose_no_acknowledged_record() {
+    kill_audit_writers(200).await;
+}
+
+async fn kill_audit_writers(rounds: usize) {
     let root = tempfile::tempdir().unwrap();
     let dir = root.path().join("audit");
     let mut acknowledged = BTreeSet::new();
-    for round in 0..20 {
-        acknowledged.extend(kill_after(start("audit_writer", &dir), round * 3));
+    for round in 0..rounds {
+        acknowledged.extend(kill_after(start("audit_writer", &dir), round % 60 * 3));
         let written = if dir.exists() {
             reopen(&dir).await
         } else {
@@ -179,12 +189,22 @@ async fn a_killed_writer_loses_no_acknowledged_record() {
 
 #[tokio::test]
 async fn two_killed_writers_leave_one_chain() {
+    kill_pairs(8).await;
+}
+
+#[tokio::test]
+#[ignore = "the long campaign: minutes"]
+async fn a_hundred_killed_pairs_leave_one_chain() {
+    kill_pairs(100).await;
+}
+
+async fn kill_pairs(rounds: usize) {
     let root = tempfile::tempdir().unwrap();
     let dir = root.path().join("audit");
     let mut acknowledged = BTreeSet::new();
-    for round in 0..8 {
+    for round in 0..rounds {
         let (one, two) = (start("audit_writer", &dir), start("audit_writer", &dir));
-        let other = std::thread::spawn(move || kill_after(two, 5 + round));
+        let other = std::thread::spawn(move || kill_after(two, 5 + round % 40));
         acknowledged.extend(kill_after(one, 20));
         acknowledged.extend(other.join().unwrap());
         let written = reopen(&dir).await;
@@ -194,6 +214,16 @@ async fn two_killed_writers_leave_one_chain() {
 
 #[tokio::test]
 async fn a_killed_program_leaves_a_valid_profile() {
+    kill_profile_writers(10).await;
+}
+
+#[tokio::test]
+#[ignore = "the long campaign: minutes"]
+async fn two_hundred_killed_programs_leave_a_valid_profile() {
+    kill_profile_writers(200).await;
+}
+
+async fn kill_profile_writers(rounds: usize) {
     let temporary = tempfile::tempdir().unwrap();
     let root = temporary.path().join("profiles");
     drop(
@@ -202,8 +232,8 @@ async fn a_killed_program_leaves_a_valid_profile() {
             .unwrap(),
     );
     let mut acknowledged = BTreeSet::new();
-    for round in 0..10 {
-        acknowledged.extend(kill_after(start("profile_writer", &root), round * 5));
+    for round in 0..rounds {
+        acknowledged.extend(kill_after(start("profile_writer", &root), round % 40 * 5));
         let profile = Profile::open(&root, &"lab".parse().unwrap()).await.unwrap();
         profile.check().await.unwrap();
         let hosts = profile.hosts().await.unwrap();

@@ -33,6 +33,7 @@ fn options(around: &Surroundings) -> Result<TuiOptions, Complaint> {
     options.colours = colours(around, config.color);
     options.ascii = config.ascii;
     options.mouse = config.mouse;
+    options.compact = config.compact;
     options.keys.clone_from(&config.keys);
     Ok(options)
 }
@@ -63,9 +64,8 @@ fn colours(around: &Surroundings, choice: ColorChoice) -> ColourDepth {
         (Some(words), _) if words.contains("truecolor") || words.contains("24bit") => {
             ColourDepth::Full
         }
-        (_, Some(term)) if term.contains("256color") || term.contains("direct") => {
-            ColourDepth::Full
-        }
+        (_, Some(term)) if term.contains("direct") => ColourDepth::Full,
+        (_, Some(term)) if term.contains("256color") => ColourDepth::Indexed,
         _ => ColourDepth::Sixteen,
     };
     match choice {

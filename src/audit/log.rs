@@ -297,8 +297,8 @@ impl Writer {
         }
         match self.write(&entries) {
             Ok(first) => {
-                for ((reply, _room), seq) in replies.into_iter().zip(first..) {
-                    send_or_gone(reply, Ok(seq));
+                for (index, (reply, _room)) in replies.into_iter().enumerate() {
+                    send_or_gone(reply, Ok(first.saturating_add(index as u64)));
                 }
             }
             Err(error) => {

@@ -376,16 +376,13 @@ pub fn earlier(state: &FleetSnapshot, ticks: i32) -> FleetSnapshot {
         let host = Arc::make_mut(host);
         let by = SignedDuration::from_secs(3 * i64::from(ticks));
         host.observed_at = host.observed_at.map(|at| at - by);
-        let Some(inventory) = &mut host.inventory else {
-            continue;
-        };
-        for (n, vm) in Arc::make_mut(inventory).vms.iter_mut().enumerate() {
-            let stats = &mut Arc::make_mut(vm).stats;
-            let turn = (i32::try_from(n).unwrap_or(0) + ticks) % 3;
-            let load = stats
-                .cpu
-                .map(|cpu| cpu.value() * (0.5 + 0.25 * f64::from(turn)));
-            stats.cpu = load.map(Percent::new);
+        if let Some(inventory) = &mut host.inventory {
+            let vms = &mut Arc::make_mut(inventory).vms;
+            for (n, vm) in (0..).zip(vms.iter_mut()) {
+                let turn = (n + ticks) % 3;
+                let cpu = &mut Arc::make_mut(vm).stats.cpu;
+                *cpu = cpu.map(|now| Percent::new(now.value() * (0.5 + 0.25 * f64::from(turn))));
+            }
         }
     }
     before

@@ -5,13 +5,13 @@ use super::app::App;
 use super::effect::Effect;
 use super::overlay::Overlay;
 use super::overlay::confirm::Confirm;
-use super::permission as admission;
 use super::theme::Role;
 use crate::domain::action::{Action, ActionKind, Ask};
 use crate::domain::error_kind::Failure;
 use crate::domain::operation::{Consent, Submission};
 use crate::domain::policy::Decision;
 use crate::domain::vm::{PowerState, VmRef};
+use crate::fleet::admission;
 use crate::fleet::request::Proposal;
 
 /// Returns the VMs that a key is about: those of the details, the marked ones, or the one under the

@@ -30,6 +30,8 @@ pub enum Effect {
     Cancel(OperationId),
     /// Read hosts now.
     Refresh(HostSelection),
+    /// Say which hosts are looked at.
+    Focus(HostSelection),
     /// Read everything about a VM.
     Detail(VmRef),
     /// Read the audit log's end.
@@ -171,6 +173,7 @@ async fn ask(handle: &FleetHandle, effect: Effect) -> Option<Answer> {
             handle.cancel(id).await,
         ),
         Effect::Refresh(hosts) => done(None, handle.refresh(hosts).await),
+        Effect::Focus(hosts) => done(None, handle.focus(hosts).await),
         Effect::Detail(vm) => {
             let detail = handle.detail(vm.clone()).await;
             Some(Answer::Detail(vm, detail))

@@ -18,7 +18,6 @@ pub mod key;
 pub mod keymap;
 pub mod layout;
 pub mod overlay;
-pub mod permission;
 pub mod picture;
 pub mod rows;
 pub mod run;

@@ -45,6 +45,8 @@ pub struct TuiOptions {
     pub ascii: bool,
     /// Take the mouse.
     pub mouse: bool,
+    /// Begin with one line of header.
+    pub compact: bool,
     /// Keys a person has changed: command id -> keys.
     pub keys: BTreeMap<String, Vec<String>>,
     /// Who sits at the terminal.
@@ -70,6 +72,7 @@ impl TuiOptions {
             colours: ColourDepth::Full,
             ascii: false,
             mouse: false,
+            compact: false,
             keys: BTreeMap::new(),
             actor,
             clock,
@@ -151,6 +154,7 @@ pub async fn run(
         answers,
     );
     let mut app = App::new(settings, handle.snapshot(), options.clock.now(), size);
+    app.compact = options.compact;
     update::greet(&mut app);
     let screen = Loop {
         app,

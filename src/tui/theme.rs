@@ -16,6 +16,8 @@ pub enum ColourDepth {
     /// Any colour.
     #[default]
     Full,
+    /// The 256 of xterm; a theme's colours become the nearest of them.
+    Indexed,
     /// The sixteen of old.
     Sixteen,
     /// None (`NO_COLOR`): only bold, dim, underlined and reversed.
@@ -295,7 +297,9 @@ impl StyleFile {
     fn resolve(&self, role: &str, depth: ColourDepth) -> Result<Style, ThemeError> {
         let mut style = Style::new();
         let (fg, bg, attributes) = match depth {
-            ColourDepth::Full => (self.fg.as_ref(), self.bg.as_ref(), &self.attributes),
+            ColourDepth::Full | ColourDepth::Indexed => {
+                (self.fg.as_ref(), self.bg.as_ref(), &self.attributes)
+            }
             ColourDepth::Sixteen => (
                 self.fg16.as_ref(),
                 self.bg16.as_ref(),
@@ -308,16 +312,43 @@ impl StyleFile {
             ColourDepth::None => (None, None, &self.mono),
         };
         if let Some(fg) = fg {
-            style = style.fg(colour(role, fg)?);
+            style = style.fg(at_depth(colour(role, fg)?, depth));
         }
         if let Some(bg) = bg {
-            style = style.bg(colour(role, bg)?);
+            style = style.bg(at_depth(colour(role, bg)?, depth));
         }
         for attribute in attributes {
             style = style.add_modifier(attribute.modifier());
         }
         Ok(style)
     }
+}
+
+/// Returns the colour as a terminal of this depth can show it.
+fn at_depth(colour: Color, depth: ColourDepth) -> Color {
+    match (colour, depth) {
+        (Color::Rgb(r, g, b), ColourDepth::Indexed) => Color::Indexed(nearest_indexed([r, g, b])),
+        (other, _) => other,
+    }
+}
+
+/// Returns the nearest of xterm's 256 colours: its 6x6x6 cube and its ramp of 24 greys.
+fn nearest_indexed(rgb: [u8; 3]) -> u8 {
+    const LEVELS: [u8; 6] = [0, 95, 135, 175, 215, 255];
+    let far = |a: [u8; 3]| -> u32 {
+        a.iter()
+            .zip(rgb)
+            .map(|(x, y)| u32::from(x.abs_diff(y)).pow(2))
+            .sum()
+    };
+    let cube = (0u8..216).map(|n| {
+        let level = |n: u8| LEVELS.get(usize::from(n % 6)).copied().unwrap_or(0);
+        (16 + n, [level(n / 36), level(n / 6), level(n)])
+    });
+    let greys = (0u8..24).map(|n| (232 + n, [8 + n * 10; 3]));
+    cube.chain(greys)
+        .min_by_key(|(_, candidate)| far(*candidate))
+        .map_or(7, |(index, _)| index)
 }
 
 fn nearest_role(name: &str) -> &'static str {
@@ -354,6 +385,17 @@ mod tests {
                 Theme::built_in(name, depth).unwrap();
             }
         }
+    }
+
+    #[test]
+    fn two_hundred_and_fifty_six_colours_are_the_nearest_ones() {
+        assert_eq!(nearest_indexed([255, 0, 0]), 196);
+        assert_eq!(nearest_indexed([0, 0, 0]), 16);
+        assert_eq!(nearest_indexed([38, 38, 38]), 235);
+        assert_eq!(nearest_indexed([0x5f, 0xaf, 0xff]), 75);
+        let theme = Theme::built_in("dark", ColourDepth::Indexed).unwrap();
+        let fg = theme.style(Role::Running).fg;
+        assert!(matches!(fg, Some(Color::Indexed(_))), "{fg:?}");
     }
 
     #[test]

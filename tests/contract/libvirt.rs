@@ -90,6 +90,11 @@ async fn laboratory_announcements() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn laboratory_restarts() {
+    suite::announces_restarts(&RealHost::start()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn laboratory_two_hosts_at_once() {
     let (one, other) = (RealHost::start(), RealHost::start());
     let (a, b) = tokio::join!(suite::lists(&one), suite::lists(&other));
@@ -379,6 +384,46 @@ async fn laboratory_a_kept_virsh_that_died_is_started_again() {
             .any(|pid| name_of(*pid) == "virsh")
     };
     assert!(wait_for(Duration::from_secs(10), ended));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn laboratory_a_libvirt_that_was_restarted_is_read_again() {
+    let host = LibvirtHost::start();
+    let vm = host.define_deaf("deaf");
+    host.start_vm(&vm);
+    let driver = open_on(&host).await;
+    driver.inventory(Scope::Fast).await.unwrap();
+    for pid in host.pids() {
+        let pid = u32::try_from(pid).unwrap();
+        if name_of(pid) == "libvirtd" {
+            signal(pid, Signal::KILL);
+        }
+    }
+    // The next read may fail; one soon after finds the VM, which has gone on running meanwhile.
+    let start = Instant::now();
+    let inventory = loop {
+        match driver.inventory(Scope::Fast).await {
+            Ok(inventory) if inventory.vm(&vm).is_some() => break inventory,
+            other => assert!(start.elapsed() < suite::BOUND, "{other:?}"),
+        }
+    };
+    assert_eq!(inventory.vm(&vm).unwrap().state, PowerState::Running);
+    assert_eq!(driver.probe().await.unwrap().channel, "kept virsh");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn laboratory_another_driver_of_libvirt() {
+    let host = LibvirtHost::start();
+    let mut spec = host.spec();
+    spec.uri = Some("test:///default".parse().unwrap());
+    let driver = open_as(&host, spec).await;
+    let found = driver.probe().await.unwrap();
+    assert!(found.version.raw().contains("TEST"), "{}", found.version);
+    let inventory = driver.inventory(Scope::Full).await.unwrap();
+    assert_eq!(inventory.vms.len(), 1);
+    assert_eq!(inventory.vms[0].state, PowerState::Running);
+    assert_eq!(inventory.vms[0].stats.memory_used, None);
+    assert_eq!(inventory.vms[0].stats.cpu, None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,7 +13,7 @@ use vmdeck::domain::inventory::{HostInventory, Scope};
 use vmdeck::domain::remote_command::RemoteCommand;
 use vmdeck::domain::text::RemoteText;
 use vmdeck::domain::vm::{PowerState, Vm, VmId};
-use vmdeck::hypervisor::{Drivers, Hypervisor, HypervisorError, InstalledDrivers, PollHint};
+use vmdeck::hypervisor::{Drivers, Hints, Hypervisor, HypervisorError, InstalledDrivers, PollHint};
 use vmdeck::transport::{ExecLimits, Transport};
 
 /// How long anything may take to become true.
@@ -311,4 +311,43 @@ pub(crate) async fn answers_several_at_once(bench: &dyn Bench) {
     one.inventory(Scope::Fast).await.expect("an inventory");
     one.close().await;
     other.close().await;
+}
+
+/// Waits until a restart of a VM is announced.
+async fn until_restarted(hints: &mut dyn Hints, name: &str) {
+    let announced = async {
+        loop {
+            match hints.next().await.expect("a hint") {
+                PollHint::Restarted { vm } if vm.raw() == name => break,
+                PollHint::Restarted { .. } | PollHint::Changed | PollHint::ListChanged => {}
+            }
+        }
+    };
+    tokio::time::timeout(BOUND, announced)
+        .await
+        .expect("the announcement of a restart");
+}
+
+/// Restarts, asked for or forced, leave the VM running and are announced.
+pub(crate) async fn announces_restarts(bench: &dyn Bench) {
+    let driver = open(bench).await;
+    let driver = driver.as_ref();
+    let (obedient, deaf) = (bench.obedient(), bench.deaf());
+    let inventory = driver.inventory(Scope::Fast).await.expect("an inventory");
+    let name = |id: &VmId| inventory.vm(id).expect("the VM").name.raw().to_owned();
+    let mut hints = driver.hints().await.expect("hints").expect("announcements");
+    must(bench, driver, &obedient, ActionKind::Start).await;
+    must(bench, driver, &deaf, ActionKind::Start).await;
+    bench.wait_ready();
+    must(bench, driver, &deaf, ActionKind::Reset).await;
+    until_restarted(hints.as_mut(), &name(&deaf)).await;
+    must(bench, driver, &obedient, ActionKind::Reboot).await;
+    until_restarted(hints.as_mut(), &name(&obedient)).await;
+    until_state(driver, &obedient, &PowerState::Running).await;
+    until_state(driver, &deaf, &PowerState::Running).await;
+    must(bench, driver, &deaf, ActionKind::ForceOff).await;
+    must(bench, driver, &obedient, ActionKind::ForceOff).await;
+    until_state(driver, &obedient, &PowerState::Stopped).await;
+    until_state(driver, &deaf, &PowerState::Stopped).await;
+    driver.close().await;
 }

@@ -6,21 +6,18 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-<<<<<<< HEAD
-mod libvirt;
-mod libvirt_fixtures;
-mod libvirt_suite;
-mod simulator;
-=======
 mod client_config;
 mod dice;
 mod host_keys;
 mod hostile;
 mod known_hosts;
+mod libvirt;
+mod libvirt_fixtures;
+mod libvirt_suite;
 mod login;
 mod rig;
 mod server;
 mod sessions;
->>>>>>> ssh
+mod simulator;
 mod sshd;
 mod transport;

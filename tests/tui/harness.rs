@@ -285,6 +285,10 @@ async fn engine(mut inbox: mpsc::Receiver<Request>, state: Arc<FleetSnapshot>, a
                 note(format!("refresh {hosts:?}"));
                 reply.send(Ok(())).unwrap();
             }
+            Request::Focus { hosts, reply } => {
+                note(format!("focus {hosts:?}"));
+                reply.send(Ok(())).unwrap();
+            }
             Request::Connect { reply, .. }
             | Request::Disconnect { reply, .. }
             | Request::Cancel { reply, .. }
@@ -312,7 +316,11 @@ fn propose(
         &state.policy,
         &PolicyQuery {
             action,
-            tier: host.spec.tier.as_ref().map(vmdeck::domain::host::Tier::as_str),
+            tier: host
+                .spec
+                .tier
+                .as_ref()
+                .map(vmdeck::domain::host::Tier::as_str),
             host: host.spec.name.as_str(),
             tags: &[],
             door: vmdeck::domain::operation::Door::Tui,

@@ -92,6 +92,18 @@ impl Memory {
         seen.len() == self.names.len() && seen.iter().all(|name| self.names.contains_key(*name))
     }
 
+    /// Returns the names of all VMs with the state of each; one in none of the states asked for has
+    /// number 0, libvirt's own for having none.
+    pub(crate) fn names_of(&self, states: &HashMap<VmId, u32>) -> Vec<(Vec<u8>, u32)> {
+        self.names
+            .iter()
+            .filter_map(|(name, known)| match known {
+                Known::Id(id) => Some((name.clone(), states.get(id).copied().unwrap_or(0))),
+                Known::Twice => None,
+            })
+            .collect()
+    }
+
     /// Joins figures with names. Returns the VMs, ordered, and the gaps.
     pub(crate) fn join(
         &mut self,

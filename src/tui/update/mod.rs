@@ -20,6 +20,7 @@ use crate::domain::event::{Fact, FleetEvent};
 use crate::domain::health::HostHealth;
 use crate::domain::inventory::{FleetSnapshot, LockState};
 use crate::domain::operation::{Operation, Outcome};
+use crate::fleet::request::HostSelection;
 
 /// Takes an event.
 pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
@@ -31,7 +32,21 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
     {
         app.toast = None;
     }
-    match event.input {
+    let watched = app.vms.host;
+    let mut effects = take(app, event.input);
+    if app.vms.host != watched {
+        // Who looks at one host only needs the others less often.
+        effects.push(Effect::Focus(
+            app.vms
+                .host
+                .map_or(HostSelection::All, |host| HostSelection::Only(vec![host])),
+        ));
+    }
+    effects
+}
+
+fn take(app: &mut App, input: Input) -> Vec<Effect> {
+    match input {
         Input::Key(key) => press(app, &key),
         Input::Paste(text) => {
             paste(app, &text);
