@@ -115,6 +115,11 @@ impl HostControl {
         self.reached(true).await;
     }
 
+    /// Lets connections stay open and carry nothing, as when a cable is pulled, or carry on.
+    pub fn set_silent(&self, silent: bool) {
+        self.host.silent.send_replace(silent);
+    }
+
     /// Returns true while the port is open.
     pub fn is_up(&self) -> bool {
         *self.host.is_up.borrow()
