@@ -183,7 +183,7 @@ async fn addresses_are_told_by_the_source_that_knows_them() {
     "#;
     let plan = Scenario::from_toml(text).unwrap().hosts.remove(0);
     let vm_host = SimHost::new(plan, 0, Timestamp::UNIX_EPOCH);
-    let mac = vm_host.world(|world| world.vms()[0].mac());
+    let mac = vm_host.world(|world| world.vm(0).unwrap().mac());
     let told = async |source: &str| {
         let line = format!("virsh -q domifaddr a --source {source}");
         run(&vm_host, &line, "").await.out
@@ -211,7 +211,7 @@ async fn every_definition_of_the_demo_is_well_formed() {
     for plan in Scenario::demo().unwrap().hosts {
         let vm_host = SimHost::new(plan, 0, Timestamp::UNIX_EPOCH);
         let vms: Vec<(String, String)> = vm_host.world(|world| {
-            let vms = world.vms().iter();
+            let vms = world.vms();
             vms.map(|vm| (vm.plan.uuid.clone(), vm.plan.name.clone()))
                 .collect()
         });
