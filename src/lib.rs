@@ -11,11 +11,17 @@
 //! Read `domain` first (the words), then `hypervisor` and `transport` (the two seams), then `session`
 //! and `fleet` (the core), then a front end.
 
+pub mod audit;
 pub mod clock;
+// config
 pub mod domain;
 pub mod fleet;
 pub mod hypervisor;
 pub mod json;
+pub mod private_file;
+pub mod profile;
+pub mod session;
 pub mod sim;
 pub mod task;
 pub mod transport;
+pub mod vault;

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::operation::Actor;
+use super::secret::Secret;
 use super::text::RemoteText;
 
 /// Version written into every line.
@@ -85,4 +86,29 @@ pub struct AuditRecord {
     /// HMAC-SHA256 (hex) over `prev` and the line without this member, where a key was at hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mac: Option<String>,
+}
+
+/// The end of the log as it was at one moment: mirrored in the profile, so that a cut end is noticed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct AuditHead {
+    /// Sequence number of the last line.
+    pub seq: u64,
+    /// SHA-256 (hex) of the last line, without its line feed.
+    pub hash: String,
+}
+
+/// The key of the log's MAC: derived from the profile's identity, so there only while it is unlocked.
+#[derive(Debug, Clone)]
+pub struct AuditKey(Secret<[u8; 32]>);
+
+impl AuditKey {
+    /// Takes the key.
+    pub fn new(bytes: [u8; 32]) -> Self {
+        Self(Secret::new(bytes))
+    }
+
+    /// Lends the key. Only the audit log has a use for it.
+    pub fn expose(&self) -> &[u8; 32] {
+        self.0.expose()
+    }
 }

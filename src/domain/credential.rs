@@ -140,6 +140,86 @@ pub enum Credential {
     Password(SecretText),
 }
 
+/// What is sealed: the secret half of a credential.
+#[derive(Debug, Clone)]
+pub enum CredentialSecret {
+    /// A private key.
+    PrivateKey {
+        /// The key in OpenSSH or PEM form.
+        pem: SecretText,
+        /// Its own passphrase.
+        passphrase: Option<SecretText>,
+        /// OpenSSH certificate for it (one line).
+        certificate: Option<String>,
+    },
+    /// A password.
+    Password(SecretText),
+}
+
+/// A profile's identity, wrapped with the passphrase.
+#[derive(Clone, PartialEq, Eq)]
+pub struct WrappedIdentity {
+    /// The public half (`age1...`): what credentials are sealed to.
+    pub recipient: String,
+    /// The private half, encrypted with the passphrase.
+    pub wrapped: Vec<u8>,
+}
+
+impl fmt::Debug for WrappedIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "WrappedIdentity({}, {} bytes)",
+            self.recipient,
+            self.wrapped.len()
+        )
+    }
+}
+
+/// A credential about to be added: everything but its secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewCredential {
+    /// Name, unique in the profile.
+    pub name: CredentialName,
+    /// Sort.
+    pub kind: CredentialKind,
+    /// The key file, for [`CredentialKind::KeyFile`].
+    pub path: Option<PathBuf>,
+    /// Public half in OpenSSH form, where there is one.
+    pub public_key: Option<String>,
+    /// SHA-256 fingerprint of the public half.
+    pub fingerprint: Option<String>,
+    /// When it is added (RFC 3339).
+    pub created_at: String,
+}
+
+/// A credential as it is stored: only the vault can open the blob.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SealedCredential {
+    /// Identity: part of what the blob is bound to.
+    pub id: CredentialId,
+    /// Name.
+    pub name: CredentialName,
+    /// Sort.
+    pub kind: CredentialKind,
+    /// The sealed secret; `None` for an agent or a key file, or when adding it was interrupted.
+    pub blob: Option<Vec<u8>>,
+    /// The key file, for [`CredentialKind::KeyFile`].
+    pub path: Option<PathBuf>,
+}
+
+impl fmt::Debug for SealedCredential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SealedCredential")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .field("kind", &self.kind)
+            .field("sealed_bytes", &self.blob.as_ref().map(Vec::len))
+            .field("path", &self.path)
+            .finish()
+    }
+}
+
 /// A question only the person can answer: a second factor, a password the profile does not hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Prompt {

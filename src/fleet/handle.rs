@@ -138,6 +138,12 @@ impl FleetHandle {
         self.ask(|reply| Request::Refresh { hosts, reply }).await
     }
 
+    /// Says which hosts are looked at: the others are read less often, all of them again with
+    /// [`HostSelection::All`], which is also how a fleet starts.
+    pub async fn focus(&self, hosts: HostSelection) -> Result<(), Failure> {
+        self.ask(|reply| Request::Focus { hosts, reply }).await
+    }
+
     /// Reads everything about one VM.
     pub async fn detail(&self, vm: VmRef) -> Result<Arc<VmDetail>, Failure> {
         self.ask(|reply| Request::Detail { vm, reply }).await

@@ -1,13 +1,35 @@
 //! The fleet: the core that all front ends share.
 //!
 //! One task (`engine`) owns all shared state; front ends hold a [`FleetHandle`], read immutable
-//! [`FleetSnapshot`]s and send requests. Nobody else writes. The engine never waits for a session, the
-//! disk or a person: it sends, spawns and goes on.
+//! snapshots and send requests. Nobody else writes. The engine never waits for a session, the disk or
+//! a person: it sends, spawns and goes on.
 
 #![warn(missing_docs)]
 #![deny(clippy::wildcard_enum_match_arm)]
 
+pub mod admission;
+#[cfg(test)]
+mod admission_tests;
+mod answer;
+mod chores;
+pub mod diff;
+pub mod doctor;
+pub mod engine;
+pub mod error_log;
 pub mod handle;
+mod keeper;
+pub mod operation;
+pub mod plan;
+pub mod record;
 pub mod request;
+mod roster;
+pub mod state;
+#[cfg(test)]
+mod state_tests;
+pub mod target;
+#[cfg(test)]
+mod test_fleet;
+pub mod verify;
 
+pub use self::engine::{FleetOptions, FleetSetup, start};
 pub use self::handle::FleetHandle;

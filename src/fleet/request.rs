@@ -113,6 +113,13 @@ pub enum Request {
         /// Done when it is on its way.
         reply: Reply<()>,
     },
+    /// Say which hosts are looked at; the others are read less often.
+    Focus {
+        /// Which.
+        hosts: HostSelection,
+        /// Done when it is on its way.
+        reply: Reply<()>,
+    },
     /// Read everything about one VM.
     Detail {
         /// Which.

@@ -70,6 +70,13 @@ pub enum PollHint {
     Changed,
     /// VMs were added or removed.
     ListChanged,
+    /// The hypervisor announced that a VM restarted (libvirt: event `reboot`, which follows a
+    /// guest's own reboot and a reset alike). The one trace of a restart that leaves the VM running
+    /// and its counters untouched, so verification remembers it.
+    Restarted {
+        /// Its id or its name, as it was announced; the session knows both.
+        vm: RemoteText,
+    },
 }
 
 /// Makes drivers: the one thing the layers above know about which hypervisors exist.

@@ -6,6 +6,7 @@
 mod support;
 
 mod libvirt;
+mod libvirt_fixtures;
 mod libvirt_suite;
 mod simulator;
 mod sshd;

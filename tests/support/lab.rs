@@ -117,7 +117,7 @@ fn environment(name: &str) -> Option<String> {
 #[derive(Debug)]
 pub struct LibvirtHostBuilder {
     sshd: SshdBuilder,
-    wrapper: Option<String>,
+    scripts: Vec<(&'static str, String)>,
 }
 
 impl LibvirtHostBuilder {
@@ -128,10 +128,10 @@ impl LibvirtHostBuilder {
         self
     }
 
-    /// Puts this script in the place of `virsh`; it finds the real one in `$REAL`.
+    /// Puts a script first in the path; it finds the real `virsh` in `$REAL`.
     #[must_use]
-    pub fn virsh_is(mut self, script: impl Into<String>) -> Self {
-        self.wrapper = Some(script.into());
+    pub fn script(mut self, name: &'static str, text: impl Into<String>) -> Self {
+        self.scripts.push((name, text.into()));
         self
     }
 
@@ -166,9 +166,9 @@ impl LibvirtHostBuilder {
                 format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", at("b")),
             ),
         ];
-        if let Some(script) = &self.wrapper {
-            let path = dir.path().join("b/virsh");
-            write(&path, format!("#!/bin/sh\nREAL=/usr/bin/virsh\n{script}\n"));
+        for (name, text) in &self.scripts {
+            let path = dir.path().join("b").join(name);
+            write(&path, format!("#!/bin/sh\nREAL=/usr/bin/virsh\n{text}\n"));
             fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("mode");
         }
         let mut sshd = self.sshd.user(&prepared.account);
@@ -199,7 +199,7 @@ impl LibvirtHost {
     pub fn builder() -> LibvirtHostBuilder {
         LibvirtHostBuilder {
             sshd: Sshd::builder(),
-            wrapper: None,
+            scripts: Vec::new(),
         }
     }
 

@@ -1,8 +1,10 @@
 //! Announcements: `virsh event --all --loop --timestamp` on a channel of its own.
 //!
-//! A line is a reason to read now, never the truth: names in it are not even looked at. Several
-//! lines that are there already count as one announcement, so a storm is one read.
+//! A line is a reason to read now, never the truth. Several lines that are there already count as one
+//! announcement, so a storm is one read; only restarts are passed on each by its VM's name, because
+//! nothing else tells of them.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,6 +12,7 @@ use async_trait::async_trait;
 
 use super::command::Virsh;
 use super::verdict::judge;
+use crate::domain::text::RemoteText;
 use crate::hypervisor::{Hints, HypervisorError, PollHint};
 use crate::transport::{Chunk, ExitStatus, RemoteProcess};
 
@@ -24,6 +27,8 @@ pub(crate) struct Announcements {
     /// Told that names have to be read again.
     list_is_old: Arc<AtomicBool>,
     line: Vec<u8>,
+    /// Read and not yet passed on.
+    ready: VecDeque<PollHint>,
     stderr: Vec<u8>,
     status: ExitStatus,
 }
@@ -39,6 +44,7 @@ impl Announcements {
             virsh,
             list_is_old,
             line: Vec::new(),
+            ready: VecDeque::new(),
             stderr: Vec::new(),
             status: ExitStatus::Missing,
         }
@@ -49,15 +55,14 @@ impl Announcements {
 impl Hints for Announcements {
     async fn next(&mut self) -> Result<PollHint, HypervisorError> {
         loop {
-            match self.process.read().await? {
-                Chunk::Stdout(bytes) => {
-                    if let Some(hint) = take_lines(&mut self.line, &bytes) {
-                        if hint == PollHint::ListChanged {
-                            self.list_is_old.store(true, Ordering::Release);
-                        }
-                        return Ok(hint);
-                    }
+            if let Some(hint) = self.ready.pop_front() {
+                if hint == PollHint::ListChanged {
+                    self.list_is_old.store(true, Ordering::Release);
                 }
+                return Ok(hint);
+            }
+            match self.process.read().await? {
+                Chunk::Stdout(bytes) => self.ready.extend(take_lines(&mut self.line, &bytes)),
                 Chunk::Stderr(bytes) => {
                     let room = MAX_KEPT.saturating_sub(self.stderr.len());
                     self.stderr.extend(bytes.iter().take(room));
@@ -76,9 +81,9 @@ impl Hints for Announcements {
     }
 }
 
-/// Takes in output; returns what its complete lines announce, the weightier of several.
-fn take_lines(unfinished: &mut Vec<u8>, bytes: &[u8]) -> Option<PollHint> {
-    let mut hint = None;
+/// Takes in output; returns what its complete lines announce: restarts, and of the rest the weightiest.
+fn take_lines(unfinished: &mut Vec<u8>, bytes: &[u8]) -> Vec<PollHint> {
+    let (mut hints, mut changed, mut list_changed) = (Vec::new(), false, false);
     for part in bytes.split_inclusive(|byte| *byte == b'\n') {
         let room = MAX_KEPT.saturating_sub(unfinished.len());
         unfinished.extend(part.iter().take(room));
@@ -86,19 +91,33 @@ fn take_lines(unfinished: &mut Vec<u8>, bytes: &[u8]) -> Option<PollHint> {
             break;
         }
         match announced(unfinished) {
-            Some(PollHint::ListChanged) => hint = Some(PollHint::ListChanged),
-            Some(PollHint::Changed) if hint.is_none() => hint = Some(PollHint::Changed),
-            Some(PollHint::Changed) | None => {}
+            Some(PollHint::ListChanged) => list_changed = true,
+            Some(PollHint::Changed) => changed = true,
+            Some(restarted @ PollHint::Restarted { .. }) => hints.push(restarted),
+            None => {}
         }
         unfinished.clear();
     }
-    hint
+    if list_changed {
+        hints.push(PollHint::ListChanged);
+    } else if changed && hints.is_empty() {
+        hints.push(PollHint::Changed);
+    }
+    hints
 }
 
 /// What one line announces: `TIME: event 'lifecycle' for domain 'NAME': Defined Added`.
 fn announced(line: &[u8]) -> Option<PollHint> {
     let line = String::from_utf8_lossy(line);
     let (_, event) = line.split_once("event '")?;
+    // `event 'reboot' for domain 'NAME'`: nothing follows the name.
+    if let Some(rest) = event.strip_prefix("reboot' for domain '")
+        && let Some(name) = rest.trim_end_matches(['\r', '\n']).strip_suffix('\'')
+    {
+        return Some(PollHint::Restarted {
+            vm: RemoteText::new(name),
+        });
+    }
     // The name may hold anything, so the outcome is looked for at the end of the line.
     let outcome = event.rsplit_once("': ").map_or("", |(_, outcome)| outcome);
     let of_the_list = event.starts_with("lifecycle'")
@@ -119,7 +138,7 @@ mod tests {
     const DEFINED: &str =
         "2026-11-22 05:03:58.532+0000: event 'lifecycle' for domain 'a': b': Defined Added\n";
 
-    fn hints(output: &[&str]) -> Vec<Option<PollHint>> {
+    fn hints(output: &[&str]) -> Vec<Vec<PollHint>> {
         let mut unfinished = Vec::new();
         output
             .iter()
@@ -127,41 +146,47 @@ mod tests {
             .collect()
     }
 
+    fn restarted(name: &str) -> PollHint {
+        PollHint::Restarted {
+            vm: RemoteText::new(name),
+        }
+    }
+
+    const REBOOT: &str = "2026-11-22 05:03:58.709+0000: event 'reboot' for domain 'it's' deaf'\n";
+
     #[test]
-    fn lines_announce_changes_and_new_vms() {
-        assert_eq!(hints(&[STARTED]), [Some(PollHint::Changed)]);
-        assert_eq!(hints(&[DEFINED]), [Some(PollHint::ListChanged)]);
-        assert_eq!(
-            hints(&["2026-11-22 05:03:58.709+0000: event 'reboot' for domain 'deaf'\n"]),
-            [Some(PollHint::Changed)]
-        );
+    fn lines_announce_changes_new_vms_and_restarts() {
+        assert_eq!(hints(&[STARTED]), [[PollHint::Changed]]);
+        assert_eq!(hints(&[DEFINED]), [[PollHint::ListChanged]]);
+        assert_eq!(hints(&[REBOOT]), [[restarted("it's' deaf")]]);
     }
 
     #[test]
-    fn a_storm_is_one_announcement_and_the_weightier_wins() {
+    fn a_storm_is_one_announcement_and_no_restart_is_lost() {
         let storm = format!("{STARTED}{DEFINED}{STARTED}");
-        assert_eq!(hints(&[&storm]), [Some(PollHint::ListChanged)]);
+        assert_eq!(hints(&[&storm]), [[PollHint::ListChanged]]);
+        let storm = format!("{REBOOT}{STARTED}{REBOOT}");
+        let twice = [restarted("it's' deaf"), restarted("it's' deaf")];
+        assert_eq!(hints(&[&storm]), [twice]);
     }
 
     #[test]
     fn lines_may_come_in_pieces() {
         let (head, tail) = STARTED.split_at(30);
-        assert_eq!(hints(&[head, tail]), [None, Some(PollHint::Changed)]);
+        assert_eq!(hints(&[head, tail]), [vec![], vec![PollHint::Changed]]);
     }
 
     #[test]
     fn what_is_no_event_announces_nothing() {
-        assert_eq!(
-            hints(&["error: what\n", "\n", "event loop interrupted\n"]),
-            [const { None }; 3]
-        );
+        let lines = ["error: what\n", "\n", "event loop interrupted\n"];
+        assert!(hints(&lines).iter().all(Vec::is_empty));
     }
 
     #[test]
     fn a_line_without_an_end_does_not_grow() {
         let mut unfinished = Vec::new();
         for _ in 0..10 {
-            assert_eq!(take_lines(&mut unfinished, &vec![b'x'; 64 * 1024]), None);
+            assert!(take_lines(&mut unfinished, &vec![b'x'; 64 * 1024]).is_empty());
         }
         assert!(unfinished.len() <= MAX_KEPT);
     }

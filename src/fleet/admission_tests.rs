@@ -1,0 +1,308 @@
+//! Every way to be refused, and the ways not to be.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::admission::{admit, decide};
+use super::test_fleet::{
+    actor, capabilities, fleet, host, now, operation, plan, submission, vm, vm_ref,
+};
+use crate::domain::action::{ActionKind, Ask};
+use crate::domain::error_kind::{ErrorKind, Failure};
+use crate::domain::health::HostHealth;
+use crate::domain::inventory::{AuditState, FleetSnapshot};
+use crate::domain::operation::Consent;
+use crate::domain::policy::{Decision, Effect, Rule};
+use crate::domain::text::RemoteText;
+use crate::domain::vm::PowerState;
+
+fn ask(state: &FleetSnapshot, action: ActionKind) -> Result<Ask, Failure> {
+    let verdict = decide(state, &vm_ref(1), &action.into(), &actor(), 1, now())?;
+    match verdict.decision {
+        Decision::Ask(ask) => Ok(ask),
+        Decision::Deny(reason) => panic!("a denial came as a verdict: {reason}"),
+    }
+}
+
+/// A fleet of one healthy host with one VM in this state, changed by `change`.
+fn with(
+    power: PowerState,
+    change: impl FnOnce(&mut FleetSnapshot, &mut crate::domain::inventory::HostSnapshot),
+) -> FleetSnapshot {
+    let mut host = host(vec![vm(1, "web-1", power)]);
+    let mut state = fleet(vec![]);
+    change(&mut state, &mut host);
+    state.hosts.push(Arc::new(host));
+    state
+}
+
+fn running() -> FleetSnapshot {
+    with(PowerState::Running, |_, _| {})
+}
+
+#[test]
+fn an_action_fits_exactly_the_states_of_its_row() {
+    let states = [
+        PowerState::Running,
+        PowerState::Paused,
+        PowerState::Stopped,
+        PowerState::Saved,
+        PowerState::Starting,
+        PowerState::Stopping,
+        PowerState::Crashed,
+        PowerState::Unknown(RemoteText::new("odd")),
+    ];
+    for power in states {
+        let state = with(power.clone(), |_, _| {});
+        for action in ActionKind::ALL {
+            let answer = ask(&state, action);
+            if action.fits(&power) {
+                assert!(answer.is_ok(), "{action} on {power}: {answer:?}");
+            } else {
+                let refusal = answer.unwrap_err();
+                assert_eq!(refusal.kind, ErrorKind::Refused);
+                assert!(refusal.message.starts_with("web-1 is "), "{refusal}");
+                assert!(refusal.hint.is_some());
+            }
+        }
+    }
+}
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn each_obstacle_has_its_kind_and_its_words() {
+    let down = Failure::new(ErrorKind::Unreachable, "no connection to kvm1:22");
+    let cases: Vec<(FleetSnapshot, ErrorKind, &str)> = vec![
+        (fleet(vec![]), ErrorKind::NotFound, "not in the profile"),
+        (
+            with(PowerState::Running, |_, host| host.inventory = None),
+            ErrorKind::NotFound,
+            "has not been read yet",
+        ),
+        (
+            with(PowerState::Running, |_, host| {
+                host.inventory = Some(Arc::default());
+            }),
+            ErrorKind::NotFound,
+            "there is no VM",
+        ),
+        (
+            with(PowerState::Running, |state, _| state.read_only = true),
+            ErrorKind::Refused,
+            "read-only mode is on",
+        ),
+        (
+            with(PowerState::Running, |_, host| {
+                Arc::make_mut(&mut host.spec).read_only = true;
+            }),
+            ErrorKind::Refused,
+            "host kvm1 is read-only",
+        ),
+        (
+            with(PowerState::Running, |_, host| {
+                host.health = HostHealth::Offline {
+                    cause: down.clone(),
+                    next_try: now(),
+                    attempt: 3,
+                };
+            }),
+            ErrorKind::Unreachable,
+            "kvm1 does not answer: no connection to kvm1:22",
+        ),
+        (
+            with(PowerState::Running, |_, host| {
+                host.health = HostHealth::NeedsOperator {
+                    cause: Failure::new(ErrorKind::Auth, "login refused"),
+                    question: None,
+                };
+            }),
+            ErrorKind::Auth,
+            "kvm1 waits for you: login refused",
+        ),
+        (
+            with(PowerState::Running, |_, host| {
+                host.health = HostHealth::Connecting { attempt: 1 };
+            }),
+            ErrorKind::Unreachable,
+            "still connecting",
+        ),
+        (
+            with(PowerState::Running, |_, host| {
+                host.health = HostHealth::Disabled;
+            }),
+            ErrorKind::Unreachable,
+            "switched off",
+        ),
+        (
+            with(PowerState::Running, |_, host| host.from_cache = true),
+            ErrorKind::Conflict,
+            "is from an earlier run: read it again first",
+        ),
+        (
+            with(PowerState::Running, |_, host| {
+                host.observed_at = Some(now() - Duration::from_secs(7));
+            }),
+            ErrorKind::Conflict,
+            "what is known about web-1 is 7s old: read it again first",
+        ),
+        (
+            with(PowerState::Running, |state, _| {
+                state.audit =
+                    AuditState::Blocked(Failure::new(ErrorKind::Store, "the disk is full"));
+            }),
+            ErrorKind::Store,
+            "cannot be recorded: the disk is full",
+        ),
+        (
+            with(PowerState::Running, |_, host| {
+                host.capabilities = Some(Arc::new(capabilities(&[ActionKind::Start])));
+            }),
+            ErrorKind::Refused,
+            "kvm1 (libvirt 9.0.0) cannot shut down a VM",
+        ),
+        (
+            with(PowerState::Running, |state, _| {
+                state
+                    .operations
+                    .push(operation(1, ActionKind::Reboot, None));
+            }),
+            ErrorKind::Busy,
+            "web-1 is busy rebooting for 2s (asked by ann)",
+        ),
+    ];
+    for (state, kind, words) in cases {
+        let refusal = ask(&state, ActionKind::Shutdown).unwrap_err();
+        assert_eq!(refusal.kind, kind, "{refusal}");
+        assert!(refusal.message.contains(words), "{refusal} lacks {words:?}");
+    }
+}
+
+#[test]
+fn a_row_is_fresh_up_to_two_ticks() {
+    let state = with(PowerState::Running, |_, host| {
+        host.observed_at = Some(now() - Duration::from_secs(6));
+    });
+    assert_eq!(ask(&state, ActionKind::Shutdown), Ok(Ask::Confirm));
+}
+
+#[test]
+fn a_slow_host_may_still_be_acted_on() {
+    let state = with(PowerState::Running, |_, host| {
+        host.health = HostHealth::Degraded {
+            cause: Failure::new(ErrorKind::Timeout, "reading took long"),
+        };
+    });
+    assert!(ask(&state, ActionKind::Shutdown).is_ok());
+}
+
+#[test]
+fn force_off_overtakes_a_shutdown_and_nothing_else() {
+    for under_way in ActionKind::ALL {
+        let state = with(PowerState::Running, |state, _| {
+            state.operations.push(operation(1, under_way, None));
+        });
+        let answer = ask(&state, ActionKind::ForceOff);
+        if under_way == ActionKind::Shutdown {
+            assert!(answer.is_ok(), "{answer:?}");
+        } else {
+            assert_eq!(answer.unwrap_err().kind, ErrorKind::Busy, "{under_way}");
+        }
+    }
+    let both = with(PowerState::Running, |state, _| {
+        state
+            .operations
+            .push(operation(1, ActionKind::ForceOff, None));
+        state
+            .operations
+            .push(operation(1, ActionKind::Shutdown, None));
+    });
+    assert_eq!(
+        ask(&both, ActionKind::ForceOff).unwrap_err().kind,
+        ErrorKind::Busy
+    );
+}
+
+#[test]
+fn finished_operations_and_those_of_other_vms_do_not_stand_in_the_way() {
+    let done = Some(crate::domain::operation::Outcome::Confirmed);
+    let state = with(PowerState::Running, |state, _| {
+        state.operations.push(operation(1, ActionKind::Start, done));
+        state.operations.push(operation(2, ActionKind::Start, None));
+    });
+    assert!(ask(&state, ActionKind::Shutdown).is_ok());
+}
+
+#[test]
+fn a_rule_that_denies_says_its_reason() {
+    let rule = Rule {
+        name: "night".into(),
+        effect: Some(Effect::Deny),
+        reason: "nobody acts at night".into(),
+        ..Rule::default()
+    };
+    let state = with(PowerState::Running, |state, _| {
+        state.policy = Arc::new([rule]);
+    });
+    let refusal = ask(&state, ActionKind::Shutdown).unwrap_err();
+    assert_eq!(refusal.kind, ErrorKind::Refused);
+    assert!(refusal.message.contains("nobody acts at night"));
+}
+
+#[test]
+fn consent_must_reach_what_is_asked() {
+    let prod = || {
+        with(PowerState::Running, |_, host| {
+            Arc::make_mut(&mut host.spec).tier = Some("prod".parse().unwrap());
+        })
+    };
+    let typed = |name: &str| Consent::TypedName(name.to_owned());
+    let cases = [
+        (running(), ActionKind::Pause, Consent::Nothing, true),
+        (running(), ActionKind::Shutdown, Consent::Nothing, false),
+        (running(), ActionKind::Shutdown, Consent::Confirmed, true),
+        (running(), ActionKind::Shutdown, typed("web-1"), true),
+        (running(), ActionKind::Shutdown, typed("web-2"), false),
+        (prod(), ActionKind::ForceOff, Consent::Confirmed, false),
+        (prod(), ActionKind::ForceOff, typed("web"), false),
+        (prod(), ActionKind::ForceOff, typed("web-1"), true),
+    ];
+    for (state, action, consent, fine) in cases {
+        let mut handed_in = submission(plan(1, action, PowerState::Running));
+        handed_in.consent = consent;
+        let answer = admit(&state, &handed_in, now());
+        assert_eq!(
+            answer.is_ok(),
+            fine,
+            "{action} {:?}: {answer:?}",
+            handed_in.consent
+        );
+        if let Err(refusal) = answer {
+            assert_eq!(refusal.kind, ErrorKind::Refused);
+            assert!(refusal.hint.is_some());
+        }
+    }
+}
+
+#[test]
+fn a_plan_whose_vm_changed_state_is_a_conflict() {
+    let state = with(PowerState::Stopped, |_, _| {});
+    let handed_in = submission(plan(1, ActionKind::Shutdown, PowerState::Running));
+    let refusal = admit(&state, &handed_in, now()).unwrap_err();
+    assert_eq!(refusal.kind, ErrorKind::Conflict);
+    assert_eq!(
+        refusal.message,
+        "web-1 is stopped now; it was running when the plan was shown"
+    );
+}
+
+#[test]
+fn a_plan_whose_vm_vanished_is_not_found() {
+    let state = with(PowerState::Running, |_, host| {
+        host.inventory = Some(Arc::default());
+    });
+    let handed_in = submission(plan(1, ActionKind::Shutdown, PowerState::Running));
+    assert_eq!(
+        admit(&state, &handed_in, now()).unwrap_err().kind,
+        ErrorKind::NotFound
+    );
+}

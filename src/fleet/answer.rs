@@ -1,0 +1,362 @@
+//! Answers requests: what can be answered from the state at once, the rest by a task that answers
+//! later. Nothing here waits.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::admission;
+use super::doctor;
+use super::engine::Engine;
+use super::operation::Runner;
+use super::plan;
+use super::record;
+use super::request::{HostSelection, Proposal, Reply, Request};
+use super::roster::no_such_host;
+use crate::domain::action::Action;
+use crate::domain::error_kind::{ErrorKind, Failure};
+use crate::domain::event::CommandRecord;
+use crate::domain::health::HostHealth;
+use crate::domain::host::{HostId, HostSpec};
+use crate::domain::host_key::{HostKeyQuestion, HostKeyVerdict};
+use crate::domain::operation::{Actor, Operation, OperationId, Phase, Submission};
+use crate::domain::policy::Verdict;
+use crate::domain::vm::{VmDetail, VmRef};
+use crate::session::{HostCommand, SessionHandle};
+use crate::task::send_or_gone;
+
+impl Engine {
+    /// Answers one request, now or later.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one arm per request, each a line or two"
+    )]
+    pub(super) fn answer(&mut self, request: Request) {
+        // Somebody is there: the vault's idle time starts again.
+        self.keeper.vault.touch();
+        match request {
+            Request::Plan {
+                vm,
+                action,
+                actor,
+                count,
+                reply,
+            } => send_or_gone(reply, self.propose(&vm, &action, &actor, count)),
+            Request::Submit { submission, reply } => self.submit(*submission, reply),
+            Request::Cancel { operation, reply } => {
+                send_or_gone(reply, self.cancel(&operation));
+            }
+            Request::Connect { hosts, reply } => {
+                send_or_gone(reply, self.connect(&hosts, false));
+            }
+            Request::Disconnect { host, reply } => send_or_gone(reply, self.disconnect(host)),
+            Request::Refresh { hosts, reply } => send_or_gone(reply, self.connect(&hosts, true)),
+            Request::Focus { hosts, reply } => {
+                self.focus(hosts);
+                send_or_gone(reply, Ok(()));
+            }
+            Request::Detail { vm, reply } => self.detail(&vm, reply),
+            Request::CommandLog { host, reply } => {
+                send_or_gone(reply, Ok(self.commands_sent(host)));
+            }
+            Request::Errors { reply } => send_or_gone(reply, Ok(self.state.errors.records())),
+            Request::Doctor { host, reply } => self.examine(host, reply),
+            Request::AuditTail { limit, vm, reply } => {
+                let host = vm
+                    .as_ref()
+                    .and_then(|vm| self.state.host(vm.host))
+                    .map(|host| host.spec.name.to_string());
+                let reading = self.keeper.clone().audit_tail(limit, vm, host, reply);
+                self.groups.jobs.spawn("audit tail", reading);
+            }
+            Request::UpsertHost { spec, reply } => {
+                let keeping = self.keeper.clone().upsert(*spec, reply);
+                self.groups.jobs.spawn("upsert host", keeping);
+            }
+            Request::RemoveHost { host, reply } => self.remove_host(host, reply),
+            Request::AnswerHostKey {
+                host,
+                question,
+                accept,
+                reply,
+            } => self.decide_key(host, *question, accept, reply),
+            Request::Unlock { passphrase, reply } => {
+                let unlocking = self.keeper.clone().unlock(passphrase, reply);
+                self.groups.jobs.spawn("unlock", unlocking);
+            }
+            Request::Lock { reply } => {
+                self.keeper.vault.lock();
+                self.look_at_vault();
+                self.publish();
+                send_or_gone(reply, Ok(()));
+            }
+            Request::Credentials { reply } => {
+                let listing = self.keeper.clone().credentials(reply);
+                self.groups.jobs.spawn("credentials", listing);
+            }
+            Request::SetReadOnly { on, reply } => send_or_gone(reply, self.set_read_only(on)),
+            Request::Shutdown { grace, reply } => self.stop(grace, Some(reply)),
+        }
+    }
+
+    fn propose(
+        &self,
+        vm: &VmRef,
+        action: &Action,
+        actor: &Actor,
+        count: usize,
+    ) -> Result<Proposal, Failure> {
+        let now = self.clock().now();
+        let view = self.state.view(now);
+        let verdict = admission::decide(&view, vm, action, actor, count, now);
+        let verdict = verdict.inspect_err(|refusal| self.read_again(vm, refusal))?;
+        let plan = plan::make(&view, self.context.drivers.as_ref(), vm, action)?;
+        Ok(Proposal { plan, verdict })
+    }
+
+    /// A refusal for old knowledge is the reason to renew it: the next try finds it fresh.
+    fn read_again(&self, vm: &VmRef, refusal: &Failure) {
+        if refusal.kind == ErrorKind::Conflict
+            && let Some(session) = self.roster.session(vm.host)
+            && let Err(cause) = session.send(HostCommand::Read { full: false })
+        {
+            tracing::debug!(%cause, "could not ask for a read");
+        }
+    }
+
+    fn submit(&mut self, submission: Submission, reply: Reply<OperationId>) {
+        match self.admit(&submission) {
+            Ok((verdict, session)) => {
+                let id = self.start_operation(submission, verdict, session);
+                send_or_gone(reply, Ok(id));
+            }
+            Err(cause) => {
+                self.read_again(&submission.plan.vm, &cause);
+                let now = self.clock().now();
+                let entry = record::refusal(&submission.plan, &submission.actor, &cause, now);
+                let recording = self.keeper.clone().record_refusal(entry);
+                self.groups.jobs.spawn("record refusal", recording);
+                send_or_gone(reply, Err(cause));
+            }
+        }
+    }
+
+    fn admit(&self, submission: &Submission) -> Result<(Verdict, SessionHandle), Failure> {
+        if self.stopping.is_some() {
+            return Err(Failure::new(ErrorKind::Busy, "the program is ending"));
+        }
+        let now = self.clock().now();
+        let view = self.state.view(now);
+        let verdict = admission::admit(&view, submission, now)?;
+        let shown = &submission.plan;
+        let drivers = self.context.drivers.as_ref();
+        let current = plan::make(&view, drivers, &shown.vm, &shown.action)?;
+        if !plan::is_same(shown, &current) {
+            return Err(Failure::new(
+                ErrorKind::Conflict,
+                "what would be run is not what was shown",
+            )
+            .with_hint("look at the new plan, then decide again"));
+        }
+        let session = self.roster.session(shown.vm.host).cloned();
+        let session = session.ok_or_else(|| {
+            Failure::new(
+                ErrorKind::Unreachable,
+                format!("{} is not connected", shown.host_name),
+            )
+        })?;
+        Ok((verdict, session))
+    }
+
+    fn start_operation(
+        &mut self,
+        submission: Submission,
+        verdict: Verdict,
+        session: SessionHandle,
+    ) -> OperationId {
+        let now = self.clock().now();
+        let id = self.ids.next(now);
+        let operation = Operation {
+            id: id.clone(),
+            plan: Arc::new(submission.plan.clone()),
+            actor: submission.actor.clone(),
+            phase: Phase::Queued,
+            outcome: None,
+            started_at: now,
+            finished_at: None,
+            state_after: None,
+        };
+        self.state.put_operation(operation.clone());
+        let cancel = CancellationToken::new();
+        self.cancels.insert(id.clone(), cancel.clone());
+        let runner = Runner {
+            operation,
+            rule: verdict.rule,
+            session,
+            places: self.roster.places(submission.plan.vm.host),
+            submission,
+            state: self.snapshots.subscribe(),
+            audit: self.keeper.audit.clone(),
+            clock: self.clock().clone(),
+            progress: self.progress.clone(),
+            cancel,
+        };
+        // The operation looks at snapshots: it must not find one from before its own admission.
+        self.publish();
+        self.groups.operations.spawn("operation", runner.run());
+        id
+    }
+
+    fn cancel(&self, id: &OperationId) -> Result<(), Failure> {
+        if let Some(token) = self.cancels.get(id) {
+            token.cancel();
+            return Ok(());
+        }
+        Err(match self.state.operation(id) {
+            Some(_) => Failure::new(ErrorKind::Conflict, "the operation has ended already"),
+            None => Failure::new(ErrorKind::NotFound, format!("there is no operation {id}")),
+        })
+    }
+
+    fn detail(&self, vm: &VmRef, reply: Reply<Arc<VmDetail>>) {
+        let place = self
+            .roster
+            .session(vm.host)
+            .ok_or_else(|| {
+                Failure::new(ErrorKind::Unreachable, "the host is not connected")
+                    .with_hint("connect to it first")
+            })
+            .and_then(SessionHandle::place);
+        match place {
+            Ok(place) => place.send(HostCommand::Detail {
+                vm: vm.vm.clone(),
+                reply,
+            }),
+            Err(cause) => send_or_gone(reply, Err(cause)),
+        }
+    }
+
+    fn commands_sent(&self, host: Option<HostId>) -> Vec<CommandRecord> {
+        let mut records: Vec<CommandRecord> = self
+            .roster
+            .sessions()
+            .filter(|(id, _)| host.is_none_or(|wanted| wanted == **id))
+            .flat_map(|(_, session)| session.log.records())
+            .collect();
+        records.sort_by_key(|record| record.at);
+        records
+    }
+
+    fn examine(&self, host: HostId, reply: Reply<Vec<super::request::Finding>>) {
+        let Some(known) = self.state.host(host) else {
+            return send_or_gone(reply, Err(no_such_host()));
+        };
+        let spec = Arc::clone(&known.spec);
+        let context = Arc::clone(&self.context);
+        self.groups.jobs.spawn("doctor", async move {
+            send_or_gone(reply, Ok(doctor::examine(&context, &spec).await));
+        });
+    }
+
+    fn remove_host(&self, host: HostId, reply: Reply<()>) {
+        let Some(known) = self.state.host(host) else {
+            return send_or_gone(reply, Err(no_such_host()));
+        };
+        if let Some(running) = self.state.running().find(|op| op.plan.vm.host == host) {
+            let message = format!("an operation on {} is still running", running.plan.vm_name);
+            let cause = Failure::new(ErrorKind::Busy, message)
+                .with_hint("wait for it to end, or cancel it");
+            return send_or_gone(reply, Err(cause));
+        }
+        let removing = self.keeper.clone().remove(Arc::clone(&known.spec), reply);
+        self.groups.jobs.spawn("remove host", removing);
+    }
+
+    fn decide_key(&self, host: HostId, question: HostKeyQuestion, accept: bool, reply: Reply<()>) {
+        match self.key_in_question(host, &question, accept) {
+            Ok(spec) => {
+                let deciding = self
+                    .keeper
+                    .clone()
+                    .decide_key(spec, question, accept, reply);
+                self.groups.jobs.spawn("decide key", deciding);
+            }
+            Err(cause) => send_or_gone(reply, Err(cause)),
+        }
+    }
+
+    /// A decision holds for the very key that is in question, and only an unknown one can be
+    /// accepted here: a changed key wants the host to be named on the command line.
+    fn key_in_question(
+        &self,
+        host: HostId,
+        question: &HostKeyQuestion,
+        accept: bool,
+    ) -> Result<Arc<HostSpec>, Failure> {
+        let known = self.state.host(host).ok_or_else(no_such_host)?;
+        let asked = match &known.health {
+            HostHealth::NeedsOperator {
+                question: Some(asked),
+                ..
+            } => asked,
+            HostHealth::NeedsOperator { .. }
+            | HostHealth::Disabled
+            | HostHealth::Connecting { .. }
+            | HostHealth::Online
+            | HostHealth::Degraded { .. }
+            | HostHealth::Offline { .. } => {
+                return Err(Failure::new(
+                    ErrorKind::Conflict,
+                    format!("no key of {} is in question any more", known.spec.name),
+                ));
+            }
+        };
+        if asked.label != question.label || asked.key != question.key {
+            return Err(Failure::new(
+                ErrorKind::Conflict,
+                format!("{} shows another key by now: {}", asked.label, asked.key),
+            )
+            .with_hint("compare the new fingerprint before you decide"));
+        }
+        let name = &known.spec.name;
+        match (&asked.verdict, accept) {
+            (HostKeyVerdict::Unknown | HostKeyVerdict::Known, _) | (_, false) => {
+                Ok(Arc::clone(&known.spec))
+            }
+            (HostKeyVerdict::Changed { .. }, true) => Err(Failure::new(
+                ErrorKind::HostKey,
+                format!(
+                    "the key of {} has changed: that is not accepted with a yes",
+                    asked.label
+                ),
+            )
+            .with_hint(format!(
+                "if the host was set up anew, run `vmdeck host trust {name} --replace`"
+            ))),
+            (HostKeyVerdict::Revoked { .. }, true) => Err(Failure::new(
+                ErrorKind::HostKey,
+                format!("this key of {} is marked as revoked", asked.label),
+            )
+            .with_hint("do not log in; ask who revoked this key")),
+        }
+    }
+
+    fn set_read_only(&mut self, on: bool) -> Result<(), Failure> {
+        if self.fixed_read_only && !on {
+            return Err(
+                Failure::new(ErrorKind::Refused, "the program was started read-only")
+                    .with_hint("start it without `--read-only`"),
+            );
+        }
+        self.state.read_only = on;
+        self.publish();
+        Ok(())
+    }
+}
+
+/// Names the selection of one host, for those who answer about one.
+impl From<HostId> for HostSelection {
+    fn from(id: HostId) -> Self {
+        Self::Only(vec![id])
+    }
+}

@@ -1,0 +1,414 @@
+//! One operation, from its intent to its outcome, as a task of its own.
+//!
+//! ```text
+//! Queued: a place among the host's actions -> still the same VM? -> intent durable
+//!    -> Sending: the commands, once -> Verifying: forced reads until goal or deadline -> Done
+//! ```
+//!
+//! Nothing is sent before the intent is on disk, and nothing is ever sent twice. What ends before
+//! sending is `Refused`; what ends between sending and acceptance is `Unknown` unless the hypervisor
+//! said no; what was accepted is `Confirmed` when the goal was read back and `Accepted` when not.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::admission;
+use super::record;
+use super::verify::{Judgement, Watcher};
+use crate::audit::AuditLog;
+use crate::clock::Clock;
+use crate::domain::audit::AuditEntry;
+use crate::domain::error_kind::{ErrorKind, Failure};
+use crate::domain::inventory::FleetSnapshot;
+use crate::domain::operation::{Operation, OperationId, Outcome, Phase, Plan, Submission};
+use crate::hypervisor::HypervisorError;
+use crate::session::{HostCommand, Observation, PerformError, SessionHandle};
+use crate::transport::TransportError;
+
+/// Actions that one host carries out at once: what one SSH connection has channels for.
+pub const ACTIONS_AT_ONCE: usize = 4;
+
+/// How long a hypervisor may take to accept, beside the action's own deadline: saving a VM is
+/// accepted only when it is done.
+const ACCEPTANCE: Duration = Duration::from_secs(60);
+
+/// First pause between two forced reads; doubled up to [`LAST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+
+/// Longest pause between two forced reads.
+const LAST_PAUSE: Duration = Duration::from_secs(2);
+
+/// News of a running operation.
+#[derive(Debug)]
+pub enum Progress {
+    /// It stands like this now.
+    Moved(Box<Operation>),
+    /// Its outcome could not be recorded.
+    NotRecorded(Failure),
+}
+
+/// Makes ids that sort by time and are unique across processes.
+#[derive(Debug, Default)]
+pub struct OperationIds {
+    millis: i64,
+    count: u16,
+}
+
+impl OperationIds {
+    /// Makes the next id: milliseconds, a count within them, 48 random bits; all in hexadecimal.
+    pub fn next(&mut self, now: Timestamp) -> OperationId {
+        let millis = now.as_millisecond();
+        if millis > self.millis {
+            (self.millis, self.count) = (millis, 0);
+        } else {
+            // Also when the clock was set back: the order of the ids is the order of the operations.
+            (self.millis, self.count) = self
+                .count
+                .checked_add(1)
+                .map_or((self.millis + 1, 0), |count| (self.millis, count));
+        }
+        let random = rand::random::<u64>() >> 16;
+        let id = format!("{:012x}-{:04x}-{random:012x}", self.millis, self.count);
+        OperationId(Arc::from(id))
+    }
+}
+
+/// Everything one operation needs; it shares nothing with others but its host's permits.
+#[derive(Debug)]
+pub struct Runner {
+    /// As it stands.
+    pub operation: Operation,
+    /// What was handed in.
+    pub submission: Submission,
+    /// The rule that let it in.
+    pub rule: String,
+    /// The host's session.
+    pub session: SessionHandle,
+    /// The host's places for actions.
+    pub places: Arc<Semaphore>,
+    /// The state of the fleet.
+    pub state: watch::Receiver<Arc<FleetSnapshot>>,
+    /// Where it is recorded.
+    pub audit: AuditLog,
+    /// Wall time.
+    pub clock: Clock,
+    /// Where progress goes.
+    pub progress: mpsc::Sender<Progress>,
+    /// Ends the waiting; what was sent stays sent.
+    pub cancel: CancellationToken,
+}
+
+/// A place among the actions of a host.
+type Place = Option<OwnedSemaphorePermit>;
+
+impl Runner {
+    /// Runs the operation to its end.
+    pub async fn run(mut self) {
+        let began = Instant::now();
+        let plan = Arc::clone(&self.operation.plan);
+        let intent = record::intent(
+            &self.operation.id,
+            &plan,
+            &self.operation.actor,
+            &self.rule,
+            self.clock.now(),
+        );
+        let mut after = None;
+        let outcome = match self.start(&intent).await {
+            Err(refused) => refused,
+            Ok(place) => match self.send(&plan, place).await {
+                Err(ended) => ended,
+                Ok(watcher) => self.verify(&plan, watcher, &mut after).await,
+            },
+        };
+        self.operation.state_after = after.and_then(|watcher: Watcher| watcher.last);
+        let entry = record::outcome(
+            &intent,
+            &outcome,
+            self.operation.state_after.as_ref(),
+            began.elapsed(),
+            self.clock.now(),
+        );
+        let unrecordable =
+            matches!(&outcome, Outcome::Refused { cause } if cause.kind == ErrorKind::Store);
+        if !unrecordable && let Err(error) = self.audit.append(entry).await {
+            tracing::error!(%error, id = %self.operation.id, "could not record an outcome");
+            self.tell(Progress::NotRecorded(Failure::of(&error))).await;
+        }
+        self.operation.outcome = Some(outcome);
+        self.operation.finished_at = Some(self.clock.now());
+        self.moved(Phase::Done).await;
+    }
+
+    /// Waits for a place, looks once more, writes the intent.
+    async fn start(&mut self, intent: &AuditEntry) -> Result<Place, Outcome> {
+        let places = Arc::clone(&self.places);
+        let place = tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => return Err(self.never_sent()),
+            // The semaphore is never closed.
+            place = places.acquire_owned() => place.ok(),
+        };
+        let unchanged = admission::unchanged(&self.state.borrow(), &self.submission);
+        unchanged.map_err(|cause| Outcome::Refused { cause })?;
+        if let Err(error) = self.audit.append(intent.clone()).await {
+            let cause = Failure::of(&error);
+            return Err(Outcome::Refused {
+                cause: Failure {
+                    kind: ErrorKind::Store,
+                    message: format!("the action cannot be recorded: {}", cause.message),
+                    hint: cause.hint,
+                },
+            });
+        }
+        if self.cancel.is_cancelled() {
+            return Err(self.never_sent());
+        }
+        Ok(place)
+    }
+
+    /// Sends the commands, once, and waits until the hypervisor has accepted.
+    /// The place among the host's actions is given back then.
+    async fn send(&mut self, plan: &Plan, _place: Place) -> Result<Watcher, Outcome> {
+        self.moved(Phase::Sending).await;
+        let watcher = self.watcher(plan);
+        let (reply, answer) = oneshot::channel();
+        let within = ACCEPTANCE + plan.action.kind.spec().deadline;
+        self.session
+            .send(HostCommand::Perform {
+                commands: plan.commands.clone(),
+                within,
+                reply,
+            })
+            .map_err(|cause| Outcome::Refused { cause })?;
+        let answer = tokio::select! {
+            biased;
+            answer = answer => answer,
+            () = self.cancel.cancelled() => {
+                return Err(unknown("nobody waited for the hypervisor's answer"));
+            }
+        };
+        match answer {
+            Ok(Ok(())) => Ok(watcher),
+            Ok(Err(PerformError::NotSent(cause))) => Err(Outcome::Refused { cause }),
+            Ok(Err(PerformError::Lost(cause))) => Err(Outcome::Unknown { cause }),
+            Ok(Err(PerformError::Driver(error))) => Err(said_no(&error)),
+            Err(_) => Err(unknown("the session ended while the command ran")),
+        }
+    }
+
+    /// Reads the host until the goal shows or time is up.
+    async fn verify(
+        &mut self,
+        plan: &Plan,
+        mut watcher: Watcher,
+        after: &mut Option<Watcher>,
+    ) -> Outcome {
+        self.moved(Phase::Verifying).await;
+        let accepted = Instant::now();
+        let patience = self
+            .submission
+            .deadline
+            .unwrap_or(plan.action.kind.spec().deadline);
+        let deadline = accepted + patience;
+        let mut reads = self.session.observations.clone();
+        let (mut pause, mut ask_at) = (FIRST_PAUSE, accepted);
+        let outcome = loop {
+            tokio::select! {
+                biased;
+                () = self.cancel.cancelled() => {
+                    break unknown("the hypervisor took it, then nobody waited for its effect");
+                }
+                seen = next_read(&mut reads, accepted) => {
+                    let Some(seen) = seen else {
+                        break unknown("the hypervisor took it, then the host's session ended");
+                    };
+                    match watcher.judge(plan, &seen) {
+                        Judgement::Met => break Outcome::Confirmed,
+                        Judgement::CannotBeSeen(note) => break Outcome::Accepted { note },
+                        Judgement::NotYet => {}
+                    }
+                }
+                () = tokio::time::sleep_until(deadline) => break self.late(plan, &watcher, patience),
+                () = tokio::time::sleep_until(ask_at) => {
+                    let full = watcher.wants_full();
+                    // A full queue is no reason to give up: the next tick reads as well.
+                    drop(self.session.send(HostCommand::Read { full }));
+                    ask_at = Instant::now() + pause;
+                    pause = (pause * 2).min(LAST_PAUSE);
+                }
+            }
+        };
+        *after = Some(watcher);
+        outcome
+    }
+
+    /// Ends what was accepted and not seen in time.
+    fn late(&self, plan: &Plan, watcher: &Watcher, patience: Duration) -> Outcome {
+        let state = self.state.borrow();
+        let lost = state
+            .host(plan.vm.host)
+            .filter(|host| !host.health.is_up())
+            .and_then(|host| host.health.cause());
+        match (lost, &watcher.last) {
+            (Some(cause), _) => Outcome::Unknown {
+                cause: Failure {
+                    message: format!(
+                        "the hypervisor took it, then {} was lost: {}",
+                        plan.host_name, cause.message
+                    ),
+                    ..cause.clone()
+                },
+            },
+            (None, None) => unknown(&format!(
+                "the hypervisor took it, but {} could not be read for {} s",
+                plan.host_name,
+                patience.as_secs()
+            )),
+            (None, Some(_)) => Outcome::Accepted {
+                note: watcher.note(patience),
+            },
+        }
+    }
+
+    fn watcher(&self, plan: &Plan) -> Watcher {
+        let state = self.state.borrow();
+        let vm = state.vm(&plan.vm).map(|(_, vm)| vm.as_ref());
+        let announces = state
+            .host(plan.vm.host)
+            .and_then(|host| host.capabilities.as_ref())
+            .is_some_and(|able| able.events);
+        Watcher::new(plan, vm, announces, Instant::now())
+    }
+
+    fn never_sent(&self) -> Outcome {
+        Outcome::Refused {
+            cause: Failure::new(
+                ErrorKind::Conflict,
+                format!(
+                    "cancelled before anything was sent to {}",
+                    self.operation.plan.host_name
+                ),
+            ),
+        }
+    }
+
+    async fn moved(&mut self, phase: Phase) {
+        self.operation.phase = phase;
+        let operation = Box::new(self.operation.clone());
+        self.tell(Progress::Moved(operation)).await;
+    }
+
+    async fn tell(&self, progress: Progress) {
+        if self.progress.send(progress).await.is_err() {
+            tracing::debug!("the fleet has ended");
+        }
+    }
+}
+
+/// Waits for the next read that began after `since`; `None` when there will be none.
+async fn next_read(
+    reads: &mut watch::Receiver<Option<Observation>>,
+    since: Instant,
+) -> Option<Observation> {
+    loop {
+        reads.changed().await.ok()?;
+        let seen = reads.borrow_and_update().clone();
+        if let Some(seen) = seen.filter(|seen| seen.began >= since) {
+            return Some(seen);
+        }
+    }
+}
+
+fn unknown(why: &str) -> Outcome {
+    Outcome::Unknown {
+        cause: Failure::new(ErrorKind::Timeout, why)
+            .with_hint("look at the VM: the next read tells what is true now"),
+    }
+}
+
+/// Tells a refusal by the hypervisor from not knowing whether it was done.
+fn said_no(error: &HypervisorError) -> Outcome {
+    let cause = Failure::of(error);
+    match error {
+        HypervisorError::Remote { .. }
+        | HypervisorError::Permission { .. }
+        | HypervisorError::ToolMissing { .. }
+        | HypervisorError::NotRunning { .. }
+        | HypervisorError::Unsupported { .. }
+        // No channel, no command.
+        | HypervisorError::Transport(
+            TransportError::Channel { .. }
+            | TransportError::Resolve { .. }
+            | TransportError::Dial { .. }
+            | TransportError::Handshake { .. }
+            | TransportError::HostKey(_)
+            | TransportError::KnownHosts { .. }
+            | TransportError::Command(_)
+            | TransportError::Auth { .. }
+            | TransportError::Credential { .. },
+        ) => Outcome::Failed { cause },
+        HypervisorError::Unparsable { .. }
+        | HypervisorError::Transport(
+            TransportError::Timeout { .. }
+            | TransportError::Lost { .. }
+            | TransportError::Protocol { .. },
+        ) => Outcome::Unknown { cause },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::text::RemoteText;
+    use crate::fleet::test_fleet::now;
+
+    #[test]
+    fn ids_sort_by_time_even_within_a_millisecond_and_when_the_clock_goes_back() {
+        let mut ids = OperationIds::default();
+        let mut made: Vec<OperationId> = (0..300).map(|_| ids.next(now())).collect();
+        made.push(ids.next(now() - Duration::from_secs(60)));
+        made.push(ids.next(now() + Duration::from_secs(1)));
+        assert!(made.is_sorted());
+        let unique: std::collections::BTreeSet<_> = made.iter().collect();
+        assert_eq!(unique.len(), made.len());
+    }
+
+    #[test]
+    fn only_what_surely_did_not_happen_has_failed() {
+        let lost = TransportError::Lost {
+            reason: "reset".into(),
+        };
+        let full = TransportError::Channel {
+            reason: "too many".into(),
+        };
+        let late = TransportError::Timeout {
+            what: "virsh",
+            after: Duration::from_secs(60),
+        };
+        let remote = HypervisorError::Remote {
+            program: "virsh".into(),
+            status: Some(1),
+            said: RemoteText::new("no"),
+        };
+        let odd = HypervisorError::Unparsable {
+            program: "virsh".into(),
+            what: "no prompt".into(),
+            said: RemoteText::new("?"),
+        };
+        for (error, word) in [
+            (remote, "failed"),
+            (full.into(), "failed"),
+            (lost.into(), "unknown"),
+            (late.into(), "unknown"),
+            (odd, "unknown"),
+        ] {
+            assert_eq!(said_no(&error).word(), word, "{error}");
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! What is written to the audit log, in its words.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::domain::audit::{AuditEntry, AuditPhase};
+use crate::domain::error_kind::Failure;
+use crate::domain::host_key::HostKeyQuestion;
+use crate::domain::operation::{Actor, OperationId, Outcome, Plan};
+use crate::domain::vm::PowerState;
+
+/// Makes the record of an intent: on disk before anything is sent.
+pub fn intent(
+    id: &OperationId,
+    plan: &Plan,
+    actor: &Actor,
+    rule: &str,
+    now: Timestamp,
+) -> AuditEntry {
+    AuditEntry {
+        phase: AuditPhase::Intent,
+        rule: Some(rule.to_owned()),
+        operation: Some(id.to_string()),
+        ..about(plan, actor, now)
+    }
+}
+
+/// Makes the record of an outcome.
+pub fn outcome(
+    intent: &AuditEntry,
+    outcome: &Outcome,
+    state_after: Option<&PowerState>,
+    elapsed: Duration,
+    now: Timestamp,
+) -> AuditEntry {
+    AuditEntry {
+        timestamp: now.to_string(),
+        phase: AuditPhase::Outcome,
+        state_after: state_after.map(PowerState::to_string),
+        status: status(outcome).to_owned(),
+        details: outcome.reason().unwrap_or_default().to_owned(),
+        elapsed_ms: u64::try_from(elapsed.as_millis()).ok(),
+        ..intent.clone()
+    }
+}
+
+/// Makes the record of a submission that was not admitted.
+pub fn refusal(plan: &Plan, actor: &Actor, cause: &Failure, now: Timestamp) -> AuditEntry {
+    AuditEntry {
+        status: "refused".to_owned(),
+        details: cause.message.clone(),
+        ..about(plan, actor, now)
+    }
+}
+
+/// Makes a record of something about the profile itself.
+pub fn note(action: &str, status: &str, details: String, now: Timestamp) -> AuditEntry {
+    AuditEntry {
+        timestamp: now.to_string(),
+        phase: AuditPhase::Note,
+        action: action.to_owned(),
+        host: None,
+        vm: None,
+        vm_id: None,
+        actor: None,
+        client_ip: None,
+        plan: Vec::new(),
+        rule: None,
+        state_before: None,
+        state_after: None,
+        status: status.to_owned(),
+        details,
+        elapsed_ms: None,
+        operation: None,
+    }
+}
+
+/// Makes the record of a decision about a host key.
+pub fn key_decision(
+    host: &str,
+    question: &HostKeyQuestion,
+    accepted: bool,
+    now: Timestamp,
+) -> AuditEntry {
+    let (action, status) = if accepted {
+        ("host-key-accepted", "ok")
+    } else {
+        ("host-key-rejected", "refused")
+    };
+    let details = format!(
+        "{} {} (dialled {})",
+        question.label, question.key, question.dialled
+    );
+    AuditEntry {
+        host: Some(host.to_owned()),
+        ..note(action, status, details, now)
+    }
+}
+
+/// Returns the word of the log for an outcome.
+pub const fn status(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Confirmed => "ok",
+        Outcome::Accepted { .. } => "accepted",
+        Outcome::Refused { .. } => "refused",
+        Outcome::Failed { .. } => "failed",
+        Outcome::Unknown { .. } => "unknown",
+    }
+}
+
+fn about(plan: &Plan, actor: &Actor, now: Timestamp) -> AuditEntry {
+    AuditEntry {
+        timestamp: now.to_string(),
+        phase: AuditPhase::Outcome,
+        action: plan.action.kind.id().to_owned(),
+        host: Some(plan.host_name.to_string()),
+        vm: Some(plan.vm_name.clone()),
+        vm_id: Some(plan.vm.vm.to_string()),
+        actor: Some(actor.clone()),
+        client_ip: actor.client_ip.clone(),
+        plan: plan
+            .commands
+            .iter()
+            .map(crate::domain::remote_command::RemoteCommand::shown_line)
+            .collect(),
+        rule: None,
+        state_before: Some(plan.state.to_string()),
+        state_after: None,
+        status: "pending".to_owned(),
+        details: String::new(),
+        elapsed_ms: None,
+        operation: None,
+    }
+}

@@ -1,0 +1,206 @@
+//! Schema versions: numbered steps on `PRAGMA user_version`, each in one IMMEDIATE transaction, with a
+//! copy of the database made first. Killed at any moment, a database is of the old version or the new.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::error::ProfileError;
+use crate::private_file;
+
+/// Marks a SQLite file as one of ours ("vmdk" in ASCII).
+pub(super) const APPLICATION_ID: i64 = 0x766d_646b;
+
+/// The steps; number n takes a database from version n to n + 1. Append only.
+pub(super) const STEPS: &[&str] = &[include_str!("sql/0001_init.sql")];
+
+/// Refuses a file that is foreign or of a newer version, without changing it.
+pub(super) fn check_version(connection: &Connection, file: &Path) -> Result<(), ProfileError> {
+    let failed = |error| ProfileError::of_file(file, "reading the version", error);
+    let found = read_version(connection).map_err(failed)?;
+    let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
+    if found > known {
+        return Err(ProfileError::Newer {
+            file: file.to_owned(),
+            found,
+            known,
+        });
+    }
+    let mark: i64 = connection
+        .query_row("PRAGMA application_id", [], |row| row.get(0))
+        .map_err(failed)?;
+    let tables: i64 = connection
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+        .map_err(failed)?;
+    if mark == APPLICATION_ID || (mark == 0 && found == 0 && tables == 0) {
+        Ok(())
+    } else {
+        Err(ProfileError::broken(
+            file,
+            "it is a database of another program".to_owned(),
+        ))
+    }
+}
+
+fn read_version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
+/// Brings a database up to date.
+pub(super) fn migrate(
+    connection: &mut Connection,
+    file: &Path,
+    steps: &[&str],
+) -> Result<(), ProfileError> {
+    let failed = |error| ProfileError::of_file(file, "bringing the database up to date", error);
+    let target = i64::try_from(steps.len()).unwrap_or(i64::MAX);
+    loop {
+        let version = read_version(connection).map_err(failed)?;
+        if version >= target {
+            return Ok(());
+        }
+        if version > 0 {
+            back_up(connection, file, version)?;
+        }
+        let transaction = connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(failed)?;
+        // Another process may have been faster: look again now that nobody else can write.
+        let version = read_version(&transaction).map_err(failed)?;
+        let step = usize::try_from(version).ok().and_then(|at| steps.get(at));
+        if let Some(step) = step {
+            transaction.execute_batch(step).map_err(failed)?;
+            transaction
+                .pragma_update(None, "application_id", APPLICATION_ID)
+                .map_err(failed)?;
+            transaction
+                .pragma_update(None, "user_version", version + 1)
+                .map_err(failed)?;
+        }
+        transaction.commit().map_err(failed)?;
+    }
+}
+
+/// Copies the database beside itself as `profile.db.v<version>.backup`, 0600, before a step changes it.
+fn back_up(connection: &Connection, file: &Path, version: i64) -> Result<(), ProfileError> {
+    let failed = |error| ProfileError::of_file(file, "making a backup of the database", error);
+    let backup = backup_path(file, version);
+    let part = backup.with_extension("backup-part");
+    if part.exists() {
+        std::fs::remove_file(&part).map_err(|source| private_file::PrivateFileError::Io {
+            doing: "remove",
+            path: part.clone(),
+            source,
+        })?;
+    }
+    // VACUUM INTO takes an empty file, and so keeps the mode that was given at creation.
+    drop(private_file::create_new(&part)?);
+    connection
+        .execute("VACUUM INTO ?1", [part.display().to_string()])
+        .map_err(failed)?;
+    let synced = std::fs::File::open(&part)
+        .and_then(|copy| copy.sync_all())
+        .and_then(|()| std::fs::rename(&part, &backup));
+    synced.map_err(|source| private_file::PrivateFileError::Io {
+        doing: "write",
+        path: backup.clone(),
+        source,
+    })?;
+    private_file::sync_dir(file.parent().unwrap_or(Path::new(".")))?;
+    Ok(())
+}
+
+fn backup_path(file: &Path, version: i64) -> PathBuf {
+    let mut name = file.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".v{version}.backup"));
+    file.with_file_name(name)
+}
+
+/// Returns the backup of the newest version that lies beside a database.
+pub(super) fn newest_backup(file: &Path) -> Option<PathBuf> {
+    (1..=STEPS.len().max(1))
+        .rev()
+        .filter_map(|version| i64::try_from(version).ok())
+        .map(|version| backup_path(file, version))
+        .find(|path| path.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: &str = "CREATE TABLE a (x INTEGER) STRICT; INSERT INTO a VALUES (1);";
+    const TWO: &str = "ALTER TABLE a ADD COLUMN y INTEGER; UPDATE a SET y = 2;";
+    const BROKEN: &str = "ALTER TABLE a ADD COLUMN y INTEGER; UPDATE a SET y = 2; SELECT nonsense;";
+
+    fn database() -> (tempfile::TempDir, PathBuf, Connection) {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("profile.db");
+        drop(private_file::create_new(&file).unwrap());
+        let connection = Connection::open(&file).unwrap();
+        (root, file, connection)
+    }
+
+    fn columns(connection: &Connection) -> i64 {
+        connection
+            .query_row("SELECT count(*) FROM pragma_table_info('a')", [], |row| {
+                row.get(0)
+            })
+            .unwrap()
+    }
+
+    #[test]
+    fn steps_are_taken_once_and_in_order() {
+        let (_root, file, mut connection) = database();
+        migrate(&mut connection, &file, &[ONE, TWO]).unwrap();
+        migrate(&mut connection, &file, &[ONE, TWO]).unwrap();
+        assert_eq!(read_version(&connection).unwrap(), 2);
+        assert_eq!(columns(&connection), 2);
+    }
+
+    #[test]
+    fn a_step_that_fails_in_its_middle_leaves_the_old_version() {
+        let (_root, file, mut connection) = database();
+        migrate(&mut connection, &file, &[ONE]).unwrap();
+        let error = migrate(&mut connection, &file, &[ONE, BROKEN]).unwrap_err();
+        assert!(matches!(error, ProfileError::Database { .. }), "{error}");
+        assert_eq!(read_version(&connection).unwrap(), 1);
+        assert_eq!(columns(&connection), 1);
+        migrate(&mut connection, &file, &[ONE, TWO]).unwrap();
+        assert_eq!(columns(&connection), 2);
+    }
+
+    #[test]
+    fn a_backup_of_the_old_version_lies_beside_the_new() {
+        use std::os::unix::fs::MetadataExt;
+        let (_root, file, mut connection) = database();
+        migrate(&mut connection, &file, &[ONE]).unwrap();
+        assert!(
+            newest_backup(&file).is_none(),
+            "nothing to back up before version 1"
+        );
+        migrate(&mut connection, &file, &[ONE, TWO]).unwrap();
+        let backup = backup_path(&file, 1);
+        assert_eq!(std::fs::metadata(&backup).unwrap().mode() & 0o777, 0o600);
+        let old = Connection::open(&backup).unwrap();
+        assert_eq!(read_version(&old).unwrap(), 1);
+        assert_eq!(columns(&old), 1);
+    }
+
+    #[test]
+    fn a_step_that_is_interrupted_before_its_commit_never_happened() {
+        let (_root, file, mut connection) = database();
+        migrate(&mut connection, &file, &[ONE]).unwrap();
+        let transaction = connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .unwrap();
+        transaction.execute_batch(TWO).unwrap();
+        transaction.pragma_update(None, "user_version", 2).unwrap();
+        // What a second process finds at this moment is what it would find after a kill.
+        let other = Connection::open(&file).unwrap();
+        assert_eq!(read_version(&other).unwrap(), 1);
+        assert_eq!(columns(&other), 1);
+        drop(transaction);
+        assert_eq!(read_version(&connection).unwrap(), 1);
+    }
+}

@@ -1,0 +1,281 @@
+//! The command log: what was sent to a host lately, as a person may see it, and how it ended.
+//!
+//! [`RecordingTransport`] wraps the link, so that no driver can forget to record. Reads over a kept
+//! process are the driver's own business: here they count as the one command that started it.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::time::Instant;
+
+use super::limits::COMMAND_LOG;
+use crate::clock::Clock;
+use crate::domain::event::CommandRecord;
+use crate::domain::host::HostName;
+use crate::domain::remote_command::RemoteCommand;
+use crate::transport::{
+    CommandOutput, ExecLimits, ExitStatus, RemoteProcess, Transport, TransportError,
+};
+
+tokio::task_local! {
+    /// Set while the commands of an action run: what is sent then changes a VM.
+    pub(super) static CHANGES: bool;
+}
+
+/// The last commands of one host. Cloning is cheap; clones share the records.
+#[derive(Debug, Clone, Default)]
+pub struct CommandLog(Arc<Mutex<VecDeque<CommandRecord>>>);
+
+impl CommandLog {
+    /// Returns the records, oldest first.
+    pub fn records(&self) -> Vec<CommandRecord> {
+        let records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        records.iter().cloned().collect()
+    }
+
+    fn push(&self, record: CommandRecord) {
+        let mut records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if records.len() == COMMAND_LOG {
+            records.pop_front();
+        }
+        records.push_back(record);
+    }
+}
+
+/// A link that writes down what is sent over it.
+#[derive(Debug)]
+pub struct RecordingTransport {
+    inner: Arc<dyn Transport>,
+    host: HostName,
+    clock: Clock,
+    log: CommandLog,
+}
+
+impl RecordingTransport {
+    /// Wraps a link.
+    pub fn new(inner: Arc<dyn Transport>, host: HostName, clock: Clock, log: CommandLog) -> Self {
+        Self {
+            inner,
+            host,
+            clock,
+            log,
+        }
+    }
+
+    fn entry<'a>(&'a self, command: &RemoteCommand) -> Entry<'a> {
+        Entry {
+            transport: self,
+            record: Some(CommandRecord {
+                at: self.clock.now(),
+                host: self.host.clone(),
+                command: command.shown_line(),
+                // What stands when nobody comes to write the end: the caller stopped waiting.
+                status: "abandoned".to_owned(),
+                elapsed_ms: 0,
+                changes: CHANGES.try_with(|changes| *changes).unwrap_or(false),
+            }),
+            started: Instant::now(),
+        }
+    }
+}
+
+/// A command under way; written down when it ends, and also when its caller stops waiting for it.
+struct Entry<'a> {
+    transport: &'a RecordingTransport,
+    record: Option<CommandRecord>,
+    started: Instant,
+}
+
+impl Entry<'_> {
+    fn ended(mut self, status: String) {
+        if let Some(record) = &mut self.record {
+            record.status = status;
+        }
+    }
+}
+
+impl Drop for Entry<'_> {
+    fn drop(&mut self) {
+        if let Some(mut record) = self.record.take() {
+            record.elapsed_ms = millis(self.started.elapsed());
+            self.transport.log.push(record);
+        }
+    }
+}
+
+fn millis(elapsed: Duration) -> u64 {
+    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn status_of(result: &Result<CommandOutput, TransportError>) -> String {
+    match result {
+        Ok(output) => match &output.status {
+            ExitStatus::Code(0) if output.truncated => "ok, cut".to_owned(),
+            ExitStatus::Code(0) => "ok".to_owned(),
+            other @ (ExitStatus::Code(_) | ExitStatus::Signal(_) | ExitStatus::Missing) => {
+                other.to_string()
+            }
+        },
+        Err(error) => word_of(error).to_owned(),
+    }
+}
+
+const fn word_of(error: &TransportError) -> &'static str {
+    match error {
+        TransportError::Timeout { .. } => "timed out",
+        TransportError::Lost { .. } => "link lost",
+        TransportError::Channel { .. } => "no channel",
+        TransportError::Resolve { .. }
+        | TransportError::Dial { .. }
+        | TransportError::Handshake { .. }
+        | TransportError::HostKey(_)
+        | TransportError::KnownHosts { .. }
+        | TransportError::Command(_)
+        | TransportError::Auth { .. }
+        | TransportError::Credential { .. }
+        | TransportError::Protocol { .. } => "failed",
+    }
+}
+
+#[async_trait]
+impl Transport for RecordingTransport {
+    async fn exec(
+        &self,
+        command: &RemoteCommand,
+        limits: ExecLimits,
+    ) -> Result<CommandOutput, TransportError> {
+        let entry = self.entry(command);
+        let result = self.inner.exec(command, limits).await;
+        entry.ended(status_of(&result));
+        result
+    }
+
+    async fn spawn(
+        &self,
+        command: &RemoteCommand,
+    ) -> Result<Box<dyn RemoteProcess>, TransportError> {
+        let entry = self.entry(command);
+        let result = self.inner.spawn(command).await;
+        entry.ended(match &result {
+            Ok(_) => "kept running".to_owned(),
+            Err(error) => word_of(error).to_owned(),
+        });
+        result
+    }
+
+    async fn closed(&self) -> TransportError {
+        self.inner.closed().await
+    }
+
+    async fn close(&self) {
+        self.inner.close().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Answers(Result<u32, ()>);
+
+    #[async_trait]
+    impl Transport for Answers {
+        async fn exec(
+            &self,
+            _command: &RemoteCommand,
+            _limits: ExecLimits,
+        ) -> Result<CommandOutput, TransportError> {
+            tokio::time::sleep(Duration::from_millis(40)).await;
+            match self.0 {
+                Ok(code) => Ok(CommandOutput {
+                    status: ExitStatus::Code(code),
+                    stdout: Vec::new(),
+                    stderr: Vec::new(),
+                    truncated: false,
+                    elapsed: Duration::from_millis(40),
+                }),
+                Err(()) => Err(TransportError::Lost {
+                    reason: "gone".into(),
+                }),
+            }
+        }
+
+        async fn spawn(
+            &self,
+            _command: &RemoteCommand,
+        ) -> Result<Box<dyn RemoteProcess>, TransportError> {
+            Err(TransportError::Channel {
+                reason: "full".into(),
+            })
+        }
+
+        async fn closed(&self) -> TransportError {
+            std::future::pending().await
+        }
+
+        async fn close(&self) {}
+    }
+
+    fn recording(answer: Result<u32, ()>) -> (RecordingTransport, CommandLog) {
+        let log = CommandLog::default();
+        let transport = RecordingTransport::new(
+            Arc::new(Answers(answer)),
+            "kvm1".parse().unwrap(),
+            Clock::system(),
+            log.clone(),
+        );
+        (transport, log)
+    }
+
+    fn limits() -> ExecLimits {
+        ExecLimits::within(Duration::from_secs(1))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_sent_is_written_down_with_its_end() {
+        for (answer, status) in [(Ok(0), "ok"), (Ok(3), "exit 3"), (Err(()), "link lost")] {
+            let (transport, log) = recording(answer);
+            let command = RemoteCommand::posix("virsh")
+                .arg("list")
+                .secret_arg("s3cret");
+            let result = transport.exec(&command, limits()).await;
+            assert_eq!(result.is_ok(), answer.is_ok());
+            let records = log.records();
+            assert_eq!(records.len(), 1);
+            assert_eq!(records[0].command, "virsh list '<redacted>'");
+            assert_eq!(records[0].status, status);
+            assert_eq!(records[0].elapsed_ms, 40);
+            assert!(!records[0].changes);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_action_is_marked_and_an_abandoned_command_still_shows() {
+        let (transport, log) = recording(Ok(0));
+        let command = RemoteCommand::posix("virsh").arg("start");
+        let acting = CHANGES.scope(true, transport.exec(&command, limits()));
+        assert!(
+            tokio::time::timeout(Duration::from_millis(10), acting)
+                .await
+                .is_err()
+        );
+        let records = log.records();
+        assert_eq!(records[0].status, "abandoned");
+        assert!(records[0].changes);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_log_forgets_the_oldest() {
+        let (transport, log) = recording(Ok(0));
+        for n in 0..COMMAND_LOG + 2 {
+            let command = RemoteCommand::posix("echo").arg(n.to_string());
+            assert!(transport.exec(&command, limits()).await.is_ok());
+        }
+        let records = log.records();
+        assert_eq!(records.len(), COMMAND_LOG);
+        assert_eq!(records[0].command, "echo 2");
+    }
+}

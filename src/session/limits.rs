@@ -1,0 +1,59 @@
+//! Deadlines and capacities of a session, each with its reason.
+
+use std::time::Duration;
+
+/// Connections being made at once over the whole fleet: enough to fill the screen quickly, few
+/// enough not to look like an attack to a firewall nor to starve the processor of key exchanges.
+pub const HANDSHAKES: usize = 16;
+
+/// Of those, how many may be attempts of hosts that failed before: hosts that hang must not take
+/// every place from hosts that would answer.
+pub const RETRY_HANDSHAKES: usize = 8;
+
+/// Dialling and logging in over one hop. The transport has tighter deadlines of its own (10 s and
+/// 20 s); this one only makes sure that a broken transport cannot hold a place for ever.
+pub const CONNECT_PER_HOP: Duration = Duration::from_secs(35);
+
+/// Finding out what is on the other side.
+pub const PROBE: Duration = Duration::from_secs(15);
+
+/// Reading states and figures.
+pub const READ_FAST: Duration = Duration::from_secs(10);
+
+/// Reading everything: the slow facts may ask agents inside VMs.
+pub const READ_FULL: Duration = Duration::from_secs(30);
+
+/// Reading one VM.
+pub const DETAIL: Duration = Duration::from_secs(20);
+
+/// A read that takes longer makes its host count as slow.
+pub const SLOW_READ: Duration = Duration::from_secs(2);
+
+/// Failed reads in a row after which the link counts as lost.
+pub const FAILED_READS: u32 = 3;
+
+/// Rest between two reads that were asked for while another was running: a flood of announcements
+/// must not become a flood of commands.
+pub const REST: Duration = Duration::from_millis(50);
+
+/// How long to wait before the announcements of a host are opened again after they ended.
+pub const HINTS_REOPEN: Duration = Duration::from_secs(30);
+
+/// Commands of the fleet waiting at a session.
+pub const COMMAND_QUEUE: usize = 16;
+
+/// News of all sessions waiting at the fleet.
+pub const UPDATE_QUEUE: usize = 256;
+
+/// Details being read at once on one link. With one read, one stream of announcements and four
+/// actions this stays within the ten sessions that sshd allows on one connection.
+pub const DETAILS_AT_ONCE: usize = 2;
+
+/// Commands remembered for one host.
+pub const COMMAND_LOG: usize = 300;
+
+/// Ending driver and link in order.
+pub const CLOSE: Duration = Duration::from_secs(3);
+
+/// Restarts remembered for one host; one per VM.
+pub const RESTARTS: usize = 4096;

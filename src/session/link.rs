@@ -1,0 +1,147 @@
+//! What is done over a live link beside reading it: actions and details, as tasks of their own on
+//! channels of their own, so that a slow shutdown never holds up the list.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::sync::{Semaphore, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::command_log::CHANGES;
+use super::limits::{CLOSE, DETAIL, DETAILS_AT_ONCE};
+use crate::domain::error_kind::{ErrorKind, Failure};
+use crate::domain::remote_command::RemoteCommand;
+use crate::domain::vm::{VmDetail, VmId};
+use crate::hypervisor::{Hypervisor, HypervisorError};
+use crate::task::{Tasks, send_or_gone};
+use crate::transport::Transport;
+
+/// Why the commands of an action did not end well.
+#[derive(Debug, Clone, Error)]
+pub enum PerformError {
+    /// Nothing was sent.
+    #[error("{0}")]
+    NotSent(Failure),
+    /// The driver says how it failed.
+    #[error(transparent)]
+    Driver(#[from] HypervisorError),
+    /// It was sent, and then nobody could say any more.
+    #[error("{0}")]
+    Lost(Failure),
+}
+
+/// A live link with its driver.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) transport: Arc<dyn Transport>,
+    pub(super) driver: Option<Arc<dyn Hypervisor>>,
+    /// Cancelled when the link is given up; what still runs over it ends as lost.
+    token: CancellationToken,
+    details: Arc<Semaphore>,
+    tasks: Tasks,
+}
+
+impl Link {
+    pub(super) fn new(transport: Arc<dyn Transport>, tasks: &Tasks) -> Self {
+        Self {
+            transport,
+            driver: None,
+            token: CancellationToken::new(),
+            details: Arc::new(Semaphore::new(DETAILS_AT_ONCE)),
+            tasks: tasks.clone(),
+        }
+    }
+
+    /// Runs an action.
+    pub(super) fn perform(
+        &self,
+        commands: Vec<RemoteCommand>,
+        within: Duration,
+        reply: oneshot::Sender<Result<(), PerformError>>,
+    ) {
+        let Some(driver) = self.driver.clone() else {
+            return send_or_gone(reply, Err(PerformError::NotSent(not_connected())));
+        };
+        let token = self.token.clone();
+        self.tasks.spawn("perform", async move {
+            let acting = CHANGES.scope(true, driver.perform(&commands));
+            let result = tokio::select! {
+                biased;
+                result = tokio::time::timeout(within, acting) => match result {
+                    Ok(result) => result.map_err(PerformError::from),
+                    Err(_) => Err(PerformError::Lost(too_late("the hypervisor's answer", within))),
+                },
+                () = token.cancelled() => Err(PerformError::Lost(Failure::new(
+                    ErrorKind::Unreachable,
+                    "the connection was lost while the command ran",
+                ))),
+            };
+            send_or_gone(reply, result);
+        });
+    }
+
+    /// Reads everything about one VM.
+    pub(super) fn detail(&self, vm: VmId, reply: oneshot::Sender<Result<Arc<VmDetail>, Failure>>) {
+        let Some(driver) = self.driver.clone() else {
+            return send_or_gone(reply, Err(not_connected()));
+        };
+        let (token, details) = (self.token.clone(), Arc::clone(&self.details));
+        self.tasks.spawn("detail", async move {
+            let reading = async {
+                let _place = details.acquire().await;
+                driver.detail(&vm).await
+            };
+            let result = tokio::select! {
+                biased;
+                result = tokio::time::timeout(DETAIL, reading) => match result {
+                    Ok(Ok(detail)) => Ok(Arc::new(detail)),
+                    Ok(Err(error)) => Err(Failure::of(&error)),
+                    Err(_) => Err(too_late("reading the details", DETAIL)),
+                },
+                () = token.cancelled() => Err(not_connected()),
+            };
+            send_or_gone(reply, result);
+        });
+    }
+
+    /// Gives the link up: what runs over it ends as lost, driver and transport are closed in order.
+    pub(super) fn close(self) {
+        let Self {
+            transport,
+            driver,
+            token,
+            tasks,
+            ..
+        } = self;
+        token.cancel();
+        tasks.spawn("close link", async move {
+            if let Some(driver) = driver
+                && tokio::time::timeout(CLOSE, driver.close()).await.is_err()
+            {
+                tracing::warn!("the driver did not close in time");
+            }
+            if tokio::time::timeout(CLOSE, transport.close())
+                .await
+                .is_err()
+            {
+                tracing::warn!("the link did not close in time");
+            }
+        });
+    }
+}
+
+/// Returns the refusal of a host that has no link.
+pub(super) fn not_connected() -> Failure {
+    Failure::new(ErrorKind::Unreachable, "the host is not connected")
+        .with_hint("wait until it is up, or refresh it")
+}
+
+/// Returns the failure of something that took too long.
+pub(super) fn too_late(what: &str, after: Duration) -> Failure {
+    let after = crate::domain::units::Age(after);
+    Failure::new(
+        ErrorKind::Timeout,
+        format!("{what} took longer than {after}"),
+    )
+}
