@@ -13,11 +13,12 @@
 
 pub mod audit;
 pub mod clock;
-// config
+pub mod config;
 pub mod domain;
 pub mod fleet;
 pub mod hypervisor;
 pub mod json;
+pub mod manage;
 pub mod private_file;
 pub mod profile;
 pub mod session;

@@ -1,0 +1,3 @@
+//! Managing what is kept: profiles, hosts, credentials, the audit log, from the command line.
+
+pub mod passphrase;
