@@ -1,9 +1,19 @@
 //! Contract suites: what every implementation of a seam must do, run on each of them.
 
 #![cfg(test)]
+#![allow(unreachable_pub, reason = "the modules of one test program")]
 
 #[path = "../support/mod.rs"]
 mod support;
 
+mod client_config;
+mod dice;
+mod host_keys;
+mod hostile;
+mod known_hosts;
+mod login;
+mod rig;
+mod server;
+mod sessions;
 mod sshd;
 mod transport;

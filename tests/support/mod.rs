@@ -9,6 +9,8 @@
     reason = "each test binary uses a part of its own"
 )]
 
+pub mod account;
+pub mod agent;
 pub mod keys;
 pub mod sshd;
 
