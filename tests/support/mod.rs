@@ -12,6 +12,7 @@
 pub mod account;
 pub mod agent;
 pub mod keys;
+pub mod lab;
 pub mod sshd;
 
 use std::process::{Command, Stdio};

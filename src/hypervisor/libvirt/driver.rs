@@ -1,6 +1,6 @@
 //! The driver: which questions are asked when, and what is kept between them. No text is read here.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,9 +13,9 @@ use super::events::Announcements;
 use super::facts::{self, Subject};
 use super::inventory::{Memory, Moment};
 use super::kept::Reply;
-use super::parse::{self, Misshapen};
+use super::parse::{self, Misshapen, Record};
 use super::verdict::{judge, judge_said};
-use super::worker::{Patience, Worker};
+use super::worker::{Fallback, Patience, Worker};
 use super::{detail, node, uptime};
 use crate::clock::Clock;
 use crate::domain::action::{Action, ActionKind};
@@ -56,6 +56,8 @@ pub struct Libvirt {
     memory: Mutex<Memory>,
     list_is_old: Arc<AtomicBool>,
     knows_no_wait: AtomicBool,
+    /// Whether it has figures at all; drivers other than QEMU's may know states only.
+    knows_figures: AtomicBool,
     turn: AtomicU64,
 }
 
@@ -63,15 +65,18 @@ impl Libvirt {
     /// Binds the driver to a link; nothing is asked yet.
     pub fn new(transport: Arc<dyn Transport>, spec: &HostSpec, clock: Clock) -> Self {
         let virsh = Virsh::of(spec);
+        let fallback = Fallback::default();
+        let worker = || Worker::new(Arc::clone(&transport), virsh.clone(), Arc::clone(&fallback));
         Self {
-            fast: Worker::new(Arc::clone(&transport), virsh.clone()),
-            slow: Worker::new(Arc::clone(&transport), virsh.clone()),
+            fast: worker(),
+            slow: worker(),
             transport,
             virsh,
             clock,
             memory: Mutex::default(),
             list_is_old: Arc::new(AtomicBool::new(true)),
             knows_no_wait: AtomicBool::new(true),
+            knows_figures: AtomicBool::new(true),
             turn: AtomicU64::new(0),
         }
     }
@@ -84,7 +89,11 @@ impl Libvirt {
     /// not known, and once more when they have changed since.
     async fn read_fast(&self) -> Result<HostInventory, HypervisorError> {
         let list_was_old = self.list_is_old.swap(false, Ordering::AcqRel);
-        let result = self.read_with(list_was_old).await;
+        let result = if self.knows_figures.load(Ordering::Acquire) {
+            self.read_with(list_was_old).await
+        } else {
+            self.read_states().await
+        };
         if result.is_err() {
             // Whatever was learnt on the way, the names have to be read again.
             self.list_is_old.store(true, Ordering::Release);
@@ -98,7 +107,11 @@ impl Libvirt {
         } else {
             tick_that_waits()
         };
-        let mut lines = vec![tick, Line::new("nodecpustats"), Line::new("nodememstats")];
+        let load_is_due = self.memory().load_is_due(self.moment());
+        let mut lines = vec![tick];
+        if load_is_due {
+            lines.extend([Line::new("nodecpustats"), Line::new("nodememstats")]);
+        }
         if list_was_old {
             lines.push(list());
         }
@@ -112,8 +125,13 @@ impl Libvirt {
                 .next()
                 .ok_or_else(|| unparsable(&Misshapen::new("an answer is missing", b"")))
         };
-        let (mut figures, cpu, node_memory) = (next()?, next()?, next()?);
+        let mut figures = next()?;
         let moment = self.moment();
+        if load_is_due {
+            let (cpu, node_memory) = (next()?, next()?);
+            self.memory()
+                .learn_load(&cpu.stdout, &node_memory.stdout, moment);
+        }
         if list_was_old {
             self.learn_names(&next()?)?;
         }
@@ -124,14 +142,16 @@ impl Libvirt {
             self.knows_no_wait.store(false, Ordering::Release);
             figures = self.ask_one(tick_that_waits()).await?;
         }
-        self.put_together(figures, (&cpu.stdout, &node_memory.stdout), moment)
-            .await
+        if figures.failure.as_ref().is_some_and(has_no_figures) {
+            self.knows_figures.store(false, Ordering::Release);
+            return self.read_states().await;
+        }
+        self.put_together(figures, moment).await
     }
 
     async fn put_together(
         &self,
         figures: Reply,
-        (cpu, node_memory): (&[u8], &[u8]),
         moment: Moment,
     ) -> Result<HostInventory, HypervisorError> {
         let records = parse::domstats(&figures.stdout).map_err(|problem| unparsable(&problem))?;
@@ -147,7 +167,38 @@ impl Libvirt {
         let mut memory = self.memory();
         let (vms, mut gaps) = memory.join(&records, moment);
         gaps.extend(figures.failure);
-        let load = memory.load(cpu, node_memory);
+        let load = memory.load();
+        Ok(HostInventory { vms, load, gaps })
+    }
+
+    /// One tick where there are no figures: names, and who is in which state.
+    async fn read_states(&self) -> Result<HostInventory, HypervisorError> {
+        let mut lines = vec![list()];
+        lines.extend(STATES.map(|(question, _)| Line::new(question)));
+        let replies = self
+            .fast
+            .ask(&lines, TICK_WITHIN, Patience::Expects)
+            .await?;
+        let mut replies = replies.iter();
+        if let Some(names) = replies.next() {
+            self.learn_names(names)?;
+        }
+        let mut states = HashMap::new();
+        for (reply, (_, state)) in replies.zip(STATES) {
+            if let Some(said) = &reply.failure {
+                return Err(judge_said(&self.virsh, said.clone()));
+            }
+            states.extend(parse::ids(&reply.stdout).into_iter().map(|id| (id, state)));
+        }
+        let moment = self.moment();
+        let mut memory = self.memory();
+        let names = memory.names_of(&states);
+        let records: Vec<Record<'_>> = names
+            .iter()
+            .map(|(name, state)| Record::of_state(name, *state))
+            .collect();
+        let (vms, gaps) = memory.join(&records, moment);
+        let load = memory.load();
         Ok(HostInventory { vms, load, gaps })
     }
 
@@ -235,6 +286,9 @@ impl Libvirt {
         let (host_cpus, info_memory) = node::info(stdout(2));
         let host_memory = node::memory(stdout(3)).memory_total.max(info_memory);
         let mut remarks = Vec::new();
+        if !self.knows_figures.load(Ordering::Acquire) {
+            remarks.push(RemoteText::new("no domstats here: states only"));
+        }
         let fallback = self.fast.fallback();
         if let Some(why) = fallback {
             remarks.push(RemoteText::new(&format!(
@@ -342,6 +396,19 @@ impl Hypervisor for Libvirt {
     }
 }
 
+/// Questions about states, with the number that libvirt gives each.
+const STATES: [(&str, u32); 3] = [
+    ("list --all --uuid --state-running", 1),
+    ("list --all --uuid --state-paused", 3),
+    ("list --all --uuid --state-shutoff", 5),
+];
+
+/// Tells whether a driver of libvirt has said that it keeps no figures.
+fn has_no_figures(said: &RemoteText) -> bool {
+    let said = said.raw();
+    said.contains("not supported by the connection driver") || said.contains("unknown command")
+}
+
 fn list() -> Line {
     Line::new("list --all --uuid --name")
 }
@@ -351,5 +418,97 @@ fn unparsable(problem: &Misshapen) -> HypervisorError {
         program: "virsh".to_owned(),
         what: problem.what.to_owned(),
         said: problem.line.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::worker::tests::{Says, keep, spec};
+    use super::*;
+    use crate::domain::vm::PowerState;
+    use crate::transport::scripted::Script;
+
+    const A: &str = "6c09bb55-d683-4da0-8931-c9bf705f6480";
+    const B: &str = "7c09bb55-d683-4da0-8931-c9bf705f6480";
+
+    fn driver(says: impl Fn(&str) -> Says + Clone + Send + 'static) -> (Script, Libvirt) {
+        let script = Script::new();
+        keep(&script, says);
+        let libvirt = Libvirt::new(script.transport(), &spec(), Clock::system());
+        (script, libvirt)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_virsh_older_than_nowait_is_asked_without_it() {
+        let (script, libvirt) = driver(|line| match line {
+            "list --all --uuid --name" => Says::Out(format!("{A} a\n")),
+            line if line.contains("--nowait") => {
+                Says::Error("command 'domstats' doesn't support option --nowait".into())
+            }
+            line if line.starts_with("domstats") => {
+                Says::Out("Domain: 'a'\n  state.state=1\n\n".into())
+            }
+            _ => Says::Out("\n".into()),
+        });
+        for _ in 0..2 {
+            let inventory = libvirt.inventory(Scope::Fast).await.unwrap();
+            assert_eq!(inventory.vms[0].state, PowerState::Running);
+            assert!(inventory.gaps.is_empty());
+        }
+        assert_eq!(script.count("virsh"), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_figures_the_states_are_still_known() {
+        let (_script, libvirt) = driver(|line| {
+            match line {
+            "list --all --uuid --name" => Says::Out(format!("{A} a\n{B} b\n")),
+            "list --all --uuid --state-running" => Says::Out(format!("{B}\n\n")),
+            "list --all --uuid --state-shutoff" => Says::Out(format!("{A}\n\n")),
+            line if line.starts_with("domstats") => Says::Error(
+                "this function is not supported by the connection driver: virConnectGetAllDomainStats".into(),
+            ),
+            _ => Says::Out("\n".into()),
+        }
+        });
+        for _ in 0..2 {
+            let inventory = libvirt.inventory(Scope::Fast).await.unwrap();
+            let states: Vec<&str> = inventory.vms.iter().map(|vm| vm.state.word()).collect();
+            assert_eq!(states, ["stopped", "running"]);
+            assert_eq!(inventory.vms[1].stats.memory_used, None);
+            assert!(inventory.gaps.is_empty());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failed_read_is_an_error_and_never_an_empty_host() {
+        let (_script, libvirt) = driver(|_| Says::Error("the daemon is tired".into()));
+        let error = libvirt.inventory(Scope::Fast).await.unwrap_err();
+        assert!(error.to_string().contains("the daemon is tired"));
+        let (_script, libvirt) = driver(|line| {
+            Says::Out(if line.starts_with("domstats") {
+                "Domain: 'a'\n  state.state=1\n\n".into()
+            } else {
+                String::new()
+            })
+        });
+        let inventory = libvirt.inventory(Scope::Fast).await.unwrap();
+        assert_eq!((inventory.vms.len(), inventory.gaps.len()), (0, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn slow_facts_that_cannot_be_read_cost_no_state() {
+        let (_script, libvirt) = driver(|line| match line {
+            "list --all --uuid --name" => Says::Out(format!("{A} a\n")),
+            line if line.starts_with("domstats") => {
+                Says::Out("Domain: 'a'\n  state.state=1\n\n".into())
+            }
+            line if line.starts_with("node") => Says::Out("\n".into()),
+            _ => Says::Nothing,
+        });
+        let inventory = libvirt.inventory(Scope::Full).await.unwrap();
+        assert_eq!(inventory.vms[0].state, PowerState::Running);
+        assert_eq!(inventory.vms[0].facts.autostart, None);
+        assert_eq!(inventory.gaps.len(), 1, "{:?}", inventory.gaps);
     }
 }

@@ -183,16 +183,22 @@ async fn ask_each(
                 subject.facts.snapshots =
                     reply.failure.is_none().then(|| count_names(&reply.stdout));
             }
-            Wants::Addresses(source) => found
+            // A source that failed has not said that there is no address.
+            Wants::Addresses(source) if reply.failure.is_none() => found
                 .entry(index)
                 .or_default()
                 .extend(addresses(&reply.stdout, source)),
+            Wants::Addresses(_) => {}
         }
     }
     agents.truncate(AGENTS_A_READ);
     ask_agents(worker, subjects, &agents, &mut found).await;
     for (index, subject) in subjects.iter_mut().enumerate() {
-        subject.facts.addresses = Some(merge(found.remove(&index).unwrap_or_default()));
+        if let Some(found) = found.remove(&index) {
+            subject.facts.addresses = Some(merge(found));
+        } else if !subject.runs {
+            subject.facts.addresses = Some(Vec::new());
+        }
     }
     Ok(())
 }
@@ -214,7 +220,8 @@ async fn ask_agents(
     }
     match worker.ask(&lines, AGENTS_WITHIN, Patience::MayHang).await {
         Ok(replies) => {
-            for (index, reply) in agents.iter().zip(replies) {
+            let answered = agents.iter().zip(replies);
+            for (index, reply) in answered.filter(|(_, reply)| reply.failure.is_none()) {
                 found
                     .entry(*index)
                     .or_default()

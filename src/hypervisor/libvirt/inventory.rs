@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -19,6 +20,9 @@ use crate::domain::text::RemoteText;
 use crate::domain::units::Bytes;
 use crate::domain::vm::{PowerState, Vm, VmFacts, VmId, VmStats};
 
+/// How long the host's own figures are good for. They cost two questions more, and move slowly.
+const LOAD_EVERY: Duration = Duration::from_secs(5);
+
 /// What is kept between two reads of one host.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
@@ -26,6 +30,8 @@ pub(crate) struct Memory {
     strays: Vec<RemoteText>,
     vms: HashMap<VmId, Kept>,
     node_cpu: Option<CpuTime>,
+    load: HostLoad,
+    load_read_at: Option<Instant>,
 }
 
 #[derive(Debug, Clone)]
@@ -84,6 +90,18 @@ impl Memory {
     pub(crate) fn knows_exactly(&self, records: &[Record<'_>]) -> bool {
         let seen: HashSet<&[u8]> = records.iter().map(|record| record.name).collect();
         seen.len() == self.names.len() && seen.iter().all(|name| self.names.contains_key(*name))
+    }
+
+    /// Returns the names of all VMs with the state of each; one in none of the states asked for has
+    /// number 0, libvirt's own for having none.
+    pub(crate) fn names_of(&self, states: &HashMap<VmId, u32>) -> Vec<(Vec<u8>, u32)> {
+        self.names
+            .iter()
+            .filter_map(|(name, known)| match known {
+                Known::Id(id) => Some((name.clone(), states.get(id).copied().unwrap_or(0))),
+                Known::Twice => None,
+            })
+            .collect()
     }
 
     /// Joins figures with names. Returns the VMs, ordered, and the gaps.
@@ -148,18 +166,32 @@ impl Memory {
         }
     }
 
+    /// Tells whether the host's own figures are to be read: twice for a first share, then now and then.
+    pub(crate) fn load_is_due(&self, now: Moment) -> bool {
+        let Some(read_at) = self.load_read_at else {
+            return true;
+        };
+        self.load.cpu.is_none() || now.at.saturating_duration_since(read_at) >= LOAD_EVERY
+    }
+
     /// Takes in the host's own figures.
-    pub(crate) fn load(&mut self, cpu: &[u8], memory: &[u8]) -> HostLoad {
+    pub(crate) fn learn_load(&mut self, cpu: &[u8], memory: &[u8], moment: Moment) {
         let now = node::cpu_time(cpu);
         let share = self
             .node_cpu
             .zip(now)
             .and_then(|(before, now)| node::cpu_share(before, now));
         self.node_cpu = now;
-        HostLoad {
+        self.load_read_at = Some(moment.at);
+        self.load = HostLoad {
             cpu: share,
             ..node::memory(memory)
-        }
+        };
+    }
+
+    /// Returns the host's own load as of its last reading.
+    pub(crate) fn load(&self) -> HostLoad {
+        self.load.clone()
     }
 
     /// Returns every VM that is told apart by its name, with whether it had a process and when its
@@ -216,9 +248,9 @@ impl Memory {
     }
 
     /// Returns how long a VM has been running.
-    pub(crate) fn uptime(&self, id: &VmId, now: Timestamp) -> Option<std::time::Duration> {
+    pub(crate) fn uptime(&self, id: &VmId, now: Timestamp) -> Option<Duration> {
         let started = self.vms.get(id)?.started?;
-        Some(std::time::Duration::try_from(now - started).unwrap_or_default())
+        Some(Duration::try_from(now - started).unwrap_or_default())
     }
 }
 
@@ -261,7 +293,7 @@ impl Kept {
             net_tx: rates.net_tx,
             uptime: self
                 .started
-                .map(|at| std::time::Duration::try_from(moment.wall - at).unwrap_or_default()),
+                .map(|at| Duration::try_from(moment.wall - at).unwrap_or_default()),
             ..at_rest(counters)
         }
     }
@@ -314,8 +346,6 @@ fn gap(name: &RemoteText, why: &str) -> RemoteText {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::super::parse::{domstats, names};
     use super::*;
 

@@ -62,6 +62,8 @@ pub(crate) struct Kept {
     process: Box<dyn RemoteProcess>,
     nonce: u64,
     asked: u64,
+    /// Whether it repeats what it reads, as it does with readline.
+    echoes: bool,
     stdout: Vec<u8>,
     stderr: Vec<u8>,
     status: Option<ExitStatus>,
@@ -74,6 +76,7 @@ impl Kept {
             process,
             nonce: rand::random(),
             asked: 0,
+            echoes: false,
             stdout: Vec::new(),
             stderr: Vec::new(),
             status: None,
@@ -88,6 +91,8 @@ impl Kept {
         self.write(&marks(&mark)).await?;
         loop {
             if let Some(end) = find_mark(&self.stdout, &mark) {
+                let before = self.stdout.get(..end.before).unwrap_or_default();
+                self.echoes = before.ends_with(format!("echo {mark}\n").as_bytes());
                 self.stdout.drain(..end.after);
                 break;
             }
@@ -122,9 +127,9 @@ impl Kept {
                 text.push_str(&marks(&self.mark(self.asked)));
             }
             self.write(&text).await?;
-            for (line, number) in batch.iter().zip(first..) {
+            for number in first..=self.asked {
                 let mark = self.mark(number);
-                replies.push(self.take_reply(line, &mark, cap).await?);
+                replies.push(self.take_reply(&mark, cap).await?);
             }
         }
         Ok(replies)
@@ -135,7 +140,7 @@ impl Kept {
         self.process.close().await;
     }
 
-    async fn take_reply(&mut self, line: &Line, mark: &str, cap: usize) -> Result<Reply, Broken> {
+    async fn take_reply(&mut self, mark: &str, cap: usize) -> Result<Reply, Broken> {
         let mut searched = 0;
         let end = loop {
             let unseen = self.stdout.get(searched..).unwrap_or_default();
@@ -162,7 +167,7 @@ impl Kept {
             self.read().await?;
         };
         let body = self.stdout.get(..end.before).unwrap_or_default();
-        let stdout = answer(body, line, mark).to_vec();
+        let stdout = answer(body, mark, self.echoes).to_vec();
         let errors = self.stderr.get(..errors_end).unwrap_or_default();
         let failed = errors
             .split(|byte| *byte == b'\n')
@@ -254,30 +259,30 @@ fn find_error_mark(text: &[u8], mark: &str) -> Option<(usize, usize)> {
     Some((begin, after))
 }
 
-/// Takes prompts and echoes off an answer.
-fn answer<'a>(body: &'a [u8], line: &Line, mark: &str) -> &'a [u8] {
+/// Takes prompts and echoes off an answer. Echoes are counted and not compared: readline shortens what
+/// is longer than the 80 columns it believes in.
+fn answer<'a>(body: &'a [u8], mark: &str, echoes: bool) -> &'a [u8] {
     let mut body = body;
-    // What follows the mark before: the echo of `echo --err`, where there is one.
-    while let Some(text) = strip_prompt(body) {
-        let echo_ends = text.iter().position(|byte| *byte == b'\n');
-        let first = text.get(..echo_ends.unwrap_or(0)).unwrap_or_default();
-        let ours = first == line.as_str().as_bytes() || first.starts_with(b"echo --err @@");
-        body = match echo_ends {
-            Some(end) if ours => text.get(end + 1..).unwrap_or_default(),
-            _ => text,
+    // What stands between the mark before and the answer: `echo --err`, and the question itself.
+    for _ in 0..2 {
+        let Some(text) = strip_prompt(body) else {
+            break;
         };
-    }
-    for prompt in PROMPTS {
-        let mut tail = prompt.to_vec();
-        if let Some(rest) = body.strip_suffix(tail.as_slice()) {
-            return rest;
-        }
-        tail.extend_from_slice(format!("echo {mark}\n").as_bytes());
-        if let Some(rest) = body.strip_suffix(tail.as_slice()) {
-            return rest;
+        body = text;
+        if echoes && let Some(end) = text.iter().position(|byte| *byte == b'\n') {
+            body = text.get(end + 1..).unwrap_or_default();
         }
     }
-    body
+    let echo = if echoes {
+        format!("echo {mark}\n")
+    } else {
+        String::new()
+    };
+    let tail = body.strip_suffix(echo.as_bytes()).unwrap_or(body);
+    PROMPTS
+        .iter()
+        .find_map(|prompt| tail.strip_suffix(*prompt))
+        .unwrap_or(tail)
 }
 
 fn strip_prompt(text: &[u8]) -> Option<&[u8]> {
@@ -303,53 +308,57 @@ mod tests {
 
     const MARK: &str = "@@00000000000000ff.7@@";
 
-    fn line() -> Line {
-        Line::new("list --all --uuid --name")
-    }
-
-    fn reply(stdout: &str) -> Option<String> {
+    fn reply(stdout: &str, echoes: bool) -> Option<String> {
         let end = find_mark(stdout.as_bytes(), MARK)?;
-        let body = answer(&stdout.as_bytes()[..end.before], &line(), MARK);
+        let body = answer(&stdout.as_bytes()[..end.before], MARK, echoes);
         Some(String::from_utf8(body.to_vec()).unwrap())
     }
 
+    const BEFORE: &str =
+        "virsh # echo --err @@00000000000000ff.6@@\nvirsh # list --all --uuid --name\n";
+
     #[test]
     fn an_answer_with_prompts_and_echoes_is_taken_out_of_them() {
+        let stdout = format!("{BEFORE}id a\n\nvirsh # echo {MARK}\n{MARK}virsh # ");
+        assert_eq!(reply(&stdout, true).unwrap(), "id a\n\n");
+    }
+
+    #[test]
+    fn an_echo_that_readline_shortened_is_an_echo_all_the_same() {
         let stdout = format!(
-            "virsh # echo --err @@00000000000000ff.6@@\nvirsh # list --all --uuid --name\nid a\n\nvirsh # echo {MARK}\n{MARK}virsh # "
+            "virsh # echo --err @@00000000000000ff.6@@\nvirsh # domstats --raw\r<te --vcpu\nid a\nvirsh # echo {MARK}\n{MARK}"
         );
-        assert_eq!(reply(&stdout).unwrap(), "id a\n\n");
+        assert_eq!(reply(&stdout, true).unwrap(), "id a\n");
     }
 
     #[test]
     fn an_answer_without_echoes_is_the_same() {
         let stdout = format!("virsh # virsh # id a\n\nvirsh # {MARK}virsh # ");
-        assert_eq!(reply(&stdout).unwrap(), "id a\n\n");
-        assert_eq!(reply(&format!("id a\n{MARK}")).unwrap(), "id a\n");
+        assert_eq!(reply(&stdout, false).unwrap(), "id a\n\n");
+        assert_eq!(reply(&format!("id a\n{MARK}"), false).unwrap(), "id a\n");
     }
 
     #[test]
     fn the_mark_in_the_echo_is_not_the_end() {
         assert_eq!(
-            reply(&format!(
-                "virsh # list --all --uuid --name\nid a\nvirsh # echo {MARK}\n"
-            )),
+            reply(&format!("{BEFORE}id a\nvirsh # echo {MARK}\n"), true),
             None
         );
     }
 
     #[test]
     fn a_read_only_connection_prompts_differently() {
-        let stdout =
-            format!("virsh > list --all --uuid --name\nid a\nvirsh > echo {MARK}\n{MARK}virsh > ");
-        assert_eq!(reply(&stdout).unwrap(), "id a\n");
+        let stdout = format!("{BEFORE}id a\nvirsh # echo {MARK}\n{MARK}virsh # ");
+        assert_eq!(
+            reply(&stdout.replace("virsh #", "virsh >"), true).unwrap(),
+            "id a\n"
+        );
     }
 
     #[test]
     fn a_name_that_looks_like_a_prompt_stays_a_name() {
-        let stdout =
-            format!("virsh # list --all --uuid --name\nid virsh # \nvirsh # echo {MARK}\n{MARK}");
-        assert_eq!(reply(&stdout).unwrap(), "id virsh # \n");
+        let stdout = format!("{BEFORE}id virsh # \nvirsh # \nvirsh # echo {MARK}\n{MARK}");
+        assert_eq!(reply(&stdout, true).unwrap(), "id virsh # \nvirsh # \n");
     }
 
     #[test]

@@ -72,6 +72,19 @@ pub(crate) struct Record<'a> {
     pub(crate) counters: Result<Counters, Misshapen>,
 }
 
+impl<'a> Record<'a> {
+    /// A VM of which only the state is known.
+    pub(crate) fn of_state(name: &'a [u8], state: u32) -> Self {
+        Self {
+            name,
+            counters: Ok(Counters {
+                state: Some(state),
+                ..Counters::default()
+            }),
+        }
+    }
+}
+
 /// Reads `domstats --raw`.
 pub(crate) fn domstats(output: &[u8]) -> Result<Vec<Record<'_>>, Misshapen> {
     let mut records: Vec<Record<'_>> = Vec::new();

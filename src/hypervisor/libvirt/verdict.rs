@@ -39,6 +39,14 @@ pub(crate) fn judge(
     life: std::time::Duration,
 ) -> HypervisorError {
     match status {
+        ExitStatus::Code(NOT_FOUND) if virsh.sudo() => {
+            return HypervisorError::ToolMissing {
+                program: "sudo".to_owned(),
+                fix:
+                    "install sudo on the host, or do without it: `vmdeck host edit NAME --no-sudo`"
+                        .to_owned(),
+            };
+        }
         ExitStatus::Code(NOT_FOUND) => return tool_missing(),
         ExitStatus::Code(NOT_EXECUTABLE) => {
             return HypervisorError::Permission {
@@ -77,6 +85,9 @@ fn judge_words(
 ) -> HypervisorError {
     let text = String::from_utf8_lossy(stderr);
     let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    if virsh.sudo() && has(&["virsh: command not found"]) {
+        return tool_missing();
+    }
     if virsh.sudo() && has(&["sudo: "]) && !has(&["error: "]) {
         return sudo_refused(said);
     }
@@ -216,6 +227,22 @@ mod tests {
             let advice = error.hint().unwrap().to_string();
             assert!(advice.contains(hint), "{stderr}: {advice}");
         }
+    }
+
+    #[test]
+    fn a_missing_sudo_is_not_a_missing_virsh() {
+        let missing = |code, stderr| {
+            let error = judged(true, code, stderr);
+            let HypervisorError::ToolMissing { program, .. } = error else {
+                panic!("{error}");
+            };
+            program
+        };
+        assert_eq!(
+            missing(127, "env: 'sudo': No such file or directory"),
+            "sudo"
+        );
+        assert_eq!(missing(1, "sudo: virsh: command not found\n"), "virsh");
     }
 
     #[test]

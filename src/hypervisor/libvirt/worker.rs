@@ -42,8 +42,12 @@ pub(crate) struct Worker {
     transport: Arc<dyn Transport>,
     virsh: Virsh,
     state: Mutex<State>,
-    fallback: OnceLock<RemoteText>,
+    /// Why there is one process a question, once it has come to that.
+    fallback: Fallback,
 }
+
+/// What all workers of one host learn from each other: that `virsh` cannot be kept there, and why.
+pub(crate) type Fallback = Arc<OnceLock<RemoteText>>;
 
 #[derive(Debug, Default)]
 struct State {
@@ -70,12 +74,12 @@ enum NoStart {
 
 impl Worker {
     /// Makes a worker; nothing is started until it is asked.
-    pub(crate) fn new(transport: Arc<dyn Transport>, virsh: Virsh) -> Self {
+    pub(crate) fn new(transport: Arc<dyn Transport>, virsh: Virsh, fallback: Fallback) -> Self {
         Self {
             transport,
             virsh,
             state: Mutex::new(State::default()),
-            fallback: OnceLock::new(),
+            fallback,
         }
     }
 
@@ -258,5 +262,226 @@ fn flood() -> HypervisorError {
         program: "virsh".to_owned(),
         what: format!("more than {} MiB", MAX_ANSWER / 1024 / 1024),
         said: RemoteText::new(""),
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::domain::host::{Endpoint, HostSpec};
+    use crate::transport::Chunk;
+    use crate::transport::scripted::{Answer, Script};
+
+    /// What a made-up `virsh` says to one line.
+    pub(in super::super) enum Says {
+        Out(String),
+        Error(String),
+        Nothing,
+        Ends(u32),
+    }
+
+    /// Lets a script keep a `virsh` that says this.
+    pub(in super::super) fn keep(
+        script: &Script,
+        says: impl Fn(&str) -> Says + Clone + Send + 'static,
+    ) {
+        script.on_spawn("virsh -q", move |_command| {
+            let says = says.clone();
+            let mut input = String::new();
+            let mut hangs = false;
+            move |bytes: &[u8]| {
+                input.push_str(std::str::from_utf8(bytes).unwrap());
+                let mut chunks = Vec::new();
+                while let Some((line, rest)) = input.split_once('\n') {
+                    let (line, rest) = (line.to_owned(), rest.to_owned());
+                    input = rest;
+                    if !hangs {
+                        chunks.extend(answer(&line, &says, &mut hangs));
+                    }
+                }
+                chunks
+            }
+        });
+    }
+
+    fn answer(line: &str, says: &impl Fn(&str) -> Says, hangs: &mut bool) -> Vec<Chunk> {
+        let out = |text: &str| Chunk::Stdout(format!("virsh # {line}\n{text}").into_bytes());
+        let err = |text: &str| Chunk::Stderr(format!("error: {text}\n").into_bytes());
+        if let Some(mark) = line.strip_prefix("echo --err ") {
+            return vec![out(""), err(mark)];
+        }
+        if let Some(mark) = line.strip_prefix("echo ") {
+            return vec![out(mark)];
+        }
+        match says(line) {
+            Says::Out(text) => vec![out(&text)],
+            Says::Error(text) => vec![out(""), err(&text)],
+            Says::Nothing => {
+                *hangs = true;
+                Vec::new()
+            }
+            Says::Ends(code) => {
+                *hangs = true;
+                vec![Chunk::Exit(ExitStatus::Code(code)), Chunk::Closed]
+            }
+        }
+    }
+
+    pub(in super::super) fn spec() -> HostSpec {
+        let mut spec = HostSpec::new("h".parse().unwrap(), Endpoint::new("h", 22));
+        spec.uri = Some("qemu:///system".parse().unwrap());
+        spec
+    }
+
+    fn worker(script: &Script) -> Worker {
+        Worker::new(script.transport(), Virsh::of(&spec()), Fallback::default())
+    }
+
+    const WITHIN: Duration = Duration::from_secs(5);
+
+    async fn ask(worker: &Worker, line: &'static str) -> Result<Reply, HypervisorError> {
+        let replies = worker
+            .ask(&[Line::new(line)], WITHIN, Patience::Expects)
+            .await?;
+        Ok(replies.into_iter().next().unwrap())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_process_answers_every_question() {
+        let script = Script::new();
+        keep(&script, |line| match line {
+            "uri" => Says::Out("qemu:///system\n".into()),
+            _ => Says::Error("no such thing".into()),
+        });
+        let worker = worker(&script);
+        for _ in 0..3 {
+            let reply = ask(&worker, "uri").await.unwrap();
+            assert_eq!(reply.stdout, b"qemu:///system\n");
+            assert_eq!(reply.failure, None);
+            let reply = ask(&worker, "nonsense").await.unwrap();
+            assert_eq!(reply.failure, Some(RemoteText::new("no such thing")));
+        }
+        assert_eq!(script.count("virsh"), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_questions_keep_their_order() {
+        let script = Script::new();
+        keep(&script, |line| Says::Out(format!("{line}!\n")));
+        let lines: Vec<Line> = (0..100)
+            .map(|number| Line::new(if number % 2 == 0 { "uri" } else { "nodeinfo" }))
+            .collect();
+        let replies = worker(&script)
+            .ask(&lines, WITHIN, Patience::Expects)
+            .await
+            .unwrap();
+        for (line, reply) in lines.iter().zip(&replies) {
+            assert_eq!(reply.stdout, format!("{}!\n", line.as_str()).as_bytes());
+        }
+        assert_eq!(replies.len(), 100);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_twice_in_a_row_ends_the_keeping() {
+        let script = Script::new();
+        keep(&script, |_| Says::Nothing);
+        script.on("uri", Answer::out("qemu:///system\n"));
+        let worker = worker(&script);
+        for _ in 0..2 {
+            let error = ask(&worker, "uri").await.unwrap_err();
+            assert!(matches!(
+                error,
+                HypervisorError::Transport(TransportError::Timeout { .. })
+            ));
+        }
+        assert!(worker.fallback().is_some());
+        assert_eq!(
+            ask(&worker, "uri").await.unwrap().stdout,
+            b"qemu:///system\n"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_of_what_may_hang_is_not_counted() {
+        let script = Script::new();
+        keep(&script, |_| Says::Nothing);
+        let worker = worker(&script);
+        for _ in 0..5 {
+            let lines = [Line::new("uri")];
+            assert!(worker.ask(&lines, WITHIN, Patience::MayHang).await.is_err());
+        }
+        assert_eq!(worker.fallback(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_process_that_keeps_ending_is_given_up_within_the_call() {
+        let script = Script::new();
+        keep(&script, |_| Says::Ends(1));
+        script.on("uri", Answer::out("qemu:///system\n"));
+        let worker = worker(&script);
+        assert_eq!(
+            ask(&worker, "uri").await.unwrap().stdout,
+            b"qemu:///system\n"
+        );
+        assert!(worker.fallback().is_some());
+        // Two that were kept, and the one that answered.
+        assert_eq!(script.count("virsh"), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_to_a_question_that_was_given_up_reaches_nobody() {
+        let script = Script::new();
+        keep(&script, |line| match line {
+            "nodeinfo" => Says::Nothing,
+            _ => Says::Out("answer\n".into()),
+        });
+        let worker = worker(&script);
+        let lines = [Line::new("nodeinfo")];
+        let given_up = worker.ask(&lines, WITHIN, Patience::Expects);
+        assert!(timeout(Duration::from_millis(50), given_up).await.is_err());
+        assert_eq!(ask(&worker, "uri").await.unwrap().stdout, b"answer\n");
+        assert_eq!(script.count("virsh"), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_is_no_answer() {
+        let script = Script::new();
+        keep(&script, |_| Says::Out("x".repeat(MAX_ANSWER + 1)));
+        let error = ask(&worker(&script), "uri").await.unwrap_err();
+        assert!(matches!(error, HypervisorError::Unparsable { .. }));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn marks_of_another_do_not_end_an_answer() {
+        let script = Script::new();
+        keep(&script, |_| {
+            Says::Out("id @@0000000000000000.2@@\n@@0123456789abcdef.2@@\n".into())
+        });
+        let reply = ask(&worker(&script), "uri").await.unwrap();
+        assert_eq!(
+            crate::hypervisor::libvirt::parse::count_names(&reply.stdout),
+            2
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_connection_is_told_and_nothing_else_is_tried() {
+        let script = Script::new();
+        script.on_spawn("virsh -q", |_| {
+            |_: &[u8]| {
+                let why = b"error: failed to connect to the hypervisor\nerror: Failed to connect socket to '/x': Permission denied\n";
+                vec![
+                    Chunk::Stderr(why.to_vec()),
+                    Chunk::Exit(ExitStatus::Code(1)),
+                    Chunk::Closed,
+                ]
+            }
+        });
+        let error = ask(&worker(&script), "uri").await.unwrap_err();
+        assert!(
+            matches!(error, HypervisorError::Permission { .. }),
+            "{error}"
+        );
+        assert_eq!(script.count("virsh"), 1);
     }
 }

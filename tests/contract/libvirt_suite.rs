@@ -1,0 +1,353 @@
+//! What the libvirt driver must do on every host, whatever it is made of. Run on real laboratory
+//! hosts (`libvirt.rs`) and on simulated ones: each check takes a [`Bench`] and fails by a panic.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use vmdeck::clock::Clock;
+use vmdeck::domain::action::ActionKind;
+use vmdeck::domain::error_kind::{Classify, ErrorKind};
+use vmdeck::domain::host::{HostSpec, HypervisorKind};
+use vmdeck::domain::inventory::{HostInventory, Scope};
+use vmdeck::domain::remote_command::RemoteCommand;
+use vmdeck::domain::text::RemoteText;
+use vmdeck::domain::vm::{PowerState, Vm, VmId};
+use vmdeck::hypervisor::{Drivers, Hints, Hypervisor, HypervisorError, InstalledDrivers, PollHint};
+use vmdeck::transport::{ExecLimits, Transport};
+
+/// How long anything may take to become true.
+pub(crate) const BOUND: Duration = Duration::from_secs(60);
+
+/// A host to run the checks on, with two VMs that are off and that nobody else uses.
+#[async_trait]
+pub(crate) trait Bench: Send + Sync {
+    /// Opens another link to it.
+    async fn connect(&self) -> Arc<dyn Transport>;
+
+    /// How it is defined.
+    fn spec(&self) -> HostSpec;
+
+    /// A VM that ignores its power button.
+    fn deaf(&self) -> VmId;
+
+    /// A VM that powers off when its button is pressed.
+    fn obedient(&self) -> VmId;
+
+    /// Waits until the obedient VM, just started, listens to its button.
+    fn wait_ready(&self);
+}
+
+/// A driver on a link of its own.
+pub(crate) async fn open(bench: &dyn Bench) -> Box<dyn Hypervisor> {
+    drivers()
+        .open(bench.connect().await, &bench.spec())
+        .await
+        .expect("a driver")
+}
+
+/// The drivers as the program has them.
+pub(crate) fn drivers() -> InstalledDrivers {
+    InstalledDrivers {
+        clock: Clock::system(),
+    }
+}
+
+/// Runs a verb as the program would.
+pub(crate) async fn perform(
+    bench: &dyn Bench,
+    driver: &dyn Hypervisor,
+    vm: &VmId,
+    kind: ActionKind,
+) -> Result<(), HypervisorError> {
+    let commands = drivers()
+        .commands(HypervisorKind::Libvirt, &bench.spec(), vm, &kind.into())
+        .expect("commands");
+    driver.perform(&commands).await
+}
+
+/// Runs plain `virsh` behind the driver's back.
+pub(crate) async fn behind(bench: &dyn Bench, words: &[&str]) {
+    let link = bench.connect().await;
+    let mut command = RemoteCommand::posix("virsh").arg("-q");
+    if let Some(uri) = &bench.spec().uri {
+        command = command.args(["-c", uri.as_str()]);
+    }
+    let command = command.args(words.iter().copied());
+    let output = link
+        .exec(&command, ExecLimits::within(BOUND))
+        .await
+        .expect("virsh");
+    assert!(
+        output.status.is_success(),
+        "virsh {words:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    link.close().await;
+}
+
+/// Reads until a VM is as wanted.
+pub(crate) async fn until(
+    driver: &dyn Hypervisor,
+    scope: Scope,
+    vm: &VmId,
+    what: &str,
+    wanted: impl Fn(&Vm) -> bool,
+) -> Arc<Vm> {
+    let start = Instant::now();
+    loop {
+        let inventory = driver.inventory(scope).await.expect("an inventory");
+        let found = inventory.vm(vm);
+        if let Some(found) = found.filter(|found| wanted(found)) {
+            return Arc::clone(found);
+        }
+        assert!(start.elapsed() < BOUND, "never {what}: {found:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn until_state(driver: &dyn Hypervisor, vm: &VmId, state: &PowerState) -> Arc<Vm> {
+    until(driver, Scope::Fast, vm, state.word(), |vm| {
+        vm.state == *state
+    })
+    .await
+}
+
+async fn must(bench: &dyn Bench, driver: &dyn Hypervisor, vm: &VmId, kind: ActionKind) {
+    perform(bench, driver, vm, kind)
+        .await
+        .unwrap_or_else(|error| panic!("{kind}: {error}"));
+}
+
+/// A probe names libvirt with its version, its connection and what can be done.
+pub(crate) async fn probes(bench: &dyn Bench) {
+    let driver = open(bench).await;
+    let found = driver.probe().await.expect("a probe");
+    assert_eq!(found.kind, HypervisorKind::Libvirt);
+    assert!(
+        found.version.raw().starts_with("libvirt "),
+        "{}",
+        found.version
+    );
+    assert!(found.connection.is_some());
+    assert_eq!(found.channel, "kept virsh");
+    assert_eq!(found.actions.len(), ActionKind::ALL.len());
+    assert!(found.host_cpus.is_some_and(|count| count > 0));
+    assert!(found.host_memory.is_some_and(|memory| memory.0 > 0));
+    driver.close().await;
+}
+
+/// An inventory holds every VM once, in order, with what is known and nothing that is not.
+pub(crate) async fn lists(bench: &dyn Bench) -> HostInventory {
+    let driver = open(bench).await;
+    let first = driver.inventory(Scope::Full).await.expect("an inventory");
+    assert!(first.gaps.is_empty(), "{:?}", first.gaps);
+    let mut names: Vec<&str> = first.vms.iter().map(|vm| vm.name.raw()).collect();
+    names.sort_unstable();
+    let given: Vec<&str> = first.vms.iter().map(|vm| vm.name.raw()).collect();
+    assert_eq!(given, names);
+    let off = first.vm(&bench.deaf()).expect("the VM");
+    assert_eq!(off.state, PowerState::Stopped);
+    assert_eq!(off.stats.cpu, None);
+    assert_eq!(off.stats.memory_used, None);
+    assert_eq!(off.stats.uptime, None);
+    assert!(off.stats.memory_assigned.is_some());
+    assert!(off.stats.vcpus.is_some());
+    assert_eq!(off.facts.autostart, Some(false));
+    assert_eq!(off.facts.persistent, Some(true));
+    assert_eq!(off.facts.snapshots, Some(0));
+    assert_eq!(off.facts.addresses, Some(Vec::new()));
+    assert!(first.load.memory_total.is_some());
+    assert_eq!(first.load.cpu, None);
+    let second = driver.inventory(Scope::Fast).await.expect("an inventory");
+    assert!(second.load.cpu.is_some());
+    let facts = |inventory: &HostInventory| Arc::clone(&inventory.vm(&bench.deaf()).unwrap().facts);
+    assert_eq!(facts(&first), facts(&second));
+    driver.close().await;
+    first
+}
+
+/// Every verb does what its row of the catalogue says.
+pub(crate) async fn obeys_every_verb(bench: &dyn Bench) {
+    let driver = open(bench).await;
+    let driver = driver.as_ref();
+    let vm = bench.deaf();
+    driver.inventory(Scope::Fast).await.expect("an inventory");
+
+    must(bench, driver, &vm, ActionKind::Start).await;
+    let running = until_state(driver, &vm, &PowerState::Running).await;
+    assert!(running.stats.uptime.is_some(), "its start was seen");
+    assert!(running.stats.memory_used.is_some());
+    let busy = until(driver, Scope::Fast, &vm, "measured", |vm| {
+        vm.stats.cpu.is_some()
+    })
+    .await;
+    assert!(busy.stats.cpu.unwrap().value() <= 100.0);
+
+    must(bench, driver, &vm, ActionKind::Pause).await;
+    until_state(driver, &vm, &PowerState::Paused).await;
+    must(bench, driver, &vm, ActionKind::Resume).await;
+    until_state(driver, &vm, &PowerState::Running).await;
+    must(bench, driver, &vm, ActionKind::Reset).await;
+    until_state(driver, &vm, &PowerState::Running).await;
+
+    must(bench, driver, &vm, ActionKind::Save).await;
+    let saved = until_state(driver, &vm, &PowerState::Saved).await;
+    assert_eq!(saved.stats.uptime, None);
+    must(bench, driver, &vm, ActionKind::Start).await;
+    until_state(driver, &vm, &PowerState::Running).await;
+    must(bench, driver, &vm, ActionKind::ForceOff).await;
+    until_state(driver, &vm, &PowerState::Stopped).await;
+
+    must(bench, driver, &vm, ActionKind::AutostartOn).await;
+    until(driver, Scope::Full, &vm, "autostarted", |vm| {
+        vm.facts.autostart == Some(true)
+    })
+    .await;
+    must(bench, driver, &vm, ActionKind::AutostartOff).await;
+    until(driver, Scope::Full, &vm, "not autostarted", |vm| {
+        vm.facts.autostart == Some(false)
+    })
+    .await;
+    driver.close().await;
+}
+
+/// A refusal is told in the host's own words, and is no failure of the link.
+pub(crate) async fn tells_refusals(bench: &dyn Bench) {
+    let driver = open(bench).await;
+    let error = perform(bench, driver.as_ref(), &bench.deaf(), ActionKind::Pause)
+        .await
+        .expect_err("a stopped VM cannot be paused");
+    assert_eq!(error.kind(), ErrorKind::Remote, "{error}");
+    let nobody = VmId::parse("00000000-0000-4000-8000-000000000001").unwrap();
+    let error = perform(bench, driver.as_ref(), &nobody, ActionKind::Start)
+        .await
+        .expect_err("there is no such VM");
+    assert_eq!(error.kind(), ErrorKind::Remote, "{error}");
+    assert!(error.to_string().contains(nobody.as_str()), "{error}");
+    let error = driver.detail(&nobody).await.expect_err("no such VM");
+    assert_eq!(error.kind(), ErrorKind::Remote, "{error}");
+    driver.close().await;
+}
+
+/// A VM that obeys ends when asked to; one that does not goes on running, and nothing is said to
+/// have failed.
+pub(crate) async fn asks_guests_to_stop(bench: &dyn Bench) {
+    let driver = open(bench).await;
+    let driver = driver.as_ref();
+    let (obedient, deaf) = (bench.obedient(), bench.deaf());
+    must(bench, driver, &obedient, ActionKind::Start).await;
+    must(bench, driver, &deaf, ActionKind::Start).await;
+    bench.wait_ready();
+    until_state(driver, &obedient, &PowerState::Running).await;
+    until_state(driver, &deaf, &PowerState::Running).await;
+    must(bench, driver, &deaf, ActionKind::Shutdown).await;
+    must(bench, driver, &obedient, ActionKind::Shutdown).await;
+    until_state(driver, &obedient, &PowerState::Stopped).await;
+    until_state(driver, &deaf, &PowerState::Running).await;
+    must(bench, driver, &deaf, ActionKind::ForceOff).await;
+    until_state(driver, &deaf, &PowerState::Stopped).await;
+    driver.close().await;
+}
+
+/// What happens behind the driver's back is announced and then read.
+pub(crate) async fn announces_changes(bench: &dyn Bench) {
+    let driver = open(bench).await;
+    let vm = bench.deaf();
+    driver.inventory(Scope::Fast).await.expect("an inventory");
+    let mut hints = driver.hints().await.expect("hints").expect("announcements");
+    // Until its process listens, a change would be missed: it is made again until one is heard.
+    let mut heard = None;
+    for _ in 0..20 {
+        behind(bench, &["start", vm.as_str()]).await;
+        behind(bench, &["destroy", vm.as_str()]).await;
+        let next = tokio::time::timeout(Duration::from_secs(1), hints.next()).await;
+        if let Ok(hint) = next {
+            heard = Some(hint.expect("a hint"));
+            break;
+        }
+    }
+    assert_eq!(heard, Some(PollHint::Changed));
+    behind(bench, &["start", vm.as_str()]).await;
+    tokio::time::timeout(BOUND, hints.next())
+        .await
+        .expect("in time")
+        .expect("a hint");
+    until_state(driver.as_ref(), &vm, &PowerState::Running).await;
+    behind(bench, &["destroy", vm.as_str()]).await;
+    until_state(driver.as_ref(), &vm, &PowerState::Stopped).await;
+    driver.close().await;
+}
+
+/// Details hold the definition and what is in it.
+pub(crate) async fn details(bench: &dyn Bench) {
+    let driver = open(bench).await;
+    let detail = driver.detail(&bench.deaf()).await.expect("details");
+    assert_eq!(detail.facts.autostart, Some(false));
+    assert_eq!(detail.facts.persistent, Some(true));
+    let text: Vec<&str> = detail.definition.0.iter().map(RemoteText::raw).collect();
+    assert!(text.first().is_some_and(|line| line.starts_with("<domain")));
+    assert!(text.iter().any(|line| line.contains(bench.deaf().as_str())));
+    assert!(!text.join("").contains("passwd"));
+    driver.close().await;
+}
+
+/// Two drivers on two links do not disturb each other, and one driver answers several at once.
+pub(crate) async fn answers_several_at_once(bench: &dyn Bench) {
+    let (one, other) = (open(bench).await, open(bench).await);
+    let deaf = bench.deaf();
+    let (a, b, c, d) = tokio::join!(
+        one.inventory(Scope::Full),
+        one.inventory(Scope::Fast),
+        other.inventory(Scope::Fast),
+        one.detail(&deaf)
+    );
+    for inventory in [a, b, c] {
+        assert!(inventory.expect("an inventory").vm(&bench.deaf()).is_some());
+    }
+    d.expect("details");
+    one.close().await;
+    // A closed driver starts what it needs anew.
+    one.inventory(Scope::Fast).await.expect("an inventory");
+    one.close().await;
+    other.close().await;
+}
+
+/// Waits until a restart of a VM is announced.
+async fn until_restarted(hints: &mut dyn Hints, name: &str) {
+    let announced = async {
+        loop {
+            match hints.next().await.expect("a hint") {
+                PollHint::Restarted { vm } if vm.raw() == name => break,
+                PollHint::Restarted { .. } | PollHint::Changed | PollHint::ListChanged => {}
+            }
+        }
+    };
+    tokio::time::timeout(BOUND, announced)
+        .await
+        .expect("the announcement of a restart");
+}
+
+/// Restarts, asked for or forced, leave the VM running and are announced.
+pub(crate) async fn announces_restarts(bench: &dyn Bench) {
+    let driver = open(bench).await;
+    let driver = driver.as_ref();
+    let (obedient, deaf) = (bench.obedient(), bench.deaf());
+    let inventory = driver.inventory(Scope::Fast).await.expect("an inventory");
+    let name = |id: &VmId| inventory.vm(id).expect("the VM").name.raw().to_owned();
+    let mut hints = driver.hints().await.expect("hints").expect("announcements");
+    must(bench, driver, &obedient, ActionKind::Start).await;
+    must(bench, driver, &deaf, ActionKind::Start).await;
+    bench.wait_ready();
+    must(bench, driver, &deaf, ActionKind::Reset).await;
+    until_restarted(hints.as_mut(), &name(&deaf)).await;
+    must(bench, driver, &obedient, ActionKind::Reboot).await;
+    until_restarted(hints.as_mut(), &name(&obedient)).await;
+    until_state(driver, &obedient, &PowerState::Running).await;
+    until_state(driver, &deaf, &PowerState::Running).await;
+    must(bench, driver, &deaf, ActionKind::ForceOff).await;
+    must(bench, driver, &obedient, ActionKind::ForceOff).await;
+    until_state(driver, &obedient, &PowerState::Stopped).await;
+    until_state(driver, &deaf, &PowerState::Stopped).await;
+    driver.close().await;
+}
