@@ -67,7 +67,7 @@ async fn nothing_is_dialled_that_nobody_asked_for() {
 async fn reads_keep_their_rhythm_and_never_overlap() {
     let lab = Plans::hosts(1).await.up().await;
     lab.world.with("h1", |machine| {
-        machine.read_takes = Duration::from_millis(200)
+        machine.read_takes = Duration::from_millis(200);
     });
     tokio::time::sleep(Duration::from_secs(200)).await;
     lab.world.with("h1", |machine| {
@@ -311,7 +311,7 @@ async fn three_failed_reads_are_a_lost_link_and_a_slow_one_is_only_slow() {
         "it is asked less often"
     );
     lab.world.with("h1", |machine| {
-        machine.read_takes = Duration::from_millis(10)
+        machine.read_takes = Duration::from_millis(10);
     });
     lab.until(|state| state.hosts[0].health == HostHealth::Online)
         .await;

@@ -242,7 +242,7 @@ async fn a_vm_that_vanished_between_choosing_and_acting_is_not_found() {
     let lab = one().await;
     let plan = lab.plan("h1", 1, ActionKind::Shutdown).await.unwrap();
     lab.world.with("h1", |machine| {
-        machine.vms = vec![vm(2, "db-1", PowerState::Stopped)]
+        machine.vms = vec![vm(2, "db-1", PowerState::Stopped)];
     });
     lab.until(|state| state.hosts[0].vms().len() == 1).await;
     assert_eq!(
