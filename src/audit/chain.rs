@@ -158,7 +158,7 @@ impl Chain {
         if leaving.is_some() {
             self.leave_segment = None;
         }
-        Ok(first + notes)
+        Ok(first.saturating_add(notes))
     }
 
     fn note(&self, action: &str, details: String) -> AuditEntry {
@@ -186,11 +186,11 @@ impl Chain {
     fn write(&mut self, entries: &[AuditEntry], key: Option<&AuditKey>) -> Result<u64, AuditError> {
         let mut head = self.head.clone();
         let mut bytes = Vec::with_capacity(entries.len() * 512);
-        let first = head.as_ref().map_or(0, |head| head.seq) + 1;
+        let first = line::next_seq(head.as_ref());
         for entry in entries {
             let line = line::render(head.as_ref(), entry, key)?;
             head = Some(AuditHead {
-                seq: head.as_ref().map_or(0, |head| head.seq) + 1,
+                seq: line::next_seq(head.as_ref()),
                 hash: line::hash(line.as_bytes()),
             });
             bytes.extend_from_slice(line.as_bytes());
@@ -329,6 +329,7 @@ impl Chain {
     /// Takes over lines that begin at `start` and run to the end of the segment.
     fn adopt(&mut self, start: u64, bytes: &[u8]) -> Result<Repair, AuditError> {
         let mut repair = Repair::default();
+        let mut head = self.head.clone();
         let mut good_end = 0;
         let mut at = 0;
         while let Some(length) = bytes
@@ -338,18 +339,24 @@ impl Chain {
             let line = bytes.get(at..at + length).unwrap_or_default();
             at += length + 1;
             let seq = match serde_json::from_slice::<LineHead>(line) {
-                Ok(head) => {
+                Ok(record) => {
                     repair.foreign_lines = 0;
-                    head.seq
+                    record.seq
                 }
-                // What a power cut leaves in blocks that were never written.
-                Err(_) if line.contains(&0) => break,
+                // What a power cut leaves in blocks that were never written. Cut only where no record
+                // follows: a record is never thrown away, whatever has happened before it.
+                Err(_)
+                    if line.contains(&0)
+                        && !holds_a_record(bytes.get(at..).unwrap_or_default()) =>
+                {
+                    break;
+                }
                 Err(_) => {
                     repair.foreign_lines += 1;
-                    self.head.as_ref().map_or(0, |head| head.seq) + 1
+                    line::next_seq(head.as_ref())
                 }
             };
-            self.head = Some(AuditHead {
+            head = Some(AuditHead {
                 seq,
                 hash: line::hash(line),
             });
@@ -370,6 +377,8 @@ impl Chain {
             }
             segment.end = end;
         }
+        // Only now: where the cut has failed, the same bytes are read again.
+        self.head = head;
         Ok(repair)
     }
 
@@ -404,7 +413,11 @@ impl Chain {
 
     /// Starts the next segment; the chain goes on in it.
     fn start_segment(&mut self) -> Result<(), AuditError> {
-        let number = self.segment.as_ref().map_or(0, |segment| segment.number) + 1;
+        let number = self
+            .segment
+            .as_ref()
+            .map_or(0, |segment| segment.number)
+            .saturating_add(1);
         let path = segment_path(&self.dir, number);
         let file = self.medium.open(&path, true)?;
         private_file::sync_dir(&self.dir)?;
@@ -505,7 +518,7 @@ pub(super) fn segments(dir: &Path) -> Result<Vec<u32>, AuditError> {
 fn newest_segment(dir: &Path, known: Option<u32>) -> Result<Option<u32>, AuditError> {
     if let Some(known) = known
         && segment_path(dir, known).exists()
-        && !segment_path(dir, known + 1).exists()
+        && !segment_path(dir, known.saturating_add(1)).exists()
     {
         return Ok(Some(known));
     }

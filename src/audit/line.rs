@@ -3,6 +3,7 @@
 
 use hmac::{Hmac, KeyInit, Mac};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use sha2::{Digest, Sha256};
 
 use super::error::AuditError;
@@ -29,6 +30,16 @@ const CUT: &str = "… (cut)";
 #[derive(Debug, Deserialize)]
 pub(super) struct LineHead {
     pub(super) seq: u64,
+    #[serde(rename = "v")]
+    _version: u32,
+    #[serde(rename = "prev")]
+    _prev: IgnoredAny,
+}
+
+/// Returns the number of the record after `head`. Saturates: a number that somebody has put there by
+/// hand must not stop the log.
+pub(super) fn next_seq(head: Option<&AuditHead>) -> u64 {
+    head.map_or(0, |head| head.seq).saturating_add(1)
 }
 
 /// Renders the record that follows `head`, without a line feed.
@@ -39,7 +50,7 @@ pub(super) fn render(
 ) -> Result<String, AuditError> {
     let mut record = AuditRecord {
         v: AUDIT_VERSION,
-        seq: head.map_or(0, |head| head.seq) + 1,
+        seq: next_seq(head),
         prev: head.map_or(NO_PREVIOUS, |head| &head.hash).to_owned(),
         entry: entry.clone(),
         mac: None,

@@ -232,6 +232,13 @@ impl AuditLog {
         .await
     }
 
+    /// Says whether the record that the profile remembers as the end is still in the log. When it is
+    /// not, the end was cut off: to be said, and recorded, before the mirror is moved on.
+    pub async fn holds(&self, mirror: AuditHead) -> Result<bool, AuditError> {
+        let dir = self.inner.dir.clone();
+        blocking(move || read::holds(&dir, &mirror)).await
+    }
+
     /// Says whether records can be made durable.
     pub fn state(&self) -> AuditState {
         self.inner.shared.state.borrow().clone()
@@ -290,8 +297,8 @@ impl Writer {
         }
         match self.write(&entries) {
             Ok(first) => {
-                for ((reply, _room), seq) in replies.into_iter().zip(first..) {
-                    send_or_gone(reply, Ok(seq));
+                for (index, (reply, _room)) in replies.into_iter().enumerate() {
+                    send_or_gone(reply, Ok(first.saturating_add(index as u64)));
                 }
             }
             Err(error) => {

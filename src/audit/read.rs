@@ -19,6 +19,9 @@ const BLOCK: u64 = 256 * 1024;
 /// searched by every start of the program since.
 const SEARCHED: u64 = 64 * 1024 * 1024;
 
+/// Lines at the end of a segment that are looked at before all of it is.
+const NEAR: usize = 256;
+
 /// Returns the last `limit` records, oldest first. Lines that are no records are skipped: `verify` is
 /// what reports them.
 pub(super) fn tail(dir: &Path, limit: usize) -> Result<Vec<AuditRecord>, AuditError> {
@@ -93,6 +96,37 @@ pub(super) fn unfinished(dir: &Path) -> Result<Vec<AuditRecord>, AuditError> {
             .is_some_and(|operation| !done.contains(operation))
     };
     Ok(open.into_values().filter(is_open).collect())
+}
+
+/// Says whether a record with this number and hash is in the log.
+pub(super) fn holds(dir: &Path, head: &AuditHead) -> Result<bool, AuditError> {
+    for number in existing(dir)?.into_iter().rev() {
+        let path = segment_path(dir, number);
+        // The mirror is rarely more than a few records behind.
+        let lines = last_lines(&path, NEAR)?;
+        if lines.iter().any(|bytes| is_head(bytes, head)) {
+            return Ok(true);
+        }
+        let mut first = None;
+        let mut found = false;
+        each_line(&path, |_, bytes| {
+            first = first.or_else(|| seq_of(bytes));
+            found |= is_head(bytes, head);
+        })?;
+        if found || first.is_some_and(|first| first <= head.seq) {
+            return Ok(found);
+        }
+    }
+    Ok(false)
+}
+
+fn seq_of(line: &[u8]) -> Option<u64> {
+    let head = serde_json::from_slice::<LineHead>(line).ok()?;
+    Some(head.seq)
+}
+
+fn is_head(line: &[u8], head: &AuditHead) -> bool {
+    seq_of(line) == Some(head.seq) && line::hash(line) == head.hash
 }
 
 /// Calls `each` with number and bytes of every complete line; returns the bytes after the last one.

@@ -203,7 +203,7 @@ impl Walk<'_> {
             if number != expected {
                 self.find(0, Problem::SegmentMissing);
             }
-            expected = number + 1;
+            expected = number.saturating_add(1);
             let torn = read::each_line(&path, |line_number, bytes| self.line(line_number, bytes))?;
             if torn > 0 {
                 self.find(0, Problem::TornTail { bytes: torn });
@@ -236,7 +236,7 @@ impl Walk<'_> {
     }
 
     fn expected(&self) -> u64 {
-        self.previous.as_ref().map_or(0, |previous| previous.seq) + 1
+        line::next_seq(self.previous.as_ref())
     }
 
     fn check_place(&mut self, number: usize, record: &AuditRecord) {
@@ -288,7 +288,7 @@ impl Walk<'_> {
         let left_at = self
             .recent
             .iter()
-            .rposition(|line| line.seq + 1 == record.seq && line.hash == record.prev);
+            .rposition(|line| line::next_seq(Some(line)) == record.seq && line.hash == record.prev);
         if let Some(at) = left_at {
             self.result.left_behind += (self.recent.len() - at - 1) as u64;
             self.recent.truncate(at + 1);

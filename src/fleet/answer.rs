@@ -27,10 +27,6 @@ use crate::task::send_or_gone;
 
 impl Engine {
     /// Answers one request, now or later.
-    #[expect(
-        clippy::too_many_lines,
-        reason = "one arm per request, each a line or two"
-    )]
     pub(super) fn answer(&mut self, request: Request) {
         // Somebody is there: the vault's idle time starts again.
         self.keeper.vault.touch();

@@ -1,5 +1,6 @@
 //! The profile as a directory: created as a whole, checked when it is opened, removed as a whole.
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,6 +12,9 @@ use crate::private_file::{self, PrivateFileError};
 
 /// The database inside a profile's directory.
 const DATABASE: &str = "profile.db";
+
+/// Locked while profiles are created or removed.
+const LOCK: &str = ".lock";
 
 /// The audit log inside a profile's directory.
 const AUDIT: &str = "audit";
@@ -36,6 +40,7 @@ impl Profile {
         blocking(move || {
             let dir = root.join(name.as_str());
             private_file::ensure_dir(&root)?;
+            let _alone = alone(&root)?;
             if dir.symlink_metadata().is_ok() {
                 return Err(ProfileError::Exists { name });
             }
@@ -61,9 +66,7 @@ impl Profile {
         let (root, name) = (root.to_owned(), name.clone());
         blocking(move || {
             let dir = root.join(name.as_str());
-            if !dir.join(DATABASE).exists() {
-                return Err(ProfileError::NotFound { name, root });
-            }
+            must_exist(&root, &dir, &name)?;
             private_file::check_dir(&root)?;
             refuse_network_filesystem(&dir)?;
             open_dir(dir, name)
@@ -103,10 +106,9 @@ impl Profile {
         let (root, name) = (root.to_owned(), name.clone());
         blocking(move || {
             let dir = root.join(name.as_str());
-            if !dir.join(DATABASE).exists() {
-                return Err(ProfileError::NotFound { name, root });
-            }
+            must_exist(&root, &dir, &name)?;
             private_file::check_dir(&dir)?;
+            let _alone = alone(&root)?;
             // Out of sight first: killed half-way, there is no half profile under the name.
             let doomed = root.join(format!(".old-{:032x}", rand::random::<u128>()));
             let failed = |source| PrivateFileError::Io {
@@ -191,6 +193,24 @@ impl Opened {
     }
 }
 
+fn must_exist(root: &Path, dir: &Path, name: &ProfileName) -> Result<(), ProfileError> {
+    let file = dir.join(DATABASE);
+    match file.symlink_metadata() {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(ProfileError::NotFound {
+            name: name.clone(),
+            root: root.to_owned(),
+        }),
+        // A directory that cannot be looked into is not one that is empty.
+        Err(source) => Err(PrivateFileError::Io {
+            doing: "look at",
+            path: file,
+            source,
+        }
+        .into()),
+    }
+}
+
 fn open_dir(dir: PathBuf, name: ProfileName) -> Result<Opened, ProfileError> {
     private_file::check_dir(&dir)?;
     let file = dir.join(DATABASE);
@@ -223,10 +243,24 @@ fn put_in_place(draft: &Path, dir: &Path, name: &ProfileName) -> Result<(), Prof
     })
 }
 
-/// Removes what a killed `remove` left behind.
+/// Takes the lock under which profiles are created and removed; given back when dropped.
+fn alone(root: &Path) -> Result<File, ProfileError> {
+    let path = root.join(LOCK);
+    let lock = private_file::open_append(&path, true)?;
+    lock.lock().map_err(|source| PrivateFileError::Io {
+        doing: "lock",
+        path,
+        source,
+    })?;
+    Ok(lock)
+}
+
+/// Removes what a killed `create` or `remove` left behind. The lock is held, so nobody is at it.
 fn sweep(root: &Path) {
     for entry in std::fs::read_dir(root).into_iter().flatten().flatten() {
-        if entry.file_name().to_string_lossy().starts_with(".old-") {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with(".old-") || name.starts_with(".new-") {
             drop(std::fs::remove_dir_all(entry.path()));
         }
     }

@@ -111,8 +111,14 @@ fn connect(file: &Path) -> Result<Connection, ProfileError> {
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let failed = |doing| move |error| ProfileError::of_file(file, doing, error);
+    // SQLite refuses links anywhere on the way; only the file itself must not be one.
+    let real = file
+        .parent()
+        .and_then(|dir| dir.canonicalize().ok())
+        .zip(file.file_name())
+        .map_or_else(|| file.to_owned(), |(dir, name)| dir.join(name));
     let mut connection =
-        Connection::open_with_flags(file, flags).map_err(failed("opening the database"))?;
+        Connection::open_with_flags(real, flags).map_err(failed("opening the database"))?;
     connection
         .busy_timeout(BUSY_TIMEOUT)
         .map_err(failed("setting the busy timeout"))?;
@@ -149,5 +155,51 @@ pub(super) fn quick_check(connection: &Connection) -> Result<(), ProfileError> {
         Ok(())
     } else {
         Err(ProfileError::Unreadable { what: found })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::private_file;
+
+    #[test]
+    fn the_connection_is_set_up_as_it_must_be() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("profile.db");
+        drop(private_file::create_new(&file).unwrap());
+        let connection = connect(&file).unwrap();
+        let read = |pragma: &str| -> String {
+            let sql = format!("SELECT CAST({pragma} AS TEXT) FROM pragma_{pragma}");
+            connection.query_row(&sql, [], |row| row.get(0)).unwrap()
+        };
+        for (pragma, value) in [
+            ("journal_mode", "wal"),
+            ("synchronous", "2"),
+            ("foreign_keys", "1"),
+            ("trusted_schema", "0"),
+            ("secure_delete", "1"),
+            ("user_version", "1"),
+        ] {
+            assert_eq!(read(pragma), value, "{pragma}");
+        }
+        let busy: i64 = connection
+            .query_row("PRAGMA busy_timeout", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(busy, 5000);
+    }
+
+    #[tokio::test]
+    async fn a_job_that_panics_ends_in_an_error_not_in_a_hang() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("profile.db");
+        drop(private_file::create_new(&file).unwrap());
+        let store = Store::open(&file).unwrap();
+        let bad = store.run(|_| -> Result<(), ProfileError> { panic!("on purpose") });
+        assert!(matches!(bad.await, Err(ProfileError::Closed)));
+        assert!(matches!(
+            store.run(|_| Ok(())).await,
+            Err(ProfileError::Closed)
+        ));
     }
 }

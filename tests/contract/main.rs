@@ -1,12 +1,23 @@
 //! Contract suites: what every implementation of a seam must do, run on each of them.
 
 #![cfg(test)]
+#![allow(unreachable_pub, reason = "the modules of one test program")]
 
 #[path = "../support/mod.rs"]
 mod support;
 
+mod client_config;
+mod dice;
+mod host_keys;
+mod hostile;
+mod known_hosts;
 mod libvirt;
 mod libvirt_fixtures;
 mod libvirt_suite;
+mod login;
+mod rig;
+mod server;
+mod sessions;
+mod simulator;
 mod sshd;
 mod transport;

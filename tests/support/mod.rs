@@ -9,8 +9,13 @@
     reason = "each test binary uses a part of its own"
 )]
 
+pub mod account;
+pub mod agent;
+pub mod deck;
 pub mod keys;
 pub mod lab;
+pub mod pty;
+pub mod simulated;
 pub mod sshd;
 
 use std::process::{Command, Stdio};

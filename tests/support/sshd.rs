@@ -280,6 +280,11 @@ impl Sshd {
         kill_all(&self.session_pids());
     }
 
+    /// Stops every session in its tracks: connected, and silent.
+    pub fn freeze_sessions(&self) {
+        signal_all(&self.session_pids(), Signal::STOP);
+    }
+
     /// Kills the server and its sessions.
     pub fn stop(&mut self) {
         if let Some(mut child) = self.child.take() {
@@ -407,11 +412,15 @@ pub fn descendants(root: u32) -> Vec<u32> {
 }
 
 fn kill_all(pids: &[u32]) {
+    signal_all(pids, Signal::KILL);
+}
+
+fn signal_all(pids: &[u32], signal: Signal) {
     for pid in pids {
         let pid = i32::try_from(*pid).ok().and_then(Pid::from_raw);
         if let Some(pid) = pid {
             // A process that has just ended by itself is what was wanted.
-            kill_process(pid, Signal::KILL).ok();
+            kill_process(pid, signal).ok();
         }
     }
 }

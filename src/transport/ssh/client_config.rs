@@ -25,9 +25,6 @@ const MAX_DEPTH: usize = 16;
 /// Files read in all.
 const MAX_FILES: usize = 64;
 
-/// Stops of a chain of jump hosts.
-const MAX_CHAIN: usize = 8;
-
 /// Why the configuration cannot be used. Never partial: what stands later may matter.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ClientConfigError {
@@ -54,12 +51,6 @@ pub enum ClientConfigError {
     TooMany {
         /// Where the bound was met.
         path: PathBuf,
-    },
-    /// A chain of jump hosts comes back to itself.
-    #[error("the jump hosts of {alias} form a circle or more than 8 stops")]
-    Circle {
-        /// The host that was asked for.
-        alias: String,
     },
 }
 
@@ -95,12 +86,11 @@ pub struct ResolvedHost {
     pub port: Option<u16>,
     /// The account, when it says one.
     pub user: Option<String>,
-    /// Private keys named for the host, in order; empty means OpenSSH's defaults
-    /// ([`ClientConfig::default_identity_files`]).
+    /// Private keys named for the host, in order; empty leaves them to the caller's defaults.
     pub identity_files: Vec<PathBuf>,
     /// Use only those keys, even if the agent has more.
     pub identities_only: bool,
-    /// Stops on the way as written, nearest first; see [`ClientConfig::chain`].
+    /// Stops on the way as written, in dialling order; each may be an alias of its own.
     pub proxy_jump: Vec<Jump>,
     /// The person's files of known host keys.
     pub user_known_hosts: Vec<PathBuf>,
@@ -167,46 +157,6 @@ impl ClientConfig {
         self.expand(alias, values)
     }
 
-    /// Returns the stops on the way to a host and the host itself, in dialling order. Only the first
-    /// stop may have jump hosts of its own: the later ones are reached through the stop before them.
-    pub fn chain(&self, alias: &str) -> Result<Vec<ResolvedHost>, ClientConfigError> {
-        let mut chain = vec![self.resolve(alias)];
-        // Grows at the front until the nearest stop needs no other one.
-        loop {
-            let nearest = chain.first().map(|host| host.proxy_jump.clone());
-            let jumps = nearest.unwrap_or_default();
-            if jumps.is_empty() {
-                return Ok(chain);
-            }
-            if chain.len() + jumps.len() > MAX_CHAIN {
-                return Err(ClientConfigError::Circle {
-                    alias: alias.to_owned(),
-                });
-            }
-            let mut stops: Vec<ResolvedHost> =
-                jumps.iter().map(|jump| self.resolve_jump(jump)).collect();
-            stops.append(&mut chain);
-            chain = stops;
-        }
-    }
-
-    /// Returns what OpenSSH would do about a stop: what the stop's own text says wins.
-    pub fn resolve_jump(&self, jump: &Jump) -> ResolvedHost {
-        let mut host = self.resolve(&jump.endpoint.address);
-        if let Some(user) = &jump.user {
-            host.user = Some(user.as_str().to_owned());
-        }
-        host.port = jump.endpoint.port.or(host.port);
-        host
-    }
-
-    /// Returns the private keys OpenSSH tries when none are named, as far as they can be used here.
-    pub fn default_identity_files(&self) -> Vec<PathBuf> {
-        ["id_rsa", "id_ecdsa", "id_ed25519"]
-            .map(|name| self.home.join(".ssh").join(name))
-            .to_vec()
-    }
-
     fn expand(&self, alias: &str, values: Values) -> ResolvedHost {
         let mut notes = values.notes;
         let hostname = match &values.hostname {
@@ -221,6 +171,9 @@ impl ClientConfig {
                 })
             }
         };
+        // As OpenSSH has it: names are compared and filed in lower case.
+        let hostname = hostname.to_ascii_lowercase();
+        let host_key_alias = values.host_key_alias.map(|name| name.to_ascii_lowercase());
         let port = values.port.as_ref().and_then(|text| {
             let port = text.parse::<u16>().ok().filter(|port| *port > 0);
             if port.is_none() {
@@ -238,7 +191,7 @@ impl ClientConfig {
             ('r', user.as_deref().unwrap_or(&self.local_user)),
             ('u', self.local_user.as_str()),
             ('d', home.as_str()),
-            ('k', values.host_key_alias.as_deref().unwrap_or(alias)),
+            ('k', host_key_alias.as_deref().unwrap_or(alias)),
         ];
         let mut path = |keyword: &str, text: &String| -> Option<PathBuf> {
             if text == "none" {
@@ -286,7 +239,7 @@ impl ClientConfig {
             proxy_jump,
             user_known_hosts,
             global_known_hosts,
-            host_key_alias: values.host_key_alias,
+            host_key_alias,
             notes,
         }
     }
@@ -713,41 +666,6 @@ mod tests {
             ClientConfig::read(&paths),
             Err(ClientConfigError::TooMany { .. })
         ));
-    }
-
-    #[test]
-    fn chains_are_followed_and_circles_are_found() {
-        let config = read(
-            "Host vm\n ProxyJump ops@gate:2222,inner\nHost gate\n ProxyJump outer\nHost outer\n HostName 10.0.0.1\n\
-             Host inner\n ProxyJump ignored\nHost loop\n ProxyJump pool\nHost pool\n ProxyJump loop\n\
-             Host direct\n ProxyJump none\nHost *\n ProxyJump outer\n",
-        );
-        let names = |alias| -> Vec<String> {
-            let chain = config.chain(alias).unwrap();
-            chain.into_iter().map(|host| host.hostname).collect()
-        };
-        assert_eq!(names("direct"), ["direct"]);
-        assert!(matches!(
-            config.chain("loop"),
-            Err(ClientConfigError::Circle { .. })
-        ));
-        // `outer` matches `Host *` as well, and would jump through itself without end.
-        assert!(config.chain("vm").is_err());
-        let config =
-            read("Host vm\n ProxyJump ops@gate:2222,inner\nHost inner\n ProxyJump other\n");
-        let chain = config.chain("vm").unwrap();
-        let hops: Vec<_> = chain
-            .iter()
-            .map(|host| (host.alias.as_str(), host.user.as_deref(), host.port))
-            .collect();
-        assert_eq!(
-            hops,
-            [
-                ("gate", Some("ops"), Some(2222)),
-                ("inner", None, None),
-                ("vm", None, None)
-            ]
-        );
     }
 
     #[test]

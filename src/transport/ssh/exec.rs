@@ -61,11 +61,11 @@ pub(super) async fn run(link: Arc<Link>, job: Job) {
         opened = &mut opening => opened,
         () = tokio::time::sleep_until(deadline) => {
             send_or_gone(reply, Err(timed_out()));
-            abandon_opening(&link, opening).await;
+            abandon_opening(&link, opening, slot).await;
             return;
         }
         () = reply.closed() => {
-            abandon_opening(&link, opening).await;
+            abandon_opening(&link, opening, slot).await;
             return;
         }
     };
@@ -73,6 +73,7 @@ pub(super) async fn run(link: Arc<Link>, job: Job) {
         Err(error) => send_or_gone(reply, Err(error)),
         Ok(channel) => {
             let pump = Pump {
+                slot,
                 link: Arc::clone(&link),
                 collected: Collected::new(limits),
                 started: Instant::now(),
@@ -83,21 +84,28 @@ pub(super) async fn run(link: Arc<Link>, job: Job) {
             link.session_closed();
         }
     }
-    drop(slot);
 }
 
 /// Waits for a channel that nobody wants any more, and closes it.
-async fn abandon_opening<F>(link: &Link, opening: F)
+async fn abandon_opening<F>(link: &Link, mut opening: std::pin::Pin<&mut F>, slot: Slot)
 where
     F: Future<Output = Result<Channel<Msg>, TransportError>>,
 {
-    link.leak();
-    if let Ok(channel) = opening.await {
+    let opened = match timeout(CLOSE_GRACE, &mut opening).await {
+        Ok(opened) => opened,
+        Err(_elapsed) => {
+            drop(slot);
+            link.leak();
+            let opened = opening.await;
+            link.unleak();
+            opened
+        }
+    };
+    if let Ok(channel) = opened {
         let (read, write) = channel.split();
         close(read, &write).await;
         link.session_closed();
     }
-    link.unleak();
 }
 
 /// Closes a channel and waits a moment for the server's confirmation.
@@ -209,6 +217,7 @@ enum Left {
 }
 
 struct Pump {
+    slot: Slot,
     link: Arc<Link>,
     collected: Collected,
     started: Instant,
@@ -304,22 +313,36 @@ impl Pump {
         }
     }
 
-    /// Drains a command that nobody waits for, until it ends or must have ended. Its session counts as
-    /// leaked meanwhile, and for good when it does not end.
-    async fn linger(&self, mut read: ChannelReadHalf, write: &ChannelWriteHalf<Msg>) {
-        self.link.leak();
-        let last = if let Some(life) = self.life {
-            // The host itself ends it then: `timeout` was told so.
-            self.started + life + KILL_GRACE + CLOSE_GRACE
-        } else {
+    /// Drains a command that nobody waits for, until it ends or must have ended. It keeps its slot for a
+    /// moment; after that its session counts as leaked, and for good when it does not end at all.
+    async fn linger(self, mut read: ChannelReadHalf, write: &ChannelWriteHalf<Msg>) {
+        if self.collected.status != ExitStatus::Missing {
+            close(read, write).await;
+            return;
+        }
+        if self.life.is_none() {
             // sshd obeys this for accounts other than root; a free try at having the session back.
             drop(write.signal(Sig::TERM).await);
-            Instant::now() + CLOSE_GRACE
-        };
-        let ended = tokio::select! {
+        }
+        let soon = tokio::select! {
             ended = drain_to_end(&mut read) => ended,
-            () = tokio::time::sleep_until(last) => false,
+            () = tokio::time::sleep(CLOSE_GRACE) => false,
             _ = self.link.wait_closed() => return,
+        };
+        if soon {
+            close(read, write).await;
+            return;
+        }
+        drop(self.slot);
+        self.link.leak();
+        let ended = match self.life {
+            // The host itself ends it: `timeout` was told so.
+            Some(life) => tokio::select! {
+                ended = drain_to_end(&mut read) => ended,
+                () = tokio::time::sleep_until(self.started + life + KILL_GRACE + CLOSE_GRACE) => false,
+                _ = self.link.wait_closed() => return,
+            },
+            None => false,
         };
         close(read, write).await;
         if ended {
@@ -336,14 +359,12 @@ async fn feed(write: &ChannelWriteHalf<Msg>, stdin: Vec<u8>) {
     drop(write.eof().await);
 }
 
-/// Throws output away until the process has ended; false when the channel died without saying so.
+/// Throws output away until the process has ended; false when the channel died without saying so. A
+/// server that closes first does so because nothing runs there any more.
 pub(super) async fn drain_to_end(read: &mut ChannelReadHalf) -> bool {
     while let Some(message) = read.wait().await {
-        if exit_status(&message).is_some() {
+        if exit_status(&message).is_some() || matches!(message, ChannelMsg::Close) {
             return true;
-        }
-        if matches!(message, ChannelMsg::Close) {
-            return false;
         }
     }
     false

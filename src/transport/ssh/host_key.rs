@@ -306,3 +306,59 @@ impl Handler for Client {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::task::Tasks;
+
+    fn client(ending: &Ending) -> Client {
+        Client {
+            judge: Judge {
+                label: "kvm1".to_owned(),
+                dialled: "192.0.2.1:22".to_owned(),
+                files: Arc::new([]),
+                pinned: Arc::new([]),
+                accept_new: true,
+                accepted: Arc::default(),
+            },
+            ending: ending.clone(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_in_the_connection_ends_the_link_and_nothing_else() {
+        let ending = Ending::new();
+        let client = client(&ending);
+        let dying = Tasks::new().spawn("connection", async move {
+            let _client = client;
+            panic!("a bug of the library");
+        });
+        assert!(ending.wait().await.contains("bug"));
+        assert!(dying.await.is_err());
+    }
+
+    #[test]
+    fn the_first_reason_stays() {
+        let ending = Ending::new();
+        ending.set("first");
+        ending.set("second");
+        assert_eq!(ending.reason().as_deref(), Some("first"));
+    }
+
+    #[test]
+    fn a_second_key_on_one_connection_is_a_change() {
+        let client = client(&Ending::new());
+        let key = |base64: &str| HostKey {
+            algorithm: "ssh-ed25519".to_owned(),
+            base64: base64.to_owned(),
+            fingerprint: String::new(),
+        };
+        assert_eq!(client.judge.accept(&key("a")), None);
+        assert_eq!(client.judge.accept(&key("a")), None);
+        assert!(matches!(
+            client.judge.accept(&key("b")),
+            Some(HostKeyVerdict::Changed { .. })
+        ));
+    }
+}

@@ -167,10 +167,13 @@ fn verdict_of_files(files: &[KnownHostsFile], label: &str, key: &HostKey) -> Hos
     if verdict != HostKeyVerdict::Unknown {
         return verdict;
     }
-    // OpenSSH looks a host on a port of its own up by its bare name as well, and only takes a yes.
+    // OpenSSH looks a host on a port of its own up by its bare name as well, and takes a yes from there
+    // and a warning that the key is revoked, but nothing else.
     match bare_name(label).map(|bare| verdict_of_lines(&lines_for(files, bare), key)) {
-        Some(HostKeyVerdict::Known) => HostKeyVerdict::Known,
-        _ => HostKeyVerdict::Unknown,
+        Some(known @ (HostKeyVerdict::Known | HostKeyVerdict::Revoked { .. })) => known,
+        Some(HostKeyVerdict::Unknown | HostKeyVerdict::Changed { .. }) | None => {
+            HostKeyVerdict::Unknown
+        }
     }
 }
 
@@ -305,19 +308,10 @@ fn parse_key(kind: &[u8], blob: &[u8]) -> Option<HostKey> {
     type_fits(kind, &described.algorithm).then_some(described)
 }
 
-/// Whether the written type names the key's own; OpenSSH also knows short names in any case.
+/// Whether the written type names the key's own; those of RSA signatures are taken for RSA as well.
 fn type_fits(written: &str, algorithm: &str) -> bool {
-    if written == algorithm {
-        return true;
-    }
-    let short = |name: &str| written.eq_ignore_ascii_case(name);
-    match algorithm {
-        "ssh-rsa" => short("RSA") || matches!(written, "rsa-sha2-256" | "rsa-sha2-512"),
-        "ssh-dss" => short("DSA"),
-        "ssh-ed25519" => short("ED25519"),
-        "ecdsa-sha2-nistp256" | "ecdsa-sha2-nistp384" | "ecdsa-sha2-nistp521" => short("ECDSA"),
-        _ => false,
-    }
+    written == algorithm
+        || (algorithm == "ssh-rsa" && matches!(written, "rsa-sha2-256" | "rsa-sha2-512"))
 }
 
 fn matches_hosts(hosts: &[u8], label: &str) -> bool {

@@ -26,6 +26,14 @@ pub(super) const SESSION_SLOTS: usize = 6;
 /// Sessions that may linger on the host after their caller has gone before the link is replaced.
 pub(super) const MAX_LEAKED: usize = 3;
 
+/// Pauses before an open that was refused is tried again. sshd counts a session until it has gone once
+/// around its loop after the close, so six closes and six opens in one packet look like twelve sessions.
+const REOPEN_AFTER: [Duration; 3] = [
+    Duration::from_millis(10),
+    Duration::from_millis(40),
+    Duration::from_millis(150),
+];
+
 /// How long a farewell may take before the stream is cut.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -160,10 +168,18 @@ impl Link {
 
     /// Opens a session channel. Must run in a task of its own: giving up half-way would lose the channel.
     pub(super) async fn open_session(&self) -> Result<Channel<Msg>, TransportError> {
-        let opened = tokio::select! {
-            biased;
-            error = self.wait_closed() => return Err(error),
-            opened = self.host.handle.channel_open_session() => opened,
+        let mut retries = REOPEN_AFTER.into_iter();
+        let opened = loop {
+            let opened = tokio::select! {
+                biased;
+                error = self.wait_closed() => return Err(error),
+                opened = self.host.handle.channel_open_session() => opened,
+            };
+            let refused = matches!(opened, Err(russh::Error::ChannelOpenFailure(_)));
+            match retries.next() {
+                Some(pause) if refused => tokio::time::sleep(pause).await,
+                _ => break opened,
+            }
         };
         match opened {
             Ok(channel) => {

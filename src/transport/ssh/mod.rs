@@ -20,6 +20,7 @@
 pub mod client_config;
 pub mod connect;
 pub mod key;
+pub mod keygen;
 pub mod known_hosts;
 
 mod auth;

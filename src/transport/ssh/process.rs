@@ -117,6 +117,7 @@ impl RemoteProcess for SshProcess {
 
     async fn write(&mut self, bytes: &[u8]) -> Result<(), TransportError> {
         let written = tokio::select! {
+            biased;
             // A write waits for room in the channel; when the channel has ended there will be none.
             () = self.ended.cancelled() => None,
             written = self.write.data_bytes(bytes.to_vec()) => Some(written),
@@ -294,11 +295,8 @@ async fn pump(
 async fn end(link: &Link, mut read: ChannelReadHalf, write: &ChannelWriteHalf<Msg>) {
     let asking = async {
         drop(write.eof().await);
-        if timeout(CLOSE_GRACE / 3, drain_to_end(&mut read))
-            .await
-            .is_ok()
-        {
-            return true;
+        if let Ok(ended) = timeout(CLOSE_GRACE / 3, drain_to_end(&mut read)).await {
+            return ended;
         }
         drop(write.signal(Sig::TERM).await);
         timeout(CLOSE_GRACE / 3, drain_to_end(&mut read))

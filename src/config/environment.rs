@@ -1,0 +1,131 @@
+//! The environment as plain data: the only place that reads it.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+/// What the environment says, as far as it matters.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Environment {
+    variables: BTreeMap<String, OsString>,
+}
+
+impl Environment {
+    /// Reads the process's environment. Secrets are never expected in it, only where they are.
+    pub fn read() -> Self {
+        #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+        let all = [
+            "HOME",
+            "USER",
+            "LOGNAME",
+            "TERM",
+            "COLORTERM",
+            "NO_COLOR",
+            "EDITOR",
+            "VISUAL",
+            "SSH_AUTH_SOCK",
+        ]
+        .into_iter()
+        .filter_map(|name| Some((name.to_owned(), std::env::var_os(name)?)))
+        .chain(std::env::vars_os().filter_map(|(name, value)| {
+            let name = name.into_string().ok()?;
+            name.starts_with("VMDECK_").then_some((name, value))
+        }))
+        .collect::<BTreeMap<_, _>>();
+        Self { variables: all }
+    }
+
+    /// Makes an environment of pairs, for tests and embedding.
+    pub fn of<K: Into<String>, V: Into<OsString>>(pairs: impl IntoIterator<Item = (K, V)>) -> Self {
+        Self {
+            variables: pairs
+                .into_iter()
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
+        }
+    }
+
+    fn get(&self, name: &str) -> Option<&OsStr> {
+        self.variables
+            .get(name)
+            .map(OsString::as_os_str)
+            .filter(|value| !value.is_empty())
+    }
+
+    fn path(&self, name: &str) -> Option<PathBuf> {
+        self.get(name).map(PathBuf::from)
+    }
+
+    fn text(&self, name: &str) -> Option<String> {
+        self.get(name)?.to_str().map(ToOwned::to_owned)
+    }
+
+    /// `HOME`
+    pub fn home(&self) -> Option<PathBuf> {
+        self.path("HOME")
+    }
+
+    /// `USER`, or `LOGNAME`.
+    pub fn user(&self) -> Option<String> {
+        self.text("USER").or_else(|| self.text("LOGNAME"))
+    }
+
+    /// `VMDECK_HOME`: everything under one folder.
+    pub fn vmdeck_home(&self) -> Option<PathBuf> {
+        self.path("VMDECK_HOME")
+    }
+
+    /// `VMDECK_PROFILE`: the profile to use when no argument names one.
+    pub fn profile(&self) -> Option<String> {
+        self.text("VMDECK_PROFILE")
+    }
+
+    /// `VMDECK_CONFIG`: the configuration file to use when no argument names one.
+    pub fn config(&self) -> Option<PathBuf> {
+        self.path("VMDECK_CONFIG")
+    }
+
+    /// `VMDECK_PASSPHRASE_FILE`: the file with the passphrase, for services.
+    pub fn passphrase_file(&self) -> Option<PathBuf> {
+        self.path("VMDECK_PASSPHRASE_FILE")
+    }
+
+    /// Whether `NO_COLOR` is set to anything (<https://no-color.org>).
+    pub fn no_color(&self) -> bool {
+        self.get("NO_COLOR").is_some()
+    }
+
+    /// `COLORTERM`
+    pub fn colorterm(&self) -> Option<String> {
+        self.text("COLORTERM")
+    }
+
+    /// `TERM`
+    pub fn term(&self) -> Option<String> {
+        self.text("TERM")
+    }
+
+    /// `SSH_AUTH_SOCK`: where the SSH agent listens.
+    pub fn ssh_auth_sock(&self) -> Option<PathBuf> {
+        self.path("SSH_AUTH_SOCK")
+    }
+
+    /// `VISUAL`, or `EDITOR`.
+    pub fn editor(&self) -> Option<String> {
+        self.text("VISUAL").or_else(|| self.text("EDITOR"))
+    }
+
+    /// Every `VMDECK_` variable that is none of those above, with its value.
+    pub(super) fn settings(&self) -> impl Iterator<Item = (&str, &OsStr)> {
+        const OTHERS: [&str; 4] = [
+            "VMDECK_HOME",
+            "VMDECK_PROFILE",
+            "VMDECK_CONFIG",
+            "VMDECK_PASSPHRASE_FILE",
+        ];
+        self.variables
+            .iter()
+            .filter(|(name, _)| name.starts_with("VMDECK_") && !OTHERS.contains(&name.as_str()))
+            .map(|(name, value)| (name.as_str(), value.as_os_str()))
+    }
+}

@@ -1,0 +1,601 @@
+//! Every key with its meaning, kind, range and default: the one table the rest is derived from.
+//!
+//! To add a key: a field in [`super::values`], a row here, then `config.example.toml` and
+//! `docs/configuration.md` as the tests print them.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::values::{ColorChoice, Config, LogLevel, OutputChoice};
+
+/// One key.
+#[derive(Debug, Clone, Copy)]
+pub struct KeySpec {
+    /// `section.key`.
+    pub path: &'static str,
+    /// What it takes.
+    pub kind: Kind,
+    /// What it means, one sentence.
+    pub meaning: &'static str,
+    /// Its place in the configuration.
+    slot: fn(&mut Config) -> Slot<'_>,
+}
+
+/// What a key takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A time such as `"3s"` or `"2m"`; the bounds in milliseconds.
+    Duration {
+        /// Shortest.
+        min: u64,
+        /// Longest.
+        max: u64,
+        /// Whether `"0s"` is allowed, and what it means.
+        zero: Option<&'static str>,
+    },
+    /// A whole number.
+    Count {
+        /// Smallest.
+        min: u64,
+        /// Largest.
+        max: u64,
+    },
+    /// A number of bytes, or a text such as `"16M"`.
+    Bytes {
+        /// Smallest.
+        min: u64,
+        /// Largest.
+        max: u64,
+    },
+    /// `true` or `false`.
+    Flag,
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// A short text.
+    Text,
+    /// A path; the text says what an empty one means.
+    Path(&'static str),
+    /// A list of paths.
+    Paths,
+}
+
+/// A key's place in a configuration.
+#[derive(Debug)]
+pub(super) enum Slot<'a> {
+    Duration(&'a mut Duration),
+    Count(&'a mut u32),
+    Bytes(&'a mut u64),
+    Flag(&'a mut bool),
+    Text(&'a mut String),
+    Path(&'a mut Option<PathBuf>),
+    Paths(&'a mut Vec<PathBuf>),
+    Color(&'a mut ColorChoice),
+    Output(&'a mut OutputChoice),
+    Level(&'a mut LogLevel),
+}
+
+const fn key(
+    path: &'static str,
+    kind: Kind,
+    meaning: &'static str,
+    slot: fn(&mut Config) -> Slot<'_>,
+) -> KeySpec {
+    KeySpec {
+        path,
+        kind,
+        meaning,
+        slot,
+    }
+}
+
+/// A time between two bounds in seconds.
+const fn seconds(min: u64, max: u64) -> Kind {
+    Kind::Duration {
+        min: min * 1000,
+        max: max * 1000,
+        zero: None,
+    }
+}
+
+/// Sections with what they are about, in the order of the documentation.
+pub const SECTIONS: &[(&str, &str)] = &[
+    ("poll", "How often hosts are read."),
+    (
+        "ssh",
+        "How hosts are reached. Hosts themselves are kept in the profile.",
+    ),
+    ("vault", "How long secrets stay open."),
+    ("audit", "How the audit log is kept."),
+    ("tui", "How the dashboard looks and listens."),
+    ("once", "How scripted commands behave."),
+    (
+        "log",
+        "What the program writes about itself; never a secret.",
+    ),
+];
+
+/// Every key, in the order of the documentation.
+pub const KEYS: &[KeySpec] = &[
+    key(
+        "poll.libvirt_tick",
+        Kind::Duration {
+            min: 200,
+            max: 600_000,
+            zero: None,
+        },
+        "Time between two reads of a libvirt host.",
+        |c| Slot::Duration(&mut c.poll.libvirt_tick),
+    ),
+    key(
+        "poll.hyperv_tick",
+        Kind::Duration {
+            min: 500,
+            max: 600_000,
+            zero: None,
+        },
+        "Time between two reads of a Hyper-V host.",
+        |c| Slot::Duration(&mut c.poll.hyperv_tick),
+    ),
+    key(
+        "poll.slow_facts",
+        seconds(1, 86_400),
+        "Time between two reads of what changes rarely: addresses, VM snapshots, autostart.",
+        |c| Slot::Duration(&mut c.poll.slow_facts),
+    ),
+    key(
+        "poll.unfocused_factor",
+        Kind::Count { min: 1, max: 100 },
+        "Factor on the ticks of hosts of which nothing is on the screen.",
+        |c| Slot::Count(&mut c.poll.unfocused_factor),
+    ),
+    key(
+        "poll.deadline",
+        seconds(1, 600),
+        "How long one read of states and figures may take before it counts as failed.",
+        |c| Slot::Duration(&mut c.poll.deadline),
+    ),
+    key(
+        "ssh.connect_timeout",
+        seconds(1, 300),
+        "How long dialling a host, or one stop on the way, may take.",
+        |c| Slot::Duration(&mut c.ssh.connect_timeout),
+    ),
+    key(
+        "ssh.auth_timeout",
+        seconds(1, 600),
+        "How long logging in may take, second factors included.",
+        |c| Slot::Duration(&mut c.ssh.auth_timeout),
+    ),
+    key(
+        "ssh.keepalive",
+        seconds(1, 600),
+        "Time between two questions whether the host is still there; it is given up after three without an answer.",
+        |c| Slot::Duration(&mut c.ssh.keepalive),
+    ),
+    key(
+        "ssh.known_hosts",
+        Kind::Paths,
+        "Files of known host keys, read beside the keys pinned in the profile; never written.",
+        |c| Slot::Paths(&mut c.ssh.known_hosts),
+    ),
+    key(
+        "ssh.client_config",
+        Kind::Paths,
+        "Files of the SSH client's configuration: HostName, Port, User, IdentityFile and ProxyJump are honoured. Empty = none.",
+        |c| Slot::Paths(&mut c.ssh.client_config),
+    ),
+    key(
+        "ssh.agent",
+        Kind::Flag,
+        "Whether the SSH agent (SSH_AUTH_SOCK) may be asked.",
+        |c| Slot::Flag(&mut c.ssh.agent),
+    ),
+    key(
+        "ssh.max_handshakes",
+        Kind::Count { min: 1, max: 256 },
+        "Hosts that are being dialled at the same time.",
+        |c| Slot::Count(&mut c.ssh.max_handshakes),
+    ),
+    key(
+        "vault.idle_lock",
+        Kind::Duration {
+            min: 1000,
+            max: 604_800_000,
+            zero: Some("never"),
+        },
+        "Secrets are locked after this time without use; live connections stay.",
+        |c| Slot::Duration(&mut c.vault.idle_lock),
+    ),
+    key(
+        "audit.rotate_bytes",
+        Kind::Bytes {
+            min: 64 * 1024,
+            max: 1024 * 1024 * 1024,
+        },
+        "Size at which the log goes on in a new file; old files are never deleted.",
+        |c| Slot::Bytes(&mut c.audit.rotate_bytes),
+    ),
+    key(
+        "tui.theme",
+        Kind::Text,
+        "Name of the theme: a built-in one, or a file `themes/NAME.toml` beside this one.",
+        |c| Slot::Text(&mut c.tui.theme),
+    ),
+    key(
+        "tui.color",
+        Kind::Word(ColorChoice::WORDS),
+        "Whether to use colour; `auto` looks at the terminal and at NO_COLOR.",
+        |c| Slot::Color(&mut c.tui.color),
+    ),
+    key(
+        "tui.ascii",
+        Kind::Flag,
+        "Only ASCII characters, for terminals and fonts without others.",
+        |c| Slot::Flag(&mut c.tui.ascii),
+    ),
+    key(
+        "tui.mouse",
+        Kind::Flag,
+        "Listen to the mouse; marking text then needs Shift in most terminals.",
+        |c| Slot::Flag(&mut c.tui.mouse),
+    ),
+    key(
+        "tui.compact",
+        Kind::Flag,
+        "Start with the short header.",
+        |c| Slot::Flag(&mut c.tui.compact),
+    ),
+    key(
+        "once.timeout",
+        seconds(1, 86_400),
+        "How long a scripted command waits for hosts and for goals.",
+        |c| Slot::Duration(&mut c.once.timeout),
+    ),
+    key(
+        "once.output",
+        Kind::Word(OutputChoice::WORDS),
+        "Form of what scripted commands print.",
+        |c| Slot::Output(&mut c.once.output),
+    ),
+    key(
+        "log.level",
+        Kind::Word(LogLevel::WORDS),
+        "How much is written.",
+        |c| Slot::Level(&mut c.log.level),
+    ),
+    key(
+        "log.file",
+        Kind::Path(
+            "`vmdeck.log` in the state directory while a screen is open, else standard error",
+        ),
+        "Where it is written.",
+        |c| Slot::Path(&mut c.log.file),
+    ),
+];
+
+impl KeySpec {
+    /// Returns the section.
+    pub fn section(&self) -> &'static str {
+        self.path.split_once('.').map_or("", |(section, _)| section)
+    }
+
+    /// Returns the key without its section.
+    pub fn name(&self) -> &'static str {
+        self.path
+            .split_once('.')
+            .map_or(self.path, |(_, name)| name)
+    }
+
+    /// Returns the environment variable that sets it.
+    pub fn variable(&self) -> String {
+        format!("VMDECK_{}", self.path.replace('.', "_").to_uppercase())
+    }
+
+    /// Returns the value as it would be written in the file.
+    pub fn render(&self, config: &Config) -> String {
+        let mut copy = config.clone();
+        match (self.slot)(&mut copy) {
+            Slot::Duration(value) => quote(&render_duration(*value)),
+            Slot::Count(value) => value.to_string(),
+            Slot::Bytes(value) => quote(&render_bytes(*value)),
+            Slot::Flag(value) => value.to_string(),
+            Slot::Text(value) => quote(value),
+            Slot::Path(value) => quote(&value.as_deref().map_or(String::new(), path_text)),
+            Slot::Paths(value) => {
+                let paths: Vec<String> = value.iter().map(|path| quote(&path_text(path))).collect();
+                format!("[{}]", paths.join(", "))
+            }
+            Slot::Color(value) => quote(value.word()),
+            Slot::Output(value) => quote(value.word()),
+            Slot::Level(value) => quote(value.word()),
+        }
+    }
+
+    /// Returns what it takes, in words.
+    pub fn range(&self) -> String {
+        match self.kind {
+            Kind::Duration { min, max, zero } => {
+                let [min, max] = [min, max].map(|ms| render_duration(Duration::from_millis(ms)));
+                let zero = zero.map_or(String::new(), |word| format!(", or \"0s\" for {word}"));
+                format!("time, \"{min}\" to \"{max}\"{zero}")
+            }
+            Kind::Count { min, max } => format!("number, {min} to {max}"),
+            Kind::Bytes { min, max } => format!(
+                "bytes, \"{}\" to \"{}\"",
+                render_bytes(min),
+                render_bytes(max)
+            ),
+            Kind::Flag => "true or false".to_owned(),
+            Kind::Word(words) => {
+                let quoted: Vec<String> = words.iter().map(|word| quote(word)).collect();
+                quoted.join(", ")
+            }
+            Kind::Text => "text".to_owned(),
+            Kind::Path(empty) => format!("path; \"\" for {empty}"),
+            Kind::Paths => "list of paths; `~` is the home directory".to_owned(),
+        }
+    }
+
+    /// Sets the value; the error says what is expected.
+    pub(super) fn set(&self, config: &mut Config, value: &Value) -> Result<(), String> {
+        let unfit = || format!("expected {}", self.range());
+        match (self.kind, (self.slot)(config), value) {
+            (Kind::Duration { min, max, zero }, Slot::Duration(slot), Value::Text(text)) => {
+                let time = parse_duration(text).ok_or_else(unfit)?;
+                let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+                let allowed = (min..=max).contains(&ms) || (ms == 0 && zero.is_some());
+                *slot = allowed.then_some(time).ok_or_else(unfit)?;
+            }
+            (Kind::Count { min, max }, Slot::Count(slot), Value::Number(number)) => {
+                let fits = (min..=max).contains(number);
+                let count = u32::try_from(*number).ok().filter(|_| fits);
+                *slot = count.ok_or_else(unfit)?;
+            }
+            (Kind::Bytes { min, max }, Slot::Bytes(slot), value) => {
+                let bytes = match value {
+                    Value::Number(number) => Some(*number),
+                    Value::Text(text) => parse_bytes(text),
+                    Value::Flag(_) | Value::List(_) => None,
+                };
+                let bytes = bytes.filter(|bytes| (min..=max).contains(bytes));
+                *slot = bytes.ok_or_else(unfit)?;
+            }
+            (_, Slot::Flag(slot), Value::Flag(flag)) => *slot = *flag,
+            (_, Slot::Text(slot), Value::Text(text)) if is_plain(text) => slot.clone_from(text),
+            (_, Slot::Path(slot), Value::Text(text)) => {
+                *slot = (!text.is_empty()).then(|| PathBuf::from(text));
+            }
+            (_, Slot::Paths(slot), Value::List(list)) => {
+                *slot = list.iter().map(PathBuf::from).collect();
+            }
+            (_, Slot::Color(slot), Value::Text(word)) => {
+                *slot = ColorChoice::from_word(word).ok_or_else(unfit)?;
+            }
+            (_, Slot::Output(slot), Value::Text(word)) => {
+                *slot = OutputChoice::from_word(word).ok_or_else(unfit)?;
+            }
+            (_, Slot::Level(slot), Value::Text(word)) => {
+                *slot = LogLevel::from_word(word).ok_or_else(unfit)?;
+            }
+            _ => return Err(unfit()),
+        }
+        Ok(())
+    }
+
+    /// Reads a value given as plain text: from the environment or an argument.
+    pub(super) fn value_of_text(&self, text: &str) -> Value {
+        match self.kind {
+            Kind::Count { .. } => text
+                .parse()
+                .map_or_else(|_| Value::Text(text.to_owned()), Value::Number),
+            Kind::Flag => match text {
+                "true" | "1" | "yes" | "on" => Value::Flag(true),
+                "false" | "0" | "no" | "off" => Value::Flag(false),
+                _ => Value::Text(text.to_owned()),
+            },
+            Kind::Paths => Value::List(
+                text.split(':')
+                    .filter(|path| !path.is_empty())
+                    .map(ToOwned::to_owned)
+                    .collect(),
+            ),
+            Kind::Duration { .. }
+            | Kind::Bytes { .. }
+            | Kind::Word(_)
+            | Kind::Text
+            | Kind::Path(_) => Value::Text(text.to_owned()),
+        }
+    }
+}
+
+/// A value before it is checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Value {
+    Flag(bool),
+    Number(u64),
+    Text(String),
+    List(Vec<String>),
+}
+
+fn is_plain(text: &str) -> bool {
+    (1..=64).contains(&text.chars().count()) && !text.chars().any(crate::domain::text::is_hostile)
+}
+
+fn path_text(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// Writes a TOML string.
+pub(super) fn quote(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+const TIME_UNITS: [(&str, u64); 5] = [
+    ("ms", 1),
+    ("s", 1000),
+    ("m", 60_000),
+    ("h", 3_600_000),
+    ("d", 86_400_000),
+];
+
+/// Reads `250ms`, `3s`, `2m`, `1h30m`, `7d`.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    let mut rest = text.trim();
+    let mut total = 0u64;
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+        let (number, tail) = rest.split_at_checked(digits)?;
+        let letters = tail
+            .find(|c: char| !c.is_ascii_alphabetic())
+            .unwrap_or(tail.len());
+        let (unit, after) = tail.split_at_checked(letters)?;
+        let (_, factor) = TIME_UNITS.iter().find(|(name, _)| *name == unit)?;
+        let part = number.parse::<u64>().ok()?.checked_mul(*factor)?;
+        total = total.checked_add(part)?;
+        rest = after;
+    }
+    Some(Duration::from_millis(total))
+}
+
+/// Writes a time in the largest unit that divides it.
+pub fn render_duration(time: Duration) -> String {
+    let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    if ms == 0 {
+        return "0s".to_owned();
+    }
+    let (unit, factor) = TIME_UNITS
+        .into_iter()
+        .rev()
+        .find(|(_, factor)| ms.is_multiple_of(*factor))
+        .unwrap_or(("ms", 1));
+    format!("{}{unit}", ms / factor)
+}
+
+const SIZE_UNITS: [(&str, u64); 4] = [("", 1), ("K", 1 << 10), ("M", 1 << 20), ("G", 1 << 30)];
+
+fn parse_bytes(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at_checked(digits)?;
+    let unit = unit.trim().to_uppercase();
+    let unit = unit
+        .strip_suffix("IB")
+        .or(unit.strip_suffix('B'))
+        .unwrap_or(&unit);
+    let (_, factor) = SIZE_UNITS.iter().find(|(name, _)| *name == unit)?;
+    number.parse::<u64>().ok()?.checked_mul(*factor)
+}
+
+fn render_bytes(bytes: u64) -> String {
+    let (unit, factor) = SIZE_UNITS
+        .into_iter()
+        .rev()
+        .find(|(_, factor)| bytes.is_multiple_of(*factor))
+        .unwrap_or(("", 1));
+    format!("{}{unit}", bytes / factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn every_key_is_in_a_section_once() {
+        for spec in KEYS {
+            assert!(
+                SECTIONS.iter().any(|(name, _)| *name == spec.section()),
+                "{}",
+                spec.path
+            );
+            let twins = KEYS
+                .iter()
+                .filter(|other| other.path == spec.path || other.variable() == spec.variable());
+            assert_eq!(twins.count(), 1, "{}", spec.path);
+        }
+    }
+
+    #[test]
+    fn defaults_are_within_their_own_ranges() {
+        for spec in KEYS {
+            let shown = spec.render(&Config::default());
+            let document: toml::Table = toml::from_str(&format!("x = {shown}")).unwrap();
+            let value = match &document["x"] {
+                toml::Value::String(text) => Value::Text(text.clone()),
+                toml::Value::Boolean(flag) => Value::Flag(*flag),
+                toml::Value::Integer(number) => Value::Number(u64::try_from(*number).unwrap()),
+                toml::Value::Array(list) => Value::List(
+                    list.iter()
+                        .map(|item| item.as_str().unwrap().to_owned())
+                        .collect(),
+                ),
+                other => panic!("{other}"),
+            };
+            let mut config = Config::default();
+            spec.set(&mut config, &value).unwrap();
+            assert_eq!(config, Config::default(), "{}", spec.path);
+        }
+    }
+
+    #[test]
+    fn times_are_read_in_the_ways_people_write_them() {
+        let cases = [
+            ("3s", 3000),
+            ("250ms", 250),
+            ("2m", 120_000),
+            ("1h30m", 5_400_000),
+            ("7d", 604_800_000),
+            ("0s", 0),
+        ];
+        for (text, ms) in cases {
+            assert_eq!(
+                parse_duration(text),
+                Some(Duration::from_millis(ms)),
+                "{text}"
+            );
+        }
+        for text in [
+            "",
+            "3",
+            "s",
+            "3 s",
+            "-3s",
+            "3x",
+            "3s4",
+            "99999999999999999999s",
+            "3é",
+        ] {
+            assert_eq!(parse_duration(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_binary() {
+        assert_eq!(parse_bytes("16M"), Some(16 << 20));
+        assert_eq!(parse_bytes("64KiB"), Some(64 << 10));
+        assert_eq!(parse_bytes("5"), Some(5));
+        for text in ["", "M", "1X", "1.5M", "99999999999G"] {
+            assert_eq!(parse_bytes(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn times_read_back_as_written(ms in 0u64..10_000_000_000) {
+            let time = Duration::from_millis(ms);
+            prop_assert_eq!(parse_duration(&render_duration(time)), Some(time));
+        }
+
+        #[test]
+        fn nothing_makes_the_readers_panic(text in ".{0,20}") {
+            prop_assert!(parse_duration(&text).is_none() || text.contains(|c: char| c.is_ascii_digit()));
+            prop_assert!(parse_bytes(&text).is_none() || text.contains(|c: char| c.is_ascii_digit()));
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! What is written about the keys, made from their table: the example file and the documentation.
+
+use super::keys::{KEYS, SECTIONS};
+use super::policy::RULE_KEYS;
+use super::values::Config;
+
+/// Renders `config.example.toml`: every key with its default, meaning, unit and range.
+pub fn example() -> String {
+    let defaults = Config::default();
+    let mut text = String::from(
+        "# vmdeck: every key with its meaning, unit, range and default. Copy what you want to change to\n\
+         # ~/.config/vmdeck/config.toml (`vmdeck config path` says where). Behaviour only: hosts and secrets\n\
+         # are kept in the profile. `vmdeck config show --origin` shows what is in force and why.\n",
+    );
+    for (section, about) in SECTIONS {
+        text.extend([format!("\n# {about}\n[{section}]\n")]);
+        for spec in KEYS.iter().filter(|spec| spec.section() == *section) {
+            text.extend([format!("\n# {}\n# {}\n", spec.meaning, spec.range())]);
+            text.extend([format!("{} = {}\n", spec.name(), spec.render(&defaults))]);
+        }
+    }
+    text.push_str(
+        "\n# Other keys for commands; the help (`?`) shows the commands' ids. An empty list takes the keys away.\n\
+         # [tui.keys]\n\
+         # \"vm.force-off\" = [\"F\", \"ctrl-k\"]\n\
+         \n\
+         # Rules, tried in order; the first that fits decides, and where none does the built-in ones do. Empty\n\
+         # lists fit everything, `*` in a pattern stands for anything. Read-only beats every rule.\n\
+         # [[policy]]\n\
+         # name = \"databases\"\n\
+         # tags = [\"db*\"]\n\
+         # verbs = [\"force-off\", \"reset\"]\n\
+         # effect = \"deny\"\n\
+         # reason = \"databases are shut down, not cut off\"\n",
+    );
+    text
+}
+
+/// Renders the tables of `docs/configuration.md`.
+pub fn markdown() -> String {
+    let defaults = Config::default();
+    let mut text = String::new();
+    for (section, about) in SECTIONS {
+        text.extend([format!(
+            "### `[{section}]`\n\n{about}\n\n| key | default | takes | meaning |\n|---|---|---|---|\n"
+        )]);
+        for spec in KEYS.iter().filter(|spec| spec.section() == *section) {
+            text.extend([format!(
+                "| `{}` | `{}` | {} | {} |\n",
+                spec.name(),
+                spec.render(&defaults),
+                spec.range(),
+                spec.meaning
+            )]);
+        }
+        if *section == "tui" {
+            text.push_str(
+                "| `keys` | `{}` | table: command id = list of keys | Other keys for commands; an empty list takes the keys away. |\n",
+            );
+        }
+        text.push('\n');
+    }
+    text.push_str(
+        "### `[[policy]]`\n\nRules, tried in order; the first that fits decides, and where none does the built-in ones do.\n\n\
+         | key | takes | meaning |\n|---|---|---|\n",
+    );
+    for (key, takes, meaning) in RULE_KEYS {
+        text.extend([format!("| `{key}` | {takes} | {meaning} |\n")]);
+    }
+    text
+}
+
+/// Returns every key of the file, for checks against documents and forms.
+pub fn key_paths() -> Vec<&'static str> {
+    KEYS.iter().map(|spec| spec.path).collect()
+}

@@ -1,0 +1,8 @@
+//! The engine and its sessions on scripted machines, with a real profile and a real audit log.
+
+#![cfg(test)]
+
+mod hosts;
+mod lab;
+mod operations;
+mod world;
