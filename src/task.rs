@@ -62,6 +62,21 @@ impl Tasks {
     }
 }
 
+/// Waits for the answer of a thread outside the runtime (the database, the audit log); `None` when the
+/// thread has ended without one.
+///
+/// Where test doubles are compiled in, it waits on the blocking pool: tokio holds paused time still
+/// while that works, so a test's clock does not run ahead of a real disk.
+pub async fn answer_of<T: Send + 'static>(answer: tokio::sync::oneshot::Receiver<T>) -> Option<T> {
+    #[cfg(any(test, feature = "testing"))]
+    {
+        let waiting = tokio::task::spawn_blocking(move || answer.blocking_recv());
+        waiting.await.ok()?.ok()
+    }
+    #[cfg(not(any(test, feature = "testing")))]
+    answer.await.ok()
+}
+
 /// Sends where nobody may be listening any more, and that is fine: the receiver has gone away on
 /// purpose. Named, so that a dropped result is never an accident.
 pub fn send_or_gone<T>(sender: tokio::sync::oneshot::Sender<T>, value: T) {

@@ -191,7 +191,9 @@ impl AuditLog {
             Ok(()) | Err(TrySendError::Full(_)) => {}
             Err(TrySendError::Disconnected(_)) => return Err(AuditError::Closed),
         }
-        answer.await.unwrap_or(Err(AuditError::Closed))
+        crate::task::answer_of(answer)
+            .await
+            .unwrap_or(Err(AuditError::Closed))
     }
 
     /// Returns the last records, oldest first.

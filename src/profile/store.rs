@@ -56,7 +56,9 @@ impl Store {
         if self.0.send(boxed).await.is_err() {
             return Err(ProfileError::Closed);
         }
-        answer.await.unwrap_or(Err(ProfileError::Closed))
+        crate::task::answer_of(answer)
+            .await
+            .unwrap_or(Err(ProfileError::Closed))
     }
 
     /// Runs a closure inside one write transaction: all of it happens, or nothing.

@@ -162,27 +162,24 @@ async fn a_hung_command_is_gone_from_the_host_when_its_life_is_over() {
 
 #[tokio::test]
 async fn commands_that_never_end_make_the_link_replace_itself() {
-    let sshd = Sshd::builder().max_sessions(10).start();
+    // Without a life of their own, and deaf to the signal that giving them up sends.
+    let sshd = Sshd::builder()
+        .max_sessions(10)
+        .line("ForceCommand trap '' TERM HUP; sleep 20")
+        .start();
     let link = connected(&sshd).await;
     let limits = ExecLimits::within(Duration::from_millis(200));
-    // Without a life of their own, and deaf to the signal that closing them sends.
-    let deaf = shell("trap '' TERM HUP; sleep 20");
     for _ in 0..3 {
-        assert!(link.exec(&deaf, limits).await.is_err());
+        assert!(link.exec(&shell("true"), limits).await.is_err());
     }
     let reason = timeout(PATIENCE, link.closed()).await.unwrap();
     assert!(
         reason.to_string().contains("did not end in their time"),
         "{reason}"
     );
+    // The next link starts with all sessions free.
     let link = connected(&sshd).await;
-    assert!(
-        exec(&*link, &shell("true"))
-            .await
-            .unwrap()
-            .status
-            .is_success()
-    );
+    assert!(link.spawn(&shell("true")).await.is_ok());
 }
 
 #[tokio::test]
@@ -349,4 +346,15 @@ async fn a_storm_of_logins_through_one_jump_host_locks_nobody_out() {
     for login in futures_util::future::join_all(logins).await {
         login.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_flood_of_complaints_is_bounded() {
+    let sshd = Sshd::start();
+    let link = connected(&sshd).await;
+    let command = shell("head -c 100000000 /dev/zero >&2; echo done");
+    let output = exec(&*link, &command).await.unwrap();
+    assert!(output.truncated && output.status.is_success());
+    assert_eq!(output.stdout, b"done\n");
+    assert_eq!(output.stderr.len(), ExecLimits::within(PATIENCE).stderr);
 }

@@ -5,24 +5,18 @@
 //! used again, and the rest is tried in order. Secrets are answered to questions that do not echo,
 //! once: a second question is a second factor that nobody here can answer.
 
-use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use russh::client::{AuthResult, KeyboardInteractiveAuthResponse, Prompt};
-use russh::keys::agent::AgentIdentity;
-use russh::keys::agent::client::AgentClient;
-use russh::keys::signature::Signer as _;
-use russh::keys::ssh_key::private::KeypairData;
 use russh::keys::{Algorithm, HashAlg, PrivateKeyWithHashAlg};
 use russh::{MethodKind, MethodSet};
-use tokio::io::AsyncReadExt;
-use tokio::net::UnixStream;
 use tokio::time::timeout;
 
-use super::key::{self, KeyError, LoginKey, MAX_KEY_BYTES};
+use super::key::{self, KeyError, LoginKey};
+use super::key_file::read_key_file;
 use super::link::Hop as LiveHop;
+use super::signer::KeySigner;
 use crate::domain::credential::Credential;
 use crate::domain::secret::SecretText;
 use crate::domain::text::RemoteText;
@@ -34,15 +28,12 @@ const MAX_PROMPTS: usize = 16;
 /// Rounds of keyboard-interactive that are played.
 const MAX_ROUNDS: usize = 8;
 
-/// Agent keys that are offered; servers end the login after about six.
-const MAX_AGENT_KEYS: usize = 16;
-
-/// How long the agent may take to list its keys.
-const AGENT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long the reason of an end may follow the end.
+const ENDING_BOUND: Duration = Duration::from_secs(1);
 
 /// What came of an attempt.
 #[derive(Debug, PartialEq, Eq)]
-enum Attempt {
+pub(super) enum Attempt {
     /// Logged in, with this.
     In(String),
     /// Accepted, and more is needed.
@@ -70,15 +61,16 @@ pub(super) async fn log_in(
     login.run(&hop.credentials).await
 }
 
-struct Login<'a> {
-    live: &'a mut LiveHop,
-    user: String,
+/// A login under way.
+pub(super) struct Login<'a> {
+    pub(super) live: &'a mut LiveHop,
+    pub(super) user: String,
     endpoint: String,
-    agent_socket: Option<PathBuf>,
+    pub(super) agent_socket: Option<PathBuf>,
     /// What the server would take next.
     offered: MethodSet,
     /// What was tried, with its result.
-    tried: Vec<String>,
+    pub(super) tried: Vec<String>,
     /// The first credential that could not even be tried.
     unusable: Option<TransportError>,
     rsa_hash: Option<RsaHash>,
@@ -95,7 +87,7 @@ enum RsaHash {
 impl Login<'_> {
     async fn run(mut self, credentials: &[Credential]) -> Result<String, TransportError> {
         let first = self.live.handle.authenticate_none(self.user.clone()).await;
-        if let Attempt::In(_) = self.settle("no credential", first)? {
+        if let Attempt::In(_) = self.settle("no credential", first).await? {
             return Ok("no credential: the server asks for none".to_owned());
         }
         self.tried.clear();
@@ -119,7 +111,7 @@ impl Login<'_> {
         Err(self.refused())
     }
 
-    fn offers(&self, method: MethodKind) -> bool {
+    pub(super) fn offers(&self, method: MethodKind) -> bool {
         self.offered.contains(&method)
     }
 
@@ -165,14 +157,14 @@ impl Login<'_> {
                     .handle
                     .authenticate_password(self.user.clone(), password.expose().clone())
                     .await;
-                self.settle("password", result)
+                self.settle("password", result).await
             }
             Credential::Password(password) => self.with_questions(password).await,
         }
     }
 
     /// Records a credential that could not be tried.
-    fn unusable(&mut self, origin: String, reason: String) -> Attempt {
+    pub(super) fn unusable(&mut self, origin: String, reason: String) -> Attempt {
         self.tried.push(format!("{origin} ({reason})"));
         self.unusable
             .get_or_insert(TransportError::Credential { origin, reason });
@@ -180,7 +172,7 @@ impl Login<'_> {
     }
 
     /// Records the result of an attempt that reached the server.
-    fn settle(
+    pub(super) async fn settle(
         &mut self,
         origin: &str,
         result: Result<AuthResult, russh::Error>,
@@ -192,10 +184,7 @@ impl Login<'_> {
                 partial_success,
             }) => {
                 if remaining_methods.is_empty() {
-                    // Either the server ended the connection or it takes nothing more: no way on.
-                    self.tried
-                        .push(format!("{origin} (refused; the server ended the login)"));
-                    return Err(self.refused());
+                    return Err(self.ended(origin).await);
                 }
                 self.offered = remaining_methods;
                 Ok(if partial_success {
@@ -214,6 +203,19 @@ impl Login<'_> {
                 ),
             }),
         }
+    }
+
+    /// The error of a login that cannot go on: the server has ended it, or the connection is lost.
+    async fn ended(&mut self, origin: &str) -> TransportError {
+        let reason = timeout(ENDING_BOUND, self.live.ending.wait()).await;
+        let reason = reason.unwrap_or_else(|_elapsed| "it takes nothing more".into());
+        if !self.live.ending.is_dismissed() && self.live.handle.is_closed() {
+            return TransportError::Lost {
+                reason: reason.as_ref().to_owned(),
+            };
+        }
+        self.tried.push(format!("{origin} (refused; {reason})"));
+        self.refused()
     }
 
     fn refused(&mut self) -> TransportError {
@@ -262,7 +264,7 @@ impl Login<'_> {
                 .await;
             let name = format!("certificate of {origin}");
             let attempt = match result {
-                Ok(result) => self.settle(&name, Ok(result))?,
+                Ok(result) => self.settle(&name, Ok(result)).await?,
                 Err(error) => self.unusable(name, error.to_string()),
             };
             if attempt != Attempt::No {
@@ -271,10 +273,10 @@ impl Login<'_> {
         }
         let key = PrivateKeyWithHashAlg::new(key.key, hash.0);
         let result = self.live.handle.authenticate_publickey(user, key).await;
-        self.settle(origin, result)
+        self.settle(origin, result).await
     }
 
-    fn too_old(&mut self, origin: &str) -> Attempt {
+    pub(super) fn too_old(&mut self, origin: &str) -> Attempt {
         self.unusable(
             origin.to_owned(),
             "the server only takes RSA signatures with SHA-1, which are refused; use another key type"
@@ -283,7 +285,7 @@ impl Login<'_> {
     }
 
     /// Finds the hash for a key's signatures; `None` when only SHA-1 would do.
-    async fn hash_for(
+    pub(super) async fn hash_for(
         &mut self,
         algorithm: &Algorithm,
     ) -> Result<Option<SignatureHash>, TransportError> {
@@ -311,94 +313,6 @@ impl Login<'_> {
         })
     }
 
-    async fn with_agent(&mut self) -> Result<Attempt, TransportError> {
-        let Some(socket) = self.agent_socket.clone() else {
-            return Ok(self.unusable("agent".to_owned(), "no agent is running".to_owned()));
-        };
-        let listed = timeout(AGENT_TIMEOUT, self.list_agent(&socket)).await;
-        let (mut agent, keys) = match listed {
-            Ok(Ok(listed)) => listed,
-            Ok(Err(reason)) => return Ok(self.unusable("agent".to_owned(), reason)),
-            Err(_elapsed) => {
-                return Ok(self.unusable("agent".to_owned(), "it does not answer".to_owned()));
-            }
-        };
-        if keys.is_empty() {
-            return Ok(self.unusable("agent".to_owned(), "it holds no keys".to_owned()));
-        }
-        for identity in keys.into_iter().take(MAX_AGENT_KEYS) {
-            let attempt = self.with_agent_key(&mut agent, identity).await?;
-            if attempt != Attempt::No {
-                return Ok(attempt);
-            }
-            if !self.offers(MethodKind::PublicKey) {
-                break;
-            }
-        }
-        Ok(Attempt::No)
-    }
-
-    /// Asks the agent for its keys, after telling it which host they are for (keys may be bound to one).
-    async fn list_agent(&self, socket: &Path) -> Result<(Agent, Vec<AgentIdentity>), String> {
-        let unreachable = |error: &dyn std::fmt::Display| {
-            format!("cannot be reached at {}: {error}", socket.display())
-        };
-        let connect = || AgentClient::connect_uds(socket);
-        let mut agent = connect().await.map_err(|error| unreachable(&error))?;
-        if let Some(binding) = self.live.handle.agent_session_binding()
-            && agent.bind_session(binding, false).await.is_err()
-        {
-            // An agent that does not know the request may have closed the socket over it.
-            agent = connect().await.map_err(|error| unreachable(&error))?;
-        }
-        let keys = agent
-            .request_identities()
-            .await
-            .map_err(|error| format!("cannot list its keys: {error}"))?;
-        Ok((agent, keys))
-    }
-
-    async fn with_agent_key(
-        &mut self,
-        agent: &mut Agent,
-        identity: AgentIdentity,
-    ) -> Result<Attempt, TransportError> {
-        let (algorithm, comment) = match &identity {
-            AgentIdentity::PublicKey { key, comment } => (key.algorithm(), comment),
-            AgentIdentity::Certificate {
-                certificate,
-                comment,
-            } => (certificate.algorithm(), comment),
-        };
-        let comment = RemoteText::new(comment);
-        let origin = format!("agent ({} {comment})", algorithm.as_str());
-        let Some(hash) = self.hash_for(&algorithm).await? else {
-            return Ok(self.too_old(&origin));
-        };
-        let user = self.user.clone();
-        let handle = &mut self.live.handle;
-        let result = match identity {
-            AgentIdentity::PublicKey { key, .. } => {
-                handle
-                    .authenticate_publickey_with(user, key, hash.0, agent)
-                    .await
-            }
-            AgentIdentity::Certificate { certificate, .. } => {
-                handle
-                    .authenticate_certificate_with(user, certificate, hash.0, agent)
-                    .await
-            }
-        };
-        match result {
-            Ok(result) => self.settle(&origin, Ok(result)),
-            Err(error) => {
-                self.tried
-                    .push(format!("{origin} (the agent does not sign: {error})"));
-                Ok(Attempt::No)
-            }
-        }
-    }
-
     /// Answers the questions of keyboard-interactive with the password.
     async fn with_questions(&mut self, password: &SecretText) -> Result<Attempt, TransportError> {
         const NAME: &str = "password (keyboard-interactive)";
@@ -412,7 +326,7 @@ impl Login<'_> {
             let prompts = match response {
                 Ok(KeyboardInteractiveAuthResponse::InfoRequest { prompts, .. }) => prompts,
                 Ok(KeyboardInteractiveAuthResponse::Success) => {
-                    return self.settle(NAME, Ok(AuthResult::Success));
+                    return self.settle(NAME, Ok(AuthResult::Success)).await;
                 }
                 Ok(KeyboardInteractiveAuthResponse::Failure {
                     remaining_methods,
@@ -422,11 +336,11 @@ impl Login<'_> {
                         remaining_methods,
                         partial_success,
                     };
-                    let attempt = self.settle(NAME, Ok(result));
+                    let attempt = self.settle(NAME, Ok(result)).await;
                     self.tried.extend(unanswered);
                     return attempt;
                 }
-                Err(error) => return self.settle(NAME, Err(error)),
+                Err(error) => return self.settle(NAME, Err(error)).await,
             };
             let answers = answer(&prompts, password, &mut answered, &mut unanswered)?;
             response = handle
@@ -442,9 +356,7 @@ impl Login<'_> {
 
 /// A hash for signatures, where the key's type leaves a choice.
 #[derive(Debug, Clone, Copy)]
-struct SignatureHash(Option<HashAlg>);
-
-type Agent = AgentClient<UnixStream>;
+pub(super) struct SignatureHash(pub(super) Option<HashAlg>);
 
 /// Answers one round. Only a single hidden question gets the password, and only once; everything else
 /// gets an empty answer (there is no way to walk out of a round) and is reported.
@@ -485,105 +397,6 @@ fn origin(credential: &Credential) -> String {
         Credential::KeyFile { path, .. } => format!("key {}", path.display()),
         Credential::Password(_) => "password".to_owned(),
     }
-}
-
-/// Reads a private key file and the certificate beside it.
-async fn read_key_file(path: &Path) -> Result<(SecretText, Option<String>), String> {
-    let pem = match read_bounded(path).await {
-        Ok(Some(pem)) => SecretText::from(pem),
-        Ok(None) => return Err("there is no such file".to_owned()),
-        Err(error) => return Err(format!("the file cannot be read: {error}")),
-    };
-    check_mode(path).await?;
-    let mut name = path.as_os_str().to_owned();
-    name.push("-cert.pub");
-    let certificate = read_bounded(Path::new(&name))
-        .await
-        .map_err(|error| format!("its certificate cannot be read: {error}"))?;
-    Ok((pem, certificate))
-}
-
-/// Refuses a key that others can read, as OpenSSH does.
-async fn check_mode(path: &Path) -> Result<(), String> {
-    let metadata = tokio::fs::metadata(path)
-        .await
-        .map_err(|error| format!("the file cannot be read: {error}"))?;
-    let ours = metadata.uid() == rustix::process::geteuid().as_raw();
-    if ours && metadata.mode() & 0o077 != 0 {
-        return Err(format!(
-            "others can read the file (mode {:04o}): run `chmod 600 {}`",
-            metadata.mode() & 0o7777,
-            path.display()
-        ));
-    }
-    Ok(())
-}
-
-/// Reads a small text file; `None` when it does not exist.
-async fn read_bounded(path: &Path) -> io::Result<Option<String>> {
-    let file = match tokio::fs::File::open(path).await {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let limit = u64::try_from(MAX_KEY_BYTES).unwrap_or(u64::MAX);
-    let mut text = String::new();
-    let length = file.take(limit + 1).read_to_string(&mut text).await?;
-    if length > MAX_KEY_BYTES {
-        return Err(io::Error::other("it is larger than 64 KiB"));
-    }
-    Ok(Some(text))
-}
-
-/// Signs with a key in memory, for certificates: the library's own way has no choice of RSA hash.
-struct KeySigner<'a>(&'a russh::keys::PrivateKey);
-
-/// The key could not sign.
-#[derive(Debug, thiserror::Error)]
-enum SignError {
-    #[error("the connection was lost")]
-    Gone,
-    #[error("the key does not sign")]
-    Key,
-}
-
-impl From<russh::SendError> for SignError {
-    fn from(_gone: russh::SendError) -> Self {
-        Self::Gone
-    }
-}
-
-impl russh::Signer for KeySigner<'_> {
-    type Error = SignError;
-
-    async fn auth_sign(
-        &mut self,
-        _key: &AgentIdentity,
-        hash: Option<HashAlg>,
-        mut data: Vec<u8>,
-    ) -> Result<Vec<u8>, SignError> {
-        let signature = match self.0.key_data() {
-            KeypairData::Rsa(pair) => (pair, hash).try_sign(&data),
-            pair => pair.try_sign(&data),
-        };
-        let signature = signature.map_err(|_failed| SignError::Key)?;
-        let name = signature.algorithm();
-        let name = name.as_str();
-        // A string that holds two strings: the name of the algorithm and the signature.
-        let body = signature.as_bytes();
-        put(&mut data, name.len() + body.len() + 8)?;
-        for part in [name.as_bytes(), body] {
-            put(&mut data, part.len())?;
-            data.extend_from_slice(part);
-        }
-        Ok(data)
-    }
-}
-
-fn put(data: &mut Vec<u8>, length: usize) -> Result<(), SignError> {
-    let length = u32::try_from(length).map_err(|_too_long| SignError::Key)?;
-    data.extend_from_slice(&length.to_be_bytes());
-    Ok(())
 }
 
 #[cfg(test)]

@@ -22,11 +22,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::SshTransport;
 use super::cut::{Cut, Stream};
 use super::host_key::{Client, Ending, Judge, LinkError, explain};
 use super::known_hosts::{self, KnownHostsFile};
 use super::link::{Hop as LiveHop, Link};
+use super::transport::SshTransport;
 use crate::domain::host::Endpoint;
 use crate::domain::host_key::PinnedKey;
 use crate::transport::{Connected, Connector, Hop, Target, TransportError};
@@ -133,7 +133,7 @@ impl Connector for SshConnector {
         };
         let link = Link::new(host, chain.live);
         Ok(Connected {
-            transport: Arc::new(SshTransport { link }),
+            transport: Arc::new(SshTransport::new(link)),
             accepted: chain.accepted,
             logged_in_with,
         })

@@ -337,7 +337,7 @@ fn matches_hashed(hosts: &[u8], label: &str) -> Option<bool> {
 }
 
 /// A comma-separated list of patterns: one must match, and none with `!` in front may.
-pub(super) fn matches_list(list: &[u8], name: &[u8]) -> bool {
+fn matches_list(list: &[u8], name: &[u8]) -> bool {
     let mut matched = false;
     for pattern in list.split(|byte| *byte == b',') {
         // OpenSSH's buffer for one pattern; a longer one makes the whole list match nothing.
@@ -356,7 +356,7 @@ pub(super) fn matches_list(list: &[u8], name: &[u8]) -> bool {
 }
 
 /// `*` stands for any run of characters, `?` for one. Linear in the product of the lengths.
-pub(super) fn matches_pattern(pattern: &[u8], name: &[u8]) -> bool {
+pub(in crate::transport) fn matches_pattern(pattern: &[u8], name: &[u8]) -> bool {
     // positions[i]: the pattern so far matches the first i characters of the name.
     let mut positions = vec![false; name.len() + 1];
     if let Some(first) = positions.first_mut() {
