@@ -11,17 +11,26 @@
 //! Read `domain` first (the words), then `hypervisor` and `transport` (the two seams), then `session`
 //! and `fleet` (the core), then a front end.
 
+pub mod app;
 pub mod audit;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod domain;
 pub mod fleet;
 pub mod hypervisor;
 pub mod json;
+pub mod logging;
 pub mod manage;
+pub mod once;
 pub mod private_file;
 pub mod profile;
+pub mod report;
 pub mod session;
+pub mod sim;
 pub mod task;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod transport;
+pub mod tui;
 pub mod vault;

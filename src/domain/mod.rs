@@ -20,6 +20,7 @@ pub mod operation;
 pub mod policy;
 pub mod remote_command;
 pub mod secret;
+pub mod selector;
 pub mod text;
 pub mod units;
 pub mod vm;

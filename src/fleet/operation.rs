@@ -67,10 +67,11 @@ impl OperationIds {
             (self.millis, self.count) = (millis, 0);
         } else {
             // Also when the clock was set back: the order of the ids is the order of the operations.
-            (self.millis, self.count) = self
-                .count
-                .checked_add(1)
-                .map_or((self.millis + 1, 0), |count| (self.millis, count));
+            if let Some(count) = self.count.checked_add(1) {
+                self.count = count;
+            } else {
+                (self.millis, self.count) = (self.millis + 1, 0);
+            }
         }
         let random = rand::random::<u64>() >> 16;
         let id = format!("{:012x}-{:04x}-{random:012x}", self.millis, self.count);
@@ -338,8 +339,8 @@ fn said_no(error: &HypervisorError) -> Outcome {
     match error {
         HypervisorError::Remote { .. }
         | HypervisorError::Permission { .. }
-        | HypervisorError::ToolMissing { .. }
         | HypervisorError::NotRunning { .. }
+        | HypervisorError::ToolMissing { .. }
         | HypervisorError::Unsupported { .. }
         // No channel, no command.
         | HypervisorError::Transport(

@@ -18,5 +18,6 @@ mod login;
 mod rig;
 mod server;
 mod sessions;
+mod simulator;
 mod sshd;
 mod transport;

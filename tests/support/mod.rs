@@ -11,8 +11,11 @@
 
 pub mod account;
 pub mod agent;
+pub mod deck;
 pub mod keys;
 pub mod lab;
+pub mod pty;
+pub mod simulated;
 pub mod sshd;
 
 use std::process::{Command, Stdio};

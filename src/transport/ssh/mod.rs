@@ -21,6 +21,7 @@
 pub mod client_config;
 pub mod connect;
 pub mod key;
+pub mod keygen;
 pub mod known_hosts;
 
 mod agent;

@@ -1,0 +1,123 @@
+//! The keeping commands: a desk for each, a fleet only for those that dial.
+
+use std::io::Write;
+
+use super::Surroundings;
+use super::compose::{self, Fleet};
+use super::signals;
+use crate::cli::{AuditCommand, HostCommand, HostImport, Task};
+use crate::domain::error_kind::{ErrorKind, ExitCode, Failure};
+use crate::manage::{self, Desk, audit, credential, doctor, host, import, profile, trust};
+use crate::report::Complaint;
+use crate::task::Tasks;
+
+pub(super) async fn run(
+    around: &Surroundings,
+    task: &Task,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Result<ExitCode, Complaint> {
+    let (name, named) = around.profile()?;
+    let mut desk = Desk {
+        root: around.profiles(),
+        profile: name,
+        named,
+        passphrase: around.passphrase(),
+        clock: around.clock.clone(),
+        interactive: around.interactive,
+        out,
+        err,
+    };
+    if around.globals.demo {
+        return Err(Failure::new(ErrorKind::Usage, "--demo keeps nothing")
+            .with_hint("leave out --demo, or open the demo with `vmdeck --demo`")
+            .into());
+    }
+    match task {
+        Task::Profile(command) => profile::run(&mut desk, command).await,
+        Task::Credential(command) => credential::run(&mut desk, command).await,
+        Task::Config(command) => {
+            manage::config::run(&mut desk, command, &around.loaded, &around.paths)
+        }
+        Task::Audit(AuditCommand::Verify) => audit::verify(&mut desk).await,
+        Task::Audit(AuditCommand::Export) => audit::export(&mut desk).await,
+        Task::Audit(AuditCommand::Tail(args)) => {
+            let tasks = Tasks::new();
+            let signals = signals::listen(&tasks);
+            let told = audit::tail(&mut desk, args, &signals.end).await;
+            tasks.cancel();
+            told
+        }
+        Task::Host(command) => hosts(around, &mut desk, command).await,
+        Task::Dashboard | Task::Once(_) | Task::Completions(_) | Task::Man(_) => Ok(ExitCode::Done),
+    }
+}
+
+async fn hosts(
+    around: &Surroundings,
+    desk: &mut Desk<'_>,
+    command: &HostCommand,
+) -> Result<ExitCode, Complaint> {
+    let label = |spec: &crate::domain::host::HostSpec| around.label_of(spec);
+    let read_only = around.globals.read_only;
+    match command {
+        HostCommand::Add(args) => host::add(desk, args, read_only, &label).await,
+        HostCommand::Edit(args) => host::edit(desk, args, read_only).await,
+        HostCommand::Rm { name } => host::remove(desk, name).await,
+        HostCommand::List { json } => host::list(desk, *json).await,
+        HostCommand::Show { name } => host::show(desk, name, &label).await,
+        HostCommand::Import(args) => import::run(desk, args, found(around, args)?).await,
+        HostCommand::Trust(args) => {
+            let fleet = dial(around, desk, &args.name).await?;
+            let told = trust::run(desk, &fleet.handle, args).await;
+            fleet.end(None).await;
+            told
+        }
+        HostCommand::Doctor { name, json } => {
+            let fleet = dial(around, desk, name).await?;
+            let told = doctor::run(desk, &fleet.handle, name, *json).await;
+            fleet.end(None).await;
+            told
+        }
+    }
+}
+
+/// Starts a fleet for one host; a passphrase is asked for only when that host needs it.
+async fn dial(
+    around: &Surroundings,
+    desk: &mut Desk<'_>,
+    name: &crate::domain::host::HostName,
+) -> Result<Fleet, Complaint> {
+    let profile = desk.open().await?;
+    let spec = host::find(&profile, name).await?;
+    compose::start(around, profile, &[spec]).await
+}
+
+/// Reads the hosts of the SSH client's configuration, patterns left out.
+fn found(around: &Surroundings, args: &HostImport) -> Result<Vec<import::Found>, Complaint> {
+    let config = around
+        .client_config(args.file.clone())
+        .map_err(Complaint::from)?;
+    let Some(config) = config else {
+        return Ok(Vec::new());
+    };
+    Ok(config
+        .aliases()
+        .into_iter()
+        .map(|alias| {
+            let leads = config.resolve(&alias);
+            let user = leads
+                .user
+                .map(|user| format!("{user}@"))
+                .unwrap_or_default();
+            let port = leads
+                .port
+                .map(|port| format!(":{port}"))
+                .unwrap_or_default();
+            import::Found {
+                leads_to: format!("{user}{}{port}", leads.hostname),
+                alias,
+            }
+        })
+        .collect())
+}

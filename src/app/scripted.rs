@@ -1,0 +1,112 @@
+//! `--once`: from the command line to a script, and the fleet it runs on.
+
+use std::io::Write;
+use std::time::Duration;
+
+use super::{Surroundings, compose};
+use crate::cli::{OutputFormat, ScriptTask};
+use crate::config::{OnceConfig, OutputChoice};
+use crate::domain::error_kind::ExitCode;
+use crate::domain::host::HostSpec;
+use crate::domain::operation::Door;
+use crate::once::{self, Act, Command, Format, Listing, Script, Targets, Wait};
+use crate::report::Complaint;
+
+pub(super) fn asks_for_json(task: &ScriptTask) -> bool {
+    let output = output_of(task).0;
+    output.is_some_and(|output| format(output).is_json())
+}
+
+pub(super) async fn run(
+    around: &Surroundings,
+    task: &ScriptTask,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Result<ExitCode, Complaint> {
+    let fleet = compose::open(around, err, asks_for_json(task), |_: &HostSpec| true).await?;
+    let script = script(around, task, &fleet);
+    let code = once::run(&fleet.handle, script, out, err, &around.clock).await;
+    fleet.end(None).await;
+    Ok(code)
+}
+
+fn script(around: &Surroundings, task: &ScriptTask, fleet: &compose::Fleet) -> Script {
+    let config = &around.loaded.config.once;
+    let (output, host_timeout) = output_of(task);
+    let chosen = output.map_or_else(|| configured(config, task), format);
+    Script {
+        command: command(around, task),
+        format: chosen,
+        actor: around.actor(Door::Once),
+        patience: host_timeout.unwrap_or(config.timeout),
+        stop: fleet.signals.end.clone(),
+    }
+}
+
+/// Verbs and events are not tables by nature; the configured form is for what is.
+fn configured(config: &OnceConfig, task: &ScriptTask) -> Format {
+    match (config.output, task) {
+        (OutputChoice::Csv | OutputChoice::Markdown, ScriptTask::Watch(_))
+        | (OutputChoice::Ndjson, _) => Format::Ndjson,
+        (OutputChoice::Table, _) => Format::Table,
+        (OutputChoice::Json, _) => Format::Json,
+        (OutputChoice::Csv, _) => Format::Csv,
+        (OutputChoice::Markdown, _) => Format::Markdown,
+    }
+}
+
+const fn format(output: OutputFormat) -> Format {
+    match output {
+        OutputFormat::Table => Format::Table,
+        OutputFormat::Json => Format::Json,
+        OutputFormat::Ndjson => Format::Ndjson,
+        OutputFormat::Csv => Format::Csv,
+        OutputFormat::Markdown => Format::Markdown,
+    }
+}
+
+fn output_of(task: &ScriptTask) -> (Option<OutputFormat>, Option<Duration>) {
+    let args = match task {
+        ScriptTask::List(args) => &args.output,
+        ScriptTask::Hosts(args) => &args.output,
+        ScriptTask::Show(args) => &args.output,
+        ScriptTask::Act(act) => &act.output,
+        ScriptTask::Watch(args) => &args.output,
+    };
+    (args.output, args.host_timeout)
+}
+
+fn command(around: &Surroundings, task: &ScriptTask) -> Command {
+    match task {
+        ScriptTask::List(args) => Command::List(Listing {
+            filter: args.filter.clone().unwrap_or_default(),
+            sort: args.sort.clone(),
+            columns: args.columns.clone(),
+        }),
+        ScriptTask::Hosts(args) => Command::Hosts(Listing {
+            sort: args.sort.clone(),
+            columns: args.columns.clone(),
+            ..Listing::default()
+        }),
+        ScriptTask::Show(args) => Command::Show(args.target.clone()),
+        ScriptTask::Watch(args) => Command::Watch(args.filter.clone().unwrap_or_default()),
+        ScriptTask::Act(act) => Command::Act(Act {
+            kind: act.kind,
+            targets: match &act.filter {
+                Some(filter) => Targets::Filter(filter.clone()),
+                None => Targets::Named(act.targets.clone()),
+            },
+            yes: act.yes,
+            dry_run: act.dry_run,
+            wait: match (act.no_wait, act.timeout) {
+                (true, _) => Wait::No,
+                (false, Some(time)) => Wait::AtMost(time),
+                // A verb knows best how long it takes, unless somebody has set a time for all.
+                (false, None) if around.loaded.origins.contains_key("once.timeout") => {
+                    Wait::AtMost(around.loaded.config.once.timeout)
+                }
+                (false, None) => Wait::Usual,
+            },
+        }),
+    }
+}

@@ -1,0 +1,145 @@
+//! The whole definition: global options, and every command under its name.
+
+use std::path::PathBuf;
+
+use clap::{Args, Command, FromArgMatches, Parser, Subcommand};
+
+use super::documents::Shell;
+use super::host::HostCommand;
+use super::profile::{AuditCommand, ConfigCommand, CredentialCommand, ProfileCommand};
+use super::script;
+
+const EXAMPLES: &str = "\
+Examples:
+  vmdeck --demo                                     look around, nothing needed
+  vmdeck host add kvm1 --address kvm1.lan --user ops
+  vmdeck host trust kvm1                            look at its key and accept it
+  vmdeck                                            the dashboard
+  vmdeck --once list --filter 'state:running cpu>80' -o json
+  vmdeck --once shutdown kvm1/web-1 --yes
+
+Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 not found or ambiguous, 4 refused,
+5 unreachable, login or host key, 6 timed out or outcome unknown, 7 partly done.";
+
+/// Options that every command takes.
+#[derive(Debug, Clone, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent switches of a command line"
+)]
+pub struct Globals {
+    /// Run one command, print its result and end.
+    #[arg(long, global = true)]
+    pub once: bool,
+
+    /// Profile to work in [default: the configured one, else `default`].
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAME",
+        help_heading = "Global options"
+    )]
+    pub profile: Option<String>,
+
+    /// Configuration file to read instead of the usual one.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        help_heading = "Global options"
+    )]
+    pub config: Option<PathBuf>,
+
+    /// Refuse everything that changes a VM; with `host add`, mark that host so.
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub read_only: bool,
+
+    /// Use an embedded fleet on this machine instead of real hosts; nothing is kept.
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub demo: bool,
+
+    /// Read the profile's passphrase from this open file descriptor.
+    #[arg(long, global = true, value_name = "N", help_heading = "Global options")]
+    pub passphrase_fd: Option<i32>,
+
+    /// Write a log to this file.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        help_heading = "Global options"
+    )]
+    pub log_file: Option<PathBuf>,
+
+    /// Say more: on standard error, or in the log of the dashboard.
+    #[arg(long, short, global = true, help_heading = "Global options")]
+    pub verbose: bool,
+}
+
+/// One terminal dashboard for every VM you run, on libvirt and Hyper-V, over plain SSH.
+///
+/// Without a command it opens the dashboard. Nothing is installed on a hypervisor: vmdeck logs in
+/// with SSH and runs what is there.
+#[derive(Debug, Parser)]
+#[command(name = "vmdeck", version, max_term_width = 100, after_help = EXAMPLES)]
+pub(super) struct Root {
+    #[command(flatten)]
+    pub(super) globals: Globals,
+    #[command(subcommand)]
+    pub(super) command: Option<Managing>,
+}
+
+/// Commands that keep profiles, hosts and credentials.
+#[derive(Debug, Clone, Subcommand)]
+pub(super) enum Managing {
+    /// Create, list, re-key and remove profiles.
+    #[command(subcommand)]
+    Profile(ProfileCommand),
+    /// Add, change, check and trust hosts.
+    #[command(subcommand)]
+    Host(HostCommand),
+    /// Keep keys and passwords, sealed.
+    #[command(subcommand)]
+    Credential(CredentialCommand),
+    /// Read and verify the record of what was done.
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// Look at the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print completions for a shell.
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
+    /// Print the manual page.
+    Man {
+        /// Of this command, instead of the whole program.
+        command: Vec<String>,
+    },
+}
+
+/// Returns the whole definition; the commands of `--once` are in it, hidden from the first help.
+pub fn command() -> Command {
+    let scripts = script::commands();
+    let listed: Vec<String> = scripts
+        .iter()
+        .map(|script| {
+            let about = script.get_about().map(ToString::to_string);
+            format!("  {:<12} {}", script.get_name(), about.unwrap_or_default())
+        })
+        .collect();
+    let after = format!(
+        "Commands behind --once:\n{}\n\n{EXAMPLES}",
+        listed.join("\n")
+    );
+    let root = <Root as clap::CommandFactory>::command().after_help(after);
+    scripts
+        .into_iter()
+        .fold(root, |root, script| root.subcommand(script.hide(true)))
+}
+
+/// Reads the parts that are derived.
+pub(super) fn read_root(matches: &clap::ArgMatches) -> Result<Globals, clap::Error> {
+    Globals::from_arg_matches(matches)
+}

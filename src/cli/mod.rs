@@ -1,0 +1,23 @@
+//! The command line: words in, an [`Invocation`] out. The only place that knows clap.
+//!
+//! One definition serves parsing, help, suggestions, completions and the manual page. The verbs after
+//! `--once` come from the verb catalogue. Nothing here reads a file, the environment or the clock.
+//!
+//! `--once` commands are ordinary subcommands that ask for the flag: so `vmdeck list` can say what was
+//! meant, and completion works behind `--once`.
+
+mod command;
+mod documents;
+mod host;
+mod parse;
+mod profile;
+mod script;
+
+pub use self::command::{Globals, command};
+pub use self::documents::{Shell, complete, manual};
+pub use self::host::{HostAdd, HostCommand, HostEdit, HostImport, HostTrust, LoginArgs};
+pub use self::parse::{Invocation, Task, UsageError, parse};
+pub use self::profile::{
+    AuditCommand, AuditTail, ConfigCommand, CredentialAdd, CredentialCommand, ProfileCommand,
+};
+pub use self::script::{Act, HostsArgs, ListArgs, OutputFormat, ScriptTask, ShowArgs, WatchArgs};

@@ -1,0 +1,144 @@
+//! `vmdeck profile | credential | audit | config ...`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use crate::domain::credential::CredentialName;
+
+/// What to do with profiles.
+#[derive(Debug, Clone, Subcommand)]
+pub enum ProfileCommand {
+    /// Create a profile.
+    Create {
+        /// Its name.
+        name: String,
+        /// Set its passphrase now; otherwise with its first credential.
+        #[arg(long)]
+        passphrase: bool,
+    },
+    /// List the profiles.
+    List,
+    /// Change a profile's passphrase.
+    Passwd {
+        /// Its name [default: the one in use].
+        name: Option<String>,
+        /// Read the new passphrase from this open file descriptor.
+        #[arg(long, value_name = "N")]
+        new_passphrase_fd: Option<i32>,
+    },
+    /// Remove a profile with its hosts, credentials and audit log.
+    Rm {
+        /// Its name.
+        name: String,
+        /// Really.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// What to do with credentials.
+#[derive(Debug, Clone, Subcommand)]
+pub enum CredentialCommand {
+    /// Seal a key or a password into the profile. Needs no passphrase, but the first one sets it.
+    Add(CredentialAdd),
+    /// List the credentials.
+    List,
+    /// Remove a credential that no host uses.
+    Rm {
+        /// Its name.
+        name: CredentialName,
+    },
+    /// Print the public half of a key, for `authorized_keys`.
+    Public {
+        /// Its name.
+        name: CredentialName,
+    },
+}
+
+/// `credential add`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  vmdeck credential add ops --generate ed25519
+  vmdeck credential add old --key-file ~/.ssh/id_rsa
+  pass show kvm | vmdeck credential add kvm-root --password-stdin")]
+pub struct CredentialAdd {
+    /// A name of your choice.
+    pub name: CredentialName,
+
+    /// Where it comes from.
+    #[command(flatten)]
+    pub source: CredentialSource,
+
+    /// Read the key's own passphrase from this open file descriptor.
+    #[arg(long, value_name = "N")]
+    pub key_passphrase_fd: Option<i32>,
+
+    /// OpenSSH certificate for the key [default: `PATH-cert.pub` beside it, where there is one].
+    #[arg(long, value_name = "PATH")]
+    pub certificate: Option<PathBuf>,
+}
+
+/// Where a credential comes from; exactly one.
+#[derive(Debug, Clone, Args)]
+#[group(required = true, multiple = false)]
+pub struct CredentialSource {
+    /// A private key file.
+    #[arg(long, value_name = "PATH")]
+    pub key_file: Option<PathBuf>,
+
+    /// A private key on standard input.
+    #[arg(long)]
+    pub stdin: bool,
+
+    /// Make a new key of this kind.
+    #[arg(long, value_name = "KIND", value_parser = ["ed25519"])]
+    pub generate: Option<String>,
+
+    /// A password on standard input, up to its first line end.
+    #[arg(long)]
+    pub password_stdin: bool,
+}
+
+/// What to do with the record.
+#[derive(Debug, Clone, Subcommand)]
+pub enum AuditCommand {
+    /// Print the last records.
+    Tail(AuditTail),
+    /// Check that no record was changed, removed or moved.
+    Verify,
+    /// Print all records as they are kept, one JSON object a line.
+    Export,
+}
+
+/// `audit tail`.
+#[derive(Debug, Clone, Args)]
+pub struct AuditTail {
+    /// How many.
+    #[arg(short = 'n', value_name = "N", default_value_t = 20)]
+    pub count: usize,
+
+    /// Go on as records are added, until interrupted.
+    #[arg(long, short)]
+    pub follow: bool,
+
+    /// As they are kept, one JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What to do with the configuration.
+#[derive(Debug, Clone, Subcommand)]
+pub enum ConfigCommand {
+    /// Print every value in force.
+    Show {
+        /// And where each comes from.
+        #[arg(long)]
+        origin: bool,
+    },
+    /// Read the configuration and say whether it is in order.
+    Check,
+    /// Print where the configuration file and the profiles are.
+    Path,
+}

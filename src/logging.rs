@@ -1,0 +1,65 @@
+//! What the program writes about itself: to a file while a screen is open, to standard error where
+//! somebody asked for it, never to the terminal in use. Secrets cannot be formatted, by type.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::config::LogLevel;
+use crate::domain::error_kind::{ErrorKind, Failure};
+use crate::private_file;
+
+/// Where to write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// Nowhere.
+    Nowhere,
+    /// A file; it is appended to, and created for us alone.
+    File(PathBuf),
+    /// Standard error.
+    StandardError,
+}
+
+/// Begins to write; once per process.
+pub fn start(destination: &Destination, level: LogLevel) -> Result<(), Failure> {
+    let level = match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    };
+    let common = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_ansi(false);
+    let begun = match destination {
+        Destination::Nowhere => return Ok(()),
+        Destination::File(path) => common
+            .with_writer(Mutex::new(open(path)?))
+            .finish()
+            .try_init(),
+        Destination::StandardError => common.with_writer(io::stderr).finish().try_init(),
+    };
+    begun.map_err(|error| {
+        Failure::new(
+            ErrorKind::Internal,
+            format!("could not begin the log: {error}"),
+        )
+    })
+}
+
+fn open(path: &Path) -> Result<File, Failure> {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder
+        && !folder.exists()
+    {
+        private_file::ensure_dir(folder).map_err(|error| Failure::of(&error))?;
+    }
+    private_file::open_append(path, true).map_err(|error| Failure::of(&error))
+}

@@ -1,0 +1,140 @@
+//! `vmdeck profile`: create, list, re-key, remove.
+
+use super::desk::{Desk, Told, could_not, refuse};
+use super::passphrase::PassphraseSource;
+use super::unlock;
+use crate::cli::ProfileCommand;
+use crate::domain::error_kind::{ErrorKind, ExitCode};
+use crate::profile::{Profile, ProfileName};
+use crate::report::Complaint;
+use crate::vault::Vault;
+
+/// Runs one of the commands.
+pub async fn run(desk: &mut Desk<'_>, command: &ProfileCommand) -> Told {
+    match command {
+        ProfileCommand::Create { name, passphrase } => create(desk, name, *passphrase).await,
+        ProfileCommand::List => list(desk),
+        ProfileCommand::Passwd {
+            name,
+            new_passphrase_fd,
+        } => rekey(desk, name.as_deref(), *new_passphrase_fd).await,
+        ProfileCommand::Rm { name, yes } => remove(desk, name, *yes).await,
+    }
+}
+
+/// Reads a profile's name.
+pub fn name(text: &str) -> Result<ProfileName, Complaint> {
+    text.parse().map_err(|error| {
+        let hint = "choose another name";
+        refuse(ErrorKind::Usage, format!("`{text}`: {error}"), hint)
+    })
+}
+
+async fn create(desk: &mut Desk<'_>, wanted: &str, with_passphrase: bool) -> Told {
+    let wanted = name(wanted)?;
+    // Asked for before anything is made: a person who gives up leaves nothing behind.
+    let passphrase = if with_passphrase {
+        Some(unlock::new_passphrase(
+            desk.passphrase.as_ref(),
+            &format!("profile {wanted}"),
+        )?)
+    } else {
+        None
+    };
+    let made = Profile::create(&desk.root, &wanted).await;
+    let made = made.map_err(could_not("create the profile"))?;
+    if let Some(passphrase) = passphrase {
+        let identity = Vault::new(None).create_identity(&passphrase).await;
+        let identity = identity.map_err(could_not("set the passphrase"))?;
+        made.set_identity(identity)
+            .await
+            .map_err(could_not("set the passphrase"))?;
+    }
+    desk.say(&format!(
+        "created profile {wanted} in {}",
+        made.dir().display()
+    ));
+    if wanted != desk.profile {
+        desk.note(&format!("use it with `vmdeck --profile {wanted}`"));
+    }
+    Ok(ExitCode::Done)
+}
+
+fn list(desk: &mut Desk<'_>) -> Told {
+    let names = Profile::list(&desk.root).map_err(could_not("list the profiles"))?;
+    if names.is_empty() {
+        desk.note("there is no profile yet; `vmdeck host add` creates one");
+    }
+    for name in names {
+        desk.say(name.as_str());
+    }
+    Ok(ExitCode::Done)
+}
+
+async fn rekey(desk: &mut Desk<'_>, of: Option<&str>, new_from: Option<i32>) -> Told {
+    if let Some(of) = of {
+        desk.profile = name(of)?;
+    }
+    let profile = desk.open().await?;
+    let vault = Vault::new(None);
+    let stored = profile.identity().await;
+    let stored = stored.map_err(could_not("read the profile"))?;
+    let asked = |source: &PassphraseSource| *source == PassphraseSource::Prompt;
+    let new_source = match new_from {
+        Some(number) => Some(PassphraseSource::Fd(number)),
+        None => desk.passphrase.clone().filter(asked),
+    };
+    let Some(identity) = stored else {
+        // The first passphrase: it may come from where passphrases come from.
+        let first = new_source.or_else(|| desk.passphrase.clone());
+        unlock::identity(&profile, &vault, first.as_ref()).await?;
+        desk.say(&format!("profile {} has a passphrase now", profile.name()));
+        return Ok(ExitCode::Done);
+    };
+    let nobody = || {
+        refuse(
+            ErrorKind::Locked,
+            "the present passphrase is needed, and there is nobody to ask",
+            "run it in a terminal, or give --passphrase-fd N",
+        )
+    };
+    let source = desk.passphrase.as_ref().ok_or_else(nobody)?;
+    let old = source
+        .read("Present passphrase: ")
+        .map_err(|error| Complaint::of(&error))?;
+    // A wrong one is told before a new one is asked for.
+    vault
+        .unlock(&identity, &old)
+        .await
+        .map_err(could_not("change the passphrase"))?;
+    let what = format!("profile {}", profile.name());
+    let new = unlock::new_passphrase(new_source.as_ref(), &what)?;
+    let rewrapped = vault.rewrap(&identity, &old, &new).await;
+    let rewrapped = rewrapped.map_err(could_not("change the passphrase"))?;
+    profile
+        .set_identity(rewrapped)
+        .await
+        .map_err(could_not("change the passphrase"))?;
+    desk.say(&format!(
+        "the passphrase of profile {} is changed",
+        profile.name()
+    ));
+    Ok(ExitCode::Done)
+}
+
+async fn remove(desk: &mut Desk<'_>, wanted: &str, yes: bool) -> Told {
+    let wanted = name(wanted)?;
+    let question = format!("Remove profile {wanted} with its hosts, credentials and audit log?");
+    if !(yes || desk.agrees(&question)) {
+        return Err(refuse(
+            ErrorKind::Refused,
+            format!("profile {wanted} would be removed with its credentials and audit log"),
+            "add --yes if that is meant",
+        ));
+    }
+    Profile::remove(&desk.root, &wanted)
+        .await
+        .map_err(could_not("remove the profile"))?;
+    desk.say(&format!("removed profile {wanted}"));
+    Ok(ExitCode::Done)
+}

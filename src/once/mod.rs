@@ -1,0 +1,136 @@
+//! `--once`: one scripted command, printed, done.
+//!
+//! Data goes to standard output, everything else to standard error, and neither ever holds a control
+//! sequence. Only the hosts that are needed are connected; one that does not answer does not hold back
+//! the others. This door holds a [`FleetHandle`] and nothing else of the fleet.
+
+mod act;
+mod cell;
+mod console;
+mod field;
+mod hosts;
+mod list;
+mod output;
+mod reach;
+mod result;
+mod row;
+mod show;
+mod targets;
+mod watch;
+
+use std::io::Write;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use self::console::Console;
+pub use self::output::Format;
+pub use self::targets::Targets;
+use crate::clock::Clock;
+use crate::domain::action::ActionKind;
+use crate::domain::error_kind::ExitCode;
+use crate::domain::operation::Actor;
+use crate::domain::selector::Filter;
+use crate::fleet::FleetHandle;
+use crate::report::Complaint;
+
+/// One scripted command with all it needs.
+#[derive(Debug, Clone)]
+pub struct Script {
+    /// What to do.
+    pub command: Command,
+    /// How to write the result.
+    pub format: Format,
+    /// Who asks.
+    pub actor: Actor,
+    /// How long to wait for a host to say what it has.
+    pub patience: Duration,
+    /// Cancelled when a person or the system wants the program to end.
+    pub stop: CancellationToken,
+}
+
+/// What to do.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// Print VMs.
+    List(Listing),
+    /// Print hosts.
+    Hosts(Listing),
+    /// Print everything about one VM.
+    Show(String),
+    /// Do something to VMs.
+    Act(Act),
+    /// Print what happens, until stopped.
+    Watch(Filter),
+}
+
+/// Which rows and columns to print, in which order.
+#[derive(Debug, Clone, Default)]
+pub struct Listing {
+    /// Only VMs that match.
+    pub filter: Filter,
+    /// Column to order by; a `-` before it turns the order round.
+    pub sort: Option<String>,
+    /// Columns to print; empty = the usual ones of the format.
+    pub columns: Vec<String>,
+}
+
+/// A verb and its conditions.
+#[derive(Debug, Clone)]
+pub struct Act {
+    /// What to do.
+    pub kind: ActionKind,
+    /// To which VMs.
+    pub targets: Targets,
+    /// Agreed to beforehand.
+    pub yes: bool,
+    /// Only show what would be run.
+    pub dry_run: bool,
+    /// How long to look for the goal.
+    pub wait: Wait,
+}
+
+/// How long to look for the goal of an action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// As long as the verb's own deadline.
+    Usual,
+    /// At most this long.
+    AtMost(Duration),
+    /// Not at all: that the hypervisor has taken it is enough.
+    No,
+}
+
+/// How a command ended when it did not end with a complaint.
+type Ended = Result<ExitCode, Complaint>;
+
+/// Runs a scripted command. Everything it has to say has been written when it returns.
+pub async fn run(
+    handle: &FleetHandle,
+    script: Script,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+    clock: &Clock,
+) -> ExitCode {
+    let mut console = Console::new(out, err, script.format.is_json());
+    let ended = match &script.command {
+        Command::List(listing) => list::run(handle, &script, listing, clock, &mut console).await,
+        Command::Hosts(listing) => hosts::run(handle, &script, listing, clock, &mut console).await,
+        Command::Show(target) => show::run(handle, &script, target, clock, &mut console).await,
+        Command::Act(act) => act::run(handle, &script, act, clock, &mut console).await,
+        Command::Watch(filter) => watch::run(handle, &script, filter, clock, &mut console).await,
+    };
+    let code = ended.unwrap_or_else(|complaint| {
+        console.complain(&complaint);
+        complaint.exit_code()
+    });
+    console.finish(code)
+}
+
+/// Returns the columns that `list` and `hosts` know, for the documentation: id, and what it holds.
+pub fn columns() -> [Vec<(&'static str, &'static str)>; 2] {
+    [
+        field::documented(&row::FIELDS),
+        field::documented(&hosts::FIELDS),
+    ]
+}

@@ -1,0 +1,294 @@
+//! How acting on one VM ended, and how that is written.
+
+use serde::Serialize;
+
+use super::cell::Cell;
+use super::field::Field;
+use super::row::VmRow;
+use super::{Format, output};
+use crate::domain::action::{ActionKind, Ask};
+use crate::domain::error_kind::{ErrorKind, ExitCode, Failure};
+use crate::domain::operation::{Operation, Outcome, Plan};
+use crate::domain::text::RemoteText;
+use crate::domain::vm::PowerState;
+use crate::report::{Complaint, ErrorBody};
+
+/// How it ended.
+#[derive(Debug, Clone)]
+pub(super) struct ActResult {
+    operation: Option<String>,
+    pub(super) host: String,
+    name: RemoteText,
+    id: String,
+    kind: ActionKind,
+    outcome: &'static str,
+    state_before: String,
+    state_after: Option<String>,
+    elapsed_ms: Option<u64>,
+    commands: Vec<String>,
+    /// What has to be agreed to; only where nothing was run.
+    asks: Option<Ask>,
+    pub(super) failure: Option<Failure>,
+    pub(super) exit: ExitCode,
+}
+
+/// The documented JSON form.
+#[derive(Serialize)]
+struct Document<'a> {
+    operation: Option<&'a str>,
+    host: &'a str,
+    name: &'a RemoteText,
+    id: &'a str,
+    action: &'a str,
+    outcome: &'a str,
+    state_before: &'a str,
+    state_after: Option<&'a str>,
+    elapsed_ms: Option<u64>,
+    commands: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    asks: Option<Ask>,
+    error: Option<ErrorBody<'a>>,
+}
+
+fn commands(plan: &Plan) -> Vec<String> {
+    plan.commands
+        .iter()
+        .map(crate::domain::remote_command::RemoteCommand::shown_line)
+        .collect()
+}
+
+impl ActResult {
+    fn blank(row: &VmRow, kind: ActionKind) -> Self {
+        Self {
+            operation: None,
+            host: row.host.spec.name.to_string(),
+            name: row.vm.name.clone(),
+            id: row.vm.id.to_string(),
+            kind,
+            outcome: "refused",
+            state_before: row.vm.state.word().to_owned(),
+            state_after: None,
+            elapsed_ms: None,
+            commands: Vec::new(),
+            asks: None,
+            failure: None,
+            exit: ExitCode::Done,
+        }
+    }
+
+    /// Not tried.
+    pub(super) fn refused(
+        row: &VmRow,
+        kind: ActionKind,
+        plan: Option<&Plan>,
+        failure: Failure,
+    ) -> Self {
+        Self {
+            exit: failure.kind.spec().exit,
+            commands: plan.map(commands).unwrap_or_default(),
+            failure: Some(failure),
+            ..Self::blank(row, kind)
+        }
+    }
+
+    /// Only shown.
+    pub(super) fn planned(row: &VmRow, kind: ActionKind, plan: &Plan, asks: Ask) -> Self {
+        Self {
+            outcome: "planned",
+            state_before: plan.state.word().to_owned(),
+            commands: commands(plan),
+            asks: Some(asks),
+            ..Self::blank(row, kind)
+        }
+    }
+
+    /// Sent, and the answer is lost to us.
+    pub(super) fn lost(row: &VmRow, plan: &Plan, operation: String, failure: Failure) -> Self {
+        Self {
+            operation: Some(operation),
+            outcome: "unknown",
+            exit: ExitCode::Unknown,
+            commands: commands(plan),
+            failure: Some(failure),
+            ..Self::blank(row, plan.action.kind)
+        }
+    }
+
+    /// Over; `waited` tells whether the goal was to be looked for.
+    pub(super) fn of(row: &VmRow, operation: &Operation, waited: bool) -> Self {
+        let plan = &operation.plan;
+        let (exit, failure) = match &operation.outcome {
+            Some(Outcome::Confirmed) => (ExitCode::Done, None),
+            Some(Outcome::Accepted { .. }) if !waited => (ExitCode::Done, None),
+            Some(Outcome::Accepted { note }) => {
+                let failure = Failure::new(ErrorKind::Timeout, note.clone());
+                (ExitCode::Unknown, Some(failure))
+            }
+            Some(Outcome::Refused { cause } | Outcome::Failed { cause }) => {
+                (cause.kind.spec().exit, Some(cause.clone()))
+            }
+            Some(Outcome::Unknown { cause }) => (ExitCode::Unknown, Some(cause.clone())),
+            None => (ExitCode::Unknown, None),
+        };
+        let finished = operation.finished_at.unwrap_or(operation.started_at);
+        let elapsed = operation.elapsed(finished).as_millis();
+        Self {
+            operation: Some(operation.id.to_string()),
+            outcome: operation.outcome.as_ref().map_or("unknown", Outcome::word),
+            state_before: plan.state.word().to_owned(),
+            state_after: operation
+                .state_after
+                .as_ref()
+                .map(PowerState::word)
+                .map(str::to_owned),
+            elapsed_ms: u64::try_from(elapsed).ok(),
+            commands: commands(plan),
+            failure,
+            exit,
+            ..Self::blank(row, plan.action.kind)
+        }
+    }
+
+    /// Returns what a person is told of a failure.
+    pub(super) fn complaint(&self) -> Option<Complaint> {
+        let failure = self.failure.as_ref()?;
+        let verb = self.kind.spec().verb;
+        let message = match self.outcome {
+            "accepted" => format!("{verb} was accepted, not confirmed: {}", failure.message),
+            "unknown" => format!("outcome of {verb} is unknown: {}", failure.message),
+            _ => format!("could not {verb}: {}", failure.message),
+        };
+        let told = Failure {
+            message,
+            ..failure.clone()
+        };
+        Some(Complaint::from(told).on(&format!("{}/{}", self.host, self.name)))
+    }
+
+    /// Returns what a person reads when it went well.
+    fn sentence(&self) -> Option<String> {
+        let vm = format!("{}/{}", self.host, self.name);
+        let spec = self.kind.spec();
+        match self.outcome {
+            "confirmed" => {
+                let seconds = self.elapsed_ms.unwrap_or_default() / 100;
+                let state = self.state_after.as_deref().unwrap_or("–");
+                let (whole, tenth) = (seconds / 10, seconds % 10);
+                Some(format!(
+                    "{vm}: {} ({state}, {whole}.{tenth} s)\n",
+                    spec.past
+                ))
+            }
+            "accepted" => Some(format!("{vm}: {} accepted\n", spec.verb)),
+            "planned" => {
+                let asks = match self.asks {
+                    Some(Ask::Confirm) => "; asks for --yes",
+                    Some(Ask::TypeName) => "; asks for --yes and the VM named in full",
+                    Some(Ask::Nothing) | None => "",
+                };
+                let mut text = format!("{vm} ({}): would {}{asks}\n", self.state_before, spec.verb);
+                for command in &self.commands {
+                    text.push_str("  ");
+                    text.push_str(command);
+                    text.push('\n');
+                }
+                Some(text)
+            }
+            _ => None,
+        }
+    }
+
+    fn document(&self) -> Document<'_> {
+        Document {
+            operation: self.operation.as_deref(),
+            host: &self.host,
+            name: &self.name,
+            id: &self.id,
+            action: self.kind.id(),
+            outcome: self.outcome,
+            state_before: &self.state_before,
+            state_after: self.state_after.as_deref(),
+            elapsed_ms: self.elapsed_ms,
+            commands: &self.commands,
+            asks: self.asks,
+            error: self.failure.as_ref().map(ErrorBody::of),
+        }
+    }
+}
+
+/// Writes results: one JSON object a VM, or the format's own rows.
+pub(super) fn written(format: Format, results: &[ActResult]) -> String {
+    match format {
+        Format::Json | Format::Ndjson => results
+            .iter()
+            .map(|result| {
+                let mut line = crate::json::to_line(&result.document()).unwrap_or_default();
+                line.push('\n');
+                line
+            })
+            .collect(),
+        Format::Table => results.iter().filter_map(ActResult::sentence).collect(),
+        Format::Csv | Format::Markdown => output::rows(format, &FIELDS, &[], results),
+    }
+}
+
+const fn field(
+    id: &'static str,
+    title: &'static str,
+    cell: fn(&ActResult) -> Cell,
+) -> Field<ActResult> {
+    Field {
+        id,
+        aliases: &[],
+        title,
+        about: "",
+        usual: true,
+        cell,
+        shown: None,
+    }
+}
+
+static FIELDS: [Field<ActResult>; 11] = [
+    field("operation", "OPERATION", |result| {
+        Cell::of(result.operation.as_ref(), Cell::text)
+    }),
+    field("host", "HOST", |result| Cell::text(&result.host)),
+    field("name", "NAME", |result| Cell::Remote(result.name.clone())),
+    field("id", "ID", |result| Cell::text(&result.id)),
+    field("action", "ACTION", |result| Cell::text(result.kind.id())),
+    field("outcome", "OUTCOME", |result| Cell::text(result.outcome)),
+    field("state_before", "BEFORE", |result| {
+        Cell::text(&result.state_before)
+    }),
+    field("state_after", "AFTER", |result| {
+        Cell::of(result.state_after.as_ref(), Cell::text)
+    }),
+    field("elapsed_ms", "MS", |result| {
+        Cell::of(result.elapsed_ms, Cell::Count)
+    }),
+    field("commands", "COMMANDS", |result| {
+        Cell::Text(result.commands.join("; "))
+    }),
+    field("error", "ERROR", |result| {
+        Cell::of(result.failure.as_ref(), |failure| {
+            Cell::text(&failure.message)
+        })
+    }),
+];
+
+/// One exit code for all: the one they share, else partly done; when none was done, failed.
+pub(super) fn exit_code(results: &[ActResult]) -> ExitCode {
+    let mut codes = results.iter().map(|result| result.exit);
+    let Some(first) = codes.next() else {
+        return ExitCode::Done;
+    };
+    if codes.all(|code| code == first) {
+        return first;
+    }
+    let touched = |code| matches!(code, ExitCode::Done | ExitCode::Unknown);
+    if results.iter().any(|result| touched(result.exit)) {
+        ExitCode::Partial
+    } else {
+        ExitCode::Failed
+    }
+}

@@ -1,0 +1,169 @@
+//! Driving a simulated fleet from outside: what another administrator, a broken cable or a failing
+//! machine would do, behind the back of whoever watches it.
+
+use std::sync::Arc;
+
+use russh::keys::{Algorithm, HashAlg, PrivateKey, PublicKeyBase64};
+use russh::server::Config;
+use tokio::sync::watch;
+
+use super::error::SimError;
+use super::faults::Faults;
+use super::host::SimHost;
+use super::scenario::SimState;
+use super::server;
+use super::world::Refusal;
+use crate::domain::host_key::{HostKey, PinnedKey};
+
+/// The whole fleet.
+#[derive(Debug, Clone)]
+pub struct Control {
+    pub(super) hosts: Arc<[HostControl]>,
+}
+
+impl Control {
+    /// Returns the host of that name.
+    pub fn host(&self, name: &str) -> Result<&HostControl, SimError> {
+        self.hosts
+            .iter()
+            .find(|control| control.host.plan.name.as_str() == name)
+            .ok_or_else(|| SimError::NotFound {
+                what: "host",
+                name: name.to_owned(),
+            })
+    }
+
+    /// Returns every host, in the order of the scenario.
+    pub fn hosts(&self) -> &[HostControl] {
+        &self.hosts
+    }
+}
+
+/// One host.
+#[derive(Debug, Clone)]
+pub struct HostControl {
+    pub(super) host: Arc<SimHost>,
+    pub(super) config: watch::Sender<Arc<Config>>,
+    pub(super) label: String,
+}
+
+/// A VM as the simulated hypervisor sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SimVmState {
+    /// Its name.
+    pub name: String,
+    /// Its UUID.
+    pub uuid: String,
+    /// What it is doing.
+    pub state: SimState,
+    /// Whether it starts with its host.
+    pub autostart: bool,
+}
+
+impl HostControl {
+    /// Returns the host's name.
+    pub fn name(&self) -> &str {
+        self.host.plan.name.as_str()
+    }
+
+    /// Returns every VM.
+    pub fn vms(&self) -> Vec<SimVmState> {
+        self.host.world(|world| {
+            world
+                .vms()
+                .iter()
+                .map(|vm| SimVmState {
+                    name: vm.plan.name.clone(),
+                    uuid: vm.plan.uuid.clone(),
+                    state: vm.state(),
+                    autostart: vm.autostart,
+                })
+                .collect()
+        })
+    }
+
+    /// Returns the VM with that name or UUID.
+    pub fn vm(&self, name: &str) -> Result<SimVmState, SimError> {
+        self.vms()
+            .into_iter()
+            .find(|vm| vm.name == name || vm.uuid == name)
+            .ok_or_else(|| no_vm(name))
+    }
+
+    /// Brings a VM into a state as another `virsh` would, at once, with the events that belong to it.
+    pub fn set_state(&self, vm: &str, to: SimState) -> Result<(), SimError> {
+        self.host.world(|world| {
+            let index = world.find(vm).ok_or_else(|| no_vm(vm))?;
+            world
+                .force(index, to)
+                .map_err(|Refusal(what)| SimError::Scenario {
+                    at: vm.to_owned(),
+                    what: what.to_owned(),
+                })
+        })
+    }
+
+    /// Cuts every connection and closes the port; returns once it is closed.
+    pub async fn take_down(&self) {
+        self.host.wanted_up.send_replace(false);
+        self.reached(false).await;
+    }
+
+    /// Opens the port again; returns once it is open.
+    pub async fn bring_up(&self) {
+        self.host.wanted_up.send_replace(true);
+        self.reached(true).await;
+    }
+
+    /// Returns true while the port is open.
+    pub fn is_up(&self) -> bool {
+        *self.host.is_up.borrow()
+    }
+
+    /// Returns what is wrong with the host.
+    pub fn faults(&self) -> Faults {
+        self.host.faults()
+    }
+
+    /// Changes what is wrong with the host, from the next command on.
+    pub fn set_faults(&self, faults: Faults) {
+        self.host.set_faults(faults);
+    }
+
+    /// Gives the host another key, shown from the next connection on.
+    pub fn change_host_key(&self) -> Result<PinnedKey, SimError> {
+        let key = new_key()?;
+        let pinned = pinned(&self.label, &key);
+        self.config.send_replace(server::config(key));
+        Ok(pinned)
+    }
+
+    /// Waits for the port to be open or closed; a fleet that has ended stays as it is.
+    async fn reached(&self, up: bool) {
+        drop(self.host.is_up.subscribe().wait_for(|is| *is == up).await);
+    }
+}
+
+fn no_vm(name: &str) -> SimError {
+    SimError::NotFound {
+        what: "VM",
+        name: name.to_owned(),
+    }
+}
+
+pub(super) fn new_key() -> Result<PrivateKey, SimError> {
+    PrivateKey::random(&mut rand::rng(), Algorithm::Ed25519).map_err(SimError::Key)
+}
+
+pub(super) fn pinned(label: &str, key: &PrivateKey) -> PinnedKey {
+    let public = key.public_key();
+    PinnedKey {
+        label: label.to_owned(),
+        key: HostKey {
+            algorithm: public.algorithm().as_str().to_owned(),
+            base64: public.public_key_base64(),
+            fingerprint: public.fingerprint(HashAlg::Sha256).to_string(),
+        },
+        revoked: false,
+    }
+}

@@ -1,0 +1,136 @@
+//! One simulated host: the one owner of its world and its faults. Locks are short and never held over
+//! an await.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::faults::{Access, Faults, VirshHealth};
+use super::load::mix_text;
+use super::scenario::HostPlan;
+use super::world::World;
+
+/// A host and everything that plays it.
+#[derive(Debug)]
+pub(super) struct SimHost {
+    pub(super) plan: HostPlan,
+    world: Mutex<World>,
+    faults: Mutex<Faults>,
+    /// Something has been planned; whoever sleeps until the next event has to look again.
+    planned: Notify,
+    /// Whether the host is to be reachable.
+    pub(super) wanted_up: watch::Sender<bool>,
+    /// Whether its port is open.
+    pub(super) is_up: watch::Sender<bool>,
+}
+
+impl SimHost {
+    /// Makes a host whose world begins now.
+    pub(super) fn new(mut plan: HostPlan, seed: u64, wall: Timestamp) -> Arc<Self> {
+        let vms = std::mem::take(&mut plan.vms);
+        let seed = mix_text(seed, plan.name.as_str());
+        Arc::new(Self {
+            world: Mutex::new(World::new(vms, seed, Instant::now(), wall)),
+            faults: Mutex::new(plan.faults.clone()),
+            planned: Notify::new(),
+            wanted_up: watch::Sender::new(true),
+            is_up: watch::Sender::new(false),
+            plan,
+        })
+    }
+
+    /// Looks at or changes the world as it is now.
+    pub(super) fn world<R>(&self, act: impl FnOnce(&mut World) -> R) -> R {
+        let mut world = lock(&self.world);
+        world.advance(Instant::now());
+        let planned = world.next_due();
+        let result = act(&mut world);
+        if world.next_due() != planned {
+            self.planned.notify_one();
+        }
+        result
+    }
+
+    /// Returns what is wrong with the host now.
+    pub(super) fn faults(&self) -> Faults {
+        lock(&self.faults).clone()
+    }
+
+    /// Changes what is wrong with the host.
+    pub(super) fn set_faults(&self, faults: Faults) {
+        *lock(&self.faults) = faults;
+    }
+
+    pub(super) fn latency(&self) -> Duration {
+        lock(&self.faults).latency
+    }
+
+    pub(super) fn virsh_health(&self) -> VirshHealth {
+        lock(&self.faults).virsh
+    }
+
+    pub(super) fn access(&self) -> Access {
+        lock(&self.faults).access
+    }
+
+    pub(super) fn hangs(&self, command: &str) -> bool {
+        lock(&self.faults).hangs(command)
+    }
+
+    /// Lets time pass: sleeps until something is due, so that events come when things happen and not
+    /// when somebody asks.
+    pub(super) async fn live(self: Arc<Self>, token: CancellationToken) {
+        while !token.is_cancelled() {
+            let due = self.world(|world| world.next_due());
+            let wait = async {
+                match due {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = token.cancelled() => {}
+                () = self.planned.notified() => {}
+                () = wait => {}
+            }
+        }
+    }
+
+    /// Takes the host away and brings it back as its plan says.
+    pub(super) async fn follow_outage(self: Arc<Self>, token: CancellationToken) {
+        let Some(outage) = self.plan.outage else {
+            return;
+        };
+        let mut wait = outage.after;
+        loop {
+            if !slept(&token, wait).await {
+                return;
+            }
+            self.wanted_up.send_replace(false);
+            if !slept(&token, outage.lasting).await {
+                return;
+            }
+            self.wanted_up.send_replace(true);
+            match outage.every {
+                Some(every) => wait = every.saturating_sub(outage.lasting),
+                None => return,
+            }
+        }
+    }
+}
+
+/// Sleeps; returns false when told to end instead.
+async fn slept(token: &CancellationToken, time: Duration) -> bool {
+    tokio::select! {
+        () = token.cancelled() => false,
+        () = tokio::time::sleep(time) => true,
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

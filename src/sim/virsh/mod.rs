@@ -1,0 +1,18 @@
+//! `virsh` of libvirt 9.0.0 as it behaves without a terminal: one command a process, or kept running
+//! with commands on standard input. Output is compared with recordings of the real one
+//! (`tests/fixtures/sim`).
+
+mod about;
+mod act;
+mod definition;
+mod events;
+mod line;
+mod list;
+mod options;
+mod process;
+mod said;
+mod snapshots;
+mod stats;
+mod table;
+
+pub(super) use self::process::run;

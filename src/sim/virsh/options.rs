@@ -1,0 +1,346 @@
+//! Options of `virsh` commands: which each one has, and how they are read. Pure.
+
+use std::collections::{HashMap, HashSet};
+
+/// A command and its options.
+#[derive(Debug)]
+pub(super) struct Spec {
+    pub(super) name: &'static str,
+    /// Options that may stand without their name, in order.
+    positional: &'static [&'static str],
+    /// How many of those have to be there.
+    required: usize,
+    /// Options with a value that need their name.
+    values: &'static [&'static str],
+    flags: &'static [&'static str],
+    /// Takes any number of words.
+    words: bool,
+}
+
+const fn spec(name: &'static str) -> Spec {
+    Spec {
+        name,
+        positional: &[],
+        required: 0,
+        values: &[],
+        flags: &[],
+        words: false,
+    }
+}
+
+/// A command about one domain.
+const fn about(name: &'static str, flags: &'static [&'static str]) -> Spec {
+    Spec {
+        positional: &["domain"],
+        required: 1,
+        flags,
+        ..spec(name)
+    }
+}
+
+const LIST_FLAGS: &[&str] = &[
+    "inactive",
+    "all",
+    "transient",
+    "persistent",
+    "with-snapshot",
+    "without-snapshot",
+    "with-checkpoint",
+    "without-checkpoint",
+    "state-running",
+    "state-paused",
+    "state-shutoff",
+    "state-other",
+    "autostart",
+    "no-autostart",
+    "with-managed-save",
+    "without-managed-save",
+    "uuid",
+    "name",
+    "id",
+    "table",
+    "managed-save",
+    "title",
+];
+
+const STATS_FLAGS: &[&str] = &[
+    "state",
+    "cpu-total",
+    "balloon",
+    "vcpu",
+    "interface",
+    "block",
+    "perf",
+    "iothread",
+    "memory",
+    "dirtyrate",
+    "vm",
+    "list-active",
+    "list-inactive",
+    "list-persistent",
+    "list-transient",
+    "list-running",
+    "list-paused",
+    "list-shutoff",
+    "list-other",
+    "raw",
+    "enforce",
+    "backing",
+    "nowait",
+];
+
+/// Every command that is simulated.
+const COMMANDS: &[Spec] = &[
+    Spec {
+        flags: &["daemon"],
+        ..spec("version")
+    },
+    spec("uri"),
+    spec("hostname"),
+    spec("nodeinfo"),
+    spec("nodememstats"),
+    Spec {
+        flags: &["percent"],
+        ..spec("nodecpustats")
+    },
+    spec("nodecpumap"),
+    Spec {
+        flags: LIST_FLAGS,
+        ..spec("list")
+    },
+    Spec {
+        flags: STATS_FLAGS,
+        words: true,
+        ..spec("domstats")
+    },
+    about("dominfo", &[]),
+    about("domstate", &["reason"]),
+    about("domid", &[]),
+    about("domuuid", &[]),
+    about("domname", &[]),
+    Spec {
+        values: &["interface", "source"],
+        ..about("domifaddr", &["full"])
+    },
+    about("domblklist", &["inactive", "details"]),
+    about("domiflist", &["inactive"]),
+    about(
+        "dumpxml",
+        &["inactive", "security-info", "update-cpu", "migratable"],
+    ),
+    about(
+        "snapshot-list",
+        &[
+            "parent",
+            "roots",
+            "leaves",
+            "no-leaves",
+            "metadata",
+            "tree",
+            "name",
+        ],
+    ),
+    about("desc", &["live", "config", "current", "title"]),
+    about(
+        "start",
+        &[
+            "console",
+            "paused",
+            "autodestroy",
+            "bypass-cache",
+            "force-boot",
+            "reset-nvram",
+        ],
+    ),
+    Spec {
+        values: &["mode"],
+        ..about("shutdown", &[])
+    },
+    Spec {
+        values: &["mode"],
+        ..about("reboot", &[])
+    },
+    about("destroy", &["graceful"]),
+    about("reset", &[]),
+    about("suspend", &[]),
+    about("resume", &[]),
+    about(
+        "managedsave",
+        &["bypass-cache", "running", "paused", "verbose"],
+    ),
+    about("managedsave-remove", &[]),
+    about("autostart", &["disable"]),
+    about("domdisplay", &["include-password", "all"]),
+    Spec {
+        flags: &["shell", "xml", "split", "err"],
+        words: true,
+        ..spec("echo")
+    },
+    Spec {
+        values: &["domain", "event", "timeout"],
+        flags: &["all", "loop", "list", "timestamp"],
+        ..spec("event")
+    },
+    spec("quit"),
+    spec("exit"),
+];
+
+/// One command, read.
+#[derive(Debug)]
+pub(super) struct Command {
+    pub(super) spec: &'static Spec,
+    values: HashMap<&'static str, String>,
+    flags: HashSet<&'static str>,
+    /// The words of a command that takes any number.
+    pub(super) words: Vec<String>,
+}
+
+impl Command {
+    /// Reads a command of words, or returns what `virsh` complains about.
+    pub(super) fn parse(words: &[String]) -> Result<Self, String> {
+        let Some((name, words)) = words.split_first() else {
+            return Err("no command given".to_owned());
+        };
+        let spec = COMMANDS
+            .iter()
+            .find(|spec| spec.name == name)
+            .ok_or_else(|| format!("unknown command: '{name}'"))?;
+        let mut command = Self {
+            spec,
+            values: HashMap::new(),
+            flags: HashSet::new(),
+            words: Vec::new(),
+        };
+        let mut words = words.iter();
+        let mut data_only = false;
+        while let Some(word) = words.next() {
+            match word.strip_prefix("--") {
+                Some("") if !data_only => data_only = true,
+                Some(option) if !data_only => command.take_option(option, &mut words)?,
+                _ => command.take_data(word)?,
+            }
+        }
+        let missing = spec
+            .positional
+            .iter()
+            .take(spec.required)
+            .find(|option| !command.values.contains_key(**option));
+        match missing {
+            Some(option) => Err(format!("command '{name}' requires <{option}> option")),
+            None => Ok(command),
+        }
+    }
+
+    /// Returns whether a flag was given.
+    pub(super) fn has(&self, flag: &str) -> bool {
+        self.flags.contains(flag)
+    }
+
+    /// Returns an option's value.
+    pub(super) fn value(&self, option: &str) -> Option<&str> {
+        self.values.get(option).map(String::as_str)
+    }
+
+    /// Returns the domain that is meant, as it was written.
+    pub(super) fn domain(&self) -> &str {
+        self.value("domain").unwrap_or_default()
+    }
+
+    fn take_option(
+        &mut self,
+        option: &str,
+        words: &mut std::slice::Iter<'_, String>,
+    ) -> Result<(), String> {
+        let (name, inline) = match option.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (option, None),
+        };
+        let known = |names: &'static [&'static str]| names.iter().find(|known| **known == name);
+        if let Some(flag) = known(self.spec.flags) {
+            if inline.is_some() {
+                return Err(format!("invalid '=' after option --{name}"));
+            }
+            self.flags.insert(flag);
+            return Ok(());
+        }
+        let valued = known(self.spec.values)
+            .or_else(|| known(self.spec.positional))
+            .ok_or_else(|| {
+                format!(
+                    "command '{}' doesn't support option --{name}",
+                    self.spec.name
+                )
+            })?;
+        let value = inline
+            .or_else(|| words.next().map(String::as_str))
+            .ok_or_else(|| format!("expected syntax: --{name} <string>"))?;
+        self.values.insert(valued, value.to_owned());
+        Ok(())
+    }
+
+    fn take_data(&mut self, word: &str) -> Result<(), String> {
+        if self.spec.words {
+            self.words.push(word.to_owned());
+            return Ok(());
+        }
+        let free = self
+            .spec
+            .positional
+            .iter()
+            .find(|option| !self.values.contains_key(**option));
+        match free {
+            Some(option) => {
+                self.values.insert(option, word.to_owned());
+                Ok(())
+            }
+            None => Err(format!("unexpected data '{word}'")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn complaint(line: &str) -> String {
+        let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        Command::parse(&words).unwrap_err()
+    }
+
+    #[test]
+    fn complaints_are_those_of_virsh() {
+        let cases = [
+            ("foo", "unknown command: 'foo'"),
+            ("start", "command 'start' requires <domain> option"),
+            ("domstate a b", "unexpected data 'b'"),
+            (
+                "domstate --bad a",
+                "command 'domstate' doesn't support option --bad",
+            ),
+            ("domifaddr a --source", "expected syntax: --source <string>"),
+            ("domstate --domain", "expected syntax: --domain <string>"),
+            ("list --all=1", "invalid '=' after option --all"),
+            ("list extra", "unexpected data 'extra'"),
+            ("start --paused", "command 'start' requires <domain> option"),
+            ("LIST", "unknown command: 'LIST'"),
+        ];
+        for (line, said) in cases {
+            assert_eq!(complaint(line), said, "{line}");
+        }
+    }
+
+    #[test]
+    fn options_may_carry_their_value_either_way() {
+        for line in [
+            "domifaddr x --source=agent",
+            "domifaddr --source agent --domain x",
+        ] {
+            let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+            let command = Command::parse(&words).unwrap();
+            assert_eq!(
+                (command.domain(), command.value("source")),
+                ("x", Some("agent"))
+            );
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! From a key to a plan to an operation: which VMs are meant, whether it may be asked at all, and what
+//! is handed in once a person has agreed.
+
+use super::app::App;
+use super::effect::Effect;
+use super::overlay::Overlay;
+use super::overlay::confirm::Confirm;
+use super::theme::Role;
+use crate::domain::action::{Action, ActionKind, Ask};
+use crate::domain::error_kind::Failure;
+use crate::domain::operation::{Consent, Submission};
+use crate::domain::policy::Decision;
+use crate::domain::vm::{PowerState, VmRef};
+use crate::fleet::admission;
+use crate::fleet::request::Proposal;
+
+/// Returns the VMs that a key is about: those of the details, the marked ones, or the one under the
+/// cursor.
+pub fn targets(app: &App) -> Vec<VmRef> {
+    if let Some(Overlay::Details(details)) = app.overlays.last() {
+        return vec![details.vm.clone()];
+    }
+    if app.vms.marks.is_empty() {
+        app.vms.cursor.id().cloned().into_iter().collect()
+    } else {
+        app.vms.marks.iter().cloned().collect()
+    }
+}
+
+/// Returns what a key means for the VMs it is about: start resumes what is paused, and so does pause.
+pub fn meaning(app: &App, kind: ActionKind) -> ActionKind {
+    let turns = matches!(kind, ActionKind::Start | ActionKind::Pause);
+    let paused = |vm: &VmRef| {
+        app.snapshot
+            .vm(vm)
+            .is_some_and(|(_, found)| found.state == PowerState::Paused)
+    };
+    let vms = targets(app);
+    if turns && !vms.is_empty() && vms.iter().all(paused) {
+        ActionKind::Resume
+    } else {
+        kind
+    }
+}
+
+/// Says whether an action could be run now, on one at least of the VMs it is about.
+pub fn allowed(app: &App, kind: ActionKind) -> Result<(), String> {
+    let vms = targets(app);
+    let action = Action::new(meaning(app, kind));
+    let mut refusal = None;
+    for vm in &vms {
+        match judge(app, vm, &action, vms.len()) {
+            Ok(()) => return Ok(()),
+            Err(failure) => refusal = refusal.or(Some(failure.message)),
+        }
+    }
+    Err(refusal.unwrap_or_else(|| "no VM is selected".to_owned()))
+}
+
+fn judge(app: &App, vm: &VmRef, action: &Action, count: usize) -> Result<(), Failure> {
+    let actor = &app.settings.actor;
+    admission::decide(&app.snapshot, vm, action, actor, count, app.now).map(drop)
+}
+
+/// Asks for the plans of an action.
+pub fn begin(app: &mut App, kind: ActionKind) -> Vec<Effect> {
+    let action = Action::new(meaning(app, kind));
+    let vms = targets(app);
+    if let Err(reason) = allowed(app, kind) {
+        app.say(
+            Role::Warning,
+            format!("cannot {}: {reason}", action.kind.spec().verb),
+        );
+        return Vec::new();
+    }
+    vec![Effect::Plan { vms, action }]
+}
+
+/// Takes the plans: asks the person, or goes ahead where nothing has to be agreed to.
+pub fn planned(
+    app: &mut App,
+    action: &Action,
+    proposals: Vec<(VmRef, Result<Proposal, Failure>)>,
+) -> Vec<Effect> {
+    let dialog = Confirm::new(app, action, proposals);
+    match dialog.ask() {
+        _ if dialog.plans.is_empty() => {
+            if let Some(skipped) = dialog.skipped.first() {
+                let failure = skipped.cause.clone();
+                app.fail(&failure);
+            }
+            Vec::new()
+        }
+        Ask::Nothing if dialog.skipped.is_empty() => submit(app, &dialog, &Consent::Nothing),
+        _ => {
+            app.overlays.push(Overlay::Confirm(Box::new(dialog)));
+            Vec::new()
+        }
+    }
+}
+
+/// Hands the plans of a dialog in.
+pub fn submit(app: &mut App, dialog: &Confirm, consent: &Consent) -> Vec<Effect> {
+    let count = dialog.plans.len() + dialog.skipped.len();
+    let submissions: Vec<Submission> = dialog
+        .plans
+        .iter()
+        .map(|proposal| Submission {
+            plan: proposal.plan.clone(),
+            actor: app.settings.actor.clone(),
+            consent: match proposal.verdict.decision {
+                Decision::Ask(Ask::Nothing) => Consent::Nothing,
+                _ => consent.clone(),
+            },
+            count,
+            deadline: None,
+        })
+        .collect();
+    let verb = dialog.action.kind.spec().doing;
+    let what = match submissions.as_slice() {
+        [only] => format!("{verb} {}", only.plan.vm_name.shown()),
+        many => format!("{verb} {} VMs", many.len()),
+    };
+    app.say(Role::Changing, what);
+    vec![Effect::Submit(submissions)]
+}

@@ -1,0 +1,256 @@
+//! The state of the screen. Plain data: no clock, no handle, no terminal. Only `update` changes it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use ratatui::layout::Rect;
+
+use super::command::Context;
+use super::keymap::Keymap;
+use super::layout;
+use super::overlay::Overlay;
+use super::screen::hosts::Hosts;
+use super::screen::operations::Operations;
+use super::screen::profile::ProfileView;
+use super::screen::vms::Vms;
+use super::theme::Role;
+use crate::domain::error_kind::Failure;
+use crate::domain::inventory::FleetSnapshot;
+use crate::domain::operation::Actor;
+
+/// What does not change while the screen is up.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Who sits at the terminal.
+    pub actor: Actor,
+    /// Which key does what.
+    pub keymap: Arc<Keymap>,
+    /// Whether only ASCII can be shown.
+    pub ascii: bool,
+}
+
+/// The views.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Screen {
+    /// The VM table.
+    Vms,
+    /// The hosts.
+    Hosts,
+    /// Operations and the audit log.
+    Operations,
+    /// Profile and credentials.
+    Profile,
+}
+
+impl Screen {
+    /// Every view.
+    pub const ALL: [Self; 4] = [Self::Vms, Self::Hosts, Self::Operations, Self::Profile];
+
+    /// Returns its name.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Vms => "VMs",
+            Self::Hosts => "Hosts",
+            Self::Operations => "Operations and audit",
+            Self::Profile => "Profile and credentials",
+        }
+    }
+}
+
+/// A line of news that goes away by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Toast {
+    /// The news.
+    pub text: String,
+    /// What it means.
+    pub role: Role,
+    /// When it goes away.
+    pub until: Timestamp,
+}
+
+/// How long news stay.
+const TOAST: SignedDuration = SignedDuration::from_secs(5);
+
+/// How long bad news stay.
+const BAD_NEWS: SignedDuration = SignedDuration::from_secs(12);
+
+/// The state of the screen.
+#[derive(Debug)]
+pub struct App {
+    /// What does not change.
+    pub settings: Settings,
+    /// The time of the last event.
+    pub now: Timestamp,
+    /// Columns and lines of the terminal.
+    pub size: (u16, u16),
+    /// The fleet as last published.
+    pub snapshot: Arc<FleetSnapshot>,
+    /// The view in front.
+    pub screen: Screen,
+    /// The view before it.
+    pub previous: Screen,
+    /// The VM table.
+    pub vms: Vms,
+    /// The hosts.
+    pub hosts: Hosts,
+    /// Operations and audit.
+    pub operations: Operations,
+    /// Profile and credentials.
+    pub profile: ProfileView,
+    /// What lies over the view; the last one has the keys.
+    pub overlays: Vec<Overlay>,
+    /// News.
+    pub toast: Option<Toast>,
+    /// Errors since the error log was last opened.
+    pub unseen_errors: usize,
+    /// Only one line of header.
+    pub compact: bool,
+    /// Fingerprints of host keys that were already asked about.
+    pub asked_keys: Vec<String>,
+}
+
+impl App {
+    /// Makes the state of a screen that has just been opened.
+    pub fn new(
+        settings: Settings,
+        snapshot: Arc<FleetSnapshot>,
+        now: Timestamp,
+        size: (u16, u16),
+    ) -> Self {
+        let mut app = Self {
+            settings,
+            now,
+            size,
+            snapshot,
+            screen: Screen::Vms,
+            previous: Screen::Hosts,
+            vms: Vms::default(),
+            hosts: Hosts::default(),
+            operations: Operations::default(),
+            profile: ProfileView::default(),
+            overlays: Vec::new(),
+            toast: None,
+            unseen_errors: 0,
+            compact: false,
+            asked_keys: Vec::new(),
+        };
+        app.take_snapshot(Arc::clone(&app.snapshot));
+        app
+    }
+
+    /// Takes the fleet's newest state.
+    pub fn take_snapshot(&mut self, snapshot: Arc<FleetSnapshot>) {
+        self.snapshot = snapshot;
+        self.vms.take(&self.snapshot, self.now);
+        self.hosts.take(&self.snapshot);
+        self.operations.take(&self.snapshot);
+    }
+
+    /// Goes to another view.
+    pub fn show(&mut self, screen: Screen) {
+        if self.screen != screen {
+            self.previous = std::mem::replace(&mut self.screen, screen);
+        }
+    }
+
+    /// Shows a line of news.
+    pub fn say(&mut self, role: Role, text: impl Into<String>) {
+        let stay = match role {
+            Role::Danger | Role::Warning => BAD_NEWS,
+            _ => TOAST,
+        };
+        self.toast = Some(Toast {
+            text: text.into(),
+            role,
+            until: self.now.saturating_add(stay).unwrap_or(self.now),
+        });
+    }
+
+    /// Shows why something did not work, and what to do next.
+    pub fn fail(&mut self, failure: &Failure) {
+        self.unseen_errors += 1;
+        let text = match &failure.hint {
+            Some(hint) => format!("{} ({hint})", failure.message),
+            None => failure.message.clone(),
+        };
+        self.say(Role::Danger, text);
+    }
+
+    /// Returns the contexts in which the next key is looked up, first one first.
+    pub fn contexts(&self) -> &'static [Context] {
+        if let Some(overlay) = self.overlays.last() {
+            return overlay.contexts();
+        }
+        match self.screen {
+            Screen::Vms if self.vms.filter.editing => &[Context::Prompt, Context::Base],
+            Screen::Vms => &[Context::Vms, Context::List, Context::Global, Context::Base],
+            Screen::Hosts => &[
+                Context::Hosts,
+                Context::List,
+                Context::Global,
+                Context::Base,
+            ],
+            Screen::Operations => &[
+                Context::Operations,
+                Context::List,
+                Context::Global,
+                Context::Base,
+            ],
+            Screen::Profile => &[
+                Context::Profile,
+                Context::List,
+                Context::Global,
+                Context::Base,
+            ],
+        }
+    }
+
+    /// Returns true while keys are text.
+    pub fn is_typing(&self) -> bool {
+        self.contexts().contains(&Context::Prompt)
+    }
+
+    /// Returns how many rows of a list are seen at once.
+    pub fn page(&self) -> usize {
+        let area = Rect::new(0, 0, self.size.0, self.size.1);
+        let body = layout::areas(area, self.compact).map_or(1, |parts| parts.body.height);
+        usize::from(body.saturating_sub(1)).max(1)
+    }
+
+    /// Returns how many operations are under way.
+    pub fn running(&self) -> usize {
+        self.snapshot
+            .operations
+            .iter()
+            .filter(|operation| !operation.is_finished())
+            .count()
+    }
+
+    /// Returns when the screen will look different although nothing happens; `None` = never.
+    pub fn next_tick(&self) -> Option<Duration> {
+        let second = Duration::from_secs(1);
+        let toast = self
+            .toast
+            .as_ref()
+            .map(|toast| Duration::try_from(toast.until - self.now).unwrap_or_default());
+        let operation = (self.running() > 0).then_some(second);
+        let ages = self.snapshot.hosts.iter().filter_map(|host| {
+            let age = host.age(self.now)?;
+            if host.is_stale(self.now) {
+                // Ages are shown in seconds up to two minutes, in minutes after that.
+                return Some(if age < Duration::from_secs(120) {
+                    second
+                } else {
+                    Duration::from_secs(60)
+                });
+            }
+            let turns = host.tick.saturating_mul(2).saturating_sub(age);
+            Some(turns + Duration::from_millis(50))
+        });
+        ages.chain(toast)
+            .chain(operation)
+            .min()
+            .map(|wait| wait.max(Duration::from_millis(50)))
+    }
+}

@@ -1,0 +1,103 @@
+//! Everything that can change the screen's state, in one total order; time comes with it.
+
+use std::sync::Arc;
+
+use crossterm::event::KeyEvent;
+use jiff::Timestamp;
+
+use crate::domain::action::Action;
+use crate::domain::audit::AuditRecord;
+use crate::domain::credential::CredentialSummary;
+use crate::domain::error_kind::Failure;
+use crate::domain::event::{CommandRecord, FleetEvent};
+use crate::domain::host::{HostId, HostName};
+use crate::domain::inventory::FleetSnapshot;
+use crate::domain::vm::{VmDetail, VmRef};
+use crate::fleet::request::{ErrorRecord, Finding, Proposal};
+
+/// Something happened.
+#[derive(Debug)]
+pub struct Event {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub input: Input,
+}
+
+/// What happened.
+#[derive(Debug)]
+pub enum Input {
+    /// A key was pressed or released.
+    Key(KeyEvent),
+    /// Text was pasted; it is never read as keys.
+    Paste(String),
+    /// The terminal has another size.
+    Resize(u16, u16),
+    /// The terminal window got or lost the focus.
+    Focus(bool),
+    /// A row was clicked, or the wheel was turned.
+    Pointer(Pointer),
+    /// The fleet is in another state.
+    Snapshot(Arc<FleetSnapshot>),
+    /// Something happened in the fleet.
+    Fact(Box<FleetEvent>),
+    /// So much happened that some of it was lost; the snapshot has what is.
+    FactsLost(u64),
+    /// Time has passed and something on the screen shows it.
+    Tick,
+    /// An effect has been run.
+    Answer(Answer),
+}
+
+/// What the mouse did, where it is switched on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pointer {
+    /// Pressed here (column, line).
+    Press(u16, u16),
+    /// Wheel up.
+    WheelUp,
+    /// Wheel down.
+    WheelDown,
+}
+
+/// How an effect ended.
+#[derive(Debug)]
+pub enum Answer {
+    /// Plans for VMs, each on its own.
+    Planned {
+        /// What is wanted.
+        action: Action,
+        /// Plan and verdict, or why there is none.
+        proposals: Vec<(VmRef, Result<Proposal, Failure>)>,
+    },
+    /// A plan was handed in; what comes of it is seen in the snapshot.
+    Submitted {
+        /// `shut down web-1`.
+        what: String,
+        /// Whether it was admitted.
+        result: Result<(), Failure>,
+    },
+    /// Something without a value was done.
+    Done {
+        /// What to say when it worked, if anything.
+        said: Option<String>,
+        /// Whether it worked.
+        result: Result<(), Failure>,
+    },
+    /// Everything about a VM.
+    Detail(VmRef, Result<Arc<VmDetail>, Failure>),
+    /// Audit records, of one VM or of all.
+    Audit(Option<VmRef>, Result<Vec<AuditRecord>, Failure>),
+    /// The command log.
+    Commands(Result<Vec<CommandRecord>, Failure>),
+    /// The error log.
+    Errors(Result<Vec<ErrorRecord>, Failure>),
+    /// A host was checked.
+    Findings(HostName, Result<Vec<Finding>, Failure>),
+    /// A host was added or changed.
+    HostSaved(Result<HostId, Failure>),
+    /// The passphrase was tried.
+    Unlocked(Result<(), Failure>),
+    /// The credentials.
+    Credentials(Result<Vec<CredentialSummary>, Failure>),
+}

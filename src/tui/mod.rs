@@ -1,0 +1,31 @@
+//! The terminal dashboard: an Elm loop over immutable fleet snapshots.
+//!
+//! `update(&mut App, Event) -> Vec<Effect>` is synchronous and total: no clock, no handle, no terminal.
+//! `view(&App, &Theme, &mut ViewState, &mut Buffer)` draws and changes nothing. Effects are run by
+//! `effect`, which alone talks to the fleet; their answers come back as events. What a key does stands in
+//! one table, [`command`]; help, footer, palette, remapping and docs are derived from it.
+
+pub mod acting;
+pub mod app;
+pub mod column;
+pub mod command;
+pub mod cursor;
+pub mod effect;
+pub mod event;
+pub mod filter;
+pub mod glyph;
+pub mod key;
+pub mod keymap;
+pub mod layout;
+pub mod overlay;
+pub mod picture;
+pub mod rows;
+pub mod run;
+pub mod screen;
+pub mod terminal;
+pub mod theme;
+pub mod update;
+pub mod view;
+pub mod widget;
+
+pub use self::run::{TuiError, TuiExit, TuiOptions, run};

@@ -1,0 +1,310 @@
+//! The dialog before anything that disrupts a VM: which VM, where, exactly what is sent, what it means,
+//! which rule asks. `y` accepts; Enter is the safe choice; the worst verbs want the name typed.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use tui_input::Input;
+
+use super::frame;
+use crate::domain::action::{Action, Ask};
+use crate::domain::error_kind::Failure;
+use crate::domain::operation::Consent;
+use crate::domain::policy::Decision;
+use crate::domain::text::RemoteText;
+use crate::domain::vm::VmRef;
+use crate::fleet::request::Proposal;
+use crate::tui::app::App;
+use crate::tui::glyph;
+use crate::tui::theme::{Role, Theme};
+use crate::tui::widget::input::draw_input;
+use crate::tui::widget::paint::{self, Piece};
+
+/// A VM that is left out, and why.
+#[derive(Debug, Clone)]
+pub struct Skipped {
+    /// Its name.
+    pub name: RemoteText,
+    /// Why.
+    pub cause: Failure,
+}
+
+/// Plans to agree to.
+#[derive(Debug)]
+pub struct Confirm {
+    /// What is wanted.
+    pub action: Action,
+    /// The plans.
+    pub plans: Vec<Proposal>,
+    /// How much the host of each matters.
+    tiers: Vec<Option<String>>,
+    /// What is left out.
+    pub skipped: Vec<Skipped>,
+    /// The name as typed so far.
+    pub typed: Input,
+    /// First line that is seen.
+    pub scroll: usize,
+}
+
+/// What typing a bulk confirmation means: the number of VMs.
+fn bulk_phrase(count: usize) -> String {
+    count.to_string()
+}
+
+impl Confirm {
+    /// Sorts proposals into plans and what is left out.
+    pub fn new(
+        app: &App,
+        action: &Action,
+        proposals: Vec<(VmRef, Result<Proposal, Failure>)>,
+    ) -> Self {
+        let mut plans = Vec::new();
+        let mut skipped = Vec::new();
+        for (vm, proposal) in proposals {
+            let name = || {
+                app.snapshot
+                    .vm(&vm)
+                    .map_or_else(|| RemoteText::new(vm.vm.short()), |(_, vm)| vm.name.clone())
+            };
+            match proposal {
+                Ok(proposal) => match &proposal.verdict.decision {
+                    Decision::Ask(_) => plans.push(proposal),
+                    Decision::Deny(why) => skipped.push(Skipped {
+                        name: name(),
+                        cause: Failure::new(
+                            crate::domain::error_kind::ErrorKind::Refused,
+                            why.clone(),
+                        ),
+                    }),
+                },
+                Err(cause) => skipped.push(Skipped {
+                    name: name(),
+                    cause,
+                }),
+            }
+        }
+        let tiers = plans
+            .iter()
+            .map(|proposal| {
+                let host = app.snapshot.host(proposal.plan.vm.host)?;
+                host.spec.tier.as_ref().map(ToString::to_string)
+            })
+            .collect();
+        Self {
+            action: action.clone(),
+            plans,
+            tiers,
+            skipped,
+            typed: Input::default(),
+            scroll: 0,
+        }
+    }
+
+    /// Returns the hardest question any of the plans asks.
+    pub fn ask(&self) -> Ask {
+        self.plans
+            .iter()
+            .map(|proposal| match proposal.verdict.decision {
+                Decision::Ask(ask) => ask,
+                Decision::Deny(_) => Ask::TypeName,
+            })
+            .max()
+            .unwrap_or(Ask::Nothing)
+    }
+
+    /// Returns whether a name has to be typed.
+    pub fn wants_name(&self) -> bool {
+        self.ask() == Ask::TypeName
+    }
+
+    /// Returns the consent, once it is complete. A name is compared as the host has it, not as shown.
+    pub fn consent(&self) -> Option<Consent> {
+        if !self.wants_name() {
+            return Some(Consent::Confirmed);
+        }
+        let typed = self.typed.value();
+        match self.plans.as_slice() {
+            [only] => {
+                (typed == only.plan.vm_name.raw()).then(|| Consent::TypedName(typed.to_owned()))
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns why more than one VM cannot be agreed to at once, where that is so.
+    pub fn obstacle(&self) -> Option<String> {
+        (self.wants_name() && self.plans.len() > 1).then(|| {
+            format!(
+                "policy wants the name typed for some of these {}: do them one by one",
+                bulk_phrase(self.plans.len())
+            )
+        })
+    }
+
+    fn title(&self) -> String {
+        let verb = capital(self.action.kind.spec().verb);
+        match self.plans.as_slice() {
+            [only] if self.skipped.is_empty() => {
+                format!("{verb} {}?", only.plan.vm_name.shown())
+            }
+            many => format!("{verb} {} VMs?", many.len()),
+        }
+    }
+
+    /// Draws it; returns where the text cursor is.
+    pub fn draw(&self, buf: &mut Buffer, area: Rect, theme: &Theme) -> Option<Position> {
+        let width = area.width.min(84);
+        let lines = match self.plans.as_slice() {
+            [only] if self.skipped.is_empty() => {
+                let tier = self.tiers.first().and_then(Option::as_deref);
+                one(only, tier, width.saturating_sub(4))
+            }
+            _ => self.many(width.saturating_sub(4)),
+        };
+        let wanted = u16::try_from(lines.len()).unwrap_or(u16::MAX);
+        let foot = if self.wants_name() { 3 } else { 1 };
+        let height = wanted.saturating_add(foot + 3).min(area.height);
+        let room = frame::draw(buf, area, theme, &self.title(), (width, height));
+        let page = room.height.saturating_sub(foot + 1);
+        let top = self
+            .scroll
+            .min(lines.len().saturating_sub(usize::from(page)));
+        for (n, line) in (0..page).zip(lines.iter().skip(top)) {
+            let pieces: Vec<Piece<'_>> = line
+                .iter()
+                .map(|(text, role)| Piece::new(text.as_str(), theme.style(*role)))
+                .collect();
+            paint::put_line(buf, paint::line_of(room, n), &pieces);
+        }
+        let hidden = lines.len().saturating_sub(top + usize::from(page));
+        if hidden > 0 {
+            let more = format!("{hidden} more lines: j");
+            paint::put_right(
+                buf,
+                paint::line_of(room, page),
+                &more,
+                theme.style(Role::Dim),
+            );
+        }
+        self.draw_foot(buf, room, theme)
+    }
+
+    fn draw_foot(&self, buf: &mut Buffer, room: Rect, theme: &Theme) -> Option<Position> {
+        let last = paint::line_of(room, room.height.saturating_sub(1));
+        let verb = self.action.kind.spec().verb;
+        if let Some(obstacle) = self.obstacle() {
+            let above = paint::line_of(room, room.height.saturating_sub(2));
+            paint::put(buf, above, &obstacle, theme.style(Role::Warning));
+            frame::keys(buf, last, theme, &[("esc", "cancel")]);
+            return None;
+        }
+        if !self.wants_name() {
+            frame::keys(buf, last, theme, &[("y", verb), ("enter", "cancel")]);
+            return None;
+        }
+        let ask = paint::line_of(room, room.height.saturating_sub(3));
+        paint::put(
+            buf,
+            ask,
+            "Type the VM's name to go on:",
+            theme.style(Role::Strong),
+        );
+        let line = paint::line_of(room, room.height.saturating_sub(2));
+        let complete = self.consent().is_some();
+        let keys: &[(&str, &str)] = if complete {
+            &[("enter", verb), ("esc", "cancel")]
+        } else {
+            &[("esc", "cancel")]
+        };
+        let at = draw_input(buf, line, theme, "> ", &self.typed);
+        frame::keys(buf, last, theme, keys);
+        at
+    }
+
+    fn many(&self, width: u16) -> Vec<Line> {
+        let mut lines = Vec::new();
+        for (proposal, tier) in self.plans.iter().zip(&self.tiers) {
+            let plan = &proposal.plan;
+            let tier = Role::of_tier(tier.as_deref());
+            lines.push(vec![
+                (format!("{:<24} ", plan.vm_name.fit(24)), Role::Strong),
+                (format!("{:<12} ", plan.host_name), tier),
+                (plan.state.to_string(), Role::of_state(&plan.state)),
+            ]);
+        }
+        if let Some(first) = self.plans.first() {
+            lines.push(Vec::new());
+            facts(&mut lines, first, width);
+        }
+        if !self.skipped.is_empty() {
+            lines.push(Vec::new());
+            lines.push(vec![(
+                format!("Left out: {}", self.skipped.len()),
+                Role::Warning,
+            )]);
+            for skipped in &self.skipped {
+                lines.push(vec![
+                    (format!("{:<24} ", skipped.name.fit(24)), Role::Dim),
+                    (skipped.cause.message.clone(), Role::Dim),
+                ]);
+            }
+        }
+        lines
+    }
+}
+
+type Line = Vec<(String, Role)>;
+
+fn one(proposal: &Proposal, tier: Option<&str>, width: u16) -> Vec<Line> {
+    let plan = &proposal.plan;
+    let mut lines = vec![
+        vec![
+            ("VM       ".to_owned(), Role::Dim),
+            (plan.vm_name.shown().to_owned(), Role::Strong),
+            (format!("  {}", plan.vm.vm.short()), Role::Dim),
+        ],
+        vec![
+            ("host     ".to_owned(), Role::Dim),
+            (plan.host_name.to_string(), Role::of_tier(tier)),
+            (
+                tier.map_or_else(String::new, |tier| format!("  {tier}")),
+                Role::of_tier(tier),
+            ),
+        ],
+        vec![
+            ("state    ".to_owned(), Role::Dim),
+            (
+                format!("{} {}", glyph::state(&plan.state), plan.state),
+                Role::of_state(&plan.state),
+            ),
+        ],
+    ];
+    facts(&mut lines, proposal, width);
+    lines
+}
+
+/// What it means, exactly what is sent, and which rule asks.
+fn facts(lines: &mut Vec<Line>, proposal: &Proposal, width: u16) {
+    let plan = &proposal.plan;
+    let room = width.saturating_sub(9);
+    let mut say = |label: &str, text: &str, role: Role| {
+        for (n, part) in paint::wrap(text, room).into_iter().enumerate() {
+            let label = if n == 0 { label } else { "" };
+            lines.push(vec![(format!("{label:<9}"), Role::Dim), (part, role)]);
+        }
+    };
+    for consequence in &plan.consequences {
+        say("means", consequence, Role::Warning);
+    }
+    for (n, command) in plan.commands.iter().enumerate() {
+        let label = if n == 0 { "sends" } else { "" };
+        say(label, &command.shown_line(), Role::Text);
+    }
+    say("rule", &proposal.verdict.rule, Role::Dim);
+}
+
+fn capital(word: &str) -> String {
+    let mut chars = word.chars();
+    chars.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(chars).collect()
+    })
+}

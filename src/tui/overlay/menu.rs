@@ -1,0 +1,205 @@
+//! A list to choose from, by letter or by cursor: power menu, quick filters, sort, copy.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::frame;
+use crate::domain::action::ActionKind;
+use crate::tui::acting;
+use crate::tui::app::App;
+use crate::tui::column::ColumnId;
+use crate::tui::cursor::scroll_to;
+use crate::tui::effect::Effect;
+use crate::tui::screen::vms::{self, Quick};
+use crate::tui::theme::{Role, Theme};
+use crate::tui::widget::paint::{self, Piece};
+
+/// What choosing an item does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Choice {
+    /// Runs an action on the VMs that are meant.
+    Act(ActionKind),
+    /// Runs a command of the command table.
+    Command(&'static str),
+    /// Sorts by a column.
+    Sort(ColumnId),
+    /// Applies a filter of one key.
+    Quick(Quick),
+    /// Copies a text.
+    Copy(String),
+}
+
+/// One item.
+#[derive(Debug, Clone)]
+pub struct Item {
+    /// Its letter, if it has one.
+    pub letter: Option<char>,
+    /// What it says.
+    pub label: String,
+    /// Why it cannot be chosen now.
+    pub refusal: Option<String>,
+    /// What it does.
+    pub choice: Choice,
+}
+
+impl Item {
+    /// An item with a letter.
+    pub fn new(letter: char, label: impl Into<String>, choice: Choice) -> Self {
+        Self {
+            letter: Some(letter),
+            ..Self::unlettered(label, choice)
+        }
+    }
+
+    /// An item without one.
+    pub fn unlettered(label: impl Into<String>, choice: Choice) -> Self {
+        Self {
+            letter: None,
+            label: label.into(),
+            refusal: None,
+            choice,
+        }
+    }
+}
+
+/// A list to choose from.
+#[derive(Debug, Clone)]
+pub struct Menu {
+    /// What is chosen.
+    pub title: String,
+    /// The items.
+    pub items: Vec<Item>,
+    /// The one under the cursor.
+    pub index: usize,
+}
+
+impl Menu {
+    /// Makes a menu.
+    pub fn new(title: impl Into<String>, items: Vec<Item>) -> Self {
+        Self {
+            title: title.into(),
+            items,
+            index: 0,
+        }
+    }
+
+    /// The power menu of the VMs that are meant: every action, also those that cannot be run now.
+    pub fn power(app: &App) -> Self {
+        let items: Vec<Item> = ActionKind::TABLE
+            .iter()
+            .map(|spec| Item {
+                refusal: acting::allowed(app, spec.kind).err(),
+                ..Item::new(spec.mnemonic, spec.verb, Choice::Act(spec.kind))
+            })
+            .collect();
+        let mut menu = Self::new(about(app), items);
+        menu.index = menu
+            .items
+            .iter()
+            .position(|item| item.refusal.is_none())
+            .unwrap_or(0);
+        menu
+    }
+
+    /// The action menu: what can be run now, and what can be looked at.
+    pub fn actions(app: &App) -> Self {
+        let mut menu = Self::power(app);
+        menu.items.retain(|item| item.refusal.is_none());
+        for (letter, label, id) in [
+            ('i', "details", "vms.details"),
+            ('e', "describe", "vms.describe"),
+            ('n', "definition", "vms.definition"),
+            ('l', "activity", "vms.activity"),
+            ('c', "copy name", "vms.copy-name"),
+        ] {
+            menu.items
+                .push(Item::new(letter, label, Choice::Command(id)));
+        }
+        menu.index = 0;
+        menu
+    }
+
+    /// Finds an item by its letter.
+    pub fn by_letter(&self, letter: char) -> Option<usize> {
+        self.items
+            .iter()
+            .position(|item| item.letter == Some(letter))
+    }
+
+    /// Draws it.
+    pub fn draw(&self, buf: &mut Buffer, area: Rect, theme: &Theme) {
+        let widest = |item: &Item| {
+            let refusal = item
+                .refusal
+                .as_ref()
+                .map_or(0, |text| paint::width(text) + 3);
+            paint::width(&item.label) + refusal
+        };
+        let width = self.items.iter().map(widest).max().unwrap_or(0) + 9;
+        let width = width.max(paint::width(&self.title) + 8).max(28);
+        let lines = u16::try_from(self.items.len()).unwrap_or(u16::MAX);
+        let height = lines.saturating_add(2).min(area.height);
+        let room = frame::draw(buf, area, theme, &self.title, (width, height));
+        let page = usize::from(room.height);
+        let top = scroll_to(0, self.index, page, self.items.len());
+        let shown = self.items.iter().enumerate().skip(top).take(page);
+        for (n, (at, item)) in (0u16..).zip(shown) {
+            let line = paint::line_of(room, n);
+            let letter = item.letter.map_or(" ".to_owned(), String::from);
+            let label = match item.refusal {
+                None => Role::Text,
+                Some(_) => Role::Stale,
+            };
+            if at == self.index {
+                buf.set_style(line, theme.style(Role::Selection));
+                paint::put(buf, line, "▌", theme.style(Role::Cursor));
+            }
+            let refusal = item.refusal.as_deref().map(|text| format!("   {text}"));
+            let pieces = [
+                Piece::new(letter, theme.style(Role::Key)),
+                Piece::new(format!("  {}", item.label), theme.style(label)),
+                Piece::new(refusal.unwrap_or_default(), theme.style(Role::Stale)),
+            ];
+            let rest = Rect {
+                x: line.x + 1,
+                width: line.width.saturating_sub(1),
+                ..line
+            };
+            paint::put_line(buf, rest, &pieces);
+        }
+    }
+}
+
+/// Says which VMs a menu is about.
+fn about(app: &App) -> String {
+    match acting::targets(app).as_slice() {
+        [vm] => app.snapshot.vm(vm).map_or_else(
+            || "no VM".to_owned(),
+            |(host, found)| format!("{} on {}", found.name.shown(), host.spec.name),
+        ),
+        many => format!("{} marked VMs", many.len()),
+    }
+}
+
+/// Does what an item says; one that is refused says why and the menu stays.
+pub fn choose(app: &mut App, index: usize) -> Vec<Effect> {
+    let Some(super::Overlay::Menu(menu)) = app.overlays.last() else {
+        return Vec::new();
+    };
+    let Some(item) = menu.items.get(index).cloned() else {
+        return Vec::new();
+    };
+    if let Some(refusal) = item.refusal {
+        app.say(Role::Warning, refusal);
+        return Vec::new();
+    }
+    app.overlays.pop();
+    match item.choice {
+        Choice::Act(kind) => return acting::begin(app, kind),
+        Choice::Command(id) => return crate::tui::command::run_by_id(app, id),
+        Choice::Sort(column) => vms::sort_by(app, column),
+        Choice::Quick(quick) => vms::set_quick(app, quick),
+        Choice::Copy(text) => return vms::copied(app, text),
+    }
+    Vec::new()
+}

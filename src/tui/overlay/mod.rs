@@ -1,0 +1,101 @@
+//! What lies over a view: a stack of which the last one has the keys. State, keys and drawing of each
+//! are in one file.
+
+pub mod confirm;
+pub mod details;
+pub mod document;
+pub mod frame;
+pub mod help;
+pub mod host_form;
+pub mod host_key;
+pub mod menu;
+pub mod palette;
+pub mod passphrase;
+pub mod question;
+
+use crossterm::event::KeyEvent;
+
+use super::command::Context;
+
+/// Something over the view.
+#[derive(Debug)]
+pub enum Overlay {
+    /// Plans to agree to.
+    Confirm(Box<confirm::Confirm>),
+    /// A yes-or-no question about something else.
+    Question(question::Question),
+    /// A list to choose from.
+    Menu(menu::Menu),
+    /// The keys.
+    Help(help::Help),
+    /// Everything that can be done, by name.
+    Palette(palette::Palette),
+    /// One VM.
+    Details(Box<details::Details>),
+    /// Lines to read.
+    Document(document::Document),
+    /// The passphrase.
+    Passphrase(passphrase::Passphrase),
+    /// A host key to decide on.
+    HostKey(Box<host_key::HostKey>),
+    /// A host to add or change.
+    HostForm(Box<host_form::HostForm>),
+}
+
+impl Overlay {
+    /// Returns the contexts in which keys are looked up.
+    pub fn contexts(&self) -> &'static [Context] {
+        match self {
+            Self::Confirm(dialog) if !dialog.wants_name() => {
+                &[Context::Dialog, Context::List, Context::Base]
+            }
+            Self::Question(_) => &[Context::Dialog, Context::Base],
+            Self::Menu(_) => &[Context::Menu, Context::List, Context::Base],
+            Self::Details(_) => &[Context::Details, Context::List, Context::Base],
+            Self::Document(_) => &[Context::Document, Context::List, Context::Base],
+            Self::HostKey(dialog) if dialog.phrase().is_none() => &[Context::Dialog, Context::Base],
+            Self::HostForm(_) => &[Context::Form, Context::Prompt, Context::Base],
+            Self::Confirm(_)
+            | Self::HostKey(_)
+            | Self::Help(_)
+            | Self::Palette(_)
+            | Self::Passphrase(_) => &[Context::Prompt, Context::Base],
+        }
+    }
+
+    /// Takes a key that is text.
+    pub fn type_key(&mut self, key: &KeyEvent) {
+        match self {
+            Self::Confirm(dialog) => type_into(&mut dialog.typed, key),
+            Self::HostKey(dialog) => type_into(&mut dialog.typed, key),
+            Self::Help(help) => {
+                type_into(&mut help.input, key);
+                help.scroll = 0;
+            }
+            Self::Palette(palette) => {
+                type_into(&mut palette.input, key);
+                palette.search();
+            }
+            Self::Passphrase(dialog) => dialog.type_key(key),
+            Self::HostForm(form) => form.type_key(key),
+            Self::Question(_) | Self::Menu(_) | Self::Details(_) | Self::Document(_) => {}
+        }
+    }
+
+    /// Takes pasted text; line ends in it are blanks, never keys.
+    pub fn paste(&mut self, text: &str) {
+        for c in text.chars() {
+            let c = if c.is_whitespace() { ' ' } else { c };
+            if !crate::domain::text::is_hostile(c) {
+                let code = crossterm::event::KeyCode::Char(c);
+                self.type_key(&crate::tui::key::KeyPress::plain(code).to_event());
+            }
+        }
+    }
+}
+
+/// Edits a line of text.
+pub fn type_into(input: &mut tui_input::Input, key: &KeyEvent) {
+    use tui_input::backend::crossterm::EventHandler;
+    input.handle_event(&crossterm::event::Event::Key(*key));
+}

@@ -1,0 +1,199 @@
+//! The passphrase of the profile: masked, wiped after use, wrong ones answered in place.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use zeroize::Zeroizing;
+
+use super::frame;
+use crate::domain::error_kind::Failure;
+use crate::domain::inventory::LockState;
+use crate::domain::secret::SecretText;
+use crate::tui::theme::{Role, Theme};
+use crate::tui::widget::paint;
+
+/// Longest passphrase taken.
+const MAX_CHARS: usize = 512;
+
+/// The dialog.
+pub struct Passphrase {
+    profile: String,
+    /// Whether a passphrase is being set, which takes it twice.
+    first_time: bool,
+    typed: Zeroizing<String>,
+    first: Option<SecretText>,
+    /// Why the last one was not taken.
+    complaint: Option<String>,
+    /// Whether one is being tried.
+    pub trying: bool,
+}
+
+impl std::fmt::Debug for Passphrase {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Passphrase")
+            .field("profile", &self.profile)
+            .field("trying", &self.trying)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Passphrase {
+    /// Asks for the passphrase of a profile; sets it where there is none.
+    pub fn new(profile: &str, lock: LockState) -> Self {
+        Self {
+            profile: profile.to_owned(),
+            first_time: lock == LockState::Empty,
+            // Room for the longest, so that growing never leaves a copy behind.
+            typed: Zeroizing::new(String::with_capacity(MAX_CHARS * 4)),
+            first: None,
+            complaint: None,
+            trying: false,
+        }
+    }
+
+    /// Takes a key.
+    pub fn type_key(&mut self, key: &KeyEvent) {
+        if self.trying {
+            return;
+        }
+        let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        match key.code {
+            KeyCode::Char('u') if control => self.typed.clear(),
+            KeyCode::Char(c) if !control && self.typed.chars().count() < MAX_CHARS => {
+                self.typed.push(c);
+            }
+            KeyCode::Backspace => {
+                self.typed.pop();
+            }
+            _ => {}
+        }
+    }
+
+    /// Returns the passphrase once it is complete.
+    pub fn accept(&mut self) -> Option<SecretText> {
+        if self.trying || self.typed.is_empty() {
+            return None;
+        }
+        let typed = SecretText::new(std::mem::take(&mut *self.typed));
+        self.complaint = None;
+        if !self.first_time {
+            self.trying = true;
+            return Some(typed);
+        }
+        match self.first.take() {
+            None => {
+                self.first = Some(typed);
+                None
+            }
+            Some(first) if first.expose() == typed.expose() => {
+                self.trying = true;
+                Some(typed)
+            }
+            Some(_) => {
+                self.complaint = Some("the two were not the same; start again".to_owned());
+                None
+            }
+        }
+    }
+
+    /// Says why it was not taken.
+    pub fn refuse(&mut self, cause: &Failure) {
+        self.trying = false;
+        self.typed.clear();
+        self.first = None;
+        self.complaint = Some(cause.message.clone());
+    }
+
+    /// Draws it; returns where the text cursor is.
+    pub fn draw(&self, buf: &mut Buffer, area: Rect, theme: &Theme) -> Option<Position> {
+        let title = if self.first_time {
+            format!("Set a passphrase for {}", self.profile)
+        } else {
+            format!("Unlock {}", self.profile)
+        };
+        let room = frame::draw(buf, area, theme, &title, (64, 8));
+        let ask = match (self.first_time, self.first.is_some()) {
+            (false, _) => "The profile's credentials are sealed with a passphrase.",
+            (true, false) => "Credentials will be sealed with it. It cannot be recovered.",
+            (true, true) => "Once more, the same.",
+        };
+        paint::put(buf, paint::line_of(room, 0), ask, theme.style(Role::Dim));
+        let line = paint::line_of(room, 2);
+        let start = paint::put(buf, line, "passphrase: ", theme.style(Role::Key));
+        let room_left = usize::from(line.right().saturating_sub(start + 1));
+        let dots = "•".repeat(self.typed.chars().count().min(room_left));
+        let rest = Rect {
+            x: start,
+            width: line.right().saturating_sub(start),
+            ..line
+        };
+        let end = paint::put(buf, rest, &dots, theme.style(Role::Input));
+        let below = paint::line_of(room, 3);
+        if self.trying {
+            paint::put(buf, below, "opening…", theme.style(Role::Changing));
+        } else if let Some(complaint) = &self.complaint {
+            paint::put_fitted(buf, below, complaint, theme.style(Role::Danger));
+        }
+        let last = paint::line_of(room, room.height.saturating_sub(1));
+        frame::keys(
+            buf,
+            last,
+            theme,
+            &[("enter", "unlock"), ("esc", "stay locked")],
+        );
+        (!self.trying && line.height > 0).then_some(Position { x: end, y: line.y })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::error_kind::ErrorKind;
+    use crate::tui::key::KeyPress;
+
+    fn type_text(dialog: &mut Passphrase, text: &str) {
+        for c in text.chars() {
+            dialog.type_key(&KeyPress::plain(KeyCode::Char(c)).to_event());
+        }
+    }
+
+    #[test]
+    fn a_new_passphrase_is_taken_twice() {
+        let mut dialog = Passphrase::new("lab", LockState::Empty);
+        type_text(&mut dialog, "one");
+        assert!(dialog.accept().is_none());
+        type_text(&mut dialog, "two");
+        assert!(dialog.accept().is_none());
+        assert!(dialog.complaint.is_some());
+        for expected in [false, true] {
+            type_text(&mut dialog, "three");
+            assert_eq!(dialog.accept().is_some(), expected);
+        }
+    }
+
+    #[test]
+    fn a_wrong_passphrase_is_answered_in_place_and_forgotten() {
+        let mut dialog = Passphrase::new("lab", LockState::Locked);
+        type_text(&mut dialog, "wrong");
+        assert_eq!(dialog.accept().unwrap().expose(), "wrong");
+        dialog.refuse(&Failure::new(ErrorKind::Locked, "wrong passphrase"));
+        assert!(dialog.typed.is_empty());
+        assert!(dialog.accept().is_none());
+    }
+
+    #[test]
+    fn nothing_of_it_is_printed() {
+        let mut dialog = Passphrase::new("lab", LockState::Locked);
+        type_text(&mut dialog, "hunter2");
+        assert!(!format!("{dialog:?}").contains("hunter2"));
+        let mut buf = Buffer::empty(Rect::new(0, 0, 80, 24));
+        let theme = Theme::built_in("dark", crate::tui::theme::ColourDepth::Full).unwrap();
+        dialog.draw(&mut buf, Rect::new(0, 0, 80, 24), &theme);
+        let text: String = buf
+            .content
+            .iter()
+            .map(ratatui::buffer::Cell::symbol)
+            .collect();
+        assert!(!text.contains("hunter2") && text.contains("•••••••"));
+    }
+}

@@ -1,0 +1,86 @@
+//! A yes-or-no question that is not about a VM: forget a host, leave with work under way.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::frame;
+use crate::domain::host::{HostId, HostName};
+use crate::tui::effect::Effect;
+use crate::tui::theme::{Role, Theme};
+use crate::tui::widget::paint;
+
+/// What a yes means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Meaning {
+    /// Forget a host.
+    RemoveHost(HostId, HostName),
+    /// Leave the program.
+    Quit,
+}
+
+/// A question.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// What is asked.
+    pub title: String,
+    /// What it means.
+    pub text: String,
+    /// What a yes means.
+    pub meaning: Meaning,
+}
+
+impl Question {
+    /// Asks whether to forget a host.
+    pub fn remove_host(id: HostId, name: HostName) -> Self {
+        Self {
+            title: format!("Forget host {name}?"),
+            text:
+                "Its definition, its pinned keys and what was last known of its VMs are forgotten. \
+                   Nothing changes on the host itself."
+                    .to_owned(),
+            meaning: Meaning::RemoveHost(id, name),
+        }
+    }
+
+    /// Asks whether to leave while operations are under way.
+    pub fn quit(running: usize) -> Self {
+        let what = match running {
+            1 => "1 operation is".to_owned(),
+            n => format!("{n} operations are"),
+        };
+        Self {
+            title: "Leave?".to_owned(),
+            text: format!(
+                "{what} under way. What was sent stays sent; what cannot be seen to end in a few \
+                 seconds is recorded as unknown."
+            ),
+            meaning: Meaning::Quit,
+        }
+    }
+
+    /// Returns what a yes does.
+    pub fn effect(self) -> Effect {
+        match self.meaning {
+            Meaning::RemoveHost(id, name) => Effect::RemoveHost(id, name),
+            Meaning::Quit => Effect::Quit,
+        }
+    }
+
+    /// Draws it.
+    pub fn draw(&self, buf: &mut Buffer, area: Rect, theme: &Theme) {
+        let width = area.width.min(64);
+        let lines = paint::wrap(&self.text, width.saturating_sub(4));
+        let height = u16::try_from(lines.len()).unwrap_or(8) + 4;
+        let room = frame::draw(buf, area, theme, &self.title, (width, height));
+        for (n, line) in (0u16..).zip(&lines) {
+            let at = paint::line_of(room, n);
+            paint::put(buf, at, line, theme.style(Role::Text));
+        }
+        let last = paint::line_of(room, room.height.saturating_sub(1));
+        let yes = match self.meaning {
+            Meaning::RemoveHost(..) => "forget it",
+            Meaning::Quit => "leave",
+        };
+        frame::keys(buf, last, theme, &[("y", yes), ("enter", "stay")]);
+    }
+}

@@ -1,0 +1,6 @@
+//! The views: state, update functions and drawing of each in one place.
+
+pub mod hosts;
+pub mod operations;
+pub mod profile;
+pub mod vms;

@@ -1,0 +1,138 @@
+//! The profile and its credentials: what there is, who uses it, whether it can be opened. Nothing secret
+//! is ever here; adding and removing is done on the command line.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use crate::domain::credential::{CredentialId, CredentialSummary};
+use crate::domain::error_kind::Failure;
+use crate::domain::inventory::LockState;
+use crate::tui::app::App;
+use crate::tui::cursor::{Cursor, Motion};
+use crate::tui::effect::Effect;
+use crate::tui::glyph;
+use crate::tui::overlay::Overlay;
+use crate::tui::overlay::passphrase::Passphrase;
+use crate::tui::theme::{Role, Theme};
+use crate::tui::widget::list::{self, Field, List};
+
+/// State of the view.
+#[derive(Debug, Default)]
+pub struct ProfileView {
+    /// The credential under the cursor.
+    pub cursor: Cursor<CredentialId>,
+    /// The credentials; `None` while they are being read.
+    pub credentials: Option<Result<Vec<CredentialSummary>, Failure>>,
+}
+
+impl ProfileView {
+    fn list(&self) -> &[CredentialSummary] {
+        match &self.credentials {
+            Some(Ok(list)) => list,
+            _ => &[],
+        }
+    }
+
+    /// Takes the credentials.
+    pub fn take(&mut self, credentials: Result<Vec<CredentialSummary>, Failure>) {
+        self.credentials = Some(credentials);
+        let ids: Vec<CredentialId> = self.list().iter().map(|found| found.id).collect();
+        self.cursor.follow(ids.len(), |at| ids.get(at).copied());
+    }
+
+    /// Moves the cursor.
+    pub fn go(&mut self, motion: Motion, page: usize) {
+        let list = self.list();
+        let index = motion.apply(self.cursor.index(), list.len(), page);
+        let id = list.get(index).map(|found| found.id);
+        self.cursor.go(index, id);
+    }
+}
+
+/// Says whether there is something to open.
+pub fn can_unlock(app: &App) -> Result<(), String> {
+    if app.snapshot.lock == LockState::Unlocked {
+        Err("the profile is unlocked".to_owned())
+    } else {
+        Ok(())
+    }
+}
+
+/// Says whether there is something to close.
+pub fn can_lock(app: &App) -> Result<(), String> {
+    if app.snapshot.lock == LockState::Unlocked {
+        Ok(())
+    } else {
+        Err("the profile is locked already".to_owned())
+    }
+}
+
+/// Asks for the passphrase.
+pub fn unlock(app: &mut App) -> Vec<Effect> {
+    let dialog = Passphrase::new(&app.snapshot.profile, app.snapshot.lock);
+    app.overlays.push(Overlay::Passphrase(dialog));
+    Vec::new()
+}
+
+/// Forgets the opened secrets.
+pub fn lock(_app: &mut App) -> Vec<Effect> {
+    vec![Effect::Lock]
+}
+
+/// Copies the public key under the cursor.
+pub fn copy(app: &mut App) -> Vec<Effect> {
+    let found = app.profile.list().get(app.profile.cursor.index());
+    let Some(key) = found.and_then(|found| found.public_key.clone()) else {
+        app.say(Role::Warning, "this credential has no public key");
+        return Vec::new();
+    };
+    app.say(Role::Dim, "copied the public key");
+    vec![Effect::Copy(key)]
+}
+
+const FIELDS: &[Field] = &[
+    Field::left("NAME", 20),
+    Field::left("KIND", 9),
+    Field::left("ADDED", 10),
+    Field::left("FINGERPRINT", 50),
+    Field::rest("USED BY"),
+];
+
+/// Draws the view.
+pub fn draw(app: &App, buf: &mut Buffer, area: Rect, theme: &Theme, top: &mut usize) {
+    let list = app.profile.list();
+    let index = app.profile.cursor.index();
+    let line = |at: usize| list.get(at).map(row).unwrap_or_default();
+    let list_of = List {
+        fields: FIELDS,
+        rows: list.len(),
+        index,
+        top,
+    };
+    list_of.draw(buf, area, theme, line);
+    let empty = match &app.profile.credentials {
+        None => "reading…",
+        Some(Err(cause)) => &cause.message,
+        Some(Ok(list)) if list.is_empty() => {
+            "No credentials: hosts are logged in to as ssh would. `vmdeck credential add` seals one."
+        }
+        Some(Ok(_)) => return,
+    };
+    list::empty(buf, area, theme, empty);
+}
+
+fn row(found: &CredentialSummary) -> list::Row {
+    let known = |text: Option<String>| text.unwrap_or_else(|| glyph::UNKNOWN.to_owned());
+    let added: String = found.created_at.chars().take(10).collect();
+    let used = (!found.used_by.is_empty()).then(|| found.used_by.join(", "));
+    list::Row {
+        dimmed: false,
+        cells: vec![
+            (found.name.to_string(), Role::Strong),
+            (found.kind.word().to_owned(), Role::Text),
+            (added, Role::Dim),
+            (known(found.fingerprint.clone()), Role::Dim),
+            (known(used), Role::Text),
+        ],
+    }
+}

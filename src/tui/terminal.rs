@@ -1,0 +1,263 @@
+//! The terminal: taken on entry, given back on every way out (return, error, panic, suspend), written to
+//! only when a cell has changed.
+
+use std::io::{self, Write};
+use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crossterm::clipboard::CopyToClipboard;
+use crossterm::cursor::{Hide, MoveTo, Show};
+use crossterm::event::{
+    DisableBracketedPaste, DisableFocusChange, DisableMouseCapture, EnableBracketedPaste,
+    EnableFocusChange, EnableMouseCapture,
+};
+use crossterm::terminal::{
+    BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen,
+    LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+};
+use crossterm::{execute, queue};
+use ratatui::backend::{Backend, CrosstermBackend};
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+
+/// Most bytes put on the clipboard: what every terminal takes.
+pub const MAX_COPY: usize = 64 * 1024;
+
+/// Whether the terminal is ours now; read by the panic hook.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Gives the terminal back when dropped.
+#[derive(Debug)]
+pub struct TerminalGuard {
+    mouse: bool,
+}
+
+impl TerminalGuard {
+    /// Takes the terminal.
+    pub fn enter(mouse: bool) -> io::Result<Self> {
+        restore_on_panic();
+        let guard = Self { mouse };
+        guard.take()?;
+        Ok(guard)
+    }
+
+    fn take(&self) -> io::Result<()> {
+        TAKEN.store(true, Ordering::SeqCst);
+        enable_raw_mode()?;
+        let mut out = io::stdout();
+        execute!(
+            out,
+            EnterAlternateScreen,
+            EnableBracketedPaste,
+            EnableFocusChange,
+            Hide,
+            Clear(ClearType::All)
+        )?;
+        if self.mouse {
+            execute!(out, EnableMouseCapture)?;
+        }
+        Ok(())
+    }
+
+    /// Gives the terminal back, stops this process as ctrl-z does, and takes it again once the person is
+    /// back. Returns the size it has then.
+    pub fn suspend(&self) -> io::Result<(u16, u16)> {
+        restore();
+        stop_ourselves();
+        self.take()?;
+        crossterm::terminal::size()
+    }
+}
+
+impl Drop for TerminalGuard {
+    fn drop(&mut self) {
+        restore();
+    }
+}
+
+/// Gives the terminal back. Safe to call more than once; errors have nowhere to go.
+pub fn restore() {
+    if !TAKEN.swap(false, Ordering::SeqCst) {
+        return;
+    }
+    let mut out = io::stdout();
+    drop(execute!(
+        out,
+        EndSynchronizedUpdate,
+        DisableMouseCapture,
+        DisableFocusChange,
+        DisableBracketedPaste,
+        LeaveAlternateScreen,
+        Show
+    ));
+    drop(disable_raw_mode());
+}
+
+/// Puts a hook before the present one that gives the terminal back, so that the message is readable.
+fn restore_on_panic() {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let next = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            restore();
+            next(panic);
+        }));
+    });
+}
+
+#[cfg(unix)]
+fn stop_ourselves() {
+    use rustix::process::{Signal, getpgrp, getpid, getppid, getsid, kill_process};
+    // A process group whose parents are all in other sessions is orphaned: the kernel ignores SIGTSTP
+    // there, and only SIGSTOP stops it.
+    let orphaned = getppid().is_none_or(|parent| {
+        let apart = getsid(Some(parent)).ok() != getsid(None).ok();
+        let leads = getsid(None).is_ok_and(|session| session == getpgrp());
+        apart || leads
+    });
+    let signal = if orphaned { Signal::STOP } else { Signal::TSTP };
+    // Cannot fail: the process is ours. If it did, we would simply go on.
+    kill_process(getpid(), signal).unwrap_or_default();
+}
+
+#[cfg(not(unix))]
+fn stop_ourselves() {}
+
+/// Where frames go: remembers the last one and writes only what has changed. No change, no byte.
+#[derive(Debug)]
+pub struct Surface<W: Write> {
+    out: W,
+    shown: Buffer,
+    next: Buffer,
+    cursor: Option<Position>,
+    fresh: bool,
+}
+
+impl<W: Write> Surface<W> {
+    /// Makes an empty surface of this size.
+    pub fn new(out: W, (width, height): (u16, u16)) -> Self {
+        let area = Rect::new(0, 0, width, height);
+        Self {
+            out,
+            shown: Buffer::empty(area),
+            next: Buffer::empty(area),
+            cursor: None,
+            fresh: true,
+        }
+    }
+
+    /// Takes another size; everything is drawn again.
+    pub fn resize(&mut self, (width, height): (u16, u16)) {
+        let area = Rect::new(0, 0, width, height);
+        self.shown = Buffer::empty(area);
+        self.next = Buffer::empty(area);
+        self.invalidate();
+    }
+
+    /// Forgets what is on the terminal; everything is drawn again.
+    pub fn invalidate(&mut self) {
+        self.fresh = true;
+        self.shown.reset();
+    }
+
+    /// Draws a frame and writes what has changed in one piece.
+    pub fn draw(&mut self, paint: impl FnOnce(&mut Buffer) -> Option<Position>) -> io::Result<()> {
+        self.next.reset();
+        let cursor = paint(&mut self.next);
+        let changes = self.shown.diff(&self.next);
+        if changes.is_empty() && cursor == self.cursor && !self.fresh {
+            return Ok(());
+        }
+        let mut bytes = Vec::with_capacity(4096);
+        queue!(bytes, BeginSynchronizedUpdate)?;
+        if self.cursor.is_some() || self.fresh {
+            queue!(bytes, Hide)?;
+        }
+        if self.fresh {
+            queue!(bytes, Clear(ClearType::All))?;
+        }
+        let mut backend = CrosstermBackend::new(&mut bytes);
+        backend.draw(changes.into_iter())?;
+        if let Some(at) = cursor {
+            queue!(bytes, MoveTo(at.x, at.y), Show)?;
+        }
+        queue!(bytes, EndSynchronizedUpdate)?;
+        self.out.write_all(&bytes)?;
+        self.out.flush()?;
+        self.cursor = cursor;
+        self.fresh = false;
+        std::mem::swap(&mut self.shown, &mut self.next);
+        Ok(())
+    }
+
+    /// Puts text on the person's clipboard through the terminal (OSC 52). Text that is too long is
+    /// refused, because a part of it would be worse than none.
+    pub fn copy(&mut self, text: &str) -> io::Result<bool> {
+        if text.len() > MAX_COPY {
+            return Ok(false);
+        }
+        execute!(self.out, CopyToClipboard::to_clipboard_from(text))?;
+        Ok(true)
+    }
+
+    /// Returns where bytes go: for tests that count them.
+    pub const fn output(&self) -> &W {
+        &self.out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ratatui::style::Style;
+
+    use super::*;
+
+    fn surface() -> Surface<Vec<u8>> {
+        Surface::new(Vec::new(), (20, 3))
+    }
+
+    fn paint(text: &str) -> impl FnOnce(&mut Buffer) -> Option<Position> + use<'_> {
+        move |buf| {
+            buf.set_string(0, 0, text, Style::new());
+            None
+        }
+    }
+
+    #[test]
+    fn a_frame_like_the_last_one_writes_nothing() {
+        let mut surface = surface();
+        surface.draw(paint("one")).unwrap();
+        let written = surface.output().len();
+        assert!(written > 0);
+        surface.draw(paint("one")).unwrap();
+        assert_eq!(surface.output().len(), written);
+        surface.draw(paint("two")).unwrap();
+        assert!(surface.output().len() > written);
+    }
+
+    #[test]
+    fn redrawing_writes_everything_again() {
+        let mut surface = surface();
+        surface.draw(paint("one")).unwrap();
+        surface.out.clear();
+        surface.invalidate();
+        surface.draw(paint("one")).unwrap();
+        let text = String::from_utf8(surface.out.clone()).unwrap();
+        assert!(
+            text.contains("one") && text.contains("\u{1b}[2J"),
+            "{text:?}"
+        );
+    }
+
+    #[test]
+    fn copying_escapes_the_text_and_refuses_a_flood() {
+        let mut surface = surface();
+        assert!(surface.copy("web-1\u{1b}[2J").unwrap());
+        let text = String::from_utf8(surface.out.clone()).unwrap();
+        assert!(
+            text.starts_with("\u{1b}]52;") && !text.contains("[2J"),
+            "{text:?}"
+        );
+        assert!(!surface.copy(&"x".repeat(MAX_COPY + 1)).unwrap());
+    }
+}

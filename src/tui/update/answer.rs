@@ -1,0 +1,111 @@
+//! What the answers to effects do. One that comes late, for an overlay that has been closed, is dropped.
+
+use crate::tui::acting;
+use crate::tui::app::App;
+use crate::tui::effect::Effect;
+use crate::tui::event::Answer;
+use crate::tui::overlay::Overlay;
+use crate::tui::overlay::document::{self, Line, Topic};
+use crate::tui::theme::Role;
+
+pub(super) fn take(app: &mut App, answer: Answer) -> Vec<Effect> {
+    match answer {
+        Answer::Planned { action, proposals } => return acting::planned(app, &action, proposals),
+        Answer::Submitted { what, result } => {
+            if let Err(mut cause) = result {
+                cause.message = format!("could not {what}: {}", cause.message);
+                app.fail(&cause);
+            }
+        }
+        Answer::Done { said, result } => match (result, said) {
+            (Err(cause), _) => app.fail(&cause),
+            (Ok(()), Some(said)) => app.say(Role::Success, said),
+            (Ok(()), None) => {}
+        },
+        Answer::Detail(vm, detail) => {
+            for overlay in &mut app.overlays {
+                if let Overlay::Details(details) = overlay
+                    && details.vm == vm
+                {
+                    details.detail = Some(detail);
+                    break;
+                }
+            }
+        }
+        Answer::Audit(None, records) => app.operations.audit = Some(records),
+        Answer::Audit(Some(vm), records) => {
+            for overlay in &mut app.overlays {
+                if let Overlay::Details(details) = overlay
+                    && details.vm == vm
+                {
+                    details.activity = Some(records);
+                    break;
+                }
+            }
+        }
+        Answer::Commands(records) => {
+            let lines = lines(records, |records| document::commands(&records));
+            fill(app, &Topic::Commands, lines);
+        }
+        Answer::Errors(records) => {
+            let lines = lines(records, |records| document::errors(&records));
+            fill(app, &Topic::Errors, lines);
+        }
+        Answer::Findings(name, found) => {
+            let lines = lines(found, |found| document::findings(&found));
+            fill(app, &Topic::Doctor(name), lines);
+        }
+        Answer::HostSaved(result) => host_saved(app, result.map(drop)),
+        Answer::Unlocked(result) => return unlocked(app, result),
+        Answer::Credentials(credentials) => app.profile.take(credentials),
+    }
+    Vec::new()
+}
+
+type Outcome<T> = Result<T, crate::domain::error_kind::Failure>;
+
+fn lines<T>(result: Outcome<T>, show: impl FnOnce(T) -> Vec<Line>) -> Vec<Line> {
+    match result {
+        Ok(found) => show(found),
+        Err(cause) => document::failure(&cause),
+    }
+}
+
+fn fill(app: &mut App, topic: &Topic, lines: Vec<Line>) {
+    for overlay in &mut app.overlays {
+        if let Overlay::Document(page) = overlay
+            && page.topic == *topic
+        {
+            page.fill(lines);
+            return;
+        }
+    }
+}
+
+fn host_saved(app: &mut App, result: Outcome<()>) {
+    match (app.overlays.last_mut(), result) {
+        (Some(Overlay::HostForm(form)), Err(cause)) => form.refuse(&cause),
+        (_, Err(cause)) => app.fail(&cause),
+        (top, Ok(())) => {
+            if matches!(top, Some(Overlay::HostForm(_))) {
+                app.overlays.pop();
+            }
+            app.say(Role::Success, "saved");
+        }
+    }
+}
+
+fn unlocked(app: &mut App, result: Outcome<()>) -> Vec<Effect> {
+    match (app.overlays.last_mut(), result) {
+        (Some(Overlay::Passphrase(dialog)), Err(cause)) => dialog.refuse(&cause),
+        (_, Err(cause)) => app.fail(&cause),
+        (top, Ok(())) => {
+            if matches!(top, Some(Overlay::Passphrase(_))) {
+                app.overlays.pop();
+            }
+            app.say(Role::Success, "unlocked");
+            return vec![Effect::Refresh(crate::fleet::request::HostSelection::All)];
+        }
+    }
+    Vec::new()
+}

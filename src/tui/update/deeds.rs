@@ -1,0 +1,300 @@
+//! What the keys do that belong to no single view: moving, dialogs, prompts, views, leaving.
+
+use std::sync::Arc;
+
+use crate::domain::operation::Consent;
+use crate::fleet::request::HostSelection;
+use crate::tui::acting;
+use crate::tui::app::{App, Screen};
+use crate::tui::cursor::Motion;
+use crate::tui::effect::Effect;
+use crate::tui::overlay::Overlay;
+use crate::tui::overlay::document::{Document, Topic};
+use crate::tui::overlay::help::Help;
+use crate::tui::overlay::menu::{self, Menu};
+use crate::tui::overlay::palette::{self, Palette};
+use crate::tui::overlay::question::{Meaning, Question};
+use crate::tui::screen::vms;
+use crate::tui::theme::Role;
+
+/// Moves in whatever has the keys.
+pub fn go(app: &mut App, motion: Motion) -> Vec<Effect> {
+    let page = app.page();
+    let state = Arc::clone(&app.snapshot);
+    let keymap = Arc::clone(&app.settings.keymap);
+    let lines = match app.overlays.last() {
+        Some(Overlay::Details(details)) => details.lines(app).map_or(0, |lines| lines.len()),
+        _ => 0,
+    };
+    match app.overlays.last_mut() {
+        None => match app.screen {
+            Screen::Vms => app.vms.go(&state, motion, page),
+            Screen::Hosts => app.hosts.go(&state, motion, page),
+            Screen::Operations => app.operations.go(&state, motion, page),
+            Screen::Profile => app.profile.go(motion, page),
+        },
+        Some(Overlay::Menu(menu)) => {
+            menu.index = motion.apply(menu.index, menu.items.len(), page);
+        }
+        Some(Overlay::Palette(palette)) => palette.go(motion, page),
+        Some(Overlay::Help(help)) => help.go(&keymap, motion, page.saturating_sub(3)),
+        Some(Overlay::Document(page_of)) => page_of.go(motion, page.saturating_sub(1)),
+        Some(Overlay::Details(details)) => details.go(lines, motion, page.saturating_sub(3)),
+        Some(Overlay::Confirm(dialog)) => {
+            dialog.scroll = motion.apply(dialog.scroll, dialog.plans.len() + 12, page);
+        }
+        Some(
+            Overlay::Question(_)
+            | Overlay::Passphrase(_)
+            | Overlay::HostKey(_)
+            | Overlay::HostForm(_),
+        ) => {}
+    }
+    Vec::new()
+}
+
+/// Closes what lies on top.
+pub fn close(app: &mut App) -> Vec<Effect> {
+    if let Some(Overlay::HostKey(dialog)) = app.overlays.pop() {
+        return vec![Effect::AnswerHostKey(
+            dialog.host,
+            Box::new(dialog.question),
+            false,
+        )];
+    }
+    Vec::new()
+}
+
+/// Says yes.
+pub fn accept_dialog(app: &mut App) -> Vec<Effect> {
+    match app.overlays.pop() {
+        Some(Overlay::Confirm(dialog)) => acting::submit(app, &dialog, &Consent::Confirmed),
+        Some(Overlay::Question(question)) => vec![question.effect()],
+        Some(other) => {
+            app.overlays.push(other);
+            Vec::new()
+        }
+        None => Vec::new(),
+    }
+}
+
+/// Takes what was typed.
+pub fn accept_prompt(app: &mut App) -> Vec<Effect> {
+    match app.overlays.last_mut() {
+        None => app.vms.filter.accept(),
+        Some(Overlay::Palette(_)) => return palette::accept(app),
+        Some(Overlay::Help(_)) => drop(app.overlays.pop()),
+        Some(Overlay::Passphrase(dialog)) => {
+            return dialog.accept().map(Effect::Unlock).into_iter().collect();
+        }
+        Some(Overlay::HostForm(form)) if form.saving => {}
+        Some(Overlay::HostForm(form)) if form.on_save() => {
+            return form.accept().map(Effect::SaveHost).into_iter().collect();
+        }
+        Some(Overlay::HostForm(form)) => form.next(),
+        Some(Overlay::HostKey(dialog)) if dialog.is_agreed() => {
+            let effect =
+                Effect::AnswerHostKey(dialog.host, Box::new(dialog.question.clone()), true);
+            app.overlays.pop();
+            return vec![effect];
+        }
+        Some(Overlay::Confirm(dialog)) => {
+            if let Some(consent) = dialog.consent()
+                && let Some(Overlay::Confirm(dialog)) = app.overlays.pop()
+            {
+                return acting::submit(app, &dialog, &consent);
+            }
+        }
+        Some(_) => {}
+    }
+    Vec::new()
+}
+
+/// Leaves what was typed.
+pub fn cancel_prompt(app: &mut App) -> Vec<Effect> {
+    if app.overlays.is_empty() {
+        app.vms.filter.cancel();
+        vms::refilter(app);
+        return Vec::new();
+    }
+    close(app)
+}
+
+/// Goes to the next field of a form.
+pub fn next_field(app: &mut App) -> Vec<Effect> {
+    if let Some(Overlay::HostForm(form)) = app.overlays.last_mut() {
+        form.next();
+    }
+    Vec::new()
+}
+
+/// Goes to the previous field of a form.
+pub fn previous_field(app: &mut App) -> Vec<Effect> {
+    if let Some(Overlay::HostForm(form)) = app.overlays.last_mut() {
+        form.previous();
+    }
+    Vec::new()
+}
+
+/// Does what the item under the cursor says.
+pub fn choose(app: &mut App) -> Vec<Effect> {
+    match app.overlays.last() {
+        Some(Overlay::Menu(menu)) => {
+            let index = menu.index;
+            menu::choose(app, index)
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Opens the power menu.
+pub fn power_menu(app: &mut App) -> Vec<Effect> {
+    let menu = Menu::power(app);
+    app.overlays.push(Overlay::Menu(menu));
+    Vec::new()
+}
+
+/// Opens the action menu.
+pub fn action_menu(app: &mut App) -> Vec<Effect> {
+    let menu = Menu::actions(app);
+    app.overlays.push(Overlay::Menu(menu));
+    Vec::new()
+}
+
+/// Goes to the next tab of the details.
+pub fn next_tab(app: &mut App) -> Vec<Effect> {
+    turn(app, 1)
+}
+
+/// Goes to the previous tab of the details.
+pub fn previous_tab(app: &mut App) -> Vec<Effect> {
+    turn(app, 2)
+}
+
+fn turn(app: &mut App, step: usize) -> Vec<Effect> {
+    if let Some(Overlay::Details(details)) = app.overlays.last_mut() {
+        details.turn(step);
+    }
+    Vec::new()
+}
+
+/// Reads the details again.
+pub fn reread(app: &mut App) -> Vec<Effect> {
+    match app.overlays.last() {
+        Some(Overlay::Details(details)) => vec![
+            Effect::Detail(details.vm.clone()),
+            Effect::Audit(Some(details.vm.clone())),
+        ],
+        _ => Vec::new(),
+    }
+}
+
+/// Copies what is being read.
+pub fn copy_document(app: &mut App) -> Vec<Effect> {
+    let text = match app.overlays.last() {
+        Some(Overlay::Document(page)) => page.text(),
+        _ => return Vec::new(),
+    };
+    app.say(Role::Dim, "copied");
+    vec![Effect::Copy(text)]
+}
+
+/// Opens the palette.
+pub fn palette(app: &mut App) -> Vec<Effect> {
+    let palette = Palette::new(app);
+    app.overlays.push(Overlay::Palette(palette));
+    Vec::new()
+}
+
+/// Opens the help.
+pub fn help(app: &mut App) -> Vec<Effect> {
+    app.overlays.push(Overlay::Help(Help::default()));
+    Vec::new()
+}
+
+/// Goes to a view, and fetches what only it shows.
+pub fn show(app: &mut App, screen: Screen) -> Vec<Effect> {
+    app.show(screen);
+    match screen {
+        Screen::Operations => vec![Effect::Audit(None)],
+        Screen::Profile => vec![Effect::Credentials],
+        Screen::Vms | Screen::Hosts => Vec::new(),
+    }
+}
+
+/// Goes to the view before this one.
+pub fn previous_view(app: &mut App) -> Vec<Effect> {
+    let previous = app.previous;
+    show(app, previous)
+}
+
+/// Takes away the filter, then the marks, then goes back.
+pub fn escape(app: &mut App) -> Vec<Effect> {
+    if app.screen != Screen::Vms {
+        app.show(Screen::Vms);
+    } else if !vms::clear(app) {
+        app.toast = None;
+    }
+    Vec::new()
+}
+
+/// Goes back to the VM table, or leaves.
+pub fn back_or_quit(app: &mut App) -> Vec<Effect> {
+    if app.screen == Screen::Vms {
+        quit(app)
+    } else {
+        app.show(Screen::Vms);
+        Vec::new()
+    }
+}
+
+/// Leaves; asks first while operations are under way, but only once.
+pub fn quit(app: &mut App) -> Vec<Effect> {
+    let asked = matches!(
+        app.overlays.last(),
+        Some(Overlay::Question(Question {
+            meaning: Meaning::Quit,
+            ..
+        }))
+    );
+    let running = app.running();
+    if running == 0 || asked {
+        return vec![Effect::Quit];
+    }
+    app.overlays
+        .push(Overlay::Question(Question::quit(running)));
+    Vec::new()
+}
+
+/// Opens the error log.
+pub fn errors(app: &mut App) -> Vec<Effect> {
+    app.unseen_errors = 0;
+    app.toast = None;
+    let page = Document::awaited(Topic::Errors, "Errors");
+    app.overlays.push(Overlay::Document(page));
+    vec![Effect::Errors]
+}
+
+/// Opens the command log.
+pub fn command_log(app: &mut App) -> Vec<Effect> {
+    let page = Document::awaited(Topic::Commands, "Commands sent to the hosts");
+    app.overlays.push(Overlay::Document(page));
+    vec![Effect::Commands(None)]
+}
+
+/// Reads all hosts now.
+pub fn refresh_all(app: &mut App) -> Vec<Effect> {
+    app.say(Role::Dim, "reading all hosts now");
+    vec![Effect::Refresh(HostSelection::All)]
+}
+
+/// Makes the header smaller, or larger again.
+pub fn compact(app: &mut App) -> Vec<Effect> {
+    app.compact = !app.compact;
+    Vec::new()
+}
+
+/// Switches read-only mode.
+pub fn read_only(app: &mut App) -> Vec<Effect> {
+    vec![Effect::SetReadOnly(!app.snapshot.read_only)]
+}

@@ -1,0 +1,256 @@
+//! What each event does to the state, and what is to be done about it. Synchronous and total: no await,
+//! no handle, no clock.
+
+mod answer;
+pub mod deeds;
+
+use std::sync::Arc;
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use super::app::{App, Screen};
+use super::cursor::Motion;
+use super::effect::Effect;
+use super::event::{Event, Input, Pointer};
+use super::key::KeyPress;
+use super::overlay::{Overlay, menu, type_into};
+use super::screen::{hosts, vms};
+use super::theme::Role;
+use crate::domain::event::{Fact, FleetEvent};
+use crate::domain::health::HostHealth;
+use crate::domain::inventory::{FleetSnapshot, LockState};
+use crate::domain::operation::{Operation, Outcome};
+use crate::fleet::request::HostSelection;
+
+/// Takes an event.
+pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
+    app.now = event.at;
+    if app
+        .toast
+        .as_ref()
+        .is_some_and(|toast| toast.until <= app.now)
+    {
+        app.toast = None;
+    }
+    let watched = app.vms.host;
+    let mut effects = take(app, event.input);
+    if app.vms.host != watched {
+        // Who looks at one host only needs the others less often.
+        effects.push(Effect::Focus(
+            app.vms
+                .host
+                .map_or(HostSelection::All, |host| HostSelection::Only(vec![host])),
+        ));
+    }
+    effects
+}
+
+fn take(app: &mut App, input: Input) -> Vec<Effect> {
+    match input {
+        Input::Key(key) => press(app, &key),
+        Input::Paste(text) => {
+            paste(app, &text);
+            Vec::new()
+        }
+        Input::Resize(width, height) => {
+            app.size = (width, height);
+            Vec::new()
+        }
+        Input::Pointer(pointer) => point(app, pointer),
+        Input::Snapshot(snapshot) => {
+            take_snapshot(app, snapshot);
+            Vec::new()
+        }
+        Input::Fact(fact) => learn(app, &fact),
+        Input::FactsLost(count) => {
+            app.say(
+                Role::Warning,
+                format!("{count} events came too fast to show"),
+            );
+            Vec::new()
+        }
+        Input::Focus(_) | Input::Tick => Vec::new(),
+        Input::Answer(answer) => answer::take(app, answer),
+    }
+}
+
+/// A person has just come: asks for the passphrase where the profile is locked and a host needs it.
+pub fn greet(app: &mut App) {
+    if app.snapshot.lock == LockState::Locked {
+        drop(super::screen::profile::unlock(app));
+    }
+}
+
+fn press(app: &mut App, key: &KeyEvent) -> Vec<Effect> {
+    let Some(pressed) = KeyPress::from_event(key) else {
+        return Vec::new();
+    };
+    if let (Some(Overlay::Menu(menu)), KeyCode::Char(c)) = (app.overlays.last(), pressed.code)
+        && !pressed.ctrl
+        && let Some(index) = menu.by_letter(c)
+    {
+        return menu::choose(app, index);
+    }
+    let contexts = app.contexts();
+    let typing = app.is_typing();
+    let command = Arc::clone(&app.settings.keymap).find(contexts, key);
+    // A letter being typed is text even if somebody bound it to a command of a prompt.
+    let is_text = typing
+        && matches!(key.code, KeyCode::Char(_))
+        && !key
+            .modifiers
+            .intersects(KeyModifiers::CONTROL | KeyModifiers::ALT);
+    match command {
+        Some(command) if !is_text => command.run(app),
+        _ if typing => {
+            type_key(app, key);
+            Vec::new()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn type_key(app: &mut App, key: &KeyEvent) {
+    if let Some(overlay) = app.overlays.last_mut() {
+        overlay.type_key(key);
+    } else if app.vms.filter.editing {
+        type_into(&mut app.vms.filter.input, key);
+        if app.vms.filter.read() {
+            vms::refilter(app);
+        }
+    }
+}
+
+fn paste(app: &mut App, text: &str) {
+    if !app.is_typing() {
+        // Pasted text is never read as keys.
+        app.say(
+            Role::Warning,
+            "pasted text is only taken where text is typed",
+        );
+        return;
+    }
+    if let Some(overlay) = app.overlays.last_mut() {
+        overlay.paste(text);
+        return;
+    }
+    for c in text
+        .chars()
+        .filter(|c| !crate::domain::text::is_hostile(*c))
+    {
+        type_into(
+            &mut app.vms.filter.input,
+            &KeyPress::plain(KeyCode::Char(c)).to_event(),
+        );
+    }
+    if app.vms.filter.read() {
+        vms::refilter(app);
+    }
+}
+
+fn point(app: &mut App, pointer: Pointer) -> Vec<Effect> {
+    match pointer {
+        Pointer::WheelUp => deeds::go(app, Motion::Up),
+        Pointer::WheelDown => deeds::go(app, Motion::Down),
+        // Which row is under it depends on what was drawn; see `view::ViewState::vms_top`.
+        Pointer::Press(..) => Vec::new(),
+    }
+}
+
+fn take_snapshot(app: &mut App, snapshot: Arc<FleetSnapshot>) {
+    let before = std::mem::replace(&mut app.snapshot, Arc::clone(&snapshot));
+    app.take_snapshot(snapshot);
+    for operation in &app.snapshot.operations.clone() {
+        let was_running = before
+            .operations
+            .iter()
+            .any(|old| old.id == operation.id && !old.is_finished());
+        if was_running && operation.is_finished() {
+            tell(app, operation);
+        }
+    }
+    ask_about_keys(app);
+}
+
+/// Says how an operation ended.
+fn tell(app: &mut App, operation: &Operation) {
+    let spec = operation.plan.action.kind.spec();
+    let name = operation.plan.vm_name.shown();
+    let Some(outcome) = &operation.outcome else {
+        return;
+    };
+    let reason = outcome.reason().unwrap_or_default();
+    let (role, text) = match outcome {
+        Outcome::Confirmed => (Role::Success, format!("{name} {}", spec.past)),
+        Outcome::Accepted { .. } => (
+            Role::Warning,
+            format!("{} {name} was accepted: {reason}", spec.verb),
+        ),
+        Outcome::Refused { .. } => (
+            Role::Warning,
+            format!("{} {name} was refused: {reason}", spec.verb),
+        ),
+        Outcome::Failed { .. } => (
+            Role::Danger,
+            format!("could not {} {name}: {reason}", spec.verb),
+        ),
+        Outcome::Unknown { .. } => (
+            Role::Danger,
+            format!(
+                "nobody knows whether {} {name} was done: {reason}",
+                spec.verb
+            ),
+        ),
+    };
+    if role == Role::Danger {
+        app.unseen_errors += 1;
+    }
+    app.say(role, text);
+}
+
+/// Brings a host's question up once, when nothing else has the keys.
+fn ask_about_keys(app: &mut App) {
+    if !app.overlays.is_empty() || app.is_typing() {
+        return;
+    }
+    let asked = &app.asked_keys;
+    let next = app.snapshot.hosts.iter().find_map(|host| {
+        let dialog = hosts::question_of(host)?;
+        let print = format!("{}{}", host.spec.id, dialog.question.key.fingerprint);
+        (!asked.contains(&print)).then_some((dialog, print))
+    });
+    if let Some((dialog, print)) = next {
+        app.asked_keys.push(print);
+        app.overlays.push(Overlay::HostKey(Box::new(dialog)));
+    }
+}
+
+fn learn(app: &mut App, event: &FleetEvent) -> Vec<Effect> {
+    match &event.fact {
+        Fact::HostCameOnline { name, .. } => app.say(Role::Success, format!("{name} answers")),
+        Fact::HostWentOffline { host, cause, .. } => {
+            let waits = app
+                .snapshot
+                .host(*host)
+                .is_some_and(|host| matches!(host.health, HostHealth::NeedsOperator { .. }));
+            app.fail(cause);
+            if waits {
+                ask_about_keys(app);
+            }
+        }
+        Fact::ErrorOccurred { cause, .. } => app.fail(cause),
+        Fact::VmVanished {
+            name, host_name, ..
+        } => app.say(
+            Role::Warning,
+            format!("{} is gone from {host_name}", name.shown()),
+        ),
+        Fact::OperationMoved(operation)
+            if operation.is_finished() && app.screen == Screen::Operations =>
+        {
+            return vec![Effect::Audit(None)];
+        }
+        Fact::VmChangedState { .. } | Fact::VmAppeared { .. } | Fact::OperationMoved(_) => {}
+    }
+    Vec::new()
+}

@@ -1,0 +1,166 @@
+//! From state to frame. Draws and changes nothing but where lists are scrolled to.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+
+use super::app::{App, Screen};
+use super::command::{Context, commands};
+use super::glyph;
+use super::layout::{self, Areas};
+use super::overlay::Overlay;
+use super::screen::{hosts, operations, profile, vms};
+use super::theme::{Role, Theme};
+use super::widget::footer::{self, Hint};
+use super::widget::{header, paint};
+
+/// What drawing remembers from frame to frame: the first row of each list.
+#[derive(Debug, Default)]
+pub struct ViewState {
+    /// Of the VM table.
+    pub vms_top: usize,
+    /// Of the hosts.
+    pub hosts_top: usize,
+    /// Of the operations.
+    pub operations_top: usize,
+    /// Of the credentials.
+    pub profile_top: usize,
+}
+
+/// Draws a frame; returns where the text cursor is, if there is one.
+pub fn view(app: &App, theme: &Theme, state: &mut ViewState, buf: &mut Buffer) -> Option<Position> {
+    let area = buf.area;
+    let Some(areas) = layout::areas(area, app.compact) else {
+        too_small(buf, area, theme);
+        return None;
+    };
+    let at = (app.now, app.unseen_errors);
+    header::draw(&app.snapshot, at, buf, areas.header, theme);
+    draw_screen(app, theme, state, buf, areas.body);
+    let mut cursor = draw_status(app, theme, buf, areas.status);
+    footer::draw(buf, areas.footer, theme, &hints(app));
+    for overlay in &app.overlays {
+        cursor = draw_overlay(app, theme, buf, (overlay, &areas));
+    }
+    cursor
+}
+
+/// Replaces our signs by their stand-ins where only ASCII can be shown.
+pub fn make_ascii(buf: &mut Buffer) {
+    for cell in &mut buf.content {
+        if let Some(sign) = glyph::to_ascii(cell.symbol()) {
+            cell.set_symbol(sign);
+        }
+    }
+}
+
+fn too_small(buf: &mut Buffer, area: Rect, theme: &Theme) {
+    let (width, height) = layout::MINIMUM;
+    let lines = [
+        "vmdeck: too small".to_owned(),
+        format!("{}x{}, needs {width}x{height}", area.width, area.height),
+    ];
+    for (n, line) in (0u16..).zip(&lines) {
+        paint::put(
+            buf,
+            paint::line_of(area, n),
+            line,
+            theme.style(Role::Warning),
+        );
+    }
+}
+
+fn draw_screen(app: &App, theme: &Theme, state: &mut ViewState, buf: &mut Buffer, body: Rect) {
+    match app.screen {
+        Screen::Vms => vms::draw(app, buf, body, theme, &mut state.vms_top),
+        Screen::Hosts => hosts::draw(app, buf, body, theme, &mut state.hosts_top),
+        Screen::Operations => {
+            operations::draw(app, buf, body, theme, &mut state.operations_top);
+        }
+        Screen::Profile => profile::draw(app, buf, body, theme, &mut state.profile_top),
+    }
+}
+
+fn draw_status(app: &App, theme: &Theme, buf: &mut Buffer, line: Rect) -> Option<Position> {
+    if app.screen == Screen::Vms {
+        return vms::status(app, buf, line, theme);
+    }
+    let title = format!("{} ", app.screen.title());
+    paint::put_right(buf, line, &title, theme.style(Role::Dim));
+    let left = Rect {
+        x: line.x + 1,
+        width: line.width.saturating_sub(paint::width(&title) + 3),
+        ..line
+    };
+    if let Some(toast) = &app.toast {
+        paint::put_fitted(buf, left, &toast.text, theme.style(toast.role));
+    } else if app.screen == Screen::Hosts
+        && let Some((text, role)) = hosts::selected(app).and_then(|host| hosts::trouble(app, host))
+    {
+        paint::put(buf, left, &text, theme.style(role));
+    }
+    None
+}
+
+fn draw_overlay(
+    app: &App,
+    theme: &Theme,
+    buf: &mut Buffer,
+    (overlay, areas): (&Overlay, &Areas),
+) -> Option<Position> {
+    // Dialogs leave the status line and the footer alone: news and keys stay readable.
+    let area = Rect {
+        height: areas.header.height + areas.body.height,
+        ..buf.area
+    };
+    match overlay {
+        Overlay::Confirm(dialog) => return dialog.draw(buf, area, theme),
+        Overlay::Question(question) => question.draw(buf, area, theme),
+        Overlay::Menu(menu) => menu.draw(buf, area, theme),
+        Overlay::Help(help) => return help.draw(app, buf, areas.body, theme),
+        Overlay::Palette(palette) => return palette.draw(buf, areas.body, theme),
+        Overlay::Details(details) => details.draw(app, buf, areas.body, theme),
+        Overlay::Document(page) => page.draw(buf, areas.body, theme),
+        Overlay::Passphrase(dialog) => return dialog.draw(buf, area, theme),
+        Overlay::HostKey(dialog) => return dialog.draw(buf, area, theme),
+        Overlay::HostForm(form) => return form.draw(buf, area, theme),
+    }
+    None
+}
+
+/// Returns the keys that make sense now, in the order of the command table.
+pub fn hints(app: &App) -> Vec<Hint> {
+    let contexts = app.contexts();
+    let mut hints: Vec<Hint> = Vec::new();
+    for context in contexts {
+        if *context == Context::Base {
+            continue;
+        }
+        let mine = commands()
+            .iter()
+            .filter(|command| command.contexts.contains(context));
+        for command in mine {
+            let Some(label) = &command.footer else {
+                continue;
+            };
+            if command.enabled(app).is_err() {
+                continue;
+            }
+            if let Some(key) = app.settings.keymap.sign_of(command, app.settings.ascii) {
+                let label = label_of(app, &command.id).unwrap_or_else(|| label.clone());
+                hints.push(Hint { key, label });
+            }
+        }
+    }
+    hints
+}
+
+/// Some keys say what they mean for the VM under the cursor.
+fn label_of(app: &App, id: &str) -> Option<String> {
+    use crate::domain::action::ActionKind;
+    let kind = match id {
+        "act.start" => ActionKind::Start,
+        "act.pause" => ActionKind::Pause,
+        _ => return None,
+    };
+    Some(super::acting::meaning(app, kind).spec().verb.to_owned())
+}

@@ -1,0 +1,266 @@
+//! The fleet at a glance: profile and lock, hosts and which of them are in trouble, VMs, load, what is
+//! under way. What does not fit is left out from the end.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::paint::{self, Piece};
+use crate::domain::health::HostHealth;
+use crate::domain::inventory::{AuditState, FleetSnapshot, HostSnapshot, LockState};
+use crate::domain::units::{Age, Bytes};
+use crate::domain::vm::PowerState;
+use crate::tui::glyph;
+use crate::tui::theme::{Role, Theme};
+
+/// A group of words that stays together.
+type Segment = Vec<(String, Role)>;
+
+/// Below this many columns only the barest is shown.
+const NARROW: u16 = 64;
+
+/// Names of hosts in trouble that are shown; of more, only how many.
+const NAMED: usize = 3;
+
+/// Draws the header.
+pub fn draw(
+    state: &FleetSnapshot,
+    (now, errors): (Timestamp, usize),
+    buf: &mut Buffer,
+    area: Rect,
+    theme: &Theme,
+) {
+    if area.width < NARROW {
+        draw_line(buf, paint::line_of(area, 0), theme, &short(state, now));
+        return;
+    }
+    let mut first = vec![profile(state), hosts(state, now)];
+    let mut second = vec![vms(state), load(state)];
+    second.extend(running(state));
+    second.extend(unseen(errors));
+    if area.height == 1 {
+        first.append(&mut second);
+    }
+    draw_line(buf, paint::line_of(area, 0), theme, &first);
+    if !second.is_empty() {
+        let line = paint::line_of(area, 1);
+        draw_line(buf, line, theme, &second);
+    }
+}
+
+fn draw_line(buf: &mut Buffer, line: Rect, theme: &Theme, segments: &[Segment]) {
+    let gap = if line.width < NARROW { 2 } else { 5 };
+    let mut x = line.x.saturating_add(1);
+    for segment in segments {
+        let pieces: Vec<Piece<'_>> = segment
+            .iter()
+            .map(|(text, role)| Piece::new(text.as_str(), theme.style(*role)))
+            .collect();
+        let width: u16 = pieces.iter().map(Piece::width).sum();
+        let area = Rect {
+            x,
+            width: line.right().saturating_sub(x),
+            ..line
+        };
+        if width > area.width && x > line.x + 1 {
+            return;
+        }
+        paint::put_line(buf, area, &pieces);
+        x = x.saturating_add(width).saturating_add(gap);
+    }
+}
+
+/// The barest: name, lock if it matters, how many hosts are how.
+fn short(state: &FleetSnapshot, now: Timestamp) -> Vec<Segment> {
+    let mut name = profile(state).split_off(1);
+    if state.lock == LockState::Unlocked {
+        name.truncate(1);
+    }
+    if let Some((text, _)) = name.first_mut() {
+        *text = text.trim().to_owned();
+    }
+    let hosts = hosts(state, now).into_iter().skip(1);
+    let counts = hosts
+        .filter_map(|(text, role)| match text.split_once(':') {
+            Some((count, _)) => Some((count.to_owned(), role)),
+            None if text.contains("up") || text.starts_with("  ") => Some((text, role)),
+            None => None,
+        })
+        .collect();
+    vec![name, counts, vms(state)]
+}
+
+fn word(text: impl Into<String>, role: Role) -> (String, Role) {
+    (text.into(), role)
+}
+
+fn profile(state: &FleetSnapshot) -> Segment {
+    let (lock, role) = match state.lock {
+        LockState::Empty => ("no secrets", Role::Dim),
+        LockState::Locked => ("locked", Role::Warning),
+        LockState::Unlocked => ("unlocked", Role::Dim),
+    };
+    let mut segment = vec![
+        word("vmdeck", Role::Brand),
+        word(format!("  {}", state.profile), Role::Strong),
+        word(format!(" {} ", glyph::DOT), Role::Dim),
+        word(lock, role),
+    ];
+    if state.read_only {
+        segment.push(word(format!(" {} ", glyph::DOT), Role::Dim));
+        segment.push(word("READ-ONLY", Role::Warning));
+    }
+    if matches!(state.audit, AuditState::Blocked(_)) {
+        segment.push(word(format!(" {} ", glyph::DOT), Role::Dim));
+        segment.push(word("NO AUDIT", Role::Danger));
+    }
+    segment
+}
+
+fn hosts(state: &FleetSnapshot, now: Timestamp) -> Segment {
+    let count = |test: fn(&HostHealth) -> bool| {
+        state.hosts.iter().filter(|host| test(&host.health)).count()
+    };
+    let mut segment = vec![word("hosts ", Role::Dim)];
+    let up = count(|health| matches!(health, HostHealth::Online));
+    segment.push(word(format!("{up} up"), Role::Text));
+    for (n, title, role) in [
+        (
+            count(|health| matches!(health, HostHealth::Connecting { .. })),
+            "connecting",
+            Role::HostIdle,
+        ),
+        (
+            count(|health| matches!(health, HostHealth::Degraded { .. })),
+            "slow",
+            Role::HostSlow,
+        ),
+    ] {
+        if n > 0 {
+            segment.push(word(format!("  {n} {title}"), role));
+        }
+    }
+    named(&mut segment, state, "down", Role::HostDown, |host| {
+        matches!(host.health, HostHealth::Offline { .. }).then(|| since(host, now))
+    });
+    named(&mut segment, state, "needs you", Role::HostNeeds, |host| {
+        matches!(host.health, HostHealth::NeedsOperator { .. }).then(String::new)
+    });
+    segment
+}
+
+fn since(host: &HostSnapshot, now: Timestamp) -> String {
+    let age = Duration::try_from(now - host.since).unwrap_or_default();
+    format!(" ({})", Age(age))
+}
+
+fn named(
+    segment: &mut Segment,
+    state: &FleetSnapshot,
+    title: &str,
+    role: Role,
+    remark: impl Fn(&HostSnapshot) -> Option<String>,
+) {
+    let found: Vec<String> = state
+        .hosts
+        .iter()
+        .filter_map(|host| {
+            let remark = remark(host)?;
+            Some(format!(
+                "{}{remark}",
+                crate::domain::text::fit_middle(host.spec.name.as_str(), 16)
+            ))
+        })
+        .collect();
+    if found.is_empty() {
+        return;
+    }
+    let names = found.iter().take(NAMED).cloned().collect::<Vec<_>>();
+    let more = if found.len() > NAMED { " …" } else { "" };
+    segment.push(word(format!("  {} {title}: ", found.len()), role));
+    segment.push(word(format!("{}{more}", names.join(", ")), role));
+}
+
+fn vms(state: &FleetSnapshot) -> Segment {
+    let all = state.hosts.iter().flat_map(|host| host.vms().iter());
+    let (mut running, mut total) = (0usize, 0usize);
+    for vm in all {
+        total += 1;
+        running += usize::from(vm.state == PowerState::Running);
+    }
+    vec![
+        word("VMs ", Role::Dim),
+        word(running.to_string(), Role::Strong),
+        word(format!("/{total}"), Role::Text),
+    ]
+}
+
+/// Load of the hosts that answer: processors weighted by how many there are, memory summed up.
+fn load(state: &FleetSnapshot) -> Segment {
+    let (mut cpu, mut cpus) = (0.0, 0.0);
+    let (mut used, mut total) = (0u64, 0u64);
+    for host in state.hosts.iter().filter(|host| host.health.is_up()) {
+        let Some(inventory) = &host.inventory else {
+            continue;
+        };
+        let weight = host
+            .capabilities
+            .as_ref()
+            .and_then(|found| found.host_cpus)
+            .map_or(1.0, f64::from);
+        if let Some(share) = inventory.load.cpu {
+            cpu += share.value() * weight;
+            cpus += weight;
+        }
+        if let Some((a, b)) = inventory.load.memory_used.zip(inventory.load.memory_total) {
+            used = used.saturating_add(a.0);
+            total = total.saturating_add(b.0);
+        }
+    }
+    let cpu = (cpus > 0.0).then(|| cpu / cpus);
+    let memory = Bytes(used)
+        .percent_of(Bytes(total))
+        .map(crate::domain::units::Percent::value);
+    let shown = |share: Option<f64>| {
+        share.map_or_else(|| glyph::UNKNOWN.to_owned(), |share| format!("{share:.0}%"))
+    };
+    let role = |share: Option<f64>| match share {
+        Some(share) if share >= 85.0 => Role::High,
+        _ => Role::Text,
+    };
+    vec![
+        word("cpu ", Role::Dim),
+        word(format!("{:>4}", shown(cpu)), role(cpu)),
+        word("  mem ", Role::Dim),
+        word(format!("{:>4}", shown(memory)), role(memory)),
+    ]
+}
+
+fn running(state: &FleetSnapshot) -> Option<Segment> {
+    let running = state
+        .operations
+        .iter()
+        .filter(|operation| !operation.is_finished())
+        .count();
+    (running > 0).then(|| {
+        vec![word(
+            format!("{} {running} under way", glyph::CHANGING),
+            Role::Changing,
+        )]
+    })
+}
+
+fn unseen(errors: usize) -> Option<Segment> {
+    let plural = if errors == 1 { "" } else { "s" };
+    (errors > 0).then(|| {
+        vec![
+            word(
+                format!("{} {errors} error{plural}", glyph::ERROR),
+                Role::Danger,
+            ),
+            word(" !", Role::Key),
+        ]
+    })
+}

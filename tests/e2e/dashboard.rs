@@ -1,0 +1,177 @@
+//! The dashboard on real VMs, by keys and eyes.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::VMDECK;
+use crate::support::deck::Deck;
+use crate::support::lab::LibvirtHost;
+use crate::support::pty::Pty;
+use crate::support::wait_for;
+
+fn open(deck: &Deck, size: (u16, u16)) -> Pty {
+    let environment = deck.environment();
+    let environment: Vec<(&str, &str)> = environment
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    Pty::start(Path::new(VMDECK), &[], &environment, size)
+}
+
+/// The line of the screen that a VM is on.
+fn row<'a>(screen: &'a str, vm: &str) -> &'a str {
+    screen
+        .lines()
+        .find(|line| line.contains(vm))
+        .unwrap_or_default()
+}
+
+#[test]
+fn a_vm_is_started_and_forced_off_by_keys() {
+    let host = LibvirtHost::start();
+    let id = host.define_deaf("web-1");
+    let deck = Deck::new(VMDECK);
+    deck.add("kvm1", &host, &[]);
+    let mut pty = open(&deck, (140, 40));
+    pty.wait_for("the stopped VM", |screen| {
+        row(screen, "web-1").contains("stopped")
+    });
+
+    pty.keys("s");
+    pty.wait_for("it running", |screen| {
+        row(screen, "web-1").contains("running")
+    });
+    assert_eq!(host.state(&id), "running");
+
+    pty.keys("p");
+    pty.wait_for("it paused", |screen| {
+        row(screen, "web-1").contains("paused")
+    });
+    assert_eq!(host.state(&id), "paused");
+
+    pty.keys("F");
+    let dialog = pty.wait_text("destroy");
+    assert!(
+        dialog.contains(id.as_str()),
+        "the dialog shows the command:\n{dialog}"
+    );
+    pty.keys("\r");
+    pty.wait_for("the dialog gone", |screen| !screen.contains("destroy"));
+    assert_eq!(host.state(&id), "paused", "Enter is the safe choice");
+    pty.keys("F");
+    pty.wait_text("destroy");
+    pty.keys("y");
+    pty.wait_for("it stopped", |screen| {
+        row(screen, "web-1").contains("stopped")
+    });
+    assert_eq!(host.state(&id), "shut off");
+
+    pty.keys("q");
+    assert_eq!(pty.wait_exit(), 0);
+    deck.run(&["audit", "verify"]).expect(0);
+    let tail = deck.run(&["audit", "tail", "-n", "20"]).expect(0);
+    assert!(tail.stdout.contains("force-off"), "{}", tail.stdout);
+}
+
+#[test]
+fn what_happens_behind_its_back_is_on_the_screen() {
+    let host = LibvirtHost::start();
+    let id = host.define_deaf("web-1");
+    let deck = Deck::new(VMDECK);
+    deck.add("kvm1", &host, &[]);
+    let mut pty = open(&deck, (140, 40));
+    pty.wait_for("the stopped VM", |screen| {
+        row(screen, "web-1").contains("stopped")
+    });
+    host.virsh(&["start", id.as_str()]);
+    pty.wait_for("it running", |screen| {
+        row(screen, "web-1").contains("running")
+    });
+    host.virsh(&["destroy", id.as_str()]);
+    pty.wait_for("it stopped", |screen| {
+        row(screen, "web-1").contains("stopped")
+    });
+    host.define_deaf("late-comer");
+    pty.wait_text("late-comer");
+    pty.keys("q");
+    assert_eq!(pty.wait_exit(), 0);
+}
+
+#[test]
+fn a_lost_host_keeps_its_rows_and_comes_back_by_itself() {
+    let mut host = LibvirtHost::start();
+    let id = host.define_deaf("web-1");
+    host.start_vm(&id);
+    let deck = Deck::new(VMDECK);
+    deck.add("kvm1", &host, &[]);
+    let mut pty = open(&deck, (140, 40));
+    pty.wait_for("the host up", |screen| {
+        row(screen, "web-1").contains("running") && screen.contains("1 up")
+    });
+    host.sshd.stop();
+    pty.wait_for("the host down, its row kept", |screen| {
+        screen.contains("1 down") && row(screen, "web-1").contains("running")
+    });
+    host.sshd.restart();
+    pty.wait_for("the host up again", |screen| screen.contains("1 up"));
+    pty.keys("q");
+    assert_eq!(pty.wait_exit(), 0);
+}
+
+#[test]
+fn an_unknown_host_key_is_a_question_with_the_fingerprint() {
+    let host = LibvirtHost::start();
+    host.define_deaf("web-1");
+    let deck = Deck::new(VMDECK);
+    let address = format!("127.0.0.1:{}", host.sshd.port());
+    let key = host.sshd.client_key.path.display().to_string();
+    deck.run(&[
+        "host",
+        "add",
+        "kvm1",
+        "--address",
+        &address,
+        "--user",
+        host.sshd.user(),
+        "--uri",
+        "qemu:///session",
+        "--key-file",
+        &key,
+    ])
+    .expect(0);
+    let refused = deck.once(&["list"]).expect(5);
+    assert!(
+        refused.stderr.contains("SHA256:") && refused.stderr.contains("host trust"),
+        "{refused:?}"
+    );
+    let pty = open(&deck, (140, 40));
+    pty.wait_text("SHA256:");
+    assert_eq!(
+        host.sshd.logged("Accepted publickey"),
+        0,
+        "no login before the key is trusted"
+    );
+}
+
+#[test]
+fn nothing_is_written_to_the_terminal_while_nothing_changes() {
+    let host = LibvirtHost::start();
+    host.define_deaf("web-1");
+    let deck = Deck::new(VMDECK);
+    deck.add("kvm1", &host, &[]);
+    let pty = open(&deck, (140, 40));
+    pty.wait_for("the stopped VM", |screen| {
+        row(screen, "web-1").contains("stopped")
+    });
+    pty.wait_text("1 up");
+    pty.still();
+    let before = pty.bytes_written();
+    let reads = host.sshd.session_pids().len();
+    assert!(reads > 0, "the host is being read meanwhile");
+    let quiet = !wait_for(Duration::from_secs(7), || pty.bytes_written() > before);
+    assert!(
+        quiet,
+        "{} bytes although nothing changed",
+        pty.bytes_written() - before
+    );
+}

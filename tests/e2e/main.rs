@@ -1,0 +1,13 @@
+//! The whole program against real hosts: real sshd, real libvirt, real guests. What the product
+//! promises a person and a script, tried from outside.
+
+#![cfg(test)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod dashboard;
+mod script;
+
+/// The program under test.
+const VMDECK: &str = env!("CARGO_BIN_EXE_vmdeck");

@@ -1,0 +1,129 @@
+//! The real program in a real pseudo-terminal, on the simulated fleet: it starts, acts, resizes, and
+//! gives the terminal back on every kind of exit.
+
+#![cfg(test)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::fs;
+use std::path::Path;
+
+use rustix::process::{Pid, Signal, kill_process};
+use support::pty::Pty;
+use tempfile::TempDir;
+
+const VMDECK: &str = env!("CARGO_BIN_EXE_vmdeck");
+
+/// A VM of the demo fleet that is running and obeys.
+const RUNNING: &str = "web-1";
+
+/// The program between two looks at the terminal's modes, so that a mode left behind is seen.
+struct Demo {
+    pty: Pty,
+    home: TempDir,
+}
+
+impl Demo {
+    fn start(size: (u16, u16)) -> Self {
+        let home = TempDir::new().unwrap();
+        let script = format!(
+            "stty -g > {dir}/before; echo $$ > {dir}/shell; {VMDECK} --demo; \
+             echo \"left with $?\"; stty -g > {dir}/after; exec sleep 60",
+            dir = home.path().display(),
+        );
+        let home_path = home.path().to_str().unwrap().to_owned();
+        let env = [
+            ("VMDECK_HOME", home_path.as_str()),
+            ("HOME", home_path.as_str()),
+        ];
+        let pty = Pty::start(Path::new("/bin/sh"), &["-c", &script], &env, size);
+        Self { pty, home }
+    }
+
+    /// The program's own process id: the shell's only child.
+    fn program(&self) -> Pid {
+        let shell = self.pty.pid();
+        let children = fs::read_to_string(format!("/proc/{shell}/task/{shell}/children")).unwrap();
+        let child = children
+            .split_whitespace()
+            .next()
+            .expect("the program runs");
+        Pid::from_raw(child.parse().unwrap()).unwrap()
+    }
+
+    fn assert_restored(&self) {
+        self.pty.wait_text("left with");
+        assert!(
+            !self.pty.on_alternate_screen(),
+            "still on the alternate screen"
+        );
+        assert!(!self.pty.cursor_hidden(), "the cursor is still hidden");
+        let read = |name: &str| fs::read_to_string(self.home.path().join(name)).unwrap_or_default();
+        let there = support::wait_for(std::time::Duration::from_secs(10), || {
+            !read("after").is_empty()
+        });
+        assert!(there, "the shell did not come back");
+        assert_eq!(
+            read("before"),
+            read("after"),
+            "the terminal's modes are not as they were"
+        );
+    }
+}
+
+#[test]
+fn quitting_gives_the_terminal_back() {
+    let mut demo = Demo::start((120, 40));
+    demo.pty.wait_text(RUNNING);
+    demo.pty.keys("q");
+    demo.assert_restored();
+    assert!(
+        demo.pty.screen().contains("left with 0"),
+        "{}",
+        demo.pty.screen()
+    );
+}
+
+#[test]
+fn being_told_to_end_gives_the_terminal_back() {
+    for signal in [Signal::TERM, Signal::HUP, Signal::INT] {
+        let demo = Demo::start((100, 30));
+        demo.pty.wait_text(RUNNING);
+        kill_process(demo.program(), signal).unwrap();
+        demo.assert_restored();
+    }
+}
+
+#[test]
+fn it_follows_the_size_of_the_terminal() {
+    let mut demo = Demo::start((120, 40));
+    demo.pty.wait_text(RUNNING);
+    demo.pty.resize(80, 24);
+    demo.pty.wait_for("a table of 80 columns", |screen| {
+        screen.contains("NAME") && screen.lines().all(|line| line.chars().count() <= 80)
+    });
+    demo.pty.resize(20, 5);
+    demo.pty
+        .wait_for("anything at 20x5", |screen| !screen.trim().is_empty());
+    demo.pty.resize(120, 40);
+    demo.pty.wait_text("NAME");
+    demo.pty.keys("q");
+    demo.assert_restored();
+}
+
+#[test]
+fn an_action_by_key_shows_its_plan_and_is_recorded() {
+    let mut demo = Demo::start((140, 40));
+    demo.pty.wait_text(RUNNING);
+    demo.pty.keys("/name:pay-api\r");
+    demo.pty.wait_for("one VM", |screen| {
+        screen.contains("pay-api") && !screen.contains(RUNNING)
+    });
+    demo.pty.keys("F");
+    demo.pty.wait_text("destroy");
+    demo.pty.keys("\r");
+    demo.pty.wait_for("the dialog gone after Enter", |screen| {
+        !screen.contains("destroy")
+    });
+}

@@ -1,0 +1,106 @@
+//! The whole demo fleet and a grid, read by our own driver.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use vmdeck::clock::Clock;
+use vmdeck::domain::host::HostSpec;
+use vmdeck::domain::inventory::{HostInventory, Scope};
+use vmdeck::domain::vm::{PowerState, Vm};
+use vmdeck::hypervisor::{Drivers, InstalledDrivers};
+use vmdeck::sim::{Scenario, SimState};
+
+use crate::support::simulated::SimFleet;
+
+const BOUND: Duration = Duration::from_secs(30);
+
+async fn read(fleet: &SimFleet, spec: &HostSpec, scope: Scope) -> HostInventory {
+    let drivers = InstalledDrivers {
+        clock: Clock::system(),
+    };
+    let link = fleet.connect(spec.name.as_str()).await;
+    let driver = drivers.open(link, spec).await.expect("a driver");
+    let end = Instant::now() + BOUND;
+    loop {
+        let inventory = driver.inventory(scope).await.expect("an inventory");
+        // Rates are differences of two readings some time apart.
+        let measured = |vm: &Arc<Vm>| vm.state != PowerState::Running || vm.stats.cpu.is_some();
+        if inventory.vms.iter().all(measured) {
+            driver.close().await;
+            return inventory;
+        }
+        assert!(Instant::now() < end, "a running VM never has a load");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+const fn is(state: SimState, power: &PowerState) -> bool {
+    matches!(
+        (state, power),
+        (SimState::Running, PowerState::Running)
+            | (SimState::Paused, PowerState::Paused)
+            | (SimState::Stopped, PowerState::Stopped)
+            | (SimState::Saved, PowerState::Saved)
+            | (SimState::Crashed, PowerState::Crashed)
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_fleet_reads_as_the_scenario_says() {
+    let fleet = SimFleet::of(Scenario::demo().expect("the demo")).await;
+    // The slow host is read quickly here; that it is slow is tested elsewhere.
+    for control in fleet.demo.control.hosts() {
+        let mut faults = control.faults();
+        faults.latency = Duration::ZERO;
+        control.set_faults(faults);
+    }
+    let readings = fleet
+        .demo
+        .hosts
+        .iter()
+        .map(|host| read(&fleet, &host.spec, Scope::Full));
+    let inventories = futures_util::future::join_all(readings).await;
+    let mut vms = 0;
+    for (host, inventory) in fleet.demo.hosts.iter().zip(inventories) {
+        let name = host.spec.name.as_str();
+        assert!(inventory.gaps.is_empty(), "{name}: {:?}", inventory.gaps);
+        for truth in fleet.control(name).vms() {
+            let seen = inventory
+                .vms
+                .iter()
+                .find(|vm| vm.id.as_str() == truth.uuid)
+                .unwrap_or_else(|| panic!("{name}/{} is missing", truth.name));
+            assert_eq!(seen.name.raw(), truth.name);
+            assert!(
+                is(truth.state, &seen.state),
+                "{name}/{}: {:?}",
+                truth.name,
+                seen.state
+            );
+            assert_eq!(seen.facts.autostart, Some(truth.autostart));
+            if truth.state == SimState::Running {
+                let cpu = seen.stats.cpu.expect("a load").value();
+                assert!((0.0..=101.0).contains(&cpu), "{name}/{}: {cpu}", truth.name);
+            }
+            vms += 1;
+        }
+        assert!(inventory.load.cpu.is_some(), "{name}");
+        assert!(inventory.load.memory_used.is_some(), "{name}");
+    }
+    assert!(vms >= 55, "{vms} VMs");
+    fleet.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grid_has_as_many_hosts_and_vms_as_asked_for() {
+    let grid = Scenario::grid(60, 50)
+        .expect("a grid")
+        .with_address_per_host();
+    let fleet = SimFleet::of(grid).await;
+    assert_eq!(fleet.demo.hosts.len(), 60);
+    let last = &fleet.demo.hosts[59];
+    assert_eq!(last.spec.endpoint.address, "127.77.0.60");
+    let inventory = read(&fleet, &last.spec, Scope::Fast).await;
+    assert_eq!(inventory.vms.len(), 50);
+    fleet.end().await;
+}

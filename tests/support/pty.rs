@@ -1,0 +1,237 @@
+//! The real program in a real pseudo-terminal: keys go in, a screen comes out.
+//!
+//! The rules that keep such tests from lying: wait for text with a bound, never for time; assert that
+//! something is absent only once the screen has been still; the program is killed when the test ends.
+
+use std::io::{Read, Write};
+use std::num::NonZeroU16;
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+
+/// How long a text may take to appear. Generous: it bounds a failure, it is never waited out.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a screen must not change to count as still.
+const STILL: Duration = Duration::from_millis(400);
+
+/// What the reader thread has seen so far.
+struct Seen {
+    screen: vt100::Parser,
+    bytes: u64,
+    last_change: Instant,
+    ended: bool,
+}
+
+/// A program running in a pseudo-terminal.
+pub struct Pty {
+    master: Box<dyn MasterPty + Send>,
+    child: Box<dyn Child + Send + Sync>,
+    keys: Box<dyn Write + Send>,
+    seen: Arc<(Mutex<Seen>, Condvar)>,
+}
+
+impl Pty {
+    /// Starts `program` with arguments and environment in a terminal of the given size.
+    pub fn start(
+        program: &Path,
+        args: &[&str],
+        env: &[(&str, &str)],
+        (columns, rows): (u16, u16),
+    ) -> Self {
+        let size = PtySize {
+            rows,
+            cols: columns,
+            pixel_width: 0,
+            pixel_height: 0,
+        };
+        let pair = native_pty_system()
+            .openpty(size)
+            .expect("a pseudo-terminal");
+        let mut command = CommandBuilder::new(program);
+        command.args(args);
+        command.env("TERM", "xterm-256color");
+        for (name, value) in env {
+            command.env(name, value);
+        }
+        let child = pair
+            .slave
+            .spawn_command(command)
+            .expect("the program starts");
+        drop(pair.slave);
+        let reader = pair.master.try_clone_reader().expect("a reader");
+        let keys = pair.master.take_writer().expect("a writer");
+        let seen = Seen {
+            screen: vt100::Parser::new(cells(rows), cells(columns), 0),
+            bytes: 0,
+            last_change: Instant::now(),
+            ended: false,
+        };
+        let seen = Arc::new((Mutex::new(seen), Condvar::new()));
+        std::thread::spawn({
+            let seen = Arc::clone(&seen);
+            move || read_into(reader, &seen)
+        });
+        Self {
+            master: pair.master,
+            child,
+            keys,
+            seen,
+        }
+    }
+
+    /// Types text as it is; `\x1b` is Escape, `\r` Enter.
+    pub fn keys(&mut self, text: &str) {
+        self.keys
+            .write_all(text.as_bytes())
+            .expect("the terminal takes keys");
+        self.keys.flush().expect("the terminal takes keys");
+    }
+
+    /// Returns the visible screen as text.
+    pub fn screen(&self) -> String {
+        self.seen.0.lock().unwrap().screen.screen().contents()
+    }
+
+    /// Returns whether the program is on the alternate screen.
+    pub fn on_alternate_screen(&self) -> bool {
+        self.seen
+            .0
+            .lock()
+            .unwrap()
+            .screen
+            .screen()
+            .alternate_screen()
+    }
+
+    /// Returns whether the cursor is hidden.
+    pub fn cursor_hidden(&self) -> bool {
+        self.seen.0.lock().unwrap().screen.screen().hide_cursor()
+    }
+
+    /// Returns how many bytes the program has written.
+    pub fn bytes_written(&self) -> u64 {
+        self.seen.0.lock().unwrap().bytes
+    }
+
+    /// Waits until the screen satisfies a condition; fails with the screen otherwise.
+    pub fn wait_for(&self, what: &str, condition: impl Fn(&str) -> bool) -> String {
+        let (lock, changed) = &*self.seen;
+        let deadline = Instant::now() + PATIENCE;
+        let mut seen = lock.lock().unwrap();
+        loop {
+            let screen = seen.screen.screen().contents();
+            if condition(&screen) {
+                return screen;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(
+                !left.is_zero() && !(seen.ended),
+                "{what} did not appear{}; the screen:\n{screen}",
+                if seen.ended {
+                    " (the program has ended)"
+                } else {
+                    ""
+                }
+            );
+            seen = changed.wait_timeout(seen, left).unwrap().0;
+        }
+    }
+
+    /// Waits until a text is on the screen.
+    pub fn wait_text(&self, text: &str) -> String {
+        self.wait_for(&format!("{text:?}"), |screen| screen.contains(text))
+    }
+
+    /// Waits until the screen has not changed for a while, and returns it.
+    pub fn still(&self) -> String {
+        let (lock, changed) = &*self.seen;
+        let deadline = Instant::now() + PATIENCE;
+        let mut seen = lock.lock().unwrap();
+        loop {
+            let quiet = seen.last_change.elapsed();
+            if quiet >= STILL {
+                return seen.screen.screen().contents();
+            }
+            assert!(Instant::now() < deadline, "the screen never came to rest");
+            seen = changed
+                .wait_timeout(seen, STILL.saturating_sub(quiet))
+                .unwrap()
+                .0;
+        }
+    }
+
+    /// Changes the size of the terminal.
+    pub fn resize(&self, columns: u16, rows: u16) {
+        let size = PtySize {
+            rows,
+            cols: columns,
+            pixel_width: 0,
+            pixel_height: 0,
+        };
+        self.master.resize(size).expect("the terminal resizes");
+        self.seen
+            .0
+            .lock()
+            .unwrap()
+            .screen
+            .screen_mut()
+            .set_size(cells(rows), cells(columns));
+    }
+
+    /// Returns the program's process id.
+    pub fn pid(&self) -> u32 {
+        self.child.process_id().expect("a running program")
+    }
+
+    /// Waits for the program to end and returns its exit code.
+    pub fn wait_exit(&mut self) -> u32 {
+        let deadline = Instant::now() + PATIENCE;
+        let (lock, changed) = &*self.seen;
+        let mut seen = lock.lock().unwrap();
+        while !seen.ended {
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(
+                !left.is_zero(),
+                "it did not end:\n{}",
+                seen.screen.screen().contents()
+            );
+            seen = changed.wait_timeout(seen, left).unwrap().0;
+        }
+        drop(seen);
+        self.child.wait().expect("an exit status").exit_code()
+    }
+}
+
+impl Drop for Pty {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn cells(count: u16) -> NonZeroU16 {
+    NonZeroU16::new(count).expect("a terminal has cells")
+}
+
+fn read_into(mut reader: Box<dyn Read + Send>, seen: &(Mutex<Seen>, Condvar)) {
+    let mut buffer = [0; 16 * 1024];
+    loop {
+        let count = reader.read(&mut buffer).unwrap_or(0);
+        let mut now = seen.0.lock().unwrap();
+        if count == 0 {
+            now.ended = true;
+        } else {
+            now.screen.process(&buffer[..count]);
+            now.bytes += count as u64;
+            now.last_change = Instant::now();
+        }
+        drop(now);
+        seen.1.notify_all();
+        if count == 0 {
+            return;
+        }
+    }
+}

@@ -1,0 +1,365 @@
+//! A dashboard without a terminal: keys are typed as a macro, effects are answered by a fake engine, and a
+//! frame is read as text or as styles.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use jiff::{SignedDuration, Timestamp};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use tokio::sync::{broadcast, mpsc, watch};
+use vmdeck::domain::action::ActionKind;
+use vmdeck::domain::error_kind::{ErrorKind, Failure};
+use vmdeck::domain::inventory::FleetSnapshot;
+use vmdeck::domain::operation::{OperationId, Submission};
+use vmdeck::domain::policy::{self, Decision, PolicyQuery};
+use vmdeck::domain::vm::{RemoteDocument, VmDetail, VmRef};
+use vmdeck::fleet::FleetHandle;
+use vmdeck::fleet::request::{ErrorRecord, Finding, Proposal, Request};
+use vmdeck::task::Tasks;
+use vmdeck::testing::fleet;
+use vmdeck::tui::app::{App, Settings};
+use vmdeck::tui::effect::{Effect, Local, Runner};
+use vmdeck::tui::event::{Answer, Event, Input};
+use vmdeck::tui::key::KeyPress;
+use vmdeck::tui::keymap::Keymap;
+use vmdeck::tui::theme::{ColourDepth, Theme};
+use vmdeck::tui::update::{greet, update};
+use vmdeck::tui::view::{ViewState, make_ascii, view};
+
+/// What the fake engine was asked for, in words.
+pub(crate) type Asked = Arc<Mutex<Vec<String>>>;
+
+pub(crate) struct Screen {
+    pub(crate) app: App,
+    pub(crate) theme: Theme,
+    pub(crate) state: ViewState,
+    pub(crate) asked: Asked,
+    pub(crate) local: Vec<Local>,
+    pub(crate) now: Timestamp,
+    runner: Runner,
+    answers: mpsc::Receiver<Answer>,
+    _publish: watch::Sender<Arc<FleetSnapshot>>,
+}
+
+impl Screen {
+    pub(crate) fn new(snapshot: FleetSnapshot, size: (u16, u16)) -> Self {
+        let snapshot = Arc::new(snapshot);
+        let (requests, inbox) = mpsc::channel(64);
+        let (publish, snapshots) = watch::channel(Arc::clone(&snapshot));
+        let (events, _) = broadcast::channel(16);
+        let handle = FleetHandle::new(requests, snapshots, events);
+        let tasks = Tasks::new();
+        let asked = Asked::default();
+        drop(tasks.spawn(
+            "engine",
+            engine(inbox, Arc::clone(&snapshot), Arc::clone(&asked)),
+        ));
+        let (answer, answers) = mpsc::channel(64);
+        let settings = Settings {
+            actor: fleet::actor(),
+            keymap: Arc::new(Keymap::new(&BTreeMap::new()).unwrap()),
+            ascii: false,
+        };
+        let earlier = Arc::new(fleet::earlier(&snapshot, 3));
+        let mut app = App::new(settings, earlier, fleet::now(), size);
+        for ticks in [2, 1] {
+            app.take_snapshot(Arc::new(fleet::earlier(&snapshot, ticks)));
+        }
+        app.take_snapshot(snapshot);
+        greet(&mut app);
+        Self {
+            app,
+            theme: Theme::built_in("dark", ColourDepth::Full).unwrap(),
+            state: ViewState::default(),
+            asked,
+            local: Vec::new(),
+            now: fleet::now(),
+            runner: Runner::new(handle, tasks, fleet::actor(), answer),
+            answers,
+            _publish: publish,
+        }
+    }
+
+    pub(crate) fn small(size: (u16, u16)) -> Self {
+        Self::new(fleet::small(), size)
+    }
+
+    /// Types a macro: words are keys (`enter`, `ctrl-d`), `"text"` is typed letter by letter.
+    pub(crate) async fn keys(&mut self, script: &str) {
+        for word in words(script) {
+            match word.strip_prefix('"') {
+                Some(text) => {
+                    for c in text.chars() {
+                        self.press(KeyPress::plain(crossterm::event::KeyCode::Char(c)))
+                            .await;
+                    }
+                }
+                None => self.press(word.parse().unwrap()).await,
+            }
+        }
+    }
+
+    async fn press(&mut self, key: KeyPress) {
+        self.send(Input::Key(key.to_event())).await;
+    }
+
+    pub(crate) async fn send(&mut self, input: Input) {
+        let mut waiting = self.take(input);
+        while waiting > 0 {
+            let answer = self.answers.recv().await.unwrap();
+            waiting = waiting - 1 + self.take(Input::Answer(answer));
+        }
+    }
+
+    /// Returns how many answers are on their way because of this.
+    fn take(&mut self, input: Input) -> usize {
+        let at = self.now;
+        let mut waiting = 0;
+        for effect in update(&mut self.app, Event { at, input }) {
+            let answers = match &effect {
+                Effect::Submit(all) => all.len(),
+                _ => 1,
+            };
+            match self.runner.run(effect) {
+                None => waiting += answers,
+                Some(local) => self.local.push(local),
+            }
+        }
+        waiting
+    }
+
+    pub(crate) async fn later(&mut self, seconds: i64) {
+        self.now += SignedDuration::from_secs(seconds);
+        self.send(Input::Tick).await;
+    }
+
+    pub(crate) fn frame(&mut self) -> Buffer {
+        let (width, height) = self.app.size;
+        let mut buf = Buffer::empty(Rect::new(0, 0, width, height));
+        view(&self.app, &self.theme, &mut self.state, &mut buf);
+        if self.app.settings.ascii {
+            make_ascii(&mut buf);
+        }
+        buf
+    }
+
+    pub(crate) fn text(&mut self) -> String {
+        text_of(&self.frame())
+    }
+
+    pub(crate) fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+/// Splits a macro into words; a quoted text stays together and keeps its opening quote.
+fn words(script: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    for (at, part) in script.split('"').enumerate() {
+        if at % 2 == 1 {
+            words.push(format!("\"{part}"));
+        } else {
+            words.extend(part.split_whitespace().map(str::to_owned));
+        }
+    }
+    words
+}
+
+pub(crate) fn text_of(buf: &Buffer) -> String {
+    let mut text = String::new();
+    for y in 0..buf.area.height {
+        let mut line = String::new();
+        let mut x = 0;
+        while x < buf.area.width {
+            let symbol = buf[(x, y)].symbol();
+            line.push_str(symbol);
+            x += u16::try_from(unicode_width::UnicodeWidthStr::width(symbol).max(1)).unwrap();
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// The styles of a frame: a letter per distinct style, and what each letter looks like.
+pub(crate) fn styles_of(buf: &Buffer) -> String {
+    let mut seen: Vec<String> = Vec::new();
+    let mut text = String::new();
+    for y in 0..buf.area.height {
+        for x in 0..buf.area.width {
+            let cell = &buf[(x, y)];
+            let style = format!("{:?} on {:?} {:?}", cell.fg, cell.bg, cell.modifier);
+            let at = seen
+                .iter()
+                .position(|other| *other == style)
+                .unwrap_or_else(|| {
+                    seen.push(style);
+                    seen.len() - 1
+                });
+            let blank = at == 0 && cell.symbol() == " ";
+            text.push(if blank {
+                '.'
+            } else {
+                char::from(b'A' + u8::try_from(at).unwrap())
+            });
+        }
+        text.push('\n');
+    }
+    for (at, style) in (b'A'..).zip(seen) {
+        let line = [char::from(at).to_string(), style].join(" = ");
+        text.push_str(&line);
+        text.push('\n');
+    }
+    text
+}
+
+async fn engine(mut inbox: mpsc::Receiver<Request>, state: Arc<FleetSnapshot>, asked: Asked) {
+    while let Some(request) = inbox.recv().await {
+        let note = |text: String| asked.lock().unwrap().push(text);
+        match request {
+            Request::Plan {
+                vm,
+                action,
+                count,
+                reply,
+                ..
+            } => {
+                note(format!("plan {} for {}", action.kind, vm.vm.short()));
+                reply
+                    .send(propose(&state, &vm, action.kind, count))
+                    .unwrap();
+            }
+            Request::Submit { submission, reply } => {
+                let Submission {
+                    plan,
+                    consent,
+                    count,
+                    ..
+                } = *submission;
+                let name = plan.vm_name.shown();
+                note(format!(
+                    "submit {} {name} ({consent:?}, {count})",
+                    plan.action.kind
+                ));
+                reply.send(Ok(OperationId(Arc::from("op")))).unwrap();
+            }
+            Request::Detail { reply, .. } => {
+                let definition = "<domain type='kvm'>\n\t<name>x</name>\n</domain>";
+                let detail = VmDetail {
+                    facts: vmdeck::domain::vm::VmFacts::default(),
+                    disks: Vec::new(),
+                    nics: Vec::new(),
+                    definition: RemoteDocument::new(definition),
+                    gaps: Vec::new(),
+                };
+                reply.send(Ok(Arc::new(detail))).unwrap();
+            }
+            Request::AuditTail { reply, .. } => reply.send(Ok(Vec::new())).unwrap(),
+            Request::Errors { reply } => reply.send(Ok(vec![error()])).unwrap(),
+            Request::CommandLog { reply, .. } => reply.send(Ok(Vec::new())).unwrap(),
+            Request::Credentials { reply } => reply.send(Ok(Vec::new())).unwrap(),
+            Request::Doctor { reply, .. } => reply.send(Ok(findings())).unwrap(),
+            Request::Unlock { passphrase, reply } => {
+                note("unlock".to_owned());
+                let answer = if passphrase.expose() == "right" {
+                    Ok(())
+                } else {
+                    Err(Failure::new(ErrorKind::Locked, "wrong passphrase"))
+                };
+                reply.send(answer).unwrap();
+            }
+            Request::UpsertHost { spec, reply } => {
+                note(format!("save host {} at {}", spec.name, spec.endpoint));
+                reply.send(Ok(spec.id)).unwrap();
+            }
+            Request::RemoveHost { host, reply } => {
+                note(format!("remove host {host}"));
+                reply.send(Ok(())).unwrap();
+            }
+            Request::AnswerHostKey { accept, reply, .. } => {
+                note(format!("host key: {accept}"));
+                reply.send(Ok(())).unwrap();
+            }
+            Request::Refresh { hosts, reply } => {
+                note(format!("refresh {hosts:?}"));
+                reply.send(Ok(())).unwrap();
+            }
+            Request::Focus { hosts, reply } => {
+                note(format!("focus {hosts:?}"));
+                reply.send(Ok(())).unwrap();
+            }
+            Request::Connect { reply, .. }
+            | Request::Disconnect { reply, .. }
+            | Request::Cancel { reply, .. }
+            | Request::Lock { reply }
+            | Request::SetReadOnly { reply, .. } => reply.send(Ok(())).unwrap(),
+            Request::Shutdown { reply, .. } => reply.send(Ok(0)).unwrap(),
+        }
+    }
+}
+
+fn propose(
+    state: &FleetSnapshot,
+    vm: &VmRef,
+    action: ActionKind,
+    count: usize,
+) -> Result<Proposal, Failure> {
+    let gone = || Failure::new(ErrorKind::NotFound, "the VM is gone");
+    let plan = fleet::plan(state, vm, action).ok_or_else(gone)?;
+    if !action.fits(&plan.state) {
+        let why = format!("{} is {}", plan.vm_name.shown(), plan.state);
+        return Err(Failure::new(ErrorKind::Refused, why));
+    }
+    let host = state.host(vm.host).ok_or_else(gone)?;
+    let verdict = policy::decide(
+        &state.policy,
+        &PolicyQuery {
+            action,
+            tier: host
+                .spec
+                .tier
+                .as_ref()
+                .map(vmdeck::domain::host::Tier::as_str),
+            host: host.spec.name.as_str(),
+            tags: &[],
+            door: vmdeck::domain::operation::Door::Tui,
+            user: "ann",
+            count,
+            read_only: false,
+            host_read_only: false,
+        },
+    );
+    if let Decision::Deny(why) = &verdict.decision {
+        return Err(Failure::new(ErrorKind::Refused, why.clone()));
+    }
+    Ok(Proposal { plan, verdict })
+}
+
+fn error() -> ErrorRecord {
+    ErrorRecord {
+        at: fleet::now(),
+        host: "kvm3".parse().ok(),
+        cause: Failure::new(ErrorKind::Unreachable, "could not reach kvm3: timed out")
+            .with_hint("check the address and the network, then press r"),
+    }
+}
+
+fn findings() -> Vec<Finding> {
+    let finding = |step, ok, seen: &str, fix: Option<&str>| Finding {
+        step,
+        ok,
+        seen: seen.into(),
+        fix: fix.map(str::to_owned),
+    };
+    vec![
+        finding("name", Some(true), "10.0.0.3", None),
+        finding(
+            "tcp",
+            Some(false),
+            "no answer on port 22",
+            Some("start sshd, or open port 22"),
+        ),
+        finding("login", None, "not reached", None),
+    ]
+}

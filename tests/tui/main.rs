@@ -1,0 +1,8 @@
+//! The screen from the outside: key macros in, frames out; effects go to an engine that the test owns.
+#![cfg(test)]
+
+mod harness;
+mod limits;
+mod overlays;
+mod pictures;
+mod table;
