@@ -153,7 +153,7 @@ const fn column(id: ColumnId, title: &'static str, narrow: u16, roomy: u16) -> C
 pub const COLUMNS: &[Column] = &[
     Column {
         place: Place::Left,
-        ..column(ColumnId::State, "ST", 13, 16)
+        ..column(ColumnId::State, "ST", 13, 14)
     },
     Column {
         place: Place::Left,
@@ -165,7 +165,7 @@ pub const COLUMNS: &[Column] = &[
         place: Place::Left,
         text: host_text,
         key: host_key,
-        ..column(ColumnId::Host, "HOST", 8, 11)
+        ..column(ColumnId::Host, "HOST", 10, 13)
     },
     Column {
         text: kind_text,
