@@ -292,3 +292,90 @@ pub(super) fn exit_code(results: &[ActResult]) -> ExitCode {
         ExitCode::Failed
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::health::HostHealth;
+    use crate::domain::host::{Endpoint, HostSpec};
+    use crate::domain::inventory::HostSnapshot;
+    use crate::domain::vm::{Vm, VmId};
+
+    fn row() -> VmRow {
+        let now = "2026-01-01T00:00:00Z".parse().unwrap();
+        let spec = HostSpec::new("kvm1".parse().unwrap(), Endpoint::new("kvm1", 22));
+        let id = VmId::parse("6c09bb55-d683-4da0-8931-c9bf705f6480").unwrap();
+        VmRow {
+            host: std::sync::Arc::new(HostSnapshot {
+                spec: std::sync::Arc::new(spec),
+                health: HostHealth::Online,
+                since: now,
+                capabilities: None,
+                inventory: None,
+                observed_at: Some(now),
+                from_cache: false,
+                latency: None,
+                tick: std::time::Duration::from_secs(3),
+            }),
+            vm: std::sync::Arc::new(Vm::new(id, "web".into(), PowerState::Running)),
+            now,
+        }
+    }
+
+    fn ended(kind: Option<ErrorKind>) -> ActResult {
+        match kind {
+            None => ActResult::blank(&row(), ActionKind::Start),
+            Some(kind) => {
+                let failure = Failure::new(kind, "why");
+                ActResult::refused(&row(), ActionKind::Start, None, failure)
+            }
+        }
+    }
+
+    #[test]
+    fn one_exit_code_tells_of_all() {
+        let cases = [
+            (vec![], ExitCode::Done),
+            (vec![None, None], ExitCode::Done),
+            (vec![Some(ErrorKind::Refused)], ExitCode::Refused),
+            (
+                vec![Some(ErrorKind::Refused), Some(ErrorKind::Conflict)],
+                ExitCode::Refused,
+            ),
+            (vec![None, Some(ErrorKind::Refused)], ExitCode::Partial),
+            (
+                vec![Some(ErrorKind::Timeout), Some(ErrorKind::Refused)],
+                ExitCode::Partial,
+            ),
+            (
+                vec![Some(ErrorKind::Remote), Some(ErrorKind::Refused)],
+                ExitCode::Failed,
+            ),
+        ];
+        for (kinds, expected) in cases {
+            let results: Vec<ActResult> = kinds.iter().copied().map(ended).collect();
+            assert_eq!(exit_code(&results), expected, "{kinds:?}");
+        }
+    }
+
+    #[test]
+    fn a_lost_answer_is_unknown_and_never_failed() {
+        let plan = Plan {
+            vm: crate::domain::vm::VmRef {
+                host: crate::domain::host::HostId(1),
+                vm: row().vm.id.clone(),
+            },
+            vm_name: "web".into(),
+            host_name: "kvm1".parse().unwrap(),
+            action: ActionKind::Shutdown.into(),
+            commands: Vec::new(),
+            state: PowerState::Running,
+            consequences: Vec::new(),
+        };
+        let failure = Failure::new(ErrorKind::Internal, "the fleet has ended");
+        let lost = ActResult::lost(&row(), &plan, "op".to_owned(), failure);
+        assert_eq!(lost.exit, ExitCode::Unknown);
+        let text = written(Format::Ndjson, &[lost]);
+        assert!(text.contains(r#""outcome":"unknown""#), "{text}");
+    }
+}
