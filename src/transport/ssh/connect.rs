@@ -276,6 +276,16 @@ impl Chain<'_> {
     }
 }
 
+/// Ciphers, most wanted first: on servers without strict key exchange the default's first choice lets
+/// somebody in the middle cut messages off the start of a connection (Terrapin); this one does not.
+const CIPHERS: &[russh::cipher::Name] = &[
+    russh::cipher::AES_256_GCM,
+    russh::cipher::CHACHA20_POLY1305,
+    russh::cipher::AES_256_CTR,
+    russh::cipher::AES_192_CTR,
+    russh::cipher::AES_128_CTR,
+];
+
 /// The algorithms we take: no SHA-1, no compression, types of known keys first.
 fn preferred(known: &[String]) -> Preferred {
     let mut key: Vec<Algorithm> = vec![
@@ -294,6 +304,7 @@ fn preferred(known: &[String]) -> Preferred {
     key.sort_by_key(|algorithm| !known.contains(&name(algorithm)));
     Preferred {
         key: Cow::Owned(key),
+        cipher: Cow::Borrowed(CIPHERS),
         compression: Cow::Borrowed(&[russh::compression::NONE]),
         ..Preferred::DEFAULT
     }
