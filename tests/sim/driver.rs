@@ -6,9 +6,11 @@ use std::time::{Duration, Instant};
 use vmdeck::clock::Clock;
 use vmdeck::domain::host::HostSpec;
 use vmdeck::domain::inventory::{HostInventory, Scope};
+use vmdeck::domain::remote_command::RemoteCommand;
 use vmdeck::domain::vm::{PowerState, Vm};
 use vmdeck::hypervisor::{Drivers, InstalledDrivers, PollHint};
 use vmdeck::sim::{Scenario, SimState};
+use vmdeck::transport::ExecLimits;
 
 use crate::support::simulated::SimFleet;
 
@@ -34,6 +36,17 @@ async fn read(fleet: &SimFleet, spec: &HostSpec, scope: Scope) -> HostInventory 
     }
 }
 
+/// The demo fleet without its slow link; that it is slow is tested elsewhere.
+async fn quick_demo() -> SimFleet {
+    let fleet = SimFleet::of(Scenario::demo().expect("the demo")).await;
+    for control in fleet.demo.control.hosts() {
+        let mut faults = control.faults();
+        faults.latency = Duration::ZERO;
+        control.set_faults(faults);
+    }
+    fleet
+}
+
 const fn is(state: SimState, power: &PowerState) -> bool {
     matches!(
         (state, power),
@@ -47,13 +60,7 @@ const fn is(state: SimState, power: &PowerState) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_demo_fleet_reads_as_the_scenario_says() {
-    let fleet = SimFleet::of(Scenario::demo().expect("the demo")).await;
-    // The slow host is read quickly here; that it is slow is tested elsewhere.
-    for control in fleet.demo.control.hosts() {
-        let mut faults = control.faults();
-        faults.latency = Duration::ZERO;
-        control.set_faults(faults);
-    }
+    let fleet = quick_demo().await;
     let readings = fleet
         .demo
         .hosts
@@ -144,4 +151,32 @@ async fn vms_that_come_and_go_are_announced_and_read() {
     hints.next().await.expect("a hint");
     assert_eq!(count().await, known - 1);
     driver.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_definition_of_the_demo_is_well_formed() {
+    let fleet = quick_demo().await;
+    for host in &fleet.demo.hosts {
+        let name = host.spec.name.as_str();
+        let link = fleet.connect(name).await;
+        for vm in fleet.control(name).vms() {
+            let words = ["virsh", "-q", "-c", "qemu:///system", "dumpxml", &vm.uuid];
+            let command = if host.spec.sudo {
+                RemoteCommand::posix("sudo").arg("-n").args(words)
+            } else {
+                RemoteCommand::posix("virsh").args(words.into_iter().skip(1))
+            };
+            let output = link
+                .exec(&command, ExecLimits::within(BOUND))
+                .await
+                .expect("an answer");
+            let text = String::from_utf8(output.stdout).expect("UTF-8");
+            let document = roxmltree::Document::parse(&text).expect("XML");
+            let named = document
+                .descendants()
+                .find(|node| node.has_tag_name("name"));
+            assert_eq!(named.and_then(|node| node.text()), Some(vm.name.as_str()));
+        }
+        link.close().await;
+    }
 }
