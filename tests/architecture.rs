@@ -157,7 +157,13 @@ fn collect(root: &Path, folder: &Path, found: &mut Vec<Source>) {
                 .to_string_lossy();
             let layer = first.trim_end_matches(".rs").to_owned();
             let text = fs::read_to_string(&path).unwrap();
-            let code = without_tests_and_comments(&text);
+            // A file of tests belongs to the module beside it, behind its `#[cfg(test)]`.
+            let of_tests = below.to_string_lossy().ends_with("tests.rs");
+            let code = if of_tests {
+                String::new()
+            } else {
+                without_tests_and_comments(&text)
+            };
             found.push(Source {
                 path: below,
                 layer,

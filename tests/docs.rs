@@ -115,17 +115,16 @@ fn renewed(text: &str, path: &Path) -> String {
     const OPEN: &str = "<!-- generated:";
     let mut done = String::new();
     let mut rest = text;
-    while let Some(at) = rest.find(OPEN) {
-        let (before, from) = rest.split_at(at);
-        let name = from[OPEN.len()..].split(" -->").next().unwrap();
+    while let Some((before, from)) = rest.split_once(OPEN) {
+        let (name, old) = from.split_once(" -->").expect("an end of the mark");
         let close = format!("<!-- /generated:{name} -->");
-        let end = from
-            .find(&close)
+        let (_, after) = old
+            .split_once(&close)
             .unwrap_or_else(|| panic!("{}: `{name}` is not closed", path.display()));
         let part =
             part(name).unwrap_or_else(|| panic!("{}: nothing makes `{name}`", path.display()));
         done.extend([before, OPEN, name, " -->\n", &part, &close]);
-        rest = &from[end + close.len()..];
+        rest = after;
     }
     done + rest
 }
@@ -145,6 +144,10 @@ fn documents() -> Vec<PathBuf> {
 
 #[test]
 fn generated_parts_are_what_the_code_says() {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "asks for the files to be rewritten"
+    )]
     let update = std::env::vars().any(|(name, _)| name == "VMDECK_UPDATE_DOCS");
     let mut stale = Vec::new();
     for path in documents() {

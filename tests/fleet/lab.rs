@@ -26,7 +26,7 @@ use vmdeck::vault::Vault;
 
 use crate::world::{World, WorldDrivers, key, vm_id};
 
-/// How long a test waits for a fact, in real time: the disk is real, so virtual time may race ahead.
+/// How long a test waits for a fact, in real time: whatever virtual time does meanwhile.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Lab {
@@ -149,6 +149,22 @@ pub(crate) fn actor() -> Actor {
         user: "ann".into(),
         key: None,
         client_ip: None,
+    }
+}
+
+/// A plan of which only the record matters.
+pub(crate) fn any_plan() -> Plan {
+    Plan {
+        vm: VmRef {
+            host: HostId(1),
+            vm: vm_id(1),
+        },
+        vm_name: "web-1".into(),
+        host_name: "h1".parse().unwrap(),
+        action: ActionKind::Shutdown.into(),
+        commands: Vec::new(),
+        state: PowerState::Running,
+        consequences: Vec::new(),
     }
 }
 

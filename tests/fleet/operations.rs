@@ -523,3 +523,66 @@ async fn commands_and_details_are_there_for_those_who_ask() {
     );
     assert!(lab.handle.credentials().await.unwrap().is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_killed_program_left_open_is_closed_at_the_next_start() {
+    let plans = Plans::hosts(1).await;
+    let dir = plans.profile.audit_dir();
+    {
+        // The program that is gone: it recorded an intent, and then nothing more.
+        let clock = vmdeck::clock::Clock::system();
+        let (audit, _) = vmdeck::audit::AuditLog::open(&dir, clock).await.unwrap();
+        let plan = crate::lab::any_plan();
+        let id = vmdeck::domain::operation::OperationId("gone-1".into());
+        let now = "2026-01-01T00:00:00Z".parse().unwrap();
+        let intent = vmdeck::fleet::record::intent(&id, &plan, &actor(), "built-in", now);
+        audit.append(intent).await.unwrap();
+    }
+    let lab = plans.start().await;
+    lab.until_recorded(&["intent shutdown pending", "outcome shutdown unknown"])
+        .await;
+    let records = lab.audit.tail(1).await.unwrap();
+    assert_eq!(records[0].entry.operation.as_deref(), Some("gone-1"));
+    assert!(records[0].entry.details.contains("the program ended"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bug_while_acting_leaves_an_unknown_outcome_and_the_host_up() {
+    let lab = one().await;
+    lab.world
+        .with("h1", |machine| machine.obeys = Obeys::Panics);
+    let operation = lab.done("h1", 1, ActionKind::Shutdown).await;
+    assert!(
+        matches!(operation.outcome, Some(Outcome::Unknown { .. })),
+        "{operation:?}"
+    );
+    assert_eq!(
+        lab.host("h1").health,
+        vmdeck::domain::health::HostHealth::Online
+    );
+    assert_eq!(
+        lab.records().await,
+        ["intent shutdown pending", "outcome shutdown unknown"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn generations_only_grow_and_a_storm_of_changes_is_few_snapshots() {
+    let lab = Plans::hosts(100).await.start().await;
+    let before = lab.handle.snapshot().generation;
+    lab.handle
+        .connect(vmdeck::fleet::request::HostSelection::All)
+        .await
+        .unwrap();
+    let mut states = lab.handle.watch();
+    let (mut last, began) = (before, Instant::now());
+    while began.elapsed() < Duration::from_secs(10) {
+        if states.changed().await.is_ok() {
+            let generation = states.borrow_and_update().generation;
+            assert!(generation > last);
+            last = generation;
+        }
+    }
+    let published = last - before;
+    assert!(published <= 10 * 20 + 2, "{published} snapshots in 10 s");
+}

@@ -48,6 +48,8 @@ pub(crate) enum Obeys {
     Refuses,
     /// It never answers.
     Hangs,
+    /// It is a bug.
+    Panics,
 }
 
 /// One machine.
@@ -471,6 +473,7 @@ impl Hypervisor for Driver {
                         said: RemoteText::new("the hypervisor will not"),
                     });
                 }
+                Obeys::Panics => panic!("the command builder is broken"),
                 Obeys::Hangs => self.alive(std::future::pending::<()>()).await?,
             }
         }

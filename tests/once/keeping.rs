@@ -114,7 +114,7 @@ fn hosts_are_taken_over_from_the_ssh_client() {
     let ssh = deck.home().join(".ssh");
     std::fs::create_dir(&ssh).unwrap();
     crate::support::write(
-        &ssh.join("config"),
+        ssh.join("config"),
         "Host kvm1 kvm2\n  User ops\n  Port 2200\nHost *.lan\n  User root\nHost gate\n  HostName gate.example\n",
     );
     deck.run(&["host", "add", "kvm2", "--address", "kvm2"])
