@@ -22,10 +22,14 @@ impl Complaint {
         Failure::of(error).into()
     }
 
-    /// Names the host it is about.
+    /// Names the host it is about; a hint that speaks of `NAME` then names it, too.
     #[must_use]
     pub fn on<T: ToString + ?Sized>(mut self, host: &T) -> Self {
-        self.host = Some(host.to_string());
+        let host = host.to_string();
+        if let Some(hint) = &mut self.failure.hint {
+            hint.0 = hint.0.replace(" NAME`", &format!(" {host}`"));
+        }
+        self.host = Some(host);
         self
     }
 

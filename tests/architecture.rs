@@ -64,6 +64,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "tui",
             "once",
             "sim",
+            "session",
             "fleet",
             "hypervisor",
             "transport",

@@ -8,6 +8,7 @@ use super::documents::Shell;
 use super::host::HostCommand;
 use super::profile::{AuditCommand, ConfigCommand, CredentialCommand, ProfileCommand};
 use super::script;
+use crate::domain::error_kind::ExitCode;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -16,10 +17,7 @@ Examples:
   vmdeck host trust kvm1                            look at its key and accept it
   vmdeck                                            the dashboard
   vmdeck --once list --filter 'state:running cpu>80' -o json
-  vmdeck --once shutdown kvm1/web-1 --yes
-
-Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 not found or ambiguous, 4 refused,
-5 unreachable, login or host key, 6 timed out or outcome unknown, 7 partly done.";
+  vmdeck --once shutdown kvm1/web-1 --yes";
 
 /// Options that every command takes.
 #[derive(Debug, Clone, Args)]
@@ -81,7 +79,7 @@ pub struct Globals {
 /// Without a command it opens the dashboard. Nothing is installed on a hypervisor: vmdeck logs in
 /// with SSH and runs what is there.
 #[derive(Debug, Parser)]
-#[command(name = "vmdeck", version, max_term_width = 100, after_help = EXAMPLES)]
+#[command(name = "vmdeck", version, max_term_width = 100)]
 pub(super) struct Root {
     #[command(flatten)]
     pub(super) globals: Globals,
@@ -129,9 +127,14 @@ pub fn command() -> Command {
             format!("  {:<12} {}", script.get_name(), about.unwrap_or_default())
         })
         .collect();
+    let codes: Vec<String> = ExitCode::ALL
+        .into_iter()
+        .map(|(code, meaning)| format!("  {}  {meaning}", code.code()))
+        .collect();
     let after = format!(
-        "Commands behind --once:\n{}\n\n{EXAMPLES}",
-        listed.join("\n")
+        "Commands behind --once:\n{}\n\n{EXAMPLES}\n\nExit codes:\n{}",
+        listed.join("\n"),
+        codes.join("\n")
     );
     let root = <Root as clap::CommandFactory>::command().after_help(after);
     scripts

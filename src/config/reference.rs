@@ -20,9 +20,9 @@ pub fn example() -> String {
         }
     }
     text.push_str(
-        "\n# Other keys for commands; the help (`?`) shows the commands' ids. An empty list takes the keys away.\n\
+        "\n# Other keys for commands, by the id of the command (docs/tui.md). An empty list takes the keys away.\n\
          # [tui.keys]\n\
-         # \"vm.force-off\" = [\"F\", \"ctrl-k\"]\n\
+         # \"act.force-off\" = [\"X\"]\n\
          \n\
          # Rules, tried in order; the first that fits decides, and where none does the built-in ones do. Empty\n\
          # lists fit everything, `*` in a pattern stands for anything. Read-only beats every rule.\n\
@@ -55,7 +55,7 @@ pub fn markdown() -> String {
         }
         if *section == "tui" {
             text.push_str(
-                "| `keys` | `{}` | table: command id = list of keys | Other keys for commands; an empty list takes the keys away. |\n",
+                "| `keys` | `{}` | table: command id = list of keys | Other keys for commands, by [the command's id](tui.md); an empty list takes the keys away. |\n",
             );
         }
         text.push('\n');

@@ -266,6 +266,9 @@ impl Runner {
                     ..cause.clone()
                 },
             },
+            (None, _) if patience.is_zero() => Outcome::Accepted {
+                note: "its effect was not waited for".to_owned(),
+            },
             (None, None) => unknown(&format!(
                 "the hypervisor took it, but {} could not be read for {} s",
                 plan.host_name,

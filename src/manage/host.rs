@@ -17,13 +17,15 @@ pub type LabelOf<'a> = &'a dyn Fn(&HostSpec) -> Result<String, Failure>;
 /// Adds a host.
 pub async fn add(desk: &mut Desk<'_>, args: &HostAdd, read_only: bool, label: LabelOf<'_>) -> Told {
     let key = args.host_key.as_deref().map(read_key).transpose()?;
+    let login = login(&args.login)?.unwrap_or_default();
+    check_key_file(&login)?;
     let profile = desk.open_or_create().await?;
     let spec = HostSpec {
         user: args.user.clone(),
         kind: args.kind,
         uri: args.uri.clone(),
         sudo: args.sudo,
-        login: login(&args.login)?.unwrap_or_default(),
+        login,
         jumps: args.jump.clone(),
         tier: args.tier.clone(),
         tags: args.tag.clone(),
@@ -313,12 +315,23 @@ async fn check_login(profile: &Profile, login: &LoginMethod) -> Result<(), Compl
             let sealed = profile.sealed_credential(name).await;
             sealed.map(drop).map_err(|error| Complaint::of(&error))
         }
+        LoginMethod::KeyFile(_) | LoginMethod::Default | LoginMethod::Agent => {
+            check_key_file(login)
+        }
+    }
+}
+
+fn check_key_file(login: &LoginMethod) -> Result<(), Complaint> {
+    match login {
         LoginMethod::KeyFile(path) if !path.is_file() => Err(refuse(
             ErrorKind::Usage,
             format!("there is no key file {}", path.display()),
             "check the path, or make a key with `vmdeck credential add NAME --generate ed25519`",
         )),
-        LoginMethod::KeyFile(_) | LoginMethod::Default | LoginMethod::Agent => Ok(()),
+        LoginMethod::KeyFile(_)
+        | LoginMethod::Credential(_)
+        | LoginMethod::Default
+        | LoginMethod::Agent => Ok(()),
     }
 }
 

@@ -216,13 +216,19 @@ impl ActResult {
     }
 }
 
-/// Writes results: one JSON object a VM, or the format's own rows.
+/// Writes results: one JSON object a VM, in a document or a line each, or the format's own rows.
 pub(super) fn written(format: Format, results: &[ActResult]) -> String {
+    let documents = || results.iter().map(ActResult::document);
     match format {
-        Format::Json | Format::Ndjson => results
-            .iter()
-            .map(|result| {
-                let mut line = crate::json::to_line(&result.document()).unwrap_or_default();
+        Format::Json => {
+            let all: Vec<Document<'_>> = documents().collect();
+            let mut text = crate::json::to_pretty(&all).unwrap_or_default();
+            text.push('\n');
+            text
+        }
+        Format::Ndjson => documents()
+            .map(|document| {
+                let mut line = crate::json::to_line(&document).unwrap_or_default();
                 line.push('\n');
                 line
             })

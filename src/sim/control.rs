@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::error::SimError;
 use super::faults::Faults;
 use super::host::SimHost;
-use super::scenario::SimState;
+use super::scenario::{SimState, VmPlan};
 use super::server;
 use super::world::Refusal;
 use crate::domain::host_key::{HostKey, PinnedKey};
@@ -71,7 +71,6 @@ impl HostControl {
         self.host.world(|world| {
             world
                 .vms()
-                .iter()
                 .map(|vm| SimVmState {
                     name: vm.plan.name.clone(),
                     uuid: vm.plan.uuid.clone(),
@@ -103,6 +102,30 @@ impl HostControl {
         })
     }
 
+    /// Adds a VM that is off, as another `virsh define` would.
+    pub fn define(&self, name: &str) -> Result<(), SimError> {
+        let plan = VmPlan::plain(name, self.name())?;
+        self.host.world(|world| {
+            if world.find(name).is_some() {
+                return Err(SimError::Scenario {
+                    at: name.to_owned(),
+                    what: "another VM of this host has this name".to_owned(),
+                });
+            }
+            world.define(plan);
+            Ok(())
+        })
+    }
+
+    /// Ends a VM and takes it away, as another `virsh destroy` and `undefine` would.
+    pub fn remove(&self, vm: &str) -> Result<(), SimError> {
+        self.host.world(|world| {
+            let index = world.find(vm).ok_or_else(|| no_vm(vm))?;
+            world.remove(index);
+            Ok(())
+        })
+    }
+
     /// Cuts every connection and closes the port; returns once it is closed.
     pub async fn take_down(&self) {
         self.host.wanted_up.send_replace(false);
@@ -113,6 +136,11 @@ impl HostControl {
     pub async fn bring_up(&self) {
         self.host.wanted_up.send_replace(true);
         self.reached(true).await;
+    }
+
+    /// Lets connections stay open and carry nothing, as when a cable is pulled, or carry on.
+    pub fn set_silent(&self, silent: bool) {
+        self.host.silent.send_replace(silent);
     }
 
     /// Returns true while the port is open.

@@ -31,6 +31,13 @@ pub struct Demo {
     pub control: Control,
 }
 
+impl Demo {
+    /// Returns what drives the fleet.
+    pub const fn control(&self) -> &Control {
+        &self.control
+    }
+}
+
 /// One host, as a person would define it.
 #[derive(Debug, Clone)]
 pub struct DemoHost {

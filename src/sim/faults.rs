@@ -82,4 +82,6 @@ pub struct Outage {
     pub lasting: Duration,
     /// Time from one going to the next; `None` means it happens once.
     pub every: Option<Duration>,
+    /// Whether connections stay open and carry nothing, as behind a dead cable, instead of being cut.
+    pub silent: bool,
 }

@@ -9,7 +9,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::faults::{Access, Faults, VirshHealth};
+use super::faults::{Access, Faults, Outage, VirshHealth};
 use super::load::mix_text;
 use super::scenario::HostPlan;
 use super::world::World;
@@ -24,6 +24,8 @@ pub(super) struct SimHost {
     planned: Notify,
     /// Whether the host is to be reachable.
     pub(super) wanted_up: watch::Sender<bool>,
+    /// Whether its connections carry nothing, without being closed.
+    pub(super) silent: watch::Sender<bool>,
     /// Whether its port is open.
     pub(super) is_up: watch::Sender<bool>,
 }
@@ -38,6 +40,7 @@ impl SimHost {
             faults: Mutex::new(plan.faults.clone()),
             planned: Notify::new(),
             wanted_up: watch::Sender::new(true),
+            silent: watch::Sender::new(false),
             is_up: watch::Sender::new(false),
             plan,
         })
@@ -100,6 +103,14 @@ impl SimHost {
         }
     }
 
+    fn set_away(&self, outage: Outage, away: bool) {
+        if outage.silent {
+            self.silent.send_replace(away);
+        } else {
+            self.wanted_up.send_replace(!away);
+        }
+    }
+
     /// Takes the host away and brings it back as its plan says.
     pub(super) async fn follow_outage(self: Arc<Self>, token: CancellationToken) {
         let Some(outage) = self.plan.outage else {
@@ -110,11 +121,11 @@ impl SimHost {
             if !slept(&token, wait).await {
                 return;
             }
-            self.wanted_up.send_replace(false);
+            self.set_away(outage, true);
             if !slept(&token, outage.lasting).await {
                 return;
             }
-            self.wanted_up.send_replace(true);
+            self.set_away(outage, false);
             match outage.every {
                 Some(every) => wait = every.saturating_sub(outage.lasting),
                 None => return,

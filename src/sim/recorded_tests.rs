@@ -171,3 +171,88 @@ async fn virsh_answers_as_the_recorded_one() {
     }
     assert!(compared > 120, "{compared} steps");
 }
+
+#[tokio::test(start_paused = true)]
+async fn addresses_are_told_by_the_source_that_knows_them() {
+    let text = r#"
+        [[host]]
+        name = "h"
+        [[host.vm]]
+        name = "a"
+        addresses = ["lease 192.168.122.3/24", "agent 10.0.0.7/24", "agent fe80::7/64", "arp 10.1.1.1/24"]
+    "#;
+    let plan = Scenario::from_toml(text).unwrap().hosts.remove(0);
+    let vm_host = SimHost::new(plan, 0, Timestamp::UNIX_EPOCH);
+    let mac = vm_host.world(|world| world.vm(0).unwrap().mac());
+    let told = async |source: &str| {
+        let line = format!("virsh -q domifaddr a --source {source}");
+        run(&vm_host, &line, "").await.out
+    };
+    // The shape is that of `virsh -q -c test:///default domifaddr test` of libvirt 9.0.0:
+    // " testnet0   aa:bb:cc:dd:ee:ff    ipv4         192.168.122.3/24".
+    assert_eq!(
+        told("lease").await,
+        format!(" vnet0      {mac}    ipv4         192.168.122.3/24\n")
+    );
+    assert_eq!(
+        told("agent").await,
+        format!(
+            " lo         00:00:00:00:00:00    ipv4         127.0.0.1/8\n eth0       {mac}    ipv4         10.0.0.7/24\n -          -                    ipv6         fe80::7/64\n"
+        )
+    );
+    assert_eq!(
+        told("arp").await,
+        format!(" vnet0      {mac}    ipv4         10.1.1.1/0\n")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_definition_of_the_demo_is_well_formed() {
+    for plan in Scenario::demo().unwrap().hosts {
+        let vm_host = SimHost::new(plan, 0, Timestamp::UNIX_EPOCH);
+        let vms: Vec<(String, String)> = vm_host.world(|world| {
+            let vms = world.vms();
+            vms.map(|vm| (vm.plan.uuid.clone(), vm.plan.name.clone()))
+                .collect()
+        });
+        for (uuid, name) in vms {
+            let line = format!("sudo -n virsh -q dumpxml {uuid} || virsh -q dumpxml {uuid}");
+            let answer = run(&vm_host, &line, "").await;
+            let document = roxmltree::Document::parse(&answer.out).unwrap();
+            let named = document
+                .descendants()
+                .find(|node| node.has_tag_name("name"));
+            assert_eq!(named.and_then(|node| node.text()), Some(name.as_str()));
+        }
+    }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(200))]
+
+    #[test]
+    fn no_input_and_no_command_line_makes_it_fall_over(
+        line in "\\PC*|(virsh|sh|env|timeout|sudo|echo|;| |-q|-c|'|\"|list|domstats|\\$){0,12}",
+        input in proptest::collection::vec(proptest::arbitrary::any::<u8>(), 0..200),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let vm_host = host("");
+            let around = Surroundings::login(vm_host, "x", Vec::new());
+            let (mut stdio, mut ends) = Stdio::new();
+            ends.input.try_send(input).unwrap();
+            drop(ends.input);
+            let read = async { while ends.output.recv().await.is_some() {} };
+            let program = async move {
+                // A line may well ask for something that never ends.
+                let run = run_line(around, &line, &mut stdio);
+                drop(tokio::time::timeout(std::time::Duration::from_secs(60), run).await);
+            };
+            tokio::join!(program, read);
+        });
+    }
+}

@@ -142,13 +142,18 @@ impl Scenario {
                 if !vms.insert(vm.name.as_str()) {
                     return Err(wrong(&at, "another VM of this host has this name"));
                 }
-                if vm.name.is_empty() || vm.name.contains(['/', '\n', '\0']) {
-                    return Err(wrong(&at, "libvirt refuses such a name"));
-                }
+                check_name(&vm.name, &at)?;
             }
         }
         Ok(())
     }
+}
+
+fn check_name(name: &str, at: &str) -> Result<(), SimError> {
+    if name.is_empty() || name.contains(['/', '\n', '\0']) {
+        return Err(wrong(at, "libvirt refuses such a name"));
+    }
+    Ok(())
 }
 
 pub(super) fn wrong(at: &str, what: impl Into<String>) -> SimError {
@@ -198,32 +203,47 @@ fn grid_host(seed: u64, number: usize, vms_each: usize) -> Result<HostPlan, SimE
 
 fn grid_vm(seed: u64, number: usize) -> VmPlan {
     let name = format!("vm-{number:04}");
-    let seed = mix_text(seed, &name);
-    VmPlan {
-        uuid: uuid(seed),
-        seed,
-        state: if number.is_multiple_of(4) {
-            SimState::Stopped
-        } else {
-            SimState::Running
-        },
-        vcpus: 2,
-        memory_kib: 2 << 20,
-        disk_bytes: 20 << 30,
-        cpu: 0.2,
-        memory: 0.5,
-        disk_rate: 200e3,
-        net_rate: 100e3,
-        uptime: Duration::from_secs(86_400),
-        addresses: Vec::new(),
-        agent: false,
-        obeys_shutdown: true,
-        autostart: false,
-        title: None,
-        description: None,
-        snapshots: Vec::new(),
-        restless: None,
-        name,
+    let state = if number.is_multiple_of(4) {
+        SimState::Stopped
+    } else {
+        SimState::Running
+    };
+    VmPlan::new(name, seed, state)
+}
+
+impl VmPlan {
+    /// An ordinary VM.
+    fn new(name: String, seed: u64, state: SimState) -> Self {
+        let seed = mix_text(seed, &name);
+        Self {
+            uuid: uuid(seed),
+            seed,
+            state,
+            vcpus: 2,
+            memory_kib: 2 << 20,
+            disk_bytes: 20 << 30,
+            cpu: 0.2,
+            memory: 0.5,
+            disk_rate: 200e3,
+            net_rate: 100e3,
+            uptime: Duration::from_secs(86_400),
+            addresses: Vec::new(),
+            agent: false,
+            obeys_shutdown: true,
+            autostart: false,
+            title: None,
+            description: None,
+            snapshots: Vec::new(),
+            restless: None,
+            name,
+        }
+    }
+
+    /// A VM that somebody has just defined on a host.
+    pub(super) fn plain(name: &str, host: &str) -> Result<Self, SimError> {
+        check_name(name, &format!("{host}/{name}"))?;
+        let seed = mix_text(0, host);
+        Ok(Self::new(name.to_owned(), seed, SimState::Stopped))
     }
 }
 

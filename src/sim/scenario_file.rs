@@ -83,6 +83,8 @@ struct OutageEntry {
     lasting: u64,
     #[serde(rename = "every_s")]
     every: Option<u64>,
+    #[serde(default)]
+    silent: bool,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -202,6 +204,7 @@ impl HostEntry {
                 after: Duration::from_secs(outage.after),
                 lasting: Duration::from_secs(outage.lasting),
                 every: outage.every.map(Duration::from_secs),
+                silent: outage.silent,
             }),
             vms,
             libvirt: self.libvirt,

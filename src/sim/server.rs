@@ -126,7 +126,7 @@ impl Server {
         // A channel's program ends with its connection, whoever ends that.
         let tasks = links.child();
         let config = Arc::clone(&self.config.borrow());
-        let link = Link::new(stream, links.token().clone());
+        let link = Link::new(stream, links.token(), &self.host.silent.subscribe());
         let handler = Connection {
             host: Arc::clone(&self.host),
             login: self.login.clone(),

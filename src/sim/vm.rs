@@ -84,6 +84,8 @@ pub(super) struct SimVm {
     pub(super) autostart: bool,
     /// Whether a saved image of its memory exists, and whether the VM was paused in it.
     pub(super) saved: Option<bool>,
+    /// Whether libvirt knows it; one that does not any more is kept so that numbers stay.
+    pub(super) defined: bool,
     meter: Meter,
 }
 
@@ -103,6 +105,7 @@ impl SimVm {
             id: (power != Power::Shutoff).then_some(id),
             autostart: plan.autostart,
             saved: (plan.state == SimState::Saved).then_some(false),
+            defined: true,
             meter: Meter::default(),
             plan,
         };

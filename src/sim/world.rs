@@ -157,8 +157,9 @@ impl World {
         self.spent_before + running
     }
 
-    pub(super) fn vms(&self) -> &[SimVm] {
-        &self.vms
+    /// Returns every VM that libvirt knows.
+    pub(super) fn vms(&self) -> impl Iterator<Item = &SimVm> {
+        self.vms.iter().filter(|vm| vm.defined)
     }
 
     pub(super) fn vm(&self, index: usize) -> Option<&SimVm> {
@@ -171,7 +172,8 @@ impl World {
 
     /// Finds a VM the way `virsh` does: by running number, then UUID, then name.
     pub(super) fn find(&self, text: &str) -> Option<usize> {
-        let by = |check: &dyn Fn(&SimVm) -> bool| self.vms.iter().position(check);
+        let by =
+            |check: &dyn Fn(&SimVm) -> bool| self.vms.iter().position(|vm| vm.defined && check(vm));
         text.parse::<u32>()
             .ok()
             .and_then(|id| by(&|vm| vm.id == Some(id)))
@@ -311,6 +313,28 @@ impl World {
         if let Some(vm) = self.vms.get_mut(index) {
             vm.autostart = on;
         }
+    }
+
+    /// Adds a VM, as another `virsh define` would.
+    pub(super) fn define(&mut self, plan: VmPlan) {
+        let vm = SimVm::new(plan, self.next_id);
+        self.next_id += u32::from(vm.is_active());
+        self.vms.push(vm);
+        let index = self.vms.len() - 1;
+        self.tell(index, &["Defined Added"]);
+        self.plan_own_will(index);
+    }
+
+    /// Ends a VM and takes it away, as another `virsh` would.
+    pub(super) fn remove(&mut self, index: usize) {
+        if self.vm(index).is_some_and(SimVm::is_active) {
+            self.destroy(index).unwrap_or_default();
+        }
+        self.due.retain(|due| due.vm != index);
+        if let Some(vm) = self.vms.get_mut(index) {
+            vm.defined = false;
+        }
+        self.tell(index, &["Undefined Removed"]);
     }
 
     /// Brings a VM into a state at once, as somebody else's `virsh` would.

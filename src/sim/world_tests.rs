@@ -204,3 +204,26 @@ async fn every_state_can_be_forced_from_every_other() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn vms_come_and_go_and_the_others_stay_what_they_were() {
+    let mut stage = Stage::new();
+    let world = stage.at(1.0);
+    let web = index(world, "web");
+    world.shutdown(web).unwrap();
+    world.remove(web);
+    world.define(VmPlan::plain("new", "h").unwrap());
+    assert_eq!(world.find("web"), None);
+    assert!(world.find("new").is_some());
+    assert_eq!(world.vms().count(), 5);
+    stage.at(20.0);
+    assert_eq!(stage.state("deaf"), SimState::Running);
+    assert_eq!(
+        stage.told("web"),
+        [
+            "Shutdown Finished after host request",
+            "Stopped Destroyed",
+            "Undefined Removed"
+        ]
+    );
+}

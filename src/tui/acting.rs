@@ -73,7 +73,14 @@ pub fn begin(app: &mut App, kind: ActionKind) -> Vec<Effect> {
         );
         return Vec::new();
     }
-    vec![Effect::Plan { vms, action }]
+    app.tickets += 1;
+    let ticket = app.tickets;
+    app.overlays.push(Overlay::Waiting(ticket));
+    vec![Effect::Plan {
+        ticket,
+        vms,
+        action,
+    }]
 }
 
 /// Takes the plans: asks the person, or goes ahead where nothing has to be agreed to.

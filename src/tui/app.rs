@@ -108,6 +108,8 @@ pub struct App {
     pub compact: bool,
     /// Fingerprints of host keys that were already asked about.
     pub asked_keys: Vec<String>,
+    /// Numbers the plans that are asked for.
+    pub tickets: u64,
 }
 
 impl App {
@@ -134,6 +136,7 @@ impl App {
             unseen_errors: 0,
             compact: false,
             asked_keys: Vec::new(),
+            tickets: 0,
         };
         app.take_snapshot(Arc::clone(&app.snapshot));
         app

@@ -19,6 +19,8 @@ use crate::task::Tasks;
 pub enum Effect {
     /// Ask for plans.
     Plan {
+        /// Comes back with the answer.
+        ticket: u64,
         /// For these VMs.
         vms: Vec<VmRef>,
         /// What is wanted.
@@ -114,7 +116,11 @@ impl Runner {
             Effect::Redraw => return Some(Local::Redraw),
             Effect::Suspend => return Some(Local::Suspend),
             Effect::Quit => return Some(Local::Quit),
-            Effect::Plan { vms, action } => self.plan(vms, action),
+            Effect::Plan {
+                ticket,
+                vms,
+                action,
+            } => self.plan(ticket, vms, action),
             Effect::Submit(submissions) => {
                 for submission in submissions {
                     self.submit(submission);
@@ -138,7 +144,7 @@ impl Runner {
         }));
     }
 
-    fn plan(&self, vms: Vec<VmRef>, action: Action) {
+    fn plan(&self, ticket: u64, vms: Vec<VmRef>, action: Action) {
         let handle = self.handle.clone();
         let actor = self.actor.clone();
         self.start(async move {
@@ -150,7 +156,11 @@ impl Runner {
                     .await;
                 proposals.push((vm, proposal));
             }
-            Some(Answer::Planned { action, proposals })
+            Some(Answer::Planned {
+                ticket,
+                action,
+                proposals,
+            })
         });
     }
 

@@ -65,6 +65,8 @@ pub enum Pointer {
 pub enum Answer {
     /// Plans for VMs, each on its own.
     Planned {
+        /// Of the question.
+        ticket: u64,
         /// What is wanted.
         action: Action,
         /// Plan and verdict, or why there is none.

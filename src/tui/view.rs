@@ -115,6 +115,20 @@ fn draw_overlay(
     match overlay {
         Overlay::Confirm(dialog) => return dialog.draw(buf, area, theme),
         Overlay::Question(question) => question.draw(buf, area, theme),
+        Overlay::Waiting(_) => {
+            let line = Rect {
+                x: areas.status.x + 1,
+                width: areas.status.width.saturating_sub(1),
+                ..areas.status
+            };
+            paint::clear(buf, line, theme.style(Role::Text));
+            paint::put(
+                buf,
+                line,
+                "asking for the plan…",
+                theme.style(Role::Changing),
+            );
+        }
         Overlay::Menu(menu) => menu.draw(buf, area, theme),
         Overlay::Help(help) => return help.draw(app, buf, areas.body, theme),
         Overlay::Palette(palette) => return palette.draw(buf, areas.body, theme),

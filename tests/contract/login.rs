@@ -172,6 +172,22 @@ async fn an_agent_that_is_gone_stops_nobody() {
 }
 
 #[tokio::test]
+async fn an_agent_with_too_many_keys_is_said_to_have_ended_the_login() {
+    let dir = tempfile::tempdir().unwrap();
+    let keys: Vec<KeyPair> = (0..8)
+        .map(|n| KeyPair::generate(&dir.path().join(n.to_string()), KeyKind::Ed25519, ""))
+        .collect();
+    let agent = Agent::start(&keys.iter().collect::<Vec<_>>());
+    let sshd = Sshd::start();
+    let target = target_of(vec![hop(&sshd, vec![Credential::Agent])], &[&sshd]);
+    let error = with_agent(&agent, &target).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Auth, "{error}");
+    let said = error.to_string();
+    assert!(said.contains("Too many authentication failures"), "{said}");
+    assert!(said.contains("offers publickey"), "{said}");
+}
+
+#[tokio::test]
 async fn a_wrong_key_says_what_was_tried_and_what_is_offered() {
     let dir = tempfile::tempdir().unwrap();
     let wrong = KeyPair::generate(&dir.path().join("wrong"), KeyKind::Ed25519, "");
@@ -332,4 +348,17 @@ async fn a_server_that_asks_for_nothing_lets_us_in() {
     .await;
     let connected = connect(&server.target(Vec::new())).await.unwrap();
     assert!(connected.logged_in_with.starts_with("no credential"));
+}
+
+#[tokio::test]
+async fn a_connection_lost_during_the_login_is_no_refusal() {
+    let server = Server::start(Manner {
+        hangs_up: true,
+        ..Manner::default()
+    })
+    .await;
+    let target = server.target(vec![password("correct")]);
+    let error = connect(&target).await.unwrap_err();
+    // A refusal is not tried again by itself; a lost connection is.
+    assert!(matches!(error, TransportError::Lost { .. }), "{error}");
 }

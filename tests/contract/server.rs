@@ -33,6 +33,8 @@ pub struct Manner {
     pub open: bool,
     /// Never answers a login.
     pub mute: bool,
+    /// Ends the connection when it is asked for a password.
+    pub hangs_up: bool,
     /// Opens channels of every kind on the client, this many.
     pub channels: usize,
     /// Closes a command's channel without a word about its end.
@@ -48,6 +50,7 @@ impl Default for Manner {
             second_factor: false,
             open: false,
             mute: false,
+            hangs_up: false,
             channels: 0,
             silent_end: false,
         }
@@ -187,6 +190,9 @@ impl Handler for Visit {
 
     async fn auth_password(&mut self, _user: &str, password: &str) -> Result<Auth, russh::Error> {
         self.logins.fetch_add(1, Ordering::SeqCst);
+        if self.manner.hangs_up {
+            return Err(russh::Error::HUP);
+        }
         Ok(if self.manner.password == Some(password) {
             Auth::Accept
         } else {

@@ -41,8 +41,16 @@ fn it_comes_back_on_the_same_port_and_leaves_nothing() {
     stream.read_exact(&mut banner).unwrap();
     assert_eq!(&banner, b"SSH-");
     let (pid, dir) = (sshd.pid(), sshd.dir().to_owned());
+    // A child that its session leaves behind.
+    let pid_left = ssh(&sshd, "sleep 300 >/dev/null 2>&1 </dev/null & echo $!");
     drop(sshd);
     assert!(!dir.exists());
+    let left = format!("/proc/{}", pid_left.trim());
+    let ended = || {
+        let stat = std::fs::read_to_string(format!("{left}/stat")).unwrap_or_default();
+        stat.is_empty() || stat.contains(") Z ")
+    };
+    assert!(wait_for(Duration::from_secs(5), ended), "{pid_left}");
     let gone = || !Path::new(&format!("/proc/{pid}")).exists();
     assert!(wait_for(Duration::from_secs(5), gone));
 }

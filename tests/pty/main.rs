@@ -15,8 +15,8 @@ use tempfile::TempDir;
 
 const VMDECK: &str = env!("CARGO_BIN_EXE_vmdeck");
 
-/// A VM of the demo fleet that is running and obeys.
-const RUNNING: &str = "web-1";
+/// A VM of the demo fleet on the first page.
+const RUNNING: &str = "build-01";
 
 /// The program between two looks at the terminal's modes, so that a mode left behind is seen.
 struct Demo {
@@ -116,9 +116,9 @@ fn it_follows_the_size_of_the_terminal() {
 fn an_action_by_key_shows_its_plan_and_is_recorded() {
     let mut demo = Demo::start((140, 40));
     demo.pty.wait_text(RUNNING);
-    demo.pty.keys("/name:pay-api\r");
+    demo.pty.keys("/name:vpn\r");
     demo.pty.wait_for("one VM", |screen| {
-        screen.contains("pay-api") && !screen.contains(RUNNING)
+        screen.contains("1 of ") && screen.contains("vpn") && !screen.contains(RUNNING)
     });
     demo.pty.keys("F");
     demo.pty.wait_text("destroy");

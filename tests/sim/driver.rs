@@ -7,7 +7,7 @@ use vmdeck::clock::Clock;
 use vmdeck::domain::host::HostSpec;
 use vmdeck::domain::inventory::{HostInventory, Scope};
 use vmdeck::domain::vm::{PowerState, Vm};
-use vmdeck::hypervisor::{Drivers, InstalledDrivers};
+use vmdeck::hypervisor::{Drivers, InstalledDrivers, PollHint};
 use vmdeck::sim::{Scenario, SimState};
 
 use crate::support::simulated::SimFleet;
@@ -103,4 +103,45 @@ async fn a_grid_has_as_many_hosts_and_vms_as_asked_for() {
     let inventory = read(&fleet, &last.spec, Scope::Fast).await;
     assert_eq!(inventory.vms.len(), 50);
     fleet.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn vms_that_come_and_go_are_announced_and_read() {
+    let fleet = SimFleet::start("[[host]]\nname = \"a\"\n").await;
+    let control = fleet.control("a");
+    let drivers = InstalledDrivers {
+        clock: Clock::system(),
+    };
+    let spec = &fleet.host("a").spec;
+    let driver = drivers
+        .open(fleet.connect("a").await, spec)
+        .await
+        .expect("a driver");
+    let count = async || {
+        driver
+            .inventory(Scope::Fast)
+            .await
+            .expect("an inventory")
+            .vms
+            .len()
+    };
+    assert_eq!(count().await, 0);
+    let mut hints = driver.hints().await.expect("hints").expect("announcements");
+    // Until its process listens, changes are missed: they are made again until one is heard.
+    let mut heard = None;
+    for number in 0..100 {
+        control.define(&format!("new-{number}")).expect("defined");
+        let next = tokio::time::timeout(Duration::from_millis(200), hints.next()).await;
+        if let Ok(hint) = next {
+            heard = Some(hint.expect("a hint"));
+            break;
+        }
+    }
+    assert_eq!(heard, Some(PollHint::ListChanged));
+    let known = control.vms().len();
+    assert_eq!(count().await, known);
+    control.remove("new-0").expect("removed");
+    hints.next().await.expect("a hint");
+    assert_eq!(count().await, known - 1);
+    driver.close().await;
 }

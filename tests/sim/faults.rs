@@ -164,6 +164,31 @@ async fn a_planned_outage_happens_and_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_silent_host_neither_answers_nor_hangs_up() {
+    let fleet = fleet_with(|_| {}).await;
+    let control = fleet.control("a");
+    let link = fleet.connect("a").await;
+    control.set_silent(true);
+    let limits = ExecLimits::within(Duration::from_millis(500));
+    let silence = link.exec(&RemoteCommand::posix("true"), limits).await;
+    assert_eq!(silence.expect_err("no answer").kind(), ErrorKind::Timeout);
+    let closed = tokio::time::timeout(Duration::from_millis(200), link.closed()).await;
+    assert!(closed.is_err(), "the link looks alive");
+    control.set_silent(false);
+    let link = fleet.connect("a").await;
+    assert!(
+        status(&link, RemoteCommand::posix("true"))
+            .await
+            .is_success()
+    );
+    control.set_silent(true);
+    control.take_down().await;
+    tokio::time::timeout(BOUND, link.closed())
+        .await
+        .expect("a silent link can still be cut");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn bytes_of_any_kind_leave_the_server_standing() {
     let fleet = fleet_with(|_| {}).await;
     let address = fleet.host("a").spec.endpoint.to_string();

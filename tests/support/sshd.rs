@@ -19,6 +19,9 @@ use super::{command, is_root, own_account, run, wait_for, write};
 
 const PROGRAM: &str = "/usr/sbin/sshd";
 
+/// Variable that marks what a server's sessions have started.
+const MARK: &str = "VMDECK_TEST_SSHD";
+
 /// How long the server may take to listen.
 const START_BOUND: Duration = Duration::from_secs(20);
 
@@ -330,14 +333,20 @@ impl Sshd {
         lines.push("MaxStartups 200".into());
         lines.push(format!("MaxSessions {}", self.builder.max_sessions));
         lines.push(format!("LogLevel {}", self.builder.log_level));
-        let pairs: Vec<String> = self
+        let mut pairs: Vec<String> = self
             .builder
             .environment
             .iter()
             .map(|(name, value)| format!("{name}={value}"))
             .collect();
+        pairs.push(self.mark());
         lines.push(format!("SetEnv {}", pairs.join(" ")));
         lines.join("\n") + "\n"
+    }
+
+    /// What everything that its sessions start has in its environment.
+    fn mark(&self) -> String {
+        format!("{MARK}={}", self.dir().display())
     }
 
     /// Starts the process; false when it ended before it listened.
@@ -371,21 +380,34 @@ impl Sshd {
 impl Drop for Sshd {
     fn drop(&mut self) {
         self.stop();
+        // What was left behind by sessions that are gone already.
+        kill_all(&marked(&self.mark()));
     }
+}
+
+/// Processes that have this in their environment.
+fn marked(mark: &str) -> Vec<u32> {
+    processes()
+        .filter(|pid| {
+            fs::read(format!("/proc/{pid}/environ"))
+                .unwrap_or_default()
+                .split(|byte| *byte == 0)
+                .any(|pair| pair == mark.as_bytes())
+        })
+        .collect()
+}
+
+/// Every process id of the machine.
+fn processes() -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").expect("/proc").flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
 /// A process and everything below it, parents first.
 pub fn descendants(root: u32) -> Vec<u32> {
     let mut parents = Vec::new();
-    for entry in fs::read_dir("/proc").expect("/proc").flatten() {
-        let Some(pid) = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse::<u32>().ok())
-        else {
-            continue;
-        };
-        let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else {
+    for pid in processes() {
+        let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else {
             continue;
         };
         // The name in parentheses may hold anything: fields are counted from the last `)`.

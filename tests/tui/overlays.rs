@@ -260,3 +260,31 @@ async fn forgetting_a_host_wants_a_yes() {
     screen.keys("2 D enter D y").await;
     assert_eq!(screen.asked(), ["remove host 5"]);
 }
+
+#[tokio::test]
+async fn a_plan_that_comes_late_finds_nobody() {
+    use vmdeck::tui::event::{Answer, Event};
+    use vmdeck::tui::key::KeyPress;
+    use vmdeck::tui::update::update;
+
+    let mut screen = Screen::small((80, 24));
+    let now = fleet::now();
+    let press = |screen: &mut Screen, key: &str| {
+        let press: KeyPress = key.parse().unwrap();
+        let input = Input::Key(press.to_event());
+        update(&mut screen.app, Event { at: now, input })
+    };
+    assert_eq!(press(&mut screen, "S").len(), 1);
+    // Keys wait for the plan: none of these reaches the table.
+    for key in ["j", "F", "y", "S"] {
+        assert!(press(&mut screen, key).is_empty(), "{key}");
+    }
+    press(&mut screen, "esc");
+    let late = Answer::Planned {
+        ticket: 1,
+        action: vmdeck::domain::action::ActionKind::Shutdown.into(),
+        proposals: Vec::new(),
+    };
+    screen.send(Input::Answer(late)).await;
+    assert!(screen.app.overlays.is_empty());
+}

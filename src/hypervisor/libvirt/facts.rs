@@ -264,3 +264,156 @@ fn take_definition(facts: &mut VmFacts, reply: &Reply) -> bool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::command::Virsh;
+    use super::super::worker::Fallback;
+    use super::super::worker::tests::{Says, keep, spec};
+    use super::*;
+    use crate::transport::scripted::Script;
+
+    fn id(number: u16) -> VmId {
+        VmId::parse(&format!("6c09bb55-d683-4da0-8931-c9bf705f{number:04x}")).unwrap()
+    }
+
+    fn subjects(count: u16) -> Vec<Subject> {
+        (0..count)
+            .map(|number| Subject {
+                id: id(number),
+                runs: true,
+                facts: VmFacts::default(),
+                asked: 0,
+            })
+            .collect()
+    }
+
+    fn worker(says: impl Fn(&str) -> Says + Clone + Send + 'static) -> Worker {
+        let script = Script::new();
+        keep(&script, says);
+        Worker::new(script.transport(), Virsh::of(&spec()), Fallback::default())
+    }
+
+    const WITH_AGENT: &str = "<domain><devices><channel><target name='org.qemu.guest_agent.0' state='connected'/></channel></devices></domain>\n";
+
+    #[tokio::test(start_paused = true)]
+    async fn those_asked_longest_ago_come_first_and_no_more_than_a_bound() {
+        let worker = worker(|line| match line {
+            line if line.starts_with("dumpxml") => {
+                Says::Out("<domain><title>t</title></domain>\n".into())
+            }
+            _ => Says::Out("\n".into()),
+        });
+        let mut subjects = subjects(150);
+        let mut turns = Vec::new();
+        for turn in 1..=3 {
+            let findings = read(&worker, subjects.clone()).await.unwrap();
+            turns.push(findings.facts.iter().filter(|(.., asked)| *asked).count());
+            for (id, facts, asked) in findings.facts {
+                let subject = subjects
+                    .iter_mut()
+                    .find(|subject| subject.id == id)
+                    .unwrap();
+                subject.facts = facts;
+                if asked {
+                    subject.asked = turn;
+                }
+            }
+        }
+        assert_eq!(turns, [64, 64, 64]);
+        // Three reads of 64 are once around 150.
+        assert!(subjects.iter().all(|subject| subject.facts.title.is_some()));
+        assert!(
+            subjects
+                .iter()
+                .all(|subject| subject.facts.snapshots == Some(0))
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn addresses_come_from_every_source_best_first() {
+        let worker = worker(|line| {
+            Says::Out(match line {
+                line if line.starts_with("dumpxml") => WITH_AGENT.into(),
+                line if line.ends_with("--source lease") => {
+                    " vnet0 52:54:00:11:22:33 ipv4 10.0.0.9/24\n".into()
+                }
+                line if line.ends_with("--source agent") => {
+                    " eth0 52:54:00:11:22:33 ipv4 10.0.0.9/24\n lo 00 ipv4 127.0.0.1/8\n".into()
+                }
+                line if line.ends_with("--source arp") => {
+                    " vnet0 52:54:00:11:22:33 ipv4 10.0.0.8/0\n".into()
+                }
+                _ => "\n".into(),
+            })
+        });
+        let findings = read(&worker, subjects(1)).await.unwrap();
+        let addresses: Vec<String> = findings.facts[0]
+            .1
+            .addresses
+            .as_ref()
+            .unwrap()
+            .iter()
+            .map(|address| format!("{} {}", address.source.mark(), address.ip))
+            .collect();
+        assert_eq!(addresses, ["a 10.0.0.9", "r 10.0.0.8"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_agent_that_hangs_costs_only_its_own_answer() {
+        let worker = worker(|line| match line {
+            line if line.starts_with("dumpxml") => Says::Out(WITH_AGENT.into()),
+            line if line.ends_with("--source agent") => Says::Nothing,
+            line if line.ends_with("--source lease") => {
+                Says::Out(" vnet0 52:54:00:11:22:33 ipv4 10.0.0.9/24\n".into())
+            }
+            _ => Says::Out("\n".into()),
+        });
+        for _ in 0..4 {
+            let findings = read(&worker, subjects(2)).await.unwrap();
+            for (_, facts, asked) in findings.facts {
+                assert!(asked);
+                assert_eq!(facts.addresses.unwrap().len(), 1);
+            }
+        }
+        assert_eq!(worker.fallback(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_cannot_be_read_stays_as_it_was_or_unknown() {
+        let worker = worker(|_| Says::Error("not supported".into()));
+        let mut before = subjects(1);
+        let known = vec![VmAddress {
+            ip: "10.0.0.9".parse().unwrap(),
+            source: AddressSource::Lease,
+        }];
+        before[0].facts.addresses = Some(known.clone());
+        before[0].facts.title = Some("kept".into());
+        let findings = read(&worker, before).await.unwrap();
+        let facts = &findings.facts[0].1;
+        assert_eq!(facts.addresses, Some(known));
+        assert_eq!(facts.title, Some("kept".into()));
+        assert_eq!(facts.autostart, None);
+        assert_eq!(facts.snapshots, None);
+        assert_eq!(findings.saved, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn snapshots_are_counted_only_where_there_are_any() {
+        let worker = worker(|line| match line {
+            "list --all --uuid --with-snapshot" => Says::Out(format!("{}\n\n", id(1))),
+            line if line.starts_with("snapshot-list") => {
+                assert!(line.contains(id(1).as_str()));
+                Says::Out("one\ntwo\n\n".into())
+            }
+            _ => Says::Out("\n".into()),
+        });
+        let findings = read(&worker, subjects(2)).await.unwrap();
+        let counts: Vec<Option<u32>> = findings
+            .facts
+            .iter()
+            .map(|(_, facts, _)| facts.snapshots)
+            .collect();
+        assert_eq!(counts, [Some(0), Some(2)]);
+    }
+}

@@ -181,7 +181,13 @@ impl Memory {
             .node_cpu
             .zip(now)
             .and_then(|(before, now)| node::cpu_share(before, now));
-        self.node_cpu = now;
+        let stands_still = self
+            .node_cpu
+            .zip(now)
+            .is_some_and(|(before, now)| now.stands_still(before));
+        if !stands_still {
+            self.node_cpu = now;
+        }
         self.load_read_at = Some(moment.at);
         self.load = HostLoad {
             cpu: share,

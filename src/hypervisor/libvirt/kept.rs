@@ -107,7 +107,8 @@ impl Kept {
                 return Ok(());
             }
             // Older than `echo --err`: it says so at once, and the mark would never come.
-            if self.stderr.starts_with(b"error: ") && self.stderr.ends_with(b"\n") {
+            let complete = self.stderr.ends_with(b"\n");
+            if complete && find(&self.stderr, b"--err").is_some() {
                 return Err(Broken::Garbled("it knows no `echo --err`"));
             }
             self.read().await?;

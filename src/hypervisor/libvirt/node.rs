@@ -29,6 +29,13 @@ pub(crate) fn cpu_time(output: &[u8]) -> Option<CpuTime> {
     })
 }
 
+impl CpuTime {
+    /// Tells whether the counters stand where they stood: too little time has passed for a share.
+    pub(crate) const fn stands_still(self, before: Self) -> bool {
+        self.total == before.total
+    }
+}
+
 /// Share of the host's processors in use between two readings.
 pub(crate) fn cpu_share(before: CpuTime, now: CpuTime) -> Option<Percent> {
     let total = now.total.checked_sub(before.total)?;

@@ -13,6 +13,8 @@ const NOT_FOUND: u32 = 127;
 const NOT_EXECUTABLE: u32 = 126;
 /// Exit code of `timeout` when time was up.
 const TIME_IS_UP: u32 = 124;
+/// The same when the command had to be killed.
+const TIME_IS_LONG_UP: u32 = 137;
 
 /// Joins what `virsh` put on standard error into one line: its parts explain each other
 /// (`failed to connect to the hypervisor: Permission denied`).
@@ -56,13 +58,19 @@ pub(crate) fn judge(
                     .to_owned(),
             };
         }
-        ExitStatus::Code(TIME_IS_UP) => {
+        ExitStatus::Code(TIME_IS_UP | TIME_IS_LONG_UP) => {
             return HypervisorError::Transport(TransportError::Timeout {
                 what: "virsh",
                 after: life,
             });
         }
-        ExitStatus::Code(_) | ExitStatus::Signal(_) | ExitStatus::Missing => {}
+        // It was begun and nobody knows how it ended: neither done nor refused.
+        ExitStatus::Signal(_) | ExitStatus::Missing => {
+            return HypervisorError::Transport(TransportError::Lost {
+                reason: format!("virsh ended without a result ({status})"),
+            });
+        }
+        ExitStatus::Code(_) => {}
     }
     let code = match status {
         ExitStatus::Code(code) => Some(*code),
@@ -262,6 +270,19 @@ mod tests {
     #[test]
     fn time_that_ran_out_on_the_host_is_a_timeout() {
         assert_eq!(judged(false, 124, "").kind(), ErrorKind::Timeout);
+        assert_eq!(judged(false, 137, "Killed").kind(), ErrorKind::Timeout);
+    }
+
+    #[test]
+    fn a_command_that_ended_without_a_result_has_not_failed() {
+        let spec = HostSpec::new("h".parse().unwrap(), Endpoint::new("h", 22));
+        for status in [ExitStatus::Missing, ExitStatus::Signal("TERM".into())] {
+            let error = judge(&Virsh::of(&spec), &status, b"error: x", Duration::ZERO);
+            assert!(matches!(
+                error,
+                HypervisorError::Transport(TransportError::Lost { .. })
+            ));
+        }
     }
 
     #[test]

@@ -68,7 +68,6 @@ pub(super) fn nodememstats(host: &SimHost, world: &World) -> Said {
     let t = world.t();
     let used: u64 = world
         .vms()
-        .iter()
         .filter(|vm| vm.is_active())
         .map(|vm| counter(figure(vm.plan.memory_kib) * (0.35 + 0.6 * vm.memory_level(t))))
         .sum();

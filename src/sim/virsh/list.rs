@@ -17,11 +17,7 @@ pub(super) fn list(world: &World, command: &Command, quiet: bool, utf8: bool) ->
             ));
         }
     }
-    let mut vms: Vec<&SimVm> = world
-        .vms()
-        .iter()
-        .filter(|vm| is_wanted(vm, command))
-        .collect();
+    let mut vms: Vec<&SimVm> = world.vms().filter(|vm| is_wanted(vm, command)).collect();
     vms.sort_by(|a, b| by_id_then_name(a, b));
     if command.has("uuid") || command.has("name") || command.has("id") {
         return Said::out(columns(&vms, command));

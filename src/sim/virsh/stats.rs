@@ -34,11 +34,7 @@ pub(super) fn domstats(world: &World, command: &Command) -> Said {
         }
     }
     if command.words.is_empty() {
-        wanted = world
-            .vms()
-            .iter()
-            .filter(|vm| is_listed(vm, command))
-            .collect();
+        wanted = world.vms().filter(|vm| is_listed(vm, command)).collect();
     }
     let all = !GROUPS
         .iter()

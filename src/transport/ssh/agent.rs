@@ -105,7 +105,7 @@ impl Login<'_> {
             }
         };
         match result {
-            Ok(result) => self.settle(&origin, Ok(result)),
+            Ok(result) => self.settle(&origin, Ok(result)).await,
             Err(error) => {
                 self.tried
                     .push(format!("{origin} (the agent does not sign: {error})"));

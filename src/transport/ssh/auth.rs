@@ -6,10 +6,12 @@
 //! once: a second question is a second factor that nobody here can answer.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use russh::client::{AuthResult, KeyboardInteractiveAuthResponse, Prompt};
 use russh::keys::{Algorithm, HashAlg, PrivateKeyWithHashAlg};
 use russh::{MethodKind, MethodSet};
+use tokio::time::timeout;
 
 use super::key::{self, KeyError, LoginKey};
 use super::key_file::read_key_file;
@@ -25,6 +27,9 @@ const MAX_PROMPTS: usize = 16;
 
 /// Rounds of keyboard-interactive that are played.
 const MAX_ROUNDS: usize = 8;
+
+/// How long the reason of an end may follow the end.
+const ENDING_BOUND: Duration = Duration::from_secs(1);
 
 /// What came of an attempt.
 #[derive(Debug, PartialEq, Eq)]
@@ -82,7 +87,7 @@ enum RsaHash {
 impl Login<'_> {
     async fn run(mut self, credentials: &[Credential]) -> Result<String, TransportError> {
         let first = self.live.handle.authenticate_none(self.user.clone()).await;
-        if let Attempt::In(_) = self.settle("no credential", first)? {
+        if let Attempt::In(_) = self.settle("no credential", first).await? {
             return Ok("no credential: the server asks for none".to_owned());
         }
         self.tried.clear();
@@ -152,7 +157,7 @@ impl Login<'_> {
                     .handle
                     .authenticate_password(self.user.clone(), password.expose().clone())
                     .await;
-                self.settle("password", result)
+                self.settle("password", result).await
             }
             Credential::Password(password) => self.with_questions(password).await,
         }
@@ -167,7 +172,7 @@ impl Login<'_> {
     }
 
     /// Records the result of an attempt that reached the server.
-    pub(super) fn settle(
+    pub(super) async fn settle(
         &mut self,
         origin: &str,
         result: Result<AuthResult, russh::Error>,
@@ -179,10 +184,7 @@ impl Login<'_> {
                 partial_success,
             }) => {
                 if remaining_methods.is_empty() {
-                    // Either the server ended the connection or it takes nothing more: no way on.
-                    self.tried
-                        .push(format!("{origin} (refused; the server ended the login)"));
-                    return Err(self.refused());
+                    return Err(self.ended(origin).await);
                 }
                 self.offered = remaining_methods;
                 Ok(if partial_success {
@@ -201,6 +203,19 @@ impl Login<'_> {
                 ),
             }),
         }
+    }
+
+    /// The error of a login that cannot go on: the server has ended it, or the connection is lost.
+    async fn ended(&mut self, origin: &str) -> TransportError {
+        let reason = timeout(ENDING_BOUND, self.live.ending.wait()).await;
+        let reason = reason.unwrap_or_else(|_elapsed| "it takes nothing more".into());
+        if !self.live.ending.is_dismissed() && self.live.handle.is_closed() {
+            return TransportError::Lost {
+                reason: reason.as_ref().to_owned(),
+            };
+        }
+        self.tried.push(format!("{origin} (refused; {reason})"));
+        self.refused()
     }
 
     fn refused(&mut self) -> TransportError {
@@ -249,7 +264,7 @@ impl Login<'_> {
                 .await;
             let name = format!("certificate of {origin}");
             let attempt = match result {
-                Ok(result) => self.settle(&name, Ok(result))?,
+                Ok(result) => self.settle(&name, Ok(result)).await?,
                 Err(error) => self.unusable(name, error.to_string()),
             };
             if attempt != Attempt::No {
@@ -258,7 +273,7 @@ impl Login<'_> {
         }
         let key = PrivateKeyWithHashAlg::new(key.key, hash.0);
         let result = self.live.handle.authenticate_publickey(user, key).await;
-        self.settle(origin, result)
+        self.settle(origin, result).await
     }
 
     pub(super) fn too_old(&mut self, origin: &str) -> Attempt {
@@ -311,7 +326,7 @@ impl Login<'_> {
             let prompts = match response {
                 Ok(KeyboardInteractiveAuthResponse::InfoRequest { prompts, .. }) => prompts,
                 Ok(KeyboardInteractiveAuthResponse::Success) => {
-                    return self.settle(NAME, Ok(AuthResult::Success));
+                    return self.settle(NAME, Ok(AuthResult::Success)).await;
                 }
                 Ok(KeyboardInteractiveAuthResponse::Failure {
                     remaining_methods,
@@ -321,11 +336,11 @@ impl Login<'_> {
                         remaining_methods,
                         partial_success,
                     };
-                    let attempt = self.settle(NAME, Ok(result));
+                    let attempt = self.settle(NAME, Ok(result)).await;
                     self.tried.extend(unanswered);
                     return attempt;
                 }
-                Err(error) => return self.settle(NAME, Err(error)),
+                Err(error) => return self.settle(NAME, Err(error)).await,
             };
             let answers = answer(&prompts, password, &mut answered, &mut unanswered)?;
             response = handle

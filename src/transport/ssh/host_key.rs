@@ -4,6 +4,7 @@
 //! was not recognised. Channels that the server opens are refused, all kinds of them. The reason why a
 //! connection ended is kept for [`super::link::Link`].
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use russh::ChannelOpenFailure;
@@ -22,16 +23,28 @@ const MIN_RSA_BITS: u32 = 2048;
 
 /// Why a connection ended, once it has; the first reason stays.
 #[derive(Debug, Clone)]
-pub(super) struct Ending(Arc<watch::Sender<Option<Arc<str>>>>);
+pub(super) struct Ending {
+    reason: Arc<watch::Sender<Option<Arc<str>>>>,
+    /// Whether the server ended it in so many words, which is not the same as a lost connection.
+    dismissed: Arc<AtomicBool>,
+}
 
 impl Ending {
     pub(super) fn new() -> Self {
-        Self(Arc::new(watch::Sender::new(None)))
+        Self {
+            reason: Arc::new(watch::Sender::new(None)),
+            dismissed: Arc::default(),
+        }
+    }
+
+    /// Tells whether the server ended it deliberately; known once there is a reason.
+    pub(super) fn is_dismissed(&self) -> bool {
+        self.dismissed.load(Ordering::SeqCst)
     }
 
     /// Records a reason, unless there is one already.
     pub(super) fn set(&self, reason: &str) {
-        self.0.send_if_modified(|current| {
+        self.reason.send_if_modified(|current| {
             let first = current.is_none();
             if first {
                 *current = Some(Arc::from(reason));
@@ -41,12 +54,12 @@ impl Ending {
     }
 
     pub(super) fn reason(&self) -> Option<Arc<str>> {
-        self.0.borrow().clone()
+        self.reason.borrow().clone()
     }
 
     /// Waits for the end and returns its reason.
     pub(super) async fn wait(&self) -> Arc<str> {
-        let mut receiver = self.0.subscribe();
+        let mut receiver = self.reason.subscribe();
         match receiver.wait_for(Option::is_some).await {
             Ok(reason) => reason.clone().unwrap_or_else(|| Arc::from("unknown")),
             Err(_closed) => Arc::from("unknown"),
@@ -205,6 +218,12 @@ impl Handler for Client {
     }
 
     async fn disconnected(&mut self, reason: DisconnectReason<LinkError>) -> Result<(), LinkError> {
+        let dismissed = matches!(
+            reason,
+            DisconnectReason::ReceivedDisconnect(_)
+                | DisconnectReason::Error(LinkError::Ssh(russh::Error::NoAuthMethod))
+        );
+        self.ending.dismissed.store(dismissed, Ordering::SeqCst);
         self.ending.set(&why(&reason));
         Ok(())
     }

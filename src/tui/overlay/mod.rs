@@ -20,6 +20,8 @@ use super::command::Context;
 /// Something over the view.
 #[derive(Debug)]
 pub enum Overlay {
+    /// A plan is on its way: keys wait for it and do not fall through to what lies below.
+    Waiting(u64),
     /// Plans to agree to.
     Confirm(Box<confirm::Confirm>),
     /// A yes-or-no question about something else.
@@ -49,7 +51,7 @@ impl Overlay {
             Self::Confirm(dialog) if !dialog.wants_name() => {
                 &[Context::Dialog, Context::List, Context::Base]
             }
-            Self::Question(_) => &[Context::Dialog, Context::Base],
+            Self::Question(_) | Self::Waiting(_) => &[Context::Dialog, Context::Base],
             Self::Menu(_) => &[Context::Menu, Context::List, Context::Base],
             Self::Details(_) => &[Context::Details, Context::List, Context::Base],
             Self::Document(_) => &[Context::Document, Context::List, Context::Base],
@@ -78,7 +80,11 @@ impl Overlay {
             }
             Self::Passphrase(dialog) => dialog.type_key(key),
             Self::HostForm(form) => form.type_key(key),
-            Self::Question(_) | Self::Menu(_) | Self::Details(_) | Self::Document(_) => {}
+            Self::Question(_)
+            | Self::Waiting(_)
+            | Self::Menu(_)
+            | Self::Details(_)
+            | Self::Document(_) => {}
         }
     }
 

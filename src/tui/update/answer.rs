@@ -10,7 +10,17 @@ use crate::tui::theme::Role;
 
 pub(super) fn take(app: &mut App, answer: Answer) -> Vec<Effect> {
     match answer {
-        Answer::Planned { action, proposals } => return acting::planned(app, &action, proposals),
+        Answer::Planned {
+            ticket,
+            action,
+            proposals,
+        } => {
+            // Who has moved on in the meantime must not find a dialog under the next key.
+            if matches!(app.overlays.last(), Some(Overlay::Waiting(wanted)) if *wanted == ticket) {
+                app.overlays.pop();
+                return acting::planned(app, &action, proposals);
+            }
+        }
         Answer::Submitted { what, result } => {
             if let Err(mut cause) = result {
                 cause.message = format!("could not {what}: {}", cause.message);

@@ -45,6 +45,7 @@ pub fn go(app: &mut App, motion: Motion) -> Vec<Effect> {
         }
         Some(
             Overlay::Question(_)
+            | Overlay::Waiting(_)
             | Overlay::Passphrase(_)
             | Overlay::HostKey(_)
             | Overlay::HostForm(_),

@@ -130,6 +130,9 @@ pub fn wrap(text: &str, columns: u16) -> Vec<String> {
         }
         while word.width() > room {
             let cut = cut_columns(&word, room);
+            if cut == word.len() {
+                break;
+            }
             let rest = word.split_off(cut);
             lines.push(std::mem::replace(&mut word, rest));
         }

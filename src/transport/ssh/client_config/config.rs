@@ -177,6 +177,7 @@ mod tests {
             (".ssh/conf.d/b.conf", "Host *\n Port 2\n"),
             (".ssh/conf.d/a.conf", "Host db\n Port 1\n"),
             (".ssh/conf.d/.hidden.conf", "Host *\n Port 9\n"),
+            (".ssh/conf.d/dir.conf/x", "Host *\n Port 8\n"),
             (".ssh/only-web", "User web\nHost db\n User wrong\n"),
         ]);
         let config = ClientConfig::read(&paths).unwrap();

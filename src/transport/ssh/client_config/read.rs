@@ -16,6 +16,9 @@ const MAX_DEPTH: usize = 16;
 /// Files read in all.
 const MAX_FILES: usize = 64;
 
+/// Paths that one pattern may stand for on the way to its files.
+const MAX_FOUND: usize = 1024;
+
 /// A line that means something.
 #[derive(Debug, Clone)]
 pub(super) enum Entry {
@@ -74,9 +77,12 @@ impl Reader<'_> {
             });
         }
         let mut bytes = Vec::new();
-        file.take(MAX_FILE_BYTES + 1)
-            .read_to_end(&mut bytes)
-            .map_err(|error| unreadable(error.to_string()))?;
+        match file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes) {
+            Ok(_) => {}
+            // A pattern may find directories beside its files.
+            Err(error) if error.kind() == io::ErrorKind::IsADirectory => return Ok(None),
+            Err(error) => return Err(unreadable(error.to_string())),
+        }
         if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_FILE_BYTES {
             return Err(unreadable("it is larger than 4 MiB".to_owned()));
         }
@@ -111,7 +117,7 @@ impl Reader<'_> {
             "include" => {
                 let mut included = Vec::new();
                 for pattern in &args {
-                    for path in self.find(pattern, base) {
+                    for path in self.find(pattern, base)? {
                         if let Some(entries) = self.file(&path, base, depth + 1)? {
                             // Each file starts from the state of the line that includes it.
                             included.push(Entry::Include(entries));
@@ -125,7 +131,7 @@ impl Reader<'_> {
     }
 
     /// Finds the files of an `Include`, sorted.
-    fn find(&self, pattern: &str, base: &Path) -> Vec<PathBuf> {
+    fn find(&self, pattern: &str, base: &Path) -> Result<Vec<PathBuf>, ClientConfigError> {
         let pattern = match pattern.strip_prefix("~/") {
             Some(rest) => self.home.join(rest),
             None => base.join(pattern),
@@ -143,9 +149,13 @@ impl Reader<'_> {
                         vec![dir.join(part)]
                     }
                 })
+                .take(MAX_FOUND + 1)
                 .collect();
+            if found.len() > MAX_FOUND {
+                return Err(ClientConfigError::TooMany { path: pattern });
+            }
         }
-        found
+        Ok(found)
     }
 }
 

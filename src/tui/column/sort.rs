@@ -1,0 +1,115 @@
+//! How rows compare: numbers in names count as numbers, and what nobody knows comes last.
+
+use std::cmp::Ordering;
+
+use crate::domain::units::Bytes;
+
+/// What rows are ordered by. Unknown comes last in either direction.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SortKey {
+    /// A figure.
+    Number(f64),
+    /// A text, lower-case; digits in it count as numbers.
+    Text(Box<str>),
+    /// Nobody knows.
+    Unknown,
+}
+
+impl SortKey {
+    /// Compares two keys in a direction.
+    pub fn compare(&self, other: &Self, descending: bool) -> Ordering {
+        let turn = |order: Ordering| if descending { order.reverse() } else { order };
+        match (self, other) {
+            (Self::Number(a), Self::Number(b)) => turn(a.total_cmp(b)),
+            (Self::Text(a), Self::Text(b)) => turn(natural(a, b)),
+            (Self::Unknown, Self::Unknown) => Ordering::Equal,
+            (Self::Unknown, _) | (Self::Text(_), Self::Number(_)) => Ordering::Greater,
+            (_, Self::Unknown) | (Self::Number(_), Self::Text(_)) => Ordering::Less,
+        }
+    }
+}
+
+/// Compares texts so that `web-2` comes before `web-10`.
+fn natural(a: &str, b: &str) -> Ordering {
+    let (mut a, mut b) = (a.as_bytes(), b.as_bytes());
+    loop {
+        match (a.first(), b.first()) {
+            (None, None) => return Ordering::Equal,
+            (None, Some(_)) => return Ordering::Less,
+            (Some(_), None) => return Ordering::Greater,
+            (Some(x), Some(y)) if x.is_ascii_digit() && y.is_ascii_digit() => {
+                let (left, rest_a) = digits(a);
+                let (right, rest_b) = digits(b);
+                let order = left.len().cmp(&right.len()).then_with(|| left.cmp(right));
+                if order != Ordering::Equal {
+                    return order;
+                }
+                (a, b) = (rest_a, rest_b);
+            }
+            (Some(x), Some(y)) => {
+                if x != y {
+                    return x.cmp(y);
+                }
+                a = a.get(1..).unwrap_or_default();
+                b = b.get(1..).unwrap_or_default();
+            }
+        }
+    }
+}
+
+/// Splits off leading digits, without their zeros.
+fn digits(text: &[u8]) -> (&[u8], &[u8]) {
+    let end = text
+        .iter()
+        .position(|byte| !byte.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, rest) = text.split_at_checked(end).unwrap_or((text, &[]));
+    let zeros = number.iter().take_while(|byte| **byte == b'0').count();
+    (number.get(zeros..).unwrap_or_default(), rest)
+}
+
+pub(super) fn number(value: Option<f64>) -> SortKey {
+    value.map_or(SortKey::Unknown, SortKey::Number)
+}
+
+pub(super) fn bytes_key(value: Option<Bytes>) -> SortKey {
+    number(value.map(Bytes::as_f64))
+}
+
+pub(super) fn sum_key(a: Option<Bytes>, b: Option<Bytes>) -> SortKey {
+    match (a, b) {
+        (None, None) => SortKey::Unknown,
+        (a, b) => SortKey::Number(a.unwrap_or_default().as_f64() + b.unwrap_or_default().as_f64()),
+    }
+}
+
+pub(super) fn text_key(text: Option<&str>) -> SortKey {
+    text.map_or(SortKey::Unknown, |text| {
+        SortKey::Text(text.to_lowercase().into())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_in_names_count_as_numbers() {
+        let mut names =
+            ["web-10", "web-2", "web-02b", "Web-1", "web"].map(|name| text_key(Some(name)));
+        names.sort_by(|a, b| a.compare(b, false));
+        let order = names.map(|key| match key {
+            SortKey::Text(text) => text.into_string(),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(order, ["web", "web-1", "web-2", "web-02b", "web-10"]);
+    }
+
+    #[test]
+    fn unknown_comes_last_in_both_directions() {
+        for descending in [false, true] {
+            let known = SortKey::Number(1.0);
+            assert_eq!(known.compare(&SortKey::Unknown, descending), Ordering::Less);
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! What the documents say is what the code does: the parts between `<!-- generated:NAME -->` and
+//! `<!-- /generated:NAME -->` are made here. `VMDECK_UPDATE_DOCS=1 cargo test --test docs` rewrites them.
+
+#![cfg(test)]
+
+use std::path::{Path, PathBuf};
+
+use vmdeck::config::reference;
+use vmdeck::domain::action::{ActionKind, Ask};
+use vmdeck::domain::error_kind::{ErrorKind, ExitCode};
+use vmdeck::domain::selector;
+
+/// Every generated part by its name.
+fn part(name: &str) -> Option<String> {
+    if let Some(words) = name.strip_prefix("help") {
+        return Some(help(words));
+    }
+    Some(match name {
+        "exit-codes" => exit_codes(),
+        "error-kinds" => error_kinds(),
+        "verbs" => verbs(),
+        "filter" => filter(),
+        "columns-vms" => columns(0),
+        "columns-hosts" => columns(1),
+        "keys" => vmdeck::tui::command::markdown_table(),
+        "config" => reference::markdown(),
+        _ => return None,
+    })
+}
+
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|")
+}
+
+fn exit_codes() -> String {
+    let mut text = String::from("| code | meaning |\n| --- | --- |\n");
+    for (code, meaning) in ExitCode::ALL {
+        text.extend([format!("| {} | {meaning} |\n", code.code())]);
+    }
+    text
+}
+
+fn error_kinds() -> String {
+    let mut text = String::from("| kind | exit code |\n| --- | --- |\n");
+    for row in ErrorKind::TABLE {
+        text.extend([format!("| `{}` | {} |\n", row.word, row.exit.code())]);
+    }
+    text
+}
+
+fn verbs() -> String {
+    let asks = |ask: Ask| match ask {
+        Ask::Nothing => "–",
+        Ask::Confirm => "`--yes`",
+        Ask::TypeName => "`--yes`, named in full",
+    };
+    let mut text = String::from(
+        "| verb | what | from | asks | on tier `prod` | for several |\n| --- | --- | --- | --- | --- | --- |\n",
+    );
+    for spec in &ActionKind::TABLE {
+        let from = if spec.from.is_empty() {
+            "any".to_owned()
+        } else {
+            spec.from.join(", ")
+        };
+        let word = match spec.kind {
+            ActionKind::AutostartOn => "autostart on",
+            ActionKind::AutostartOff => "autostart off",
+            _ => spec.id,
+        };
+        text.extend([format!(
+            "| `{word}` | {} | {from} | {} | {} | {} |\n",
+            spec.summary,
+            asks(spec.asks),
+            asks(spec.asks_on_prod),
+            asks(spec.asks_in_bulk)
+        )]);
+    }
+    text
+}
+
+fn filter() -> String {
+    let mut text = String::from("| written | matches when |\n| --- | --- |\n");
+    for (example, meaning) in selector::SYNTAX {
+        text.extend([format!("| `{}` | {} |\n", cell(example), cell(meaning))]);
+    }
+    text
+}
+
+fn columns(which: usize) -> String {
+    let mut text = String::from("| column | what |\n| --- | --- |\n");
+    for (id, about) in &vmdeck::once::columns()[which] {
+        text.extend([format!("| `{id}` | {} |\n", cell(about))]);
+    }
+    text
+}
+
+/// The help of a command: `help`, `help host add`.
+fn help(words: &str) -> String {
+    let mut definition = vmdeck::cli::command();
+    definition.build();
+    let mut page = &mut definition;
+    for word in words.split_whitespace() {
+        page = page
+            .find_subcommand_mut(word)
+            .unwrap_or_else(|| panic!("there is no command `{word}`"));
+    }
+    let text = page.clone().term_width(100).render_long_help().to_string();
+    let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+    format!("```text\n{}\n```\n", lines.join("\n").trim_end())
+}
+
+/// Returns a document with its generated parts as they should be.
+fn renewed(text: &str, path: &Path) -> String {
+    const OPEN: &str = "<!-- generated:";
+    let mut done = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(OPEN) {
+        let (before, from) = rest.split_at(at);
+        let name = from[OPEN.len()..].split(" -->").next().unwrap();
+        let close = format!("<!-- /generated:{name} -->");
+        let end = from
+            .find(&close)
+            .unwrap_or_else(|| panic!("{}: `{name}` is not closed", path.display()));
+        let part =
+            part(name).unwrap_or_else(|| panic!("{}: nothing makes `{name}`", path.display()));
+        done.extend([before, OPEN, name, " -->\n", &part, &close]);
+        rest = &from[end + close.len()..];
+    }
+    done + rest
+}
+
+fn documents() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = vec![root.join("README.md")];
+    found.extend(
+        std::fs::read_dir(root.join("docs"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|end| end == "md")),
+    );
+    found.sort();
+    found
+}
+
+#[test]
+fn generated_parts_are_what_the_code_says() {
+    let update = std::env::vars().any(|(name, _)| name == "VMDECK_UPDATE_DOCS");
+    let mut stale = Vec::new();
+    for path in documents() {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let wanted = renewed(&text, &path);
+        if wanted == text {
+            continue;
+        }
+        if update {
+            vmdeck::private_file::write_atomic(&path, wanted.as_bytes()).unwrap();
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+            std::fs::set_permissions(&path, mode).unwrap();
+        } else {
+            stale.push(path.display().to_string());
+        }
+    }
+    assert!(
+        stale.is_empty(),
+        "out of date: {stale:?}; run `VMDECK_UPDATE_DOCS=1 cargo test --test docs`"
+    );
+}
+
+#[test]
+fn every_command_is_in_the_page_of_the_command_line() {
+    let page =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/cli.md")).unwrap();
+    for command in vmdeck::cli::command().get_subcommands() {
+        let name = command.get_name();
+        assert!(page.contains(name), "`{name}` is not in docs/cli.md");
+    }
+}
