@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use crossterm::event::{Event as TerminalEvent, EventStream, MouseButton, MouseEventKind};
-use futures_util::{FutureExt, StreamExt};
+use futures_util::StreamExt;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::Instant;
@@ -233,13 +234,13 @@ impl Loop {
                 () = sleep_until(wake) => Some(Input::Tick),
             };
             self.take(input, guard)?;
-            self.drain(&mut from, guard)?;
+            self.drain(&mut from, guard).await?;
         }
     }
 
     /// Takes everything else that is ready, so that one frame shows it all.
-    fn drain(&mut self, from: &mut Sources, guard: &TerminalGuard) -> io::Result<()> {
-        while let Some(Some(event)) = from.keys.next().now_or_never() {
+    async fn drain(&mut self, from: &mut Sources, guard: &TerminalGuard) -> io::Result<()> {
+        while let Some(event) = ready_key(&mut from.keys).await {
             let input = read_terminal(event?);
             self.take(input, guard)?;
         }
@@ -350,6 +351,18 @@ impl Loop {
             cursor
         })
     }
+}
+
+/// Returns the next key if there is one. Polls with the waker of this very task: the stream keeps the
+/// waker of the first poll that found nothing, and any other one would leave later keys unnoticed.
+async fn ready_key(keys: &mut EventStream) -> Option<io::Result<TerminalEvent>> {
+    std::future::poll_fn(|context| {
+        Poll::Ready(match keys.poll_next_unpin(context) {
+            Poll::Ready(event) => event,
+            Poll::Pending => None,
+        })
+    })
+    .await
 }
 
 async fn sleep_until(wake: Option<Instant>) {

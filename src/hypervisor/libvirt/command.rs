@@ -18,6 +18,10 @@ const ACTION_LIFE: Duration = Duration::from_secs(60);
 /// How long writing or reading back a VM's memory may take.
 const MEMORY_LIFE: Duration = Duration::from_secs(1800);
 
+/// How long one `virsh event` listens. It reads no input, so it would outlive a connection that went away
+/// until the next event; this bounds how long.
+pub(crate) const EVENTS_LIFE: Duration = Duration::from_secs(120);
+
 /// How `virsh` is called on one host.
 #[derive(Debug, Clone)]
 pub(crate) struct Virsh {
@@ -65,10 +69,11 @@ impl Virsh {
         self.kept().args(line.words()).life(lifetime)
     }
 
-    /// The announcements, until they are closed.
+    /// The announcements, for a while.
     pub(crate) fn events(&self) -> RemoteCommand {
         self.kept()
-            .args(["event", "--all", "--loop", "--timestamp"])
+            .args(["event", "--all", "--loop", "--timestamp", "--timeout"])
+            .arg(EVENTS_LIFE.as_secs().to_string())
     }
 
     /// The commands of an action.

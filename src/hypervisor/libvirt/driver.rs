@@ -382,12 +382,13 @@ impl Hypervisor for Libvirt {
     }
 
     async fn hints(&self) -> Result<Option<Box<dyn Hints>>, HypervisorError> {
-        let process = self.transport.spawn(&self.virsh.events()).await?;
-        Ok(Some(Box::new(Announcements::new(
-            process,
+        let announcements = Announcements::open(
+            Arc::clone(&self.transport),
             self.virsh.clone(),
             Arc::clone(&self.list_is_old),
-        ))))
+        )
+        .await?;
+        Ok(Some(Box::new(announcements)))
     }
 
     async fn close(&self) {

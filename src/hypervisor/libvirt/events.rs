@@ -7,14 +7,16 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 
-use super::command::Virsh;
+use super::command::{EVENTS_LIFE, Virsh};
 use super::verdict::judge;
 use crate::domain::text::RemoteText;
 use crate::hypervisor::{Hints, HypervisorError, PollHint};
-use crate::transport::{Chunk, ExitStatus, RemoteProcess};
+use crate::transport::{Chunk, ExitStatus, RemoteProcess, Transport};
 
 /// Bytes of an unfinished line, and of complaints, that are kept.
 const MAX_KEPT: usize = 64 * 1024;
@@ -22,7 +24,9 @@ const MAX_KEPT: usize = 64 * 1024;
 /// A running `virsh event`.
 #[derive(Debug)]
 pub(crate) struct Announcements {
+    transport: Arc<dyn Transport>,
     process: Box<dyn RemoteProcess>,
+    began: Instant,
     virsh: Virsh,
     /// Told that names have to be read again.
     list_is_old: Arc<AtomicBool>,
@@ -34,20 +38,46 @@ pub(crate) struct Announcements {
 }
 
 impl Announcements {
-    pub(crate) fn new(
-        process: Box<dyn RemoteProcess>,
+    /// Starts to listen.
+    pub(crate) async fn open(
+        transport: Arc<dyn Transport>,
         virsh: Virsh,
         list_is_old: Arc<AtomicBool>,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, HypervisorError> {
+        let process = transport.spawn(&virsh.events()).await?;
+        Ok(Self {
+            transport,
             process,
+            began: Instant::now(),
             virsh,
             list_is_old,
             line: Vec::new(),
             ready: VecDeque::new(),
             stderr: Vec::new(),
             status: ExitStatus::Missing,
+        })
+    }
+
+    /// Goes on listening when time was up; an error when it ended for another reason. What happened in
+    /// between was not heard, so that is a reason to read as well.
+    async fn go_on(&mut self) -> Result<(), HypervisorError> {
+        // It exits with 1 when there was nothing to announce.
+        let by_itself = matches!(self.status, ExitStatus::Code(0 | 1));
+        if !by_itself || self.began.elapsed() < EVENTS_LIFE / 2 {
+            return Err(judge(
+                &self.virsh,
+                &self.status,
+                &self.stderr,
+                Duration::ZERO,
+            ));
         }
+        self.process = self.transport.spawn(&self.virsh.events()).await?;
+        self.began = Instant::now();
+        self.line.clear();
+        self.stderr.clear();
+        self.status = ExitStatus::Missing;
+        self.list_is_old.store(true, Ordering::Release);
+        Ok(())
     }
 }
 
@@ -69,12 +99,8 @@ impl Hints for Announcements {
                 }
                 Chunk::Exit(status) => self.status = status,
                 Chunk::Closed => {
-                    return Err(judge(
-                        &self.virsh,
-                        &self.status,
-                        &self.stderr,
-                        std::time::Duration::ZERO,
-                    ));
+                    self.go_on().await?;
+                    return Ok(PollHint::Changed);
                 }
             }
         }
@@ -189,5 +215,48 @@ mod tests {
             assert!(take_lines(&mut unfinished, &vec![b'x'; 64 * 1024]).is_empty());
         }
         assert!(unfinished.len() <= MAX_KEPT);
+    }
+
+    use super::super::worker::tests::spec;
+    use crate::transport::scripted::Script;
+
+    /// A script whose `virsh event` can be made to say things.
+    fn listening() -> Script {
+        let script = Script::new();
+        script.on_spawn("event --all", |_| |_: &[u8]| Vec::new());
+        script
+    }
+
+    async fn open(script: &Script) -> Announcements {
+        let virsh = Virsh::of(&spec());
+        Announcements::open(script.transport(), virsh, Arc::default())
+            .await
+            .unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn when_time_is_up_it_goes_on_listening() {
+        let script = listening();
+        let mut hints = open(&script).await;
+        tokio::time::advance(EVENTS_LIFE).await;
+        script.say("event", &Chunk::Exit(ExitStatus::Code(1)));
+        script.say("event", &Chunk::Closed);
+        assert_eq!(hints.next().await.unwrap(), PollHint::Changed);
+        assert!(hints.list_is_old.load(Ordering::Acquire));
+        assert_eq!(script.count("event --all"), 2);
+        script.say("event", &Chunk::Stdout(STARTED.into()));
+        assert_eq!(hints.next().await.unwrap(), PollHint::Changed);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_ends_at_once_is_not_started_for_ever() {
+        let script = listening();
+        let mut hints = open(&script).await;
+        script.say("event", &Chunk::Stderr(b"error: not supported\n".to_vec()));
+        script.say("event", &Chunk::Exit(ExitStatus::Code(1)));
+        script.say("event", &Chunk::Closed);
+        let error = hints.next().await.unwrap_err();
+        assert_eq!(error.to_string(), "virsh said: not supported");
+        assert_eq!(script.count("event --all"), 1);
     }
 }
