@@ -1,7 +1,7 @@
 //! The terminal: taken on entry, given back on every way out (return, error, panic, suspend), written to
 //! only when a cell has changed.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -34,7 +34,16 @@ pub struct TerminalGuard {
 
 impl TerminalGuard {
     /// Takes the terminal.
+    ///
+    /// # Errors
+    ///
+    /// Where standard input or output is none, nothing is written at all: a pipe would only get litter.
     pub fn enter(mouse: bool) -> io::Result<Self> {
+        if !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
+            return Err(io::Error::other(
+                "standard input and output are not a terminal",
+            ));
+        }
         restore_on_panic();
         let guard = Self { mouse };
         guard.take()?;

@@ -42,6 +42,16 @@ async fn the_table_on_light() {
 }
 
 #[tokio::test]
+async fn the_hosts() {
+    check("hosts.svg", "dark", "2 j j j", (120, 14)).await;
+}
+
+#[tokio::test]
+async fn the_details() {
+    check("details.svg", "light", "enter", (100, 26)).await;
+}
+
+#[tokio::test]
 async fn the_confirm_dialog() {
     check("confirm.svg", "dark", "/ \"db-main\" enter F", (120, 24)).await;
 }

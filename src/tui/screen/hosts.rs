@@ -305,7 +305,11 @@ pub fn trouble(app: &App, host: &HostSnapshot) -> Option<(String, Role)> {
         text.push_str(" · again in ");
         text.push_str(&Age(wait).to_string());
     }
-    Some((text, health_role(&host.health)))
+    let role = match host.health {
+        HostHealth::NeedsOperator { .. } => Role::HostNeeds,
+        _ => Role::Warning,
+    };
+    Some((text, role))
 }
 
 fn last_field(app: &App, host: &HostSnapshot) -> (String, Role) {
