@@ -14,7 +14,7 @@ use super::error::AuditError;
 use super::line::{self, LineHead};
 use super::medium::{Medium, SegmentFile};
 use crate::clock::Clock;
-use crate::domain::audit::{AuditEntry, AuditHead, AuditKey, AuditPhase};
+use crate::domain::audit::{AuditEntry, AuditHead, AuditKey};
 use crate::private_file;
 
 /// How long to wait for a process that holds the log.
@@ -162,24 +162,7 @@ impl Chain {
     }
 
     fn note(&self, action: &str, details: String) -> AuditEntry {
-        AuditEntry {
-            timestamp: self.clock.now().to_string(),
-            phase: AuditPhase::Note,
-            action: action.to_owned(),
-            host: None,
-            vm: None,
-            vm_id: None,
-            actor: None,
-            client_ip: None,
-            plan: Vec::new(),
-            rule: None,
-            state_before: None,
-            state_after: None,
-            status: "ok".to_owned(),
-            details,
-            elapsed_ms: None,
-            operation: None,
-        }
+        AuditEntry::note(action, "ok", details, self.clock.now())
     }
 
     /// Writes lines at the end that `catch_up` has found. The lock is held.

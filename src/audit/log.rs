@@ -22,7 +22,7 @@ use super::live::{self, OwnOperations, Presence};
 use super::medium::{Disk, Medium};
 use super::read;
 use crate::clock::Clock;
-use crate::domain::audit::{AuditEntry, AuditHead, AuditKey, AuditPhase, AuditRecord};
+use crate::domain::audit::{AuditEntry, AuditHead, AuditKey, AuditRecord};
 use crate::domain::error_kind::Failure;
 use crate::domain::inventory::AuditState;
 use crate::task::send_or_gone;
@@ -382,24 +382,7 @@ impl Writer {
         let AuditState::Blocked(why) = self.shared.state.borrow().clone() else {
             return;
         };
-        let note = AuditEntry {
-            timestamp: self.clock.now().to_string(),
-            phase: AuditPhase::Note,
-            action: "writable-again".to_owned(),
-            host: None,
-            vm: None,
-            vm_id: None,
-            actor: None,
-            client_ip: None,
-            plan: Vec::new(),
-            rule: None,
-            state_before: None,
-            state_after: None,
-            status: "ok".to_owned(),
-            details: why.message,
-            elapsed_ms: None,
-            operation: None,
-        };
+        let note = AuditEntry::note("writable-again", "ok", why.message, self.clock.now());
         if let Err(error) = self.write(std::slice::from_ref(&note)) {
             tracing::debug!(%error, "the audit log still cannot be written");
         }

@@ -3,6 +3,7 @@
 //! The six members `timestamp action vm client_ip status details` keep the names and meanings that
 //! scripts written for the older single-host tool read.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::operation::Actor;
@@ -69,6 +70,30 @@ pub struct AuditEntry {
     /// Id of the operation: pairs an outcome with its intent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<String>,
+}
+
+impl AuditEntry {
+    /// Makes a record of something about the log or the profile itself.
+    pub fn note(action: &str, status: &str, details: String, now: Timestamp) -> Self {
+        Self {
+            timestamp: now.to_string(),
+            phase: AuditPhase::Note,
+            action: action.to_owned(),
+            host: None,
+            vm: None,
+            vm_id: None,
+            actor: None,
+            client_ip: None,
+            plan: Vec::new(),
+            rule: None,
+            state_before: None,
+            state_after: None,
+            status: status.to_owned(),
+            details,
+            elapsed_ms: None,
+            operation: None,
+        }
+    }
 }
 
 /// One line of the log as read back.

@@ -56,24 +56,7 @@ pub fn refusal(plan: &Plan, actor: &Actor, cause: &Failure, now: Timestamp) -> A
 
 /// Makes a record of something about the profile itself.
 pub fn note(action: &str, status: &str, details: String, now: Timestamp) -> AuditEntry {
-    AuditEntry {
-        timestamp: now.to_string(),
-        phase: AuditPhase::Note,
-        action: action.to_owned(),
-        host: None,
-        vm: None,
-        vm_id: None,
-        actor: None,
-        client_ip: None,
-        plan: Vec::new(),
-        rule: None,
-        state_before: None,
-        state_after: None,
-        status: status.to_owned(),
-        details,
-        elapsed_ms: None,
-        operation: None,
-    }
+    AuditEntry::note(action, status, details, now)
 }
 
 /// Makes the record of a decision about a host key.
