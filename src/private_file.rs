@@ -73,6 +73,13 @@ pub enum PrivateFileError {
 
 impl PrivateFileError {
     fn io(doing: &'static str, path: &Path, source: io::Error) -> Self {
+        // What the system calls "too many levels" is a link that was not followed.
+        if source.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) {
+            return Self::WrongSort {
+                path: path.to_owned(),
+                wanted: "plain file",
+            };
+        }
         Self::Io {
             doing,
             path: path.to_owned(),
@@ -92,6 +99,10 @@ impl PrivateFileError {
 impl Classify for PrivateFileError {
     fn kind(&self) -> ErrorKind {
         match self {
+            // A path that leads nowhere was written by a person.
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                ErrorKind::Config
+            }
             Self::Io { .. } => ErrorKind::Store,
             Self::TooOpen { .. }
             | Self::NotOurs { .. }
@@ -110,6 +121,7 @@ impl Classify for PrivateFileError {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                     Some(Hint::new("free some space on that disk"))
                 }
+                io::ErrorKind::NotFound => Some(Hint::new("check the path")),
                 _ => None,
             },
             Self::TooOpen { path, wanted, .. } => Some(Hint::new(format!(
@@ -360,7 +372,12 @@ mod tests {
         write_atomic(&file, b"x").unwrap();
         let link = root.path().join("l");
         std::os::unix::fs::symlink(&file, &link).unwrap();
-        assert!(open_read(&link).is_err());
+        let error = open_read(&link).unwrap_err();
+        assert!(
+            matches!(error, PrivateFileError::WrongSort { .. }),
+            "{error}"
+        );
+        assert!(error.hint().is_some());
         assert!(create_new(&link).is_err());
         assert!(open_append(&link, true).is_err());
         assert!(matches!(

@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use crate::domain::error_kind::{Classify, ErrorKind, ExitCode, Failure};
+use crate::domain::text::RemoteText;
 
 /// A failure with what a reader needs to act on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,13 +23,13 @@ impl Complaint {
         Failure::of(error).into()
     }
 
-    /// Names the host it is about; a hint that speaks of `NAME` then names it, too.
+    /// Names the host it is about; the hint then names it, too.
     #[must_use]
     pub fn on<T: ToString + ?Sized>(mut self, host: &T) -> Self {
         let host = host.to_string();
-        if let Some(hint) = &mut self.failure.hint {
-            hint.0 = hint.0.replace(" NAME`", &format!(" {host}`"));
-        }
+        // A VM is written `host/name`; the commands of hints take the host.
+        let name = host.split('/').next().unwrap_or(&host);
+        self.failure.hint = self.failure.hint.map(|hint| hint.naming(name));
         self.host = Some(host);
         self
     }
@@ -61,7 +62,8 @@ impl Complaint {
             text.push_str(&hint.0);
             text.push('\n');
         }
-        text
+        // It may quote what a person wrote, and a person may have pasted what a host wrote.
+        visible(&text)
     }
 
     /// Renders it for a script, as one line.
@@ -77,6 +79,15 @@ impl Complaint {
         line.push('\n');
         line
     }
+}
+
+/// Renders lines so that a terminal acts on nothing in them.
+pub fn visible(text: &str) -> String {
+    let lines: Vec<String> = text
+        .split('\n')
+        .map(|line| RemoteText::new(line).shown().to_owned())
+        .collect();
+    lines.join("\n")
 }
 
 impl From<Failure> for Complaint {
@@ -135,6 +146,17 @@ mod tests {
         assert_eq!(
             complaint().to_text(),
             "error: `web` fits 2 VMs\n  kvm1/web\n  kvm2/web\nhint: say host/name\n"
+        );
+    }
+
+    #[test]
+    fn what_was_pasted_is_never_raw() {
+        let failure = Failure::new(ErrorKind::NotFound, "no VM `a\u{9b}31m\u{1b}[2Jb`");
+        let text = Complaint::from(failure.with_hint("say\u{7}")).to_text();
+        assert_eq!(text.lines().count(), 2);
+        assert!(
+            !text.chars().any(|c| c != '\n' && c.is_control()),
+            "{text:?}"
         );
     }
 

@@ -70,7 +70,7 @@ fn usage(error: &cli::UsageError, out: &mut dyn Write, err: &mut dyn Write) -> E
     let text = if error.json {
         Complaint::of(error).to_json()
     } else {
-        error.text.clone()
+        crate::report::visible(&error.text)
     };
     drop(err.write_all(text.as_bytes()));
     ExitCode::Usage

@@ -12,10 +12,10 @@ use crate::private_file::PrivateFileError;
 #[derive(Debug, Error)]
 pub enum AuditError {
     /// A file or directory of it is missing, wrong or open to others.
-    #[error("the audit log's files are not in order")]
+    #[error(transparent)]
     File(#[from] PrivateFileError),
     /// The system said no.
-    #[error("could not {doing} the audit log {}", path.display())]
+    #[error("the audit log {} cannot be {}", path.display(), passive(.doing))]
     Io {
         /// What was tried: `write`, `sync`, `read`.
         doing: &'static str,
@@ -28,7 +28,7 @@ pub enum AuditError {
     #[error("another process is holding the audit log")]
     Held,
     /// A record could not be made durable; it is not in the log.
-    #[error("the audit log cannot be written: {cause}")]
+    #[error("{cause}")]
     NotWritten {
         /// Why.
         cause: Failure,
@@ -39,6 +39,21 @@ pub enum AuditError {
     /// The writer thread has ended: the program is stopping.
     #[error("the audit log is closed")]
     Closed,
+}
+
+/// Says what was tried so that it reads on after "could not ...: ".
+fn passive(doing: &str) -> &str {
+    match doing {
+        "write" => "written",
+        "sync" => "synced",
+        "read" => "read",
+        "lock" => "locked",
+        "list" => "listed",
+        "open" => "opened",
+        "create" => "created",
+        "cut" | "truncate" => "mended",
+        _ => "used",
+    }
 }
 
 impl Classify for AuditError {

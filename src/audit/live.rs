@@ -30,6 +30,8 @@ pub(super) struct Presence {
 impl Presence {
     /// Creates and locks the file. The log's own lock must be held, or a sweep could come between.
     pub(super) fn announce(dir: &Path, own: OwnOperations) -> Result<Self, AuditError> {
+        // A process that was killed cannot tidy up after itself, and one that ends need not wait for it.
+        drop(operations(dir));
         let path = dir.join(format!("live-{:016x}.lock", rand::random::<u64>()));
         let file = private_file::create_new(&path)?;
         file.try_lock().map_err(|error| AuditError::Io {

@@ -14,7 +14,7 @@ impl Environment {
     /// Reads the process's environment. Secrets are never expected in it, only where they are.
     pub fn read() -> Self {
         #[expect(clippy::disallowed_methods, reason = "this is the one place")]
-        let all = [
+        let mut all = [
             "HOME",
             "USER",
             "LOGNAME",
@@ -32,6 +32,17 @@ impl Environment {
             name.starts_with("VMDECK_").then_some((name, value))
         }))
         .collect::<BTreeMap<_, _>>();
+        // Services and containers are often started without it.
+        let named = |name| {
+            all.get(name)
+                .is_some_and(|value: &OsString| !value.is_empty())
+        };
+        if !named("USER")
+            && !named("LOGNAME")
+            && let Some(account) = account()
+        {
+            all.insert("LOGNAME".to_owned(), account.into());
+        }
         Self { variables: all }
     }
 
@@ -127,5 +138,33 @@ impl Environment {
             .iter()
             .filter(|(name, _)| name.starts_with("VMDECK_") && !OTHERS.contains(&name.as_str()))
             .map(|(name, value)| (name.as_str(), value.as_os_str()))
+    }
+}
+/// Returns the account that this process runs as, as `/etc/passwd` names it.
+fn account() -> Option<String> {
+    let users = std::fs::read_to_string("/etc/passwd").ok()?;
+    name_of(&users, rustix::process::geteuid().as_raw())
+}
+
+fn name_of(users: &str, uid: u32) -> Option<String> {
+    let uid = uid.to_string();
+    users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next().filter(|name| !name.is_empty())?;
+        (fields.nth(1) == Some(uid.as_str())).then(|| name.to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_is_found_by_its_number() {
+        let users = "root:x:0:0:root:/root:/bin/sh\n\n:x:7\nops:x:1000:100::/home/ops:/bin/sh\n";
+        assert_eq!(name_of(users, 1000).as_deref(), Some("ops"));
+        assert_eq!(name_of(users, 0).as_deref(), Some("root"));
+        assert_eq!(name_of(users, 100), None);
+        assert_eq!(name_of(users, 7), None);
     }
 }

@@ -172,6 +172,25 @@ impl Hint {
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
+
+    /// Names the host in the commands of ours that speak of `NAME`, ready to be pasted.
+    #[must_use]
+    pub fn naming(self, host: &str) -> Self {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        let name = if !host.is_empty() && host.chars().all(plain) {
+            host.to_owned()
+        } else {
+            format!("'{}'", host.replace('\'', r"'\''"))
+        };
+        let mut text = self.0;
+        for command in ["doctor", "edit", "rm", "show", "trust"] {
+            text = text.replace(
+                &format!("vmdeck host {command} NAME"),
+                &format!("vmdeck host {command} {name}"),
+            );
+        }
+        Self(text)
+    }
 }
 
 impl std::fmt::Display for Hint {
@@ -296,6 +315,21 @@ mod tests {
         ] {
             assert!(!kind.spec().session_retries, "{kind:?}");
         }
+    }
+
+    #[test]
+    fn a_hint_names_the_host_it_is_about_and_nothing_else() {
+        let hint = Hint::new("run `vmdeck host edit NAME --user USER` or `vmdeck host trust NAME`");
+        assert_eq!(
+            hint.clone().naming("kvm1").0,
+            "run `vmdeck host edit kvm1 --user USER` or `vmdeck host trust kvm1`"
+        );
+        assert_eq!(
+            hint.naming("it's; x").0,
+            r"run `vmdeck host edit 'it'\''s; x' --user USER` or `vmdeck host trust 'it'\''s; x'`"
+        );
+        let other = Hint::new("`vmdeck credential add NAME --generate ed25519`");
+        assert_eq!(other.clone().naming("kvm1"), other);
     }
 
     #[test]

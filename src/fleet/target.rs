@@ -71,9 +71,7 @@ impl AliasSource for ClientConfig {
                     ErrorKind::Config,
                     format!("the account that the SSH configuration gives {name}: {error}"),
                 )
-                .with_hint(format!(
-                    "name another: `vmdeck host edit {name} --user NAME`"
-                ))
+                .with_hint("name another: `vmdeck host edit NAME --user USER`")
             })
         });
         let mut known_hosts = found.user_known_hosts;
@@ -252,14 +250,8 @@ pub fn assemble(
         .or_else(|| own.user.clone())
         .or_else(|| options.user.clone())
         .ok_or_else(|| {
-            Failure::new(
-                ErrorKind::Config,
-                format!("no account is known for {}", spec.name),
-            )
-            .with_hint(format!(
-                "name one: `vmdeck host edit {} --user NAME`",
-                spec.name
-            ))
+            Failure::new(ErrorKind::Config, "no account to log in with is known")
+                .with_hint("name one: `vmdeck host edit NAME --user USER`")
         })?;
     let mut known_hosts = options.known_hosts.clone();
     let mut hops = Vec::new();

@@ -144,7 +144,7 @@ pub enum HypervisorError {
         fix: String,
     },
     /// The answer is not what the tool is documented to print.
-    #[error("{program} printed something unexpected ({what}): {said}")]
+    #[error("{program} printed something unexpected ({what}): {}", excerpt(.said))]
     Unparsable {
         /// The program.
         program: String,
@@ -161,6 +161,18 @@ pub enum HypervisorError {
         /// What was asked.
         what: String,
     },
+}
+
+/// Columns of an unexpected line that a message shows.
+const EXCERPT: usize = 60;
+
+/// Shows enough of a line to recognise it.
+fn excerpt(said: &RemoteText) -> String {
+    if said.is_empty() {
+        "nothing".to_owned()
+    } else {
+        said.fit(EXCERPT)
+    }
 }
 
 impl Classify for HypervisorError {
@@ -180,7 +192,13 @@ impl Classify for HypervisorError {
             Self::Permission { fix, .. }
             | Self::ToolMissing { fix, .. }
             | Self::NotRunning { fix, .. } => Some(Hint::new(fix.clone())),
-            Self::Remote { .. } | Self::Unparsable { .. } | Self::Unsupported { .. } => None,
+            Self::Unparsable { program, .. } => Some(Hint::new(format!(
+                "log in with ssh and see what `{program}` prints there; `vmdeck host doctor NAME` checks every step"
+            ))),
+            Self::Remote { .. } => Some(Hint::new(
+                "that is the host's own answer; `vmdeck host doctor NAME` checks every step",
+            )),
+            Self::Unsupported { .. } => None,
         }
     }
 }

@@ -44,6 +44,9 @@ pub async fn tail(desk: &mut Desk<'_>, args: &AuditTail, stop: &CancellationToke
             print(desk, record, args.json);
         }
         seen = records.last().map_or(seen, |record| record.seq);
+        if records.is_empty() && !args.follow {
+            desk.note("no records yet");
+        }
         if !args.follow {
             return Ok(ExitCode::Done);
         }
@@ -80,7 +83,7 @@ fn print(desk: &mut Desk<'_>, record: &AuditRecord, json: bool) {
         crate::domain::audit::AuditPhase::Note => "note",
     };
     let line = format!(
-        "{:>6} {} {phase:<7} {:<14} {place:<28} {who:<16} {:<8} {}",
+        "{:>6} {:.3} {phase:<7} {:<14} {place:<28} {who:<16} {:<8} {}",
         record.seq, entry.timestamp, entry.action, entry.status, entry.details
     );
     // Details may quote a host; what is printed is the visible form.

@@ -229,7 +229,7 @@ async fn list(desk: &mut Desk<'_>) -> Told {
                 .fingerprint
                 .clone()
                 .unwrap_or_else(|| "–".to_owned()),
-            credential.created_at.clone(),
+            moment(&credential.created_at),
             match credential.used_by.as_slice() {
                 [] => "–".to_owned(),
                 hosts => hosts.join(", "),
@@ -238,6 +238,12 @@ async fn list(desk: &mut Desk<'_>) -> Told {
     }));
     desk.write(&columns::align(&rows));
     Ok(ExitCode::Done)
+}
+
+/// Shows a moment to the second.
+fn moment(text: &str) -> String {
+    text.parse::<jiff::Timestamp>()
+        .map_or_else(|_| text.to_owned(), |at| format!("{at:.0}"))
 }
 
 async fn remove(desk: &mut Desk<'_>, name: &CredentialName) -> Told {

@@ -1,7 +1,7 @@
 //! `vmdeck host doctor`: the findings, step by step, each with what mends it.
 
 use super::desk::{Desk, Told, refuse};
-use crate::domain::error_kind::{ErrorKind, ExitCode};
+use crate::domain::error_kind::{ErrorKind, ExitCode, Hint};
 use crate::domain::host::HostName;
 use crate::fleet::FleetHandle;
 use crate::report::Complaint;
@@ -27,7 +27,8 @@ pub async fn run(desk: &mut Desk<'_>, handle: &FleetHandle, name: &HostName, jso
                 None => "–   ",
             };
             desk.say(format!("{mark} {:<12} {}", finding.step, finding.seen).trim_end());
-            if let Some(fix) = &finding.fix {
+            if let Some(fix) = finding.fix.clone() {
+                let fix = Hint(fix).naming(name.as_str());
                 desk.say(&format!("     {:<12} {fix}", ""));
             }
         }

@@ -229,12 +229,16 @@ pub async fn show(desk: &mut Desk<'_>, name: &HostName, label: LabelOf<'_>) -> T
     }
     lines.extend(spec.tags.iter().map(|tag| ("tag", tag.to_string())));
     lines.extend(remarks(&spec).into_iter().map(|remark| ("remark", remark)));
-    let filed = label(&spec)?;
+    // Where that cannot be told yet (no account, say), what is known is shown all the same.
+    let filed = label(&spec).ok();
     let pinned = profile
         .pinned_keys()
         .await
         .map_err(could_not("read the host keys"))?;
-    for pin in pinned.iter().filter(|pin| pin.label == filed) {
+    for pin in pinned
+        .iter()
+        .filter(|pin| Some(&pin.label) == filed.as_ref())
+    {
         let word = if pin.revoked {
             "revoked key"
         } else {

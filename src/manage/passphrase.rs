@@ -43,7 +43,7 @@ pub enum PassphraseError {
         source: io::Error,
     },
     /// The file is missing, or others can read it.
-    #[error("the passphrase file is not in order")]
+    #[error("there is no passphrase")]
     File(#[from] PrivateFileError),
     /// It is longer than any passphrase.
     #[error("the passphrase is longer than {MAX_PASSPHRASE} bytes")]
@@ -52,7 +52,7 @@ pub enum PassphraseError {
     #[error("the passphrase is not UTF-8 text")]
     NotText,
     /// There is nothing in it.
-    #[error("the passphrase is empty")]
+    #[error("nothing but an empty line was given")]
     Empty,
     /// It was typed differently the second time.
     #[error("the two passphrases differ")]
@@ -84,7 +84,7 @@ impl Classify for PassphraseError {
             }
             Self::File(error) => return error.hint(),
             Self::TooLong | Self::NotText => "choose a passphrase of text that fits on a line",
-            Self::Empty => "choose a passphrase of at least one character",
+            Self::Empty => "give at least one character",
             Self::Differ => "type it again",
         };
         Some(Hint::new(text))

@@ -79,7 +79,7 @@ pub async fn run(desk: &mut Desk<'_>, handle: &FleetHandle, args: &HostTrust) ->
 fn is_past_the_key(failure: &Failure) -> bool {
     matches!(
         failure.kind,
-        ErrorKind::Auth | ErrorKind::Locked | ErrorKind::Permission | ErrorKind::Protocol
+        ErrorKind::Auth | ErrorKind::Permission | ErrorKind::Protocol
     )
 }
 

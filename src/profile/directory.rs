@@ -197,10 +197,18 @@ fn must_exist(root: &Path, dir: &Path, name: &ProfileName) -> Result<(), Profile
     let file = dir.join(DATABASE);
     match file.symlink_metadata() {
         Ok(_) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(ProfileError::NotFound {
-            name: name.clone(),
-            root: root.to_owned(),
-        }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            // Profiles appear and go as a whole: a directory without a database has lost it, and
+            // must not be covered by a new profile.
+            Err(if dir.is_dir() {
+                ProfileError::broken(&file, "it is missing".to_owned())
+            } else {
+                ProfileError::NotFound {
+                    name: name.clone(),
+                    root: root.to_owned(),
+                }
+            })
+        }
         // A directory that cannot be looked into is not one that is empty.
         Err(source) => Err(PrivateFileError::Io {
             doing: "look at",
@@ -214,7 +222,12 @@ fn must_exist(root: &Path, dir: &Path, name: &ProfileName) -> Result<(), Profile
 fn open_dir(dir: PathBuf, name: ProfileName) -> Result<Opened, ProfileError> {
     private_file::check_dir(&dir)?;
     let file = dir.join(DATABASE);
-    drop(private_file::open_read(&file)?);
+    let found = private_file::open_read(&file)?;
+    // SQLite takes an empty file for a new database; here it is one that was lost.
+    if found.metadata().is_ok_and(|meta| meta.len() == 0) {
+        return Err(ProfileError::broken(&file, "it is empty".to_owned()));
+    }
+    drop(found);
     let store = Store::open(&file)?;
     Ok(Opened { dir, name, store })
 }

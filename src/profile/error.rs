@@ -28,7 +28,7 @@ pub enum ProfileError {
         name: ProfileName,
     },
     /// A file or directory of it is missing, wrong or open to others.
-    #[error("the profile's files are not in order")]
+    #[error(transparent)]
     File(#[from] PrivateFileError),
     /// A newer program has written it.
     #[error(
@@ -44,7 +44,7 @@ pub enum ProfileError {
         known: i64,
     },
     /// It is damaged, or no profile at all.
-    #[error("{} is damaged or no profile database ({found})", file.display())]
+    #[error("{} is no sound profile database: {found}", file.display())]
     Broken {
         /// The database.
         file: PathBuf,

@@ -177,8 +177,10 @@ impl Classify for TransportError {
             | Self::Handshake { .. }
             | Self::Lost { .. }
             | Self::Channel { .. }
-            | Self::Command(_)
-            | Self::Protocol { .. } => None,
+            | Self::Protocol { .. } => {
+                Some(Hint::new("`vmdeck host doctor NAME` shows where it stops"))
+            }
+            Self::Command(_) => None,
         }
     }
 }

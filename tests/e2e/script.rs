@@ -302,7 +302,7 @@ fn killed_in_the_middle_of_an_action_the_profile_and_the_log_stay_sound() {
 }
 
 /// Every line of the profile's audit log.
-fn audit_lines(deck: &Deck) -> Vec<Value> {
+pub(crate) fn audit_lines(deck: &Deck) -> Vec<Value> {
     let mut files = Vec::new();
     find(deck.home(), &mut files);
     files.sort();

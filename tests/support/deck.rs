@@ -20,6 +20,16 @@ pub struct Run {
 }
 
 impl Run {
+    /// Runs a prepared command to its end.
+    pub fn of(prepared: &mut std::process::Command) -> Self {
+        let output = prepared.output().expect("the program runs");
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
     /// Fails with everything it said unless it ended with this code.
     #[track_caller]
     pub fn expect(self, code: i32) -> Self {
@@ -89,12 +99,7 @@ impl Deck {
 
     /// Runs the program to its end.
     pub fn run(&self, args: &[&str]) -> Run {
-        let output = self.command(args).output().expect("the program runs");
-        Run {
-            code: output.status.code().unwrap_or(-1),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+        Run::of(&mut self.command(args))
     }
 
     /// Runs `--once` with these words.

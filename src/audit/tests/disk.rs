@@ -215,5 +215,5 @@ async fn a_blocked_log_finds_by_itself_that_it_can_be_written_again() {
         .unwrap();
     let last = log.tail(1).await.unwrap().pop().unwrap();
     assert_eq!(last.entry.action, "writable-again");
-    assert!(last.entry.details.contains("could not write"), "{last:?}");
+    assert!(last.entry.details.contains("cannot be written"), "{last:?}");
 }
