@@ -280,6 +280,7 @@ impl Engine {
         second.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut updates = Vec::with_capacity(BATCH);
         let mut listening = true;
+        let vault = self.keeper.vault.clone();
         loop {
             let (publish_at, cut_at) = (self.publish_at(), self.cut_at());
             tokio::select! {
@@ -308,6 +309,8 @@ impl Engine {
                     }
                 }
                 Ok(()) = self.audit_states.changed() => self.look_at_audit(),
+                // Begun anew in every round: somebody may have unlocked or used the vault meanwhile.
+                () = vault.idle_out() => self.look_at_vault(),
                 _ = second.tick() => self.do_chores(),
                 () = at(publish_at) => {}
                 () = at(cut_at) => self.cut(),
@@ -410,12 +413,13 @@ impl Engine {
         self.dirty = true;
     }
 
-    /// Notices that the vault was opened, or has locked itself.
+    /// Notices that the vault was opened, was locked, or has locked itself. The audit log has its key
+    /// exactly as long.
     pub(super) fn look_at_vault(&mut self) {
         let lock = self.keeper.vault.state(self.identity.as_ref());
+        self.keeper.audit.set_key(self.keeper.vault.audit_key());
         if lock != self.state.lock {
             self.state.lock = lock;
-            self.keeper.audit.set_key(self.keeper.vault.audit_key());
             self.dirty = true;
         }
     }
