@@ -282,7 +282,10 @@ impl FleetState {
 
     /// Takes an operation as it stands now.
     pub fn put_operation(&mut self, operation: Operation) {
-        if self.operation(&operation.id).is_none_or(|kept| !kept.is_finished()) {
+        if self
+            .operation(&operation.id)
+            .is_none_or(|kept| !kept.is_finished())
+        {
             self.note_failed(&operation);
         }
         let operation = Arc::new(operation);
@@ -316,7 +319,8 @@ impl FleetState {
         let (words, cause) = match &operation.outcome {
             Some(Outcome::Failed { cause }) => ("could not", cause),
             Some(Outcome::Unknown { cause }) => ("nobody knows whether it was done:", cause),
-            Some(Outcome::Confirmed | Outcome::Accepted { .. } | Outcome::Refused { .. }) | None => {
+            Some(Outcome::Confirmed | Outcome::Accepted { .. } | Outcome::Refused { .. })
+            | None => {
                 return;
             }
         };

@@ -225,7 +225,11 @@ fn old_finished_operations_are_forgotten_and_running_ones_never() {
 fn what_is_counted_is_what_the_error_log_holds() {
     let mut state = state();
     state.set_health(ONE, down("no route"), now());
-    state.note_error(None, Failure::new(ErrorKind::Store, "the disk is full"), now());
+    state.note_error(
+        None,
+        Failure::new(ErrorKind::Store, "the disk is full"),
+        now(),
+    );
     let cause = Failure::new(ErrorKind::Remote, "no such domain");
     let failed = Some(Outcome::Failed { cause });
     let running = operation(1, ActionKind::Start, None);

@@ -292,7 +292,9 @@ async fn a_plan_that_comes_late_finds_nobody() {
 #[tokio::test]
 async fn the_header_counts_what_the_error_log_holds_and_nothing_else() {
     let mut screen = Screen::small((120, 30));
-    screen.app.fail(&Failure::new(ErrorKind::Refused, "not now"));
+    screen
+        .app
+        .fail(&Failure::new(ErrorKind::Refused, "not now"));
     assert!(screen.text().contains("not now"));
     assert!(!screen.text().contains(" error"), "a refusal is not logged");
     let mut state = (*screen.app.snapshot).clone();
