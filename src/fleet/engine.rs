@@ -245,6 +245,12 @@ impl Engine {
             updates: ends.updates,
             options: setup.options.session,
         };
+        let mut chores = Chores::new(version, keeper.audit.head());
+        if let Err(cause) = keeper.check_end().await {
+            keeper.record_cut(&cause).await;
+            chores.keep_mirror();
+            state.note_error(None, cause, now);
+        }
         let audit_states = keeper.audit.states();
         let first = Arc::new(state.snapshot(now));
         let engine = Self {
@@ -258,7 +264,7 @@ impl Engine {
             identity,
             progress: ends.progress,
             snapshots: watch::Sender::new(first),
-            chores: Chores::new(version, keeper.audit.head()),
+            chores,
             keeper,
             fixed_read_only: setup.read_only,
             stopping: None,
@@ -400,6 +406,11 @@ impl Engine {
             }
             Note::Cached => self.chores.cached(),
             Note::HeadMirrored(head) => self.chores.mirrored(head),
+            Note::EndCut(cause) => {
+                self.chores.keep_mirror();
+                self.state.note_error(None, cause, now);
+                self.dirty = true;
+            }
             Note::Trouble(cause) => {
                 self.chores.failed();
                 self.state.note_error(None, cause, now);
@@ -502,7 +513,11 @@ impl Engine {
             tracing::warn!("some sessions did not end in time");
         }
         let unwritten = self.chores.unwritten(&self.state);
-        let head = self.keeper.audit.head();
+        let head = self
+            .keeper
+            .audit
+            .head()
+            .filter(|_| self.chores.may_mirror());
         let last = async {
             self.keeper.clone().cache(unwritten).await;
             if let Some(head) = head {

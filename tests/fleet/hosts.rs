@@ -371,8 +371,10 @@ async fn a_read_has_the_deadline_that_was_configured() {
             .await;
         let cause = state.hosts[0].health.cause().unwrap();
         assert_eq!(cause.kind, ErrorKind::Timeout);
-        let said = format!("{seconds} s");
-        assert!(cause.message.contains(&said), "{}", cause.message);
+        // Reading the slow facts may take three times as long.
+        let said = [seconds, 3 * seconds].map(|bound| format!("longer than {bound}s"));
+        let fits = said.iter().any(|said| cause.message.contains(said));
+        assert!(fits, "{}", cause.message);
     }
 }
 
