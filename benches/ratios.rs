@@ -108,9 +108,7 @@ fn tick() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let driver = runtime.block_on(async {
         let transport = host.connect().await;
-        let drivers = InstalledDrivers {
-            clock: Clock::system(),
-        };
+        let drivers = InstalledDrivers::new(Clock::system());
         let driver = drivers
             .open(transport, &host.spec())
             .await

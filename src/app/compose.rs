@@ -136,6 +136,7 @@ async fn assemble_with(
         connector: Arc::new(connector),
         drivers: Arc::new(InstalledDrivers {
             clock: around.clock.clone(),
+            read_within: config.poll.deadline,
         }),
         policy: config.policy.clone().into(),
         read_only: around.globals.read_only,
@@ -176,6 +177,7 @@ fn fleet_options(around: &Surroundings, demo: bool) -> FleetOptions {
             tick: poll.libvirt_tick,
             unfocused_factor: poll.unfocused_factor,
             full_every: poll.slow_facts,
+            read_within: poll.deadline,
             first,
             seed: None,
         },

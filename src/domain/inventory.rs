@@ -142,6 +142,8 @@ pub struct FleetSnapshot {
     pub audit: AuditState,
     /// The policy rules in force, so that a front end can tell beforehand what would be refused.
     pub policy: Arc<[super::policy::Rule]>,
+    /// Failures that the error log has taken since the start.
+    pub errors: u64,
     /// Hosts, ordered by name.
     pub hosts: Vec<Arc<HostSnapshot>>,
     /// Running operations and the last finished ones, oldest first.

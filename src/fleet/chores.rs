@@ -43,7 +43,18 @@ pub(super) struct Chores {
     written: HashMap<HostId, Instant>,
     writing: bool,
     mirrored: Option<AuditHead>,
-    mirroring: bool,
+    mirror: Mirror,
+}
+
+/// What is being done about the mirror of the audit log's end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mirror {
+    /// It is moved when there is something to move it to.
+    Free,
+    /// It is being moved.
+    Moving,
+    /// It stays where it is, because its record is gone.
+    Kept,
 }
 
 impl Chores {
@@ -56,7 +67,7 @@ impl Chores {
             written: HashMap::new(),
             writing: false,
             mirrored: head,
-            mirroring: false,
+            mirror: Mirror::Free,
         }
     }
 
@@ -80,14 +91,30 @@ impl Chores {
     }
 
     pub(super) fn mirrored(&mut self, head: AuditHead) {
-        self.mirroring = false;
+        self.mirror_may_move();
         self.mirrored = Some(head);
+    }
+
+    /// Leaves the mirror of the audit log's end where it is, for good.
+    pub(super) fn keep_mirror(&mut self) {
+        self.mirror = Mirror::Kept;
+    }
+
+    /// Returns whether the mirror may be moved on.
+    pub(super) const fn may_mirror(&self) -> bool {
+        !matches!(self.mirror, Mirror::Kept)
+    }
+
+    fn mirror_may_move(&mut self) {
+        if self.may_mirror() {
+            self.mirror = Mirror::Free;
+        }
     }
 
     /// Background work has failed: whatever it was may be tried again.
     pub(super) fn failed(&mut self) {
         self.looking = false;
-        self.mirroring = false;
+        self.mirror_may_move();
     }
 
     /// Returns everything that was read and not written.
@@ -151,11 +178,11 @@ impl Engine {
             }
         }
         if second.is_multiple_of(MIRROR_EVERY)
-            && !self.chores.mirroring
+            && self.chores.mirror == Mirror::Free
             && let Some(head) = self.keeper.audit.head()
             && self.chores.mirrored.as_ref() != Some(&head)
         {
-            self.chores.mirroring = true;
+            self.chores.mirror = Mirror::Moving;
             let mirror = self.keeper.clone().mirror_head(head);
             self.groups.jobs.spawn("mirror", mirror);
         }

@@ -13,7 +13,7 @@ use crate::domain::remote_command::RemoteCommand;
 use crate::domain::text::RemoteText;
 use crate::hypervisor::{Hypervisor, HypervisorError};
 use crate::session::SessionContext;
-use crate::session::limits::{CLOSE, CONNECT_PER_HOP, PROBE, READ_FAST};
+use crate::session::limits::{CLOSE, CONNECT_PER_HOP, PROBE};
 use crate::transport::{ExecLimits, Target, Transport, TransportError};
 
 /// The steps, in order.
@@ -217,7 +217,7 @@ async fn tool(
             chart.add(TOOL, Some(true), able.version.clone(), None);
             let connection = able.connection.unwrap_or(RemoteText::new("granted"));
             chart.add(PERMISSION, Some(true), connection, None);
-            latency(driver.as_ref(), chart).await;
+            latency(driver.as_ref(), context.options.read_within, chart).await;
         }
     }
     if tokio::time::timeout(CLOSE, driver.close()).await.is_err() {
@@ -235,9 +235,9 @@ fn chart_tool(chart: &mut Chart, error: &HypervisorError) {
     }
 }
 
-async fn latency(driver: &dyn Hypervisor, chart: &mut Chart) {
+async fn latency(driver: &dyn Hypervisor, within: Duration, chart: &mut Chart) {
     let began = Instant::now();
-    match in_time(driver.inventory(Scope::Fast), READ_FAST).await {
+    match in_time(driver.inventory(Scope::Fast), within).await {
         Err(error) => chart.wrong(LATENCY, &Failure::of(&error)),
         Ok(inventory) => {
             let took = began.elapsed();

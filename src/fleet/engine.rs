@@ -245,6 +245,12 @@ impl Engine {
             updates: ends.updates,
             options: setup.options.session,
         };
+        let mut chores = Chores::new(version, keeper.audit.head());
+        if let Err(cause) = keeper.check_end().await {
+            keeper.record_cut(&cause).await;
+            chores.keep_mirror();
+            state.note_error(None, cause, now);
+        }
         let audit_states = keeper.audit.states();
         let first = Arc::new(state.snapshot(now));
         let engine = Self {
@@ -258,7 +264,7 @@ impl Engine {
             identity,
             progress: ends.progress,
             snapshots: watch::Sender::new(first),
-            chores: Chores::new(version, keeper.audit.head()),
+            chores,
             keeper,
             fixed_read_only: setup.read_only,
             stopping: None,
@@ -280,6 +286,7 @@ impl Engine {
         second.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut updates = Vec::with_capacity(BATCH);
         let mut listening = true;
+        let vault = self.keeper.vault.clone();
         loop {
             let (publish_at, cut_at) = (self.publish_at(), self.cut_at());
             tokio::select! {
@@ -308,6 +315,8 @@ impl Engine {
                     }
                 }
                 Ok(()) = self.audit_states.changed() => self.look_at_audit(),
+                // Begun anew in every round: somebody may have unlocked or used the vault meanwhile.
+                () = vault.idle_out() => self.look_at_vault(),
                 _ = second.tick() => self.do_chores(),
                 () = at(publish_at) => {}
                 () = at(cut_at) => self.cut(),
@@ -397,6 +406,11 @@ impl Engine {
             }
             Note::Cached => self.chores.cached(),
             Note::HeadMirrored(head) => self.chores.mirrored(head),
+            Note::EndCut(cause) => {
+                self.chores.keep_mirror();
+                self.state.note_error(None, cause, now);
+                self.dirty = true;
+            }
             Note::Trouble(cause) => {
                 self.chores.failed();
                 self.state.note_error(None, cause, now);
@@ -410,12 +424,13 @@ impl Engine {
         self.dirty = true;
     }
 
-    /// Notices that the vault was opened, or has locked itself.
+    /// Notices that the vault was opened, was locked, or has locked itself. The audit log has its key
+    /// exactly as long.
     pub(super) fn look_at_vault(&mut self) {
         let lock = self.keeper.vault.state(self.identity.as_ref());
+        self.keeper.audit.set_key(self.keeper.vault.audit_key());
         if lock != self.state.lock {
             self.state.lock = lock;
-            self.keeper.audit.set_key(self.keeper.vault.audit_key());
             self.dirty = true;
         }
     }
@@ -498,7 +513,11 @@ impl Engine {
             tracing::warn!("some sessions did not end in time");
         }
         let unwritten = self.chores.unwritten(&self.state);
-        let head = self.keeper.audit.head();
+        let head = self
+            .keeper
+            .audit
+            .head()
+            .filter(|_| self.chores.may_mirror());
         let last = async {
             self.keeper.clone().cache(unwritten).await;
             if let Some(head) = head {

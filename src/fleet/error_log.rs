@@ -1,4 +1,5 @@
-//! The error log: the last failures that belong to no operation, each once while it lasts.
+//! The error log: what failed lately on hosts, in the background and in operations. A failure that
+//! lasts is one line. Everything that counts errors counts what this log has taken, nothing else.
 
 use std::collections::VecDeque;
 
@@ -9,26 +10,41 @@ pub const ERRORS_KEPT: usize = 200;
 
 /// The last failures, oldest first.
 #[derive(Debug, Default)]
-pub struct ErrorLog(VecDeque<ErrorRecord>);
+pub struct ErrorLog {
+    kept: VecDeque<ErrorRecord>,
+    taken: u64,
+}
 
 impl ErrorLog {
     /// Remembers a failure; the oldest is forgotten when there are too many. Returns false for one
     /// that repeats the newest of the same host: a host that stays down is one line, not hundreds.
     pub fn push(&mut self, record: ErrorRecord) -> bool {
-        let newest = self.0.iter().rev().find(|kept| kept.host == record.host);
+        let newest = self.kept.iter().rev().find(|kept| kept.host == record.host);
         if newest.is_some_and(|kept| kept.cause == record.cause) {
             return false;
         }
-        if self.0.len() == ERRORS_KEPT {
-            self.0.pop_front();
-        }
-        self.0.push_back(record);
+        self.add(record);
         true
+    }
+
+    /// Remembers a failure that is news even when it reads like the one before it: two operations that
+    /// fail are two failures.
+    pub fn add(&mut self, record: ErrorRecord) {
+        if self.kept.len() == ERRORS_KEPT {
+            self.kept.pop_front();
+        }
+        self.kept.push_back(record);
+        self.taken = self.taken.saturating_add(1);
+    }
+
+    /// Returns how many failures were remembered since the start, forgotten ones included.
+    pub const fn taken(&self) -> u64 {
+        self.taken
     }
 
     /// Returns all of them, oldest first.
     pub fn records(&self) -> Vec<ErrorRecord> {
-        self.0.iter().cloned().collect()
+        self.kept.iter().cloned().collect()
     }
 }
 
@@ -55,6 +71,9 @@ mod tests {
         assert!(log.push(record("kvm1", "refused")));
         assert!(log.push(record("kvm1", "down")));
         assert_eq!(log.records().len(), 4);
+        assert_eq!(log.taken(), 4);
+        log.add(record("kvm1", "down"));
+        assert_eq!(log.taken(), 5);
     }
 
     #[test]
@@ -65,5 +84,6 @@ mod tests {
         }
         assert_eq!(log.records().len(), ERRORS_KEPT);
         assert_eq!(log.records()[0].cause.message, "3");
+        assert_eq!(log.taken(), ERRORS_KEPT as u64 + 3);
     }
 }

@@ -24,6 +24,12 @@ use crate::domain::vm::VmRef;
 use crate::profile::Profile;
 use crate::vault::Vault;
 
+/// Action of the note that says that the end of the audit log was cut off.
+const END_MISSING: &str = "end-missing";
+
+/// Records among which that note is looked for before it is written again.
+const NOTES_SEARCHED: usize = 1000;
+
 /// What is to happen once the engine has taken a note: usually an answer to whoever asked.
 pub(super) type Then = Box<dyn FnOnce() + Send>;
 
@@ -54,6 +60,8 @@ pub(super) enum Note {
     Cached,
     /// The end of the audit log was mirrored.
     HeadMirrored(AuditHead),
+    /// The audit log lacks the record that the profile remembers as its end.
+    EndCut(Failure),
     /// Something failed in the background.
     Trouble(Failure),
 }
@@ -351,11 +359,55 @@ impl Keeper {
         self.tell(Note::Cached).await;
     }
 
-    /// Mirrors the end of the audit log in the profile, so that a cut end is noticed.
+    /// Mirrors the end of the audit log in the profile, so that a cut end is noticed. A mirror whose
+    /// record is gone is never moved on: it is the only witness.
     pub(super) async fn mirror_head(self, head: AuditHead) {
+        if let Err(cause) = self.check_end().await {
+            self.record_cut(&cause).await;
+            return self.tell(Note::EndCut(cause)).await;
+        }
         match self.profile.set_audit_head(head.clone()).await {
             Ok(()) => self.tell(Note::HeadMirrored(head)).await,
             Err(error) => self.trouble(failure(&error)).await,
+        }
+    }
+
+    /// Says whether the record that the profile remembers as the end of the audit log is still there.
+    pub(super) async fn check_end(&self) -> Result<(), Failure> {
+        let mirror = self.profile.audit_head().await;
+        let Some(mirror) = mirror.map_err(|error| failure(&error))? else {
+            return Ok(());
+        };
+        let seq = mirror.seq;
+        let held = self.audit.holds(mirror).await;
+        if held.map_err(|error| failure(&error))? {
+            return Ok(());
+        }
+        let message = format!(
+            "record {seq} of the audit log is gone, though the profile remembers it: the end of the \
+             log was cut off or replaced"
+        );
+        Err(Failure::new(ErrorKind::Store, message).with_hint(
+            "keep a copy of the profile's audit directory, then look with `vmdeck audit verify`",
+        ))
+    }
+
+    /// Records that the end of the audit log was cut off; once, however often it is noticed.
+    pub(super) async fn record_cut(&self, cause: &Failure) {
+        let entry = record::note(
+            END_MISSING,
+            "failed",
+            cause.message.clone(),
+            self.clock.now(),
+        );
+        let recorded = self.audit.tail(NOTES_SEARCHED).await.is_ok_and(|records| {
+            let is_same = |kept: &AuditRecord| {
+                kept.entry.action == entry.action && kept.entry.details == entry.details
+            };
+            records.iter().any(is_same)
+        });
+        if !recorded && let Err(error) = self.audit.append(entry).await {
+            self.trouble(failure(&error)).await;
         }
     }
 }

@@ -41,7 +41,7 @@ pub struct FleetState {
     hosts: Vec<Arc<HostSnapshot>>,
     places: HashMap<HostId, usize>,
     operations: Vec<Arc<Operation>>,
-    /// Failures that belong to no operation.
+    /// What failed lately.
     pub errors: ErrorLog,
     /// Whether a host was last announced as answering.
     announced: HashMap<HostId, bool>,
@@ -282,6 +282,12 @@ impl FleetState {
 
     /// Takes an operation as it stands now.
     pub fn put_operation(&mut self, operation: Operation) {
+        if self
+            .operation(&operation.id)
+            .is_none_or(|kept| !kept.is_finished())
+        {
+            self.note_failed(&operation);
+        }
         let operation = Arc::new(operation);
         if matches!(operation.outcome, Some(Outcome::Unknown { .. }))
             && operation.state_after.is_none()
@@ -306,6 +312,28 @@ impl FleetState {
         {
             self.operations.remove(oldest);
         }
+    }
+
+    /// Remembers why an operation failed. The fact that it moved tells the rest.
+    fn note_failed(&mut self, operation: &Operation) {
+        let (words, cause) = match &operation.outcome {
+            Some(Outcome::Failed { cause }) => ("could not", cause),
+            Some(Outcome::Unknown { cause }) => ("nobody knows whether it was done:", cause),
+            Some(Outcome::Confirmed | Outcome::Accepted { .. } | Outcome::Refused { .. })
+            | None => {
+                return;
+            }
+        };
+        let plan = &operation.plan;
+        let verb = plan.action.kind.spec().verb;
+        self.errors.add(ErrorRecord {
+            at: operation.finished_at.unwrap_or(operation.started_at),
+            host: Some(plan.host_name.clone()),
+            cause: Failure {
+                message: format!("{words} {verb} {}: {}", plan.vm_name.shown(), cause.message),
+                ..cause.clone()
+            },
+        });
     }
 
     /// Returns the operations that have not ended.
@@ -334,6 +362,7 @@ impl FleetState {
             read_only: self.read_only,
             audit: self.audit.clone(),
             policy: Arc::clone(&self.policy),
+            errors: self.errors.taken(),
             hosts: self.hosts.clone(),
             operations: self.operations.clone(),
         }

@@ -220,3 +220,42 @@ fn old_finished_operations_are_forgotten_and_running_ones_never() {
     assert!(state.operation(&running.id).is_some());
     assert_eq!(state.running().count(), 1);
 }
+
+#[test]
+fn what_is_counted_is_what_the_error_log_holds() {
+    let mut state = state();
+    state.set_health(ONE, down("no route"), now());
+    state.note_error(
+        None,
+        Failure::new(ErrorKind::Store, "the disk is full"),
+        now(),
+    );
+    let cause = Failure::new(ErrorKind::Remote, "no such domain");
+    let failed = Some(Outcome::Failed { cause });
+    let running = operation(1, ActionKind::Start, None);
+    state.put_operation((*running).clone());
+    assert_eq!(state.view(now()).errors, 2, "under way is no failure");
+    let ended = crate::domain::operation::Operation {
+        outcome: failed,
+        ..(*running).clone()
+    };
+    state.put_operation(ended.clone());
+    // What is written beside an operation later is no second failure.
+    state.put_operation(ended);
+    state.put_operation((*operation(2, ActionKind::Start, Some(Outcome::Confirmed))).clone());
+    let records = state.errors.records();
+    assert_eq!(state.view(now()).errors, records.len() as u64);
+    let said: Vec<&str> = records
+        .iter()
+        .map(|record| record.cause.message.as_str())
+        .collect();
+    assert_eq!(
+        said,
+        [
+            "no route",
+            "the disk is full",
+            "could not start web-1: no such domain"
+        ]
+    );
+    assert_eq!(records[2].host.as_ref().unwrap().as_str(), "kvm1");
+}

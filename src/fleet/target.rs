@@ -177,9 +177,10 @@ impl Targets {
             CredentialKind::PrivateKey | CredentialKind::Password => {
                 let blob = sealed.blob.ok_or_else(unfinished)?;
                 let context = SealContext::new(self.profile.id(), sealed.id);
+                // A request counts as use where it is taken; a dial that follows one, or repeats, does not.
                 let secret = self
                     .vault
-                    .open(&context, &blob)
+                    .open_unattended(&context, &blob)
                     .map_err(|error| Failure::of(&error))?;
                 Ok(match secret {
                     CredentialSecret::Password(password) => Credential::Password(password),

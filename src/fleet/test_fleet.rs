@@ -86,6 +86,7 @@ pub(super) fn fleet(hosts: Vec<Arc<HostSnapshot>>) -> FleetSnapshot {
         read_only: false,
         audit: AuditState::Writable,
         policy: Arc::new([]),
+        errors: 0,
         hosts,
         operations: Vec::new(),
     }

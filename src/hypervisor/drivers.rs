@@ -1,6 +1,7 @@
 //! The drivers this program has. To add one: a folder beside `libvirt`, and an arm in each match here.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -18,6 +19,21 @@ use crate::transport::Transport;
 pub struct InstalledDrivers {
     /// Wall time, for uptimes.
     pub clock: Clock,
+    /// How long one read of states and figures may take.
+    pub read_within: Duration,
+}
+
+impl InstalledDrivers {
+    /// How long a read may take where nobody has configured another time.
+    pub const READ_WITHIN: Duration = Duration::from_secs(10);
+
+    /// Takes the usual deadline.
+    pub const fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            read_within: Self::READ_WITHIN,
+        }
+    }
 }
 
 #[async_trait]
@@ -33,7 +49,8 @@ impl Drivers for InstalledDrivers {
         };
         match kind {
             HypervisorKind::Libvirt => {
-                Ok(Box::new(Libvirt::new(transport, spec, self.clock.clone())))
+                let libvirt = Libvirt::new(transport, spec, self.clock.clone());
+                Ok(Box::new(libvirt.reading_within(self.read_within)))
             }
             HypervisorKind::HyperV => Err(not_yet()),
         }

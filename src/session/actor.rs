@@ -457,7 +457,7 @@ impl Actor {
         };
         self.timers.read = None;
         self.rhythm.started(scope);
-        self.slots.reading = Some(read(driver, scope).boxed());
+        self.slots.reading = Some(read(driver, scope, self.context.options.read_within).boxed());
     }
 
     fn open_hints(&mut self) {

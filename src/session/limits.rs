@@ -17,11 +17,15 @@ pub const CONNECT_PER_HOP: Duration = Duration::from_secs(35);
 /// Finding out what is on the other side.
 pub const PROBE: Duration = Duration::from_secs(15);
 
-/// Reading states and figures.
+/// Reading states and figures, where nobody has configured another time.
 pub const READ_FAST: Duration = Duration::from_secs(10);
 
-/// Reading everything: the slow facts may ask agents inside VMs.
-pub const READ_FULL: Duration = Duration::from_secs(30);
+/// Reading everything may take so many times as long: the slow facts may ask agents inside VMs.
+pub const READ_FULL_FACTOR: u32 = 3;
+
+/// Added to the deadline of a read. A driver that has the same deadline gives up first, because it
+/// knows whose fault the silence is.
+pub const READ_GRACE: Duration = Duration::from_millis(500);
 
 /// Reading one VM.
 pub const DETAIL: Duration = Duration::from_secs(20);

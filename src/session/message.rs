@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::command_log::CommandLog;
 use super::connect::{Handshakes, TargetSource};
+use super::limits::READ_FAST;
 use super::link::PerformError;
 use crate::clock::Clock;
 use crate::domain::capability::Capabilities;
@@ -52,6 +53,8 @@ pub struct SessionOptions {
     pub unfocused_factor: u32,
     /// Time between two reads of the slow facts.
     pub full_every: Duration,
+    /// How long one read of states and figures may take.
+    pub read_within: Duration,
     /// How much the first read of a link reads: `Fast` fills a screen soonest, `Full` is what a
     /// single listing wants.
     pub first: Scope,
@@ -65,6 +68,7 @@ impl Default for SessionOptions {
             tick: Duration::from_secs(3),
             unfocused_factor: 4,
             full_every: Duration::from_secs(60),
+            read_within: READ_FAST,
             first: Scope::Fast,
             seed: None,
         }

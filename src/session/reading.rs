@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::backoff::phase;
-use super::limits::{READ_FAST, READ_FULL, REST, RESTARTS, SLOW_READ};
+use super::limits::{READ_FULL_FACTOR, READ_GRACE, REST, RESTARTS, SLOW_READ};
 use super::link::too_late;
 use super::message::SessionOptions;
 use crate::domain::error_kind::{ErrorKind, Failure};
@@ -27,14 +27,15 @@ pub(super) struct Reading {
     pub(super) result: Result<HostInventory, HypervisorError>,
 }
 
-/// Reads a host once, within its deadline.
-pub(super) async fn read(driver: Arc<dyn Hypervisor>, scope: Scope) -> Reading {
+/// Reads a host once. `within` is the deadline of the states and figures.
+pub(super) async fn read(driver: Arc<dyn Hypervisor>, scope: Scope, within: Duration) -> Reading {
     let began = Instant::now();
     let deadline = match scope {
-        Scope::Fast => READ_FAST,
-        Scope::Full => READ_FULL,
+        Scope::Fast => within,
+        Scope::Full => within.saturating_mul(READ_FULL_FACTOR),
     };
-    let result = match tokio::time::timeout(deadline, driver.inventory(scope)).await {
+    let patience = deadline.saturating_add(READ_GRACE);
+    let result = match tokio::time::timeout(patience, driver.inventory(scope)).await {
         Ok(result) => result,
         Err(_) => Err(HypervisorError::Transport(TransportError::Timeout {
             what: "reading the host",

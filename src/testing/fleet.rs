@@ -329,6 +329,7 @@ pub fn state(mut hosts: Vec<HostSnapshot>) -> FleetSnapshot {
         read_only: false,
         audit: AuditState::Writable,
         policy: Arc::from([]),
+        errors: 0,
         hosts: hosts.into_iter().map(Arc::new).collect(),
         operations: Vec::new(),
     }

@@ -102,8 +102,8 @@ pub struct App {
     pub overlays: Vec<Overlay>,
     /// News.
     pub toast: Option<Toast>,
-    /// Errors since the error log was last opened.
-    pub unseen_errors: usize,
+    /// Errors that the error log had when it was last opened.
+    pub seen_errors: u64,
     /// Only one line of header.
     pub compact: bool,
     /// Fingerprints of host keys that were already asked about.
@@ -133,7 +133,7 @@ impl App {
             profile: ProfileView::default(),
             overlays: Vec::new(),
             toast: None,
-            unseen_errors: 0,
+            seen_errors: 0,
             compact: false,
             asked_keys: Vec::new(),
             tickets: 0,
@@ -172,12 +172,17 @@ impl App {
 
     /// Shows why something did not work, and what to do next.
     pub fn fail(&mut self, failure: &Failure) {
-        self.unseen_errors += 1;
         let text = match &failure.hint {
             Some(hint) => format!("{} ({hint})", failure.message),
             None => failure.message.clone(),
         };
         self.say(Role::Danger, text);
+    }
+
+    /// Returns how many errors the error log has that nobody has looked at.
+    pub fn unseen_errors(&self) -> usize {
+        let unseen = self.snapshot.errors.saturating_sub(self.seen_errors);
+        usize::try_from(unseen).unwrap_or(usize::MAX)
     }
 
     /// Returns the contexts in which the next key is looked up, first one first.

@@ -33,7 +33,7 @@ pub fn view(app: &App, theme: &Theme, state: &mut ViewState, buf: &mut Buffer) -
         too_small(buf, area, theme);
         return None;
     };
-    let at = (app.now, app.unseen_errors);
+    let at = (app.now, app.unseen_errors());
     header::draw(&app.snapshot, at, buf, areas.header, theme);
     draw_screen(app, theme, state, buf, areas.body);
     let mut cursor = draw_status(app, theme, buf, areas.status);

@@ -168,10 +168,20 @@ impl Vault {
 
     /// Opens a sealed secret; counts as use.
     pub fn open(&self, context: &SealContext, blob: &[u8]) -> Result<CredentialSecret, VaultError> {
+        self.touch();
+        self.open_unattended(context, blob)
+    }
+
+    /// Opens a sealed secret for something that nobody has just asked for. Does not count as use: a
+    /// host that is down and tried again and again must not keep the vault open for ever.
+    pub fn open_unattended(
+        &self,
+        context: &SealContext,
+        blob: &[u8],
+    ) -> Result<CredentialSecret, VaultError> {
         let identity = {
-            let mut guard = self.lock_if_idle();
-            let open = guard.as_mut().ok_or(VaultError::Locked)?;
-            open.last_used = Instant::now();
+            let guard = self.lock_if_idle();
+            let open = guard.as_ref().ok_or(VaultError::Locked)?;
             open.identity.clone()
         };
         seal::open(&identity, context, blob)

@@ -183,9 +183,9 @@ fn spec() -> HostSpec {
 
 /// Everything the driver makes of a case.
 async fn told(case: &Case, keeps: bool) -> Value {
-    let drivers = InstalledDrivers {
-        clock: Clock::manual(Timestamp::from_second(1_800_000_000).unwrap()),
-    };
+    let drivers = InstalledDrivers::new(Clock::manual(
+        Timestamp::from_second(1_800_000_000).unwrap(),
+    ));
     let transport = Arc::new(Replay {
         case: case.clone(),
         keeps,
@@ -457,9 +457,7 @@ async fn record_fixtures() {
 #[tokio::test]
 async fn the_verbs_of_the_catalogue_are_sent_to_the_vm_by_id() {
     let id = VmId::parse("6c09bb55-d683-4da0-8931-c9bf705f6480").unwrap();
-    let drivers = InstalledDrivers {
-        clock: Clock::system(),
-    };
+    let drivers = InstalledDrivers::new(Clock::system());
     for kind in ActionKind::ALL {
         let commands = drivers
             .commands(HypervisorKind::Libvirt, &spec(), &id, &kind.into())

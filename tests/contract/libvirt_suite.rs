@@ -48,9 +48,7 @@ pub(crate) async fn open(bench: &dyn Bench) -> Box<dyn Hypervisor> {
 
 /// The drivers as the program has them.
 pub(crate) fn drivers() -> InstalledDrivers {
-    InstalledDrivers {
-        clock: Clock::system(),
-    }
+    InstalledDrivers::new(Clock::system())
 }
 
 /// Runs a verb as the program would.

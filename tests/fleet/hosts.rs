@@ -359,6 +359,25 @@ async fn a_refused_login_is_never_tried_again_by_itself() {
         .await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_read_has_the_deadline_that_was_configured() {
+    for seconds in [3, 30] {
+        let mut plans = Plans::hosts(1).await;
+        plans.session.read_within = Duration::from_secs(seconds);
+        let lab = plans.up().await;
+        lab.world.with("h1", |machine| machine.read = Mood::Hangs);
+        let state = lab
+            .until(|state| matches!(state.hosts[0].health, HostHealth::Degraded { .. }))
+            .await;
+        let cause = state.hosts[0].health.cause().unwrap();
+        assert_eq!(cause.kind, ErrorKind::Timeout);
+        // Reading the slow facts may take three times as long.
+        let said = [seconds, 3 * seconds].map(|bound| format!("longer than {bound}s"));
+        let fits = said.iter().any(|said| cause.message.contains(said));
+        assert!(fits, "{}", cause.message);
+    }
+}
+
 fn question(lab: &Lab) -> HostKeyQuestion {
     match &lab.host("h1").health {
         HostHealth::NeedsOperator {
@@ -554,6 +573,48 @@ async fn a_locked_profile_stops_hosts_and_unlocking_lets_them_go_on() {
         lab.host("h1").health,
         HostHealth::Online,
         "live connections stay"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_profile_nobody_uses_locks_itself_whatever_its_hosts_do() {
+    let mut plans = Plans::hosts(0).await;
+    plans.vault = Vault::for_tests(Some(Duration::from_secs(900)));
+    let vault = plans.vault.clone();
+    sealed_host(&vault, &plans, "open sesame").await;
+    // Tried again at least once a minute, each time with the sealed password.
+    plans
+        .world
+        .with("h1", |machine| machine.connect = Mood::Fails(unreachable()));
+    let lab = plans.start().await;
+    lab.handle.connect(HostSelection::All).await.unwrap();
+    let secret = || SecretText::from("open sesame".to_owned());
+    lab.handle.unlock(secret()).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(800)).await;
+    let wrong = SecretText::from("nonsense".to_owned());
+    // Whatever is asked for is use; this is recorded as well.
+    assert!(lab.handle.unlock(wrong.clone()).await.is_err());
+    tokio::time::sleep(Duration::from_secs(890)).await;
+    assert_eq!(lab.handle.snapshot().lock, LockState::Unlocked);
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    assert_eq!(lab.handle.snapshot().lock, LockState::Locked);
+    assert!(!vault.is_unlocked());
+    let tries = lab
+        .world
+        .with("h1", |machine| machine.times("connect").len());
+    assert!(tries > 10, "{tries}");
+
+    assert!(lab.handle.unlock(wrong.clone()).await.is_err());
+    lab.handle.unlock(secret()).await.unwrap();
+    assert!(lab.handle.unlock(wrong.clone()).await.is_err());
+    lab.handle.lock().await.unwrap();
+    assert!(lab.handle.unlock(wrong).await.is_err());
+    let records = lab.audit.tail(10).await.unwrap();
+    let sealed: Vec<bool> = records.iter().map(|record| record.mac.is_some()).collect();
+    assert_eq!(
+        sealed,
+        [true, false, true, false],
+        "the audit log has its key exactly while the profile is unlocked"
     );
 }
 

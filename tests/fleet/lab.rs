@@ -46,6 +46,7 @@ pub(crate) struct Plans {
     pub(crate) profile: Profile,
     pub(crate) vault: Vault,
     pub(crate) read_only: bool,
+    pub(crate) session: SessionOptions,
     clock: Clock,
     root: tempfile::TempDir,
 }
@@ -69,6 +70,7 @@ impl Plans {
             profile,
             vault: Vault::for_tests(None),
             read_only: false,
+            session: seeded(),
             clock: Clock::manual("2026-01-02T03:04:05Z".parse::<Timestamp>().unwrap()),
             root,
         }
@@ -92,10 +94,7 @@ impl Plans {
             clock: self.clock.clone(),
             tasks: tasks.clone(),
             options: FleetOptions {
-                session: SessionOptions {
-                    seed: Some(7),
-                    ..SessionOptions::default()
-                },
+                session: self.session,
                 login: LoginOptions {
                     user: Some("ann".parse().unwrap()),
                     agent: true,
@@ -128,6 +127,13 @@ impl Plans {
         })
         .await;
         lab
+    }
+}
+
+fn seeded() -> SessionOptions {
+    SessionOptions {
+        seed: Some(7),
+        ..SessionOptions::default()
     }
 }
 
@@ -286,6 +292,7 @@ impl Lab {
             profile: self.profile,
             vault: self.vault,
             read_only: false,
+            session: seeded(),
             clock: self.clock,
             root: self.root,
         }

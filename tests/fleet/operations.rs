@@ -28,6 +28,68 @@ fn whole_log(dir: &Path) -> String {
     text
 }
 
+/// Cuts the last record off the audit log, as an editor would.
+fn cut_end(dir: &Path) {
+    let path = dir.join("audit-000001.jsonl");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let kept = text.trim_end().rfind('\n').unwrap() + 1;
+    let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    file.set_len(kept as u64).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cut_end_of_the_audit_log_is_said_recorded_and_never_forgotten() {
+    let lab = Plans::hosts(1).await.up().await;
+    lab.done("h1", 2, ActionKind::Start).await;
+    let plans = lab.restart().await;
+    let dir = plans.profile.audit_dir();
+    let remembered = plans.profile.audit_head().await.unwrap().unwrap();
+    cut_end(&dir);
+    let mut plans = plans;
+    for _ in 0..2 {
+        let lab = plans.start().await;
+        let errors = lab.handle.errors().await.unwrap();
+        assert_eq!(lab.handle.snapshot().errors, 1);
+        assert!(
+            errors[0]
+                .cause
+                .message
+                .contains("record 2 of the audit log")
+        );
+        assert_eq!(errors[0].cause.kind, ErrorKind::Store);
+        // Time enough for the mirror to be moved.
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let notes = lab.records().await;
+        let cut = notes
+            .iter()
+            .filter(|note| *note == "note end-missing failed");
+        assert_eq!(cut.count(), 1, "{notes:?}");
+        plans = lab.restart().await;
+    }
+    let mirror = plans.profile.audit_head().await.unwrap();
+    assert_eq!(mirror.as_ref(), Some(&remembered));
+    let found = vmdeck::audit::verify(&dir, None, mirror.as_ref()).unwrap();
+    let said: Vec<String> = found.findings.iter().map(ToString::to_string).collect();
+    assert_eq!(said.len(), 1);
+    assert!(said[0].contains("record 2 is not the one that the profile remembers"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_that_is_cut_while_the_program_runs_is_noticed_before_the_mirror_moves() {
+    let lab = Plans::hosts(1).await.up().await;
+    lab.done("h1", 2, ActionKind::Start).await;
+    let began = std::time::Instant::now();
+    while lab.profile.audit_head().await.unwrap().is_none() {
+        assert!(began.elapsed() < Duration::from_secs(20));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    let remembered = lab.profile.audit_head().await.unwrap();
+    cut_end(&lab.profile.audit_dir());
+    lab.done("h1", 2, ActionKind::Shutdown).await;
+    lab.until(|state| state.errors == 1).await;
+    assert_eq!(lab.profile.audit_head().await.unwrap(), remembered);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_confirmed_operation_was_recorded_before_it_was_sent() {
     let lab = one().await;

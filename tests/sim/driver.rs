@@ -17,9 +17,7 @@ use crate::support::simulated::SimFleet;
 const BOUND: Duration = Duration::from_secs(30);
 
 async fn read(fleet: &SimFleet, spec: &HostSpec, scope: Scope) -> HostInventory {
-    let drivers = InstalledDrivers {
-        clock: Clock::system(),
-    };
+    let drivers = InstalledDrivers::new(Clock::system());
     let link = fleet.connect(spec.name.as_str()).await;
     let driver = drivers.open(link, spec).await.expect("a driver");
     let end = Instant::now() + BOUND;
@@ -116,9 +114,7 @@ async fn a_grid_has_as_many_hosts_and_vms_as_asked_for() {
 async fn vms_that_come_and_go_are_announced_and_read() {
     let fleet = SimFleet::start("[[host]]\nname = \"a\"\n").await;
     let control = fleet.control("a");
-    let drivers = InstalledDrivers {
-        clock: Clock::system(),
-    };
+    let drivers = InstalledDrivers::new(Clock::system());
     let spec = &fleet.host("a").spec;
     let driver = drivers
         .open(fleet.connect("a").await, spec)

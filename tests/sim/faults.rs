@@ -42,9 +42,7 @@ async fn status(link: &Arc<dyn Transport>, command: RemoteCommand) -> ExitStatus
 async fn inventory(fleet: &SimFleet, sudo: bool) -> Result<HostInventory, HypervisorError> {
     let mut spec = fleet.host("a").spec.clone();
     spec.sudo = sudo;
-    let drivers = InstalledDrivers {
-        clock: Clock::system(),
-    };
+    let drivers = InstalledDrivers::new(Clock::system());
     let driver = drivers.open(fleet.connect("a").await, &spec).await?;
     let inventory = driver.inventory(Scope::Fast).await;
     driver.close().await;

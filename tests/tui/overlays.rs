@@ -288,3 +288,22 @@ async fn a_plan_that_comes_late_finds_nobody() {
     screen.send(Input::Answer(late)).await;
     assert!(screen.app.overlays.is_empty());
 }
+
+#[tokio::test]
+async fn the_header_counts_what_the_error_log_holds_and_nothing_else() {
+    let mut screen = Screen::small((120, 30));
+    screen
+        .app
+        .fail(&Failure::new(ErrorKind::Refused, "not now"));
+    assert!(screen.text().contains("not now"));
+    assert!(!screen.text().contains(" error"), "a refusal is not logged");
+    let mut state = (*screen.app.snapshot).clone();
+    state.errors = 2;
+    screen.send(Input::Snapshot(Arc::new(state.clone()))).await;
+    assert!(screen.text().contains("2 errors"));
+    screen.keys("! esc").await;
+    assert!(!screen.text().contains(" error"), "they have been seen");
+    state.errors = 3;
+    screen.send(Input::Snapshot(Arc::new(state))).await;
+    assert!(screen.text().contains("1 error"));
+}

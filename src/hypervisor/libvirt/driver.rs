@@ -31,7 +31,7 @@ use crate::transport::{ExecLimits, Transport};
 /// How long the questions of a probe may take.
 const PROBE_WITHIN: Duration = Duration::from_secs(10);
 
-/// How long one read of all VMs may take.
+/// How long one read of all VMs may take, where nobody has said otherwise.
 const TICK_WITHIN: Duration = Duration::from_secs(10);
 
 /// What is added on this side to the time a command may live on the host.
@@ -48,6 +48,7 @@ pub struct Libvirt {
     transport: Arc<dyn Transport>,
     virsh: Virsh,
     clock: Clock,
+    tick_within: Duration,
     /// For the tick.
     fast: Worker,
     /// For slow facts and details, so that no tick waits for them.
@@ -73,12 +74,20 @@ impl Libvirt {
             transport,
             virsh,
             clock,
+            tick_within: TICK_WITHIN,
             memory: Mutex::default(),
             list_is_old: Arc::new(AtomicBool::new(true)),
             knows_no_wait: AtomicBool::new(true),
             knows_figures: AtomicBool::new(true),
             turn: AtomicU64::new(0),
         }
+    }
+
+    /// Says how long one read of all VMs may take.
+    #[must_use]
+    pub fn reading_within(mut self, within: Duration) -> Self {
+        self.tick_within = within;
+        self
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
@@ -117,7 +126,7 @@ impl Libvirt {
         }
         let mut replies = self
             .fast
-            .ask(&lines, TICK_WITHIN, Patience::Expects)
+            .ask(&lines, self.tick_within, Patience::Expects)
             .await?
             .into_iter();
         let mut next = || {
@@ -177,7 +186,7 @@ impl Libvirt {
         lines.extend(STATES.map(|(question, _)| Line::new(question)));
         let replies = self
             .fast
-            .ask(&lines, TICK_WITHIN, Patience::Expects)
+            .ask(&lines, self.tick_within, Patience::Expects)
             .await?;
         let mut replies = replies.iter();
         if let Some(names) = replies.next() {
@@ -259,7 +268,7 @@ impl Libvirt {
     async fn ask_one(&self, line: Line) -> Result<Reply, HypervisorError> {
         let replies = self
             .fast
-            .ask(&[line], TICK_WITHIN, Patience::Expects)
+            .ask(&[line], self.tick_within, Patience::Expects)
             .await?;
         replies
             .into_iter()
@@ -457,6 +466,18 @@ mod tests {
             assert!(inventory.gaps.is_empty());
         }
         assert_eq!(script.count("virsh"), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_read_may_take_as_long_as_was_said() {
+        for seconds in [2, 40] {
+            let (_script, libvirt) = driver(|_| Says::Nothing);
+            let within = Duration::from_secs(seconds);
+            let libvirt = libvirt.reading_within(within);
+            let began = Instant::now();
+            assert!(libvirt.inventory(Scope::Fast).await.is_err());
+            assert_eq!(began.elapsed(), within);
+        }
     }
 
     #[tokio::test(start_paused = true)]

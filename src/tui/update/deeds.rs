@@ -269,7 +269,7 @@ pub fn quit(app: &mut App) -> Vec<Effect> {
 
 /// Opens the error log.
 pub fn errors(app: &mut App) -> Vec<Effect> {
-    app.unseen_errors = 0;
+    app.seen_errors = app.snapshot.errors;
     app.toast = None;
     let page = Document::awaited(Topic::Errors, "Errors");
     app.overlays.push(Overlay::Document(page));

@@ -202,9 +202,6 @@ fn tell(app: &mut App, operation: &Operation) {
             ),
         ),
     };
-    if role == Role::Danger {
-        app.unseen_errors += 1;
-    }
     app.say(role, text);
 }
 
