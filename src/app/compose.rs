@@ -177,6 +177,7 @@ fn fleet_options(around: &Surroundings, demo: bool) -> FleetOptions {
             unfocused_factor: poll.unfocused_factor,
             full_every: poll.slow_facts,
             first,
+            announcements: !around.one_look,
             seed: None,
         },
         // The demo is the same for everybody: nothing of this machine's SSH goes into it.

@@ -55,6 +55,8 @@ pub struct SessionOptions {
     /// How much the first read of a link reads: `Fast` fills a screen soonest, `Full` is what a
     /// single listing wants.
     pub first: Scope,
+    /// Whether announcements of changes are listened to; a single listing has no use for them.
+    pub announcements: bool,
     /// Seed of the jitter; `None` takes one at random.
     pub seed: Option<u64>,
 }
@@ -66,6 +68,7 @@ impl Default for SessionOptions {
             unfocused_factor: 4,
             full_every: Duration::from_secs(60),
             first: Scope::Fast,
+            announcements: true,
             seed: None,
         }
     }
