@@ -179,6 +179,7 @@ fn fleet_options(around: &Surroundings, demo: bool) -> FleetOptions {
             full_every: poll.slow_facts,
             read_within: poll.deadline,
             first,
+            announcements: !around.one_look,
             seed: None,
         },
         // The demo is the same for everybody: nothing of this machine's SSH goes into it.

@@ -34,6 +34,8 @@ struct Surroundings {
     clock: Clock,
     /// Whether a person is there to be asked.
     interactive: bool,
+    /// Whether hosts are looked at once and left, so that what comes later is of no interest.
+    one_look: bool,
 }
 
 /// Runs what the words ask for; everything it has to say has been written when it returns.
@@ -110,7 +112,8 @@ async fn dispatch(
             dashboard::run(&around, err).await
         }
         Task::Once(task) => {
-            let around = Surroundings::read(globals)?;
+            let mut around = Surroundings::read(globals)?;
+            around.one_look = scripted::is_one_look(&task);
             around.log(false)?;
             scripted::run(&around, &task, out, err).await
         }
@@ -143,6 +146,7 @@ impl Surroundings {
             loaded,
             clock: Clock::system(),
             interactive: std::io::stdin().is_terminal() && std::io::stderr().is_terminal(),
+            one_look: false,
         })
     }
 

@@ -17,6 +17,14 @@ pub(super) fn asks_for_json(task: &ScriptTask) -> bool {
     output.is_some_and(|output| format(output).is_json())
 }
 
+/// Tells whether a command reads hosts and leaves. Verbs need the announcements to see a restart.
+pub(super) const fn is_one_look(task: &ScriptTask) -> bool {
+    match task {
+        ScriptTask::List(_) | ScriptTask::Hosts(_) | ScriptTask::Show(_) => true,
+        ScriptTask::Act(_) | ScriptTask::Watch(_) => false,
+    }
+}
+
 pub(super) async fn run(
     around: &Surroundings,
     task: &ScriptTask,

@@ -43,15 +43,19 @@ impl Drivers for InstalledDrivers {
         transport: Arc<dyn Transport>,
         spec: &HostSpec,
     ) -> Result<Box<dyn Hypervisor>, HypervisorError> {
+        let libvirt = Libvirt::new(Arc::clone(&transport), spec, self.clock.clone())
+            .reading_within(self.read_within);
         let kind = match spec.kind.fixed() {
             Some(kind) => kind,
-            None => probe::kind(transport.as_ref()).await?,
+            // Most hosts have it, so it is asked at once; what else there may be is asked only where
+            // it does not answer. A link that fails says nothing about the host.
+            None => match libvirt.try_out().await {
+                Ok(()) | Err(HypervisorError::Transport(_)) => HypervisorKind::Libvirt,
+                Err(_) => probe::kind(transport.as_ref()).await?,
+            },
         };
         match kind {
-            HypervisorKind::Libvirt => {
-                let libvirt = Libvirt::new(transport, spec, self.clock.clone());
-                Ok(Box::new(libvirt.reading_within(self.read_within)))
-            }
+            HypervisorKind::Libvirt => Ok(Box::new(libvirt)),
             HypervisorKind::HyperV => Err(not_yet()),
         }
     }

@@ -461,6 +461,9 @@ impl Actor {
     }
 
     fn open_hints(&mut self) {
+        if !self.context.options.announcements {
+            return;
+        }
         let Some(driver) = self.link.as_ref().and_then(|link| link.driver.clone()) else {
             return;
         };

@@ -58,6 +58,8 @@ pub struct SessionOptions {
     /// How much the first read of a link reads: `Fast` fills a screen soonest, `Full` is what a
     /// single listing wants.
     pub first: Scope,
+    /// Whether announcements of changes are listened to; a single listing has no use for them.
+    pub announcements: bool,
     /// Seed of the jitter; `None` takes one at random.
     pub seed: Option<u64>,
 }
@@ -70,6 +72,7 @@ impl Default for SessionOptions {
             full_every: Duration::from_secs(60),
             read_within: READ_FAST,
             first: Scope::Fast,
+            announcements: true,
             seed: None,
         }
     }

@@ -1,13 +1,13 @@
 //! `--once` on real VMs: what it prints, what it changes, how it ends.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::VMDECK;
 use crate::support::deck::Deck;
 use crate::support::lab::LibvirtHost;
-use crate::support::wait_for;
+use crate::support::{command, run, wait_for};
 
 /// The object of the one VM that a verb was about.
 fn only(value: &Value) -> &Value {
@@ -330,4 +330,53 @@ fn find(folder: &std::path::Path, files: &mut Vec<std::path::PathBuf>) {
             files.push(path);
         }
     }
+}
+
+/// Returns the middle one.
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() / 2]
+}
+
+#[test]
+#[ignore = "prints a ratio, asserts nothing about time"]
+fn what_a_list_costs() {
+    let host = LibvirtHost::start();
+    for name in ["one", "two", "three"] {
+        let id = host.define_deaf(name);
+        host.start_vm(&id);
+    }
+    host.define_many("off", 7);
+    let deck = Deck::new(VMDECK);
+    deck.add("kvm1", &host, &[]);
+    let known = host.sshd.known_hosts_file();
+    let ssh = || {
+        let mut ssh = command("ssh");
+        ssh.args(["-F", "none", "-o", "BatchMode=yes", "-o"])
+            .arg(format!("UserKnownHostsFile={}", known.display()))
+            .arg("-i")
+            .arg(&host.sshd.client_key.path)
+            .args(["-p", &host.sshd.port().to_string(), "-l"])
+            .args([host.sshd.user(), "127.0.0.1"])
+            .args(["virsh -c qemu:///session list --all"]);
+        run(&mut ssh)
+    };
+    let processes = || host.sshd.logged("Starting session:");
+    let (mut ours, mut theirs, mut started) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..15 {
+        let start = Instant::now();
+        ssh();
+        theirs.push(start.elapsed());
+        let before = processes();
+        let start = Instant::now();
+        let listed = deck.once(&["list"]).expect(0);
+        ours.push(start.elapsed());
+        assert_eq!(listed.stdout.lines().count(), 11, "{}", listed.stdout);
+        started.push(processes() - before);
+    }
+    let (ours, theirs) = (median(ours), median(theirs));
+    println!(
+        "a list {ours:?} with {started:?} remote commands, `ssh HOST virsh list --all` {theirs:?} (ratio {:.2})",
+        ours.as_secs_f64() / theirs.as_secs_f64(),
+    );
 }

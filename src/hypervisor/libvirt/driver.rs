@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::command::{Line, QUESTION_LIFE, Virsh, tick, tick_that_waits};
 use super::events::Announcements;
-use super::facts::{self, Subject};
+use super::facts::{self, Findings, Subject, Workers};
 use super::inventory::{Memory, Moment};
 use super::kept::Reply;
 use super::parse::{self, Misshapen, Record};
@@ -60,6 +61,10 @@ pub struct Libvirt {
     /// Whether it has figures at all; drivers other than QEMU's may know states only.
     knows_figures: AtomicBool,
     turn: AtomicU64,
+    /// Whether a read has ended well on this link.
+    has_read: AtomicBool,
+    /// What [`Self::try_out`] found, for the probe that follows it.
+    tried: Mutex<Option<Result<Capabilities, HypervisorError>>>,
 }
 
 impl Libvirt {
@@ -80,6 +85,8 @@ impl Libvirt {
             knows_no_wait: AtomicBool::new(true),
             knows_figures: AtomicBool::new(true),
             turn: AtomicU64::new(0),
+            has_read: AtomicBool::new(false),
+            tried: Mutex::default(),
         }
     }
 
@@ -88,6 +95,37 @@ impl Libvirt {
     pub fn reading_within(mut self, within: Duration) -> Self {
         self.tick_within = within;
         self
+    }
+
+    /// Finds out whether libvirt answers here. The next probe returns the same, without asking again.
+    pub(crate) async fn try_out(&self) -> Result<(), HypervisorError> {
+        let found = self.ask_versions().await;
+        let verdict = found.as_ref().map(|_| ()).map_err(Clone::clone);
+        *self.tried.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
+        verdict
+    }
+
+    async fn ask_versions(&self) -> Result<Capabilities, HypervisorError> {
+        let lines = [
+            Line::new("version --daemon"),
+            Line::new("uri"),
+            Line::new("nodeinfo"),
+            Line::new("nodememstats"),
+        ];
+        let replies = self
+            .fast
+            .ask(&lines, PROBE_WITHIN, Patience::Expects)
+            .await?;
+        let version = replies.first();
+        if let Some(said) = version.and_then(|reply| reply.failure.clone()) {
+            return Err(judge_said(&self.virsh, said));
+        }
+        let printed = version.map_or(&[][..], |reply| &reply.stdout);
+        if parse::versions(printed).0.is_none() {
+            let first = parse::lines(printed).next().unwrap_or_default();
+            return Err(unparsable(&Misshapen::new("no version", first)));
+        }
+        Ok(self.capabilities(&replies))
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
@@ -211,8 +249,9 @@ impl Libvirt {
         Ok(HostInventory { vms, load, gaps })
     }
 
-    /// Adds the slow facts to an inventory that was just read.
-    async fn read_slow(&self, inventory: &mut HostInventory) -> Result<(), HypervisorError> {
+    /// Asks for slow facts. The first read of a link asks the `virsh` that is there, because nothing
+    /// waits behind it yet and starting another costs more than asking.
+    async fn ask_facts(&self, is_first: bool) -> Result<Findings, HypervisorError> {
         let subjects: Vec<Subject> = {
             let memory = self.memory();
             memory
@@ -226,19 +265,34 @@ impl Libvirt {
                 })
                 .collect()
         };
+        let workers = Workers {
+            vms: if is_first { &self.fast } else { &self.slow },
+            agents: &self.slow,
+        };
+        facts::read(workers, subjects).await
+    }
+
+    /// Asks the host's process table how long VMs have been running; `None` where it cannot say.
+    async fn ask_ages(&self) -> Option<HashMap<VmId, Timestamp>> {
         let limits = ExecLimits::within(QUESTION_LIFE);
-        let question = uptime::question();
-        let (findings, ages) = tokio::join!(
-            facts::read(&self.slow, subjects),
-            self.transport.exec(&question, limits)
-        );
+        let answer = self.transport.exec(&uptime::question(), limits).await;
+        Some(uptime::starts(&answer.ok()?.stdout, self.clock.now()))
+    }
+
+    /// Adds the slow facts to an inventory that was just read.
+    fn add_slow(
+        &self,
+        inventory: &mut HostInventory,
+        findings: Result<Findings, HypervisorError>,
+        ages: Option<&HashMap<VmId, Timestamp>>,
+    ) -> Result<(), HypervisorError> {
         let findings = findings?;
         let now = self.clock.now();
         let turn = self.turn.fetch_add(1, Ordering::AcqRel) + 1;
         let mut memory = self.memory();
         // A host that cannot tell ages leaves uptimes unknown.
-        if let Ok(ages) = ages {
-            memory.learn_starts(&uptime::starts(&ages.stdout, now));
+        if let Some(starts) = ages {
+            memory.learn_starts(starts);
         }
         if let Some(saved) = &findings.saved {
             memory.learn_saved(saved);
@@ -336,35 +390,40 @@ impl Hypervisor for Libvirt {
     }
 
     async fn probe(&self) -> Result<Capabilities, HypervisorError> {
-        let lines = [
-            Line::new("version --daemon"),
-            Line::new("uri"),
-            Line::new("nodeinfo"),
-            Line::new("nodememstats"),
-        ];
-        let replies = self
-            .fast
-            .ask(&lines, PROBE_WITHIN, Patience::Expects)
-            .await?;
-        let version = replies.first();
-        if let Some(said) = version.and_then(|reply| reply.failure.clone()) {
-            return Err(judge_said(&self.virsh, said));
+        let tried = self
+            .tried
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        match tried {
+            Some(found) => found,
+            None => self.ask_versions().await,
         }
-        let printed = version.map_or(&[][..], |reply| &reply.stdout);
-        if parse::versions(printed).0.is_none() {
-            let first = parse::lines(printed).next().unwrap_or_default();
-            return Err(unparsable(&Misshapen::new("no version", first)));
-        }
-        Ok(self.capabilities(&replies))
     }
 
     async fn inventory(&self, scope: Scope) -> Result<HostInventory, HypervisorError> {
         if scope == Scope::Full {
             self.list_is_old.store(true, Ordering::Release);
         }
-        let mut inventory = self.read_fast().await?;
-        if scope == Scope::Full
-            && let Err(error) = self.read_slow(&mut inventory).await
+        let is_first = !self.has_read.load(Ordering::Acquire);
+        let ages = async {
+            match scope {
+                Scope::Full => Ok(self.ask_ages().await),
+                Scope::Fast => Ok(None),
+            }
+        };
+        let reading = async {
+            let inventory = self.read_fast().await?;
+            self.has_read.store(true, Ordering::Release);
+            let findings = match scope {
+                Scope::Full => Some(self.ask_facts(is_first).await),
+                Scope::Fast => None,
+            };
+            Ok::<_, HypervisorError>((inventory, findings))
+        };
+        let ((mut inventory, findings), ages) = tokio::try_join!(reading, ages)?;
+        if let Some(findings) = findings
+            && let Err(error) = self.add_slow(&mut inventory, findings, ages.as_ref())
         {
             // The states are known; that the rest is not is said, and the old facts stay.
             inventory
@@ -401,8 +460,7 @@ impl Hypervisor for Libvirt {
     }
 
     async fn close(&self) {
-        self.fast.close().await;
-        self.slow.close().await;
+        tokio::join!(self.fast.close(), self.slow.close());
     }
 }
 

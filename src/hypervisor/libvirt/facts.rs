@@ -1,8 +1,7 @@
 //! Slow facts of all VMs: autostart, saved images, VM snapshots, addresses, title and description.
 //!
-//! Asked on a kept `virsh` of their own, so that no tick waits for them, and at bounded cost: four
-//! questions about the whole host, then at most [`VMS_A_READ`] VMs with up to four questions each, those
-//! first that changed or were asked longest ago. What could not be read stays as it was; nothing
+//! At bounded cost: four questions about the whole host, and with them at most [`VMS_A_READ`] VMs with up
+//! to four questions each, those first that changed or were asked longest ago. What could not be read stays as it was; nothing
 //! becomes empty because a question failed.
 
 use std::collections::{HashMap, HashSet};
@@ -27,7 +26,7 @@ const VMS_A_READ_ONE_BY_ONE: usize = 4;
 /// Agents asked in one full read: each may stay silent for 5 s before libvirt gives up.
 const AGENTS_A_READ: usize = 8;
 
-/// How long the questions about the host, and then those about VMs, may take.
+/// How long the questions about VMs may take.
 const WITHIN: Duration = Duration::from_secs(5);
 
 /// How long all agents together may take.
@@ -53,6 +52,7 @@ pub(crate) struct Findings {
 }
 
 /// Flags of all VMs, from questions about the whole host; `None` = could not be read.
+#[derive(Debug, Default)]
 struct Flags {
     autostart: Option<HashSet<VmId>>,
     persistent: Option<HashSet<VmId>>,
@@ -60,66 +60,90 @@ struct Flags {
     saved: Option<HashSet<VmId>>,
 }
 
-/// Reads slow facts of all VMs.
+/// Whom to ask.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Workers<'a> {
+    /// About VMs.
+    pub(crate) vms: &'a Worker,
+    /// Agents inside VMs, which may hang.
+    pub(crate) agents: &'a Worker,
+}
+
+/// Reads slow facts of all VMs: one round trip, another where there are snapshots to count, and one to
+/// agents.
 pub(crate) async fn read(
-    worker: &Worker,
+    workers: Workers<'_>,
     mut subjects: Vec<Subject>,
 ) -> Result<Findings, HypervisorError> {
-    let flags = read_flags(worker).await?;
-    for subject in &mut subjects {
-        apply_flags(subject, &flags);
-    }
     subjects.sort_by(|one, other| (one.asked, &one.id).cmp(&(other.asked, &other.id)));
-    let room = if worker.fallback().is_some() {
+    let room = if workers.vms.fallback().is_some() {
         VMS_A_READ_ONE_BY_ONE
     } else {
         VMS_A_READ
     };
-    let rest = subjects.split_off(room.min(subjects.len()));
-    let with_snapshots = flags.snapshots.unwrap_or_default();
-    let asked = ask_each(worker, &mut subjects, &with_snapshots).await;
-    let mut findings = Findings {
-        facts: Vec::with_capacity(subjects.len() + rest.len()),
-        saved: flags.saved,
-    };
-    // A failure here costs the VMs' own answers, not those about the host.
-    let asked = match asked {
-        Ok(()) => true,
+    let mut rest = subjects.split_off(room.min(subjects.len()));
+    let questions = questions(&subjects);
+    let lines: Vec<Line> = flag_questions()
+        .into_iter()
+        .chain(
+            questions
+                .iter()
+                .filter_map(|(index, wants)| Some(question(&subjects.get(*index)?.id, *wants))),
+        )
+        .collect();
+    let (flags, answers) = match workers.vms.ask(&lines, WITHIN, Patience::Expects).await {
+        Ok(replies) => {
+            let mut replies = replies.into_iter();
+            (Flags::take(&mut replies), Some(replies))
+        }
+        // A VM that cannot be asked about costs the VMs' own answers, not those about the host.
         Err(error) => {
             tracing::debug!(%error, "the questions about single VMs failed");
-            false
+            let lines = flag_questions();
+            let replies = workers.vms.ask(&lines, WITHIN, Patience::Expects).await?;
+            (Flags::take(&mut replies.into_iter()), None)
         }
     };
-    for subject in subjects {
-        findings.facts.push((subject.id, subject.facts, asked));
+    for subject in subjects.iter_mut().chain(&mut rest) {
+        apply_flags(subject, &flags);
     }
-    for subject in rest {
-        findings.facts.push((subject.id, subject.facts, false));
+    let asked = answers.is_some();
+    if let Some(answers) = answers {
+        let answered: Vec<_> = questions.into_iter().zip(answers).collect();
+        take_answers(workers, &mut subjects, answered, flags.snapshots.as_ref()).await;
     }
-    Ok(findings)
+    let of = |asked: bool| move |subject: Subject| (subject.id, subject.facts, asked);
+    let facts = subjects.into_iter().map(of(asked));
+    Ok(Findings {
+        facts: facts.chain(rest.into_iter().map(of(false))).collect(),
+        saved: flags.saved,
+    })
 }
 
-async fn read_flags(worker: &Worker) -> Result<Flags, HypervisorError> {
-    let lines = [
+/// The questions about the whole host, in the order that [`Flags::take`] expects.
+fn flag_questions() -> [Line; 4] {
+    [
         Line::new("list --all --uuid --autostart"),
         Line::new("list --all --uuid --persistent"),
         Line::new("list --all --uuid --with-snapshot"),
         Line::new("list --all --uuid --with-managed-save"),
-    ];
-    let replies = worker.ask(&lines, WITHIN, Patience::Expects).await?;
-    let mut sets = replies.into_iter().map(|reply| {
-        reply
-            .failure
-            .is_none()
-            .then(|| ids(&reply.stdout).into_iter().collect())
-    });
-    let mut next = || sets.next().flatten();
-    Ok(Flags {
-        autostart: next(),
-        persistent: next(),
-        snapshots: next(),
-        saved: next(),
-    })
+    ]
+}
+
+impl Flags {
+    /// Takes the answers off the front; what failed is unknown.
+    fn take(replies: &mut impl Iterator<Item = Reply>) -> Self {
+        let mut next = || {
+            let reply = replies.next().filter(|reply| reply.failure.is_none())?;
+            Some(ids(&reply.stdout).into_iter().collect())
+        };
+        Self {
+            autostart: next(),
+            persistent: next(),
+            snapshots: next(),
+            saved: next(),
+        }
+    }
 }
 
 fn apply_flags(subject: &mut Subject, flags: &Flags) {
@@ -142,34 +166,31 @@ fn apply_flags(subject: &mut Subject, flags: &Flags) {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wants {
     Definition,
-    Snapshots,
     Addresses(AddressSource),
 }
 
-async fn ask_each(
-    worker: &Worker,
-    subjects: &mut [Subject],
-    with_snapshots: &HashSet<VmId>,
-) -> Result<(), HypervisorError> {
-    let mut questions: Vec<(usize, Wants)> = Vec::new();
+/// What is asked of each VM, with its place.
+fn questions(subjects: &[Subject]) -> Vec<(usize, Wants)> {
+    let mut questions = Vec::new();
     for (index, subject) in subjects.iter().enumerate() {
         questions.push((index, Wants::Definition));
-        if with_snapshots.contains(&subject.id) {
-            questions.push((index, Wants::Snapshots));
-        }
         if subject.runs {
             questions.push((index, Wants::Addresses(AddressSource::Lease)));
             questions.push((index, Wants::Addresses(AddressSource::Arp)));
         }
     }
-    let lines: Vec<Line> = questions
-        .iter()
-        .filter_map(|(index, wants)| Some(question(&subjects.get(*index)?.id, *wants)))
-        .collect();
-    let replies = worker.ask(&lines, WITHIN, Patience::Expects).await?;
+    questions
+}
+
+async fn take_answers(
+    workers: Workers<'_>,
+    subjects: &mut [Subject],
+    answered: Vec<((usize, Wants), Reply)>,
+    with_snapshots: Option<&HashSet<VmId>>,
+) {
     let mut found: HashMap<usize, Vec<VmAddress>> = HashMap::new();
     let mut agents = Vec::new();
-    for ((index, wants), reply) in questions.into_iter().zip(replies) {
+    for ((index, wants), reply) in answered {
         let Some(subject) = subjects.get_mut(index) else {
             continue;
         };
@@ -178,10 +199,6 @@ async fn ask_each(
                 if take_definition(&mut subject.facts, &reply) && subject.runs {
                     agents.push(index);
                 }
-            }
-            Wants::Snapshots => {
-                subject.facts.snapshots =
-                    reply.failure.is_none().then(|| count_names(&reply.stdout));
             }
             // A source that failed has not said that there is no address.
             Wants::Addresses(source) if reply.failure.is_none() => found
@@ -192,7 +209,8 @@ async fn ask_each(
         }
     }
     agents.truncate(AGENTS_A_READ);
-    ask_agents(worker, subjects, &agents, &mut found).await;
+    count_snapshots(workers.vms, subjects, with_snapshots).await;
+    ask_agents(workers.agents, subjects, &agents, &mut found).await;
     for (index, subject) in subjects.iter_mut().enumerate() {
         if let Some(found) = found.remove(&index) {
             subject.facts.addresses = Some(merge(found));
@@ -200,7 +218,29 @@ async fn ask_each(
             subject.facts.addresses = Some(Vec::new());
         }
     }
-    Ok(())
+}
+
+/// Counts the snapshots of those VMs that have any; what cannot be counted is unknown.
+async fn count_snapshots(
+    worker: &Worker,
+    subjects: &mut [Subject],
+    with_snapshots: Option<&HashSet<VmId>>,
+) {
+    let has_any = |subject: &Subject| with_snapshots.is_some_and(|with| with.contains(&subject.id));
+    let mut asked: Vec<&mut Subject> = subjects.iter_mut().filter(|one| has_any(one)).collect();
+    let lines: Vec<Line> = asked
+        .iter()
+        .map(|subject| Line::about("snapshot-list", &subject.id).with("--name"))
+        .collect();
+    match worker.ask(&lines, WITHIN, Patience::Expects).await {
+        Ok(replies) => {
+            for (subject, reply) in asked.iter_mut().zip(replies) {
+                subject.facts.snapshots =
+                    reply.failure.is_none().then(|| count_names(&reply.stdout));
+            }
+        }
+        Err(error) => tracing::debug!(%error, "snapshots could not be counted"),
+    }
 }
 
 /// Asks agents, which may hang: nothing else waits behind them, and silence costs only their answer.
@@ -235,7 +275,6 @@ async fn ask_agents(
 fn question(id: &VmId, wants: Wants) -> Line {
     match wants {
         Wants::Definition => Line::about("dumpxml", id),
-        Wants::Snapshots => Line::about("snapshot-list", id).with("--name"),
         Wants::Addresses(AddressSource::Lease) => {
             Line::about("domifaddr", id).with("--source lease")
         }
@@ -294,6 +333,15 @@ mod tests {
         Worker::new(script.transport(), Virsh::of(&spec()), Fallback::default())
     }
 
+    /// Asks one worker everything.
+    async fn read(worker: &Worker, subjects: Vec<Subject>) -> Findings {
+        let workers = Workers {
+            vms: worker,
+            agents: worker,
+        };
+        super::read(workers, subjects).await.unwrap()
+    }
+
     const WITH_AGENT: &str = "<domain><devices><channel><target name='org.qemu.guest_agent.0' state='connected'/></channel></devices></domain>\n";
 
     #[tokio::test(start_paused = true)]
@@ -307,7 +355,7 @@ mod tests {
         let mut subjects = subjects(150);
         let mut turns = Vec::new();
         for turn in 1..=3 {
-            let findings = read(&worker, subjects.clone()).await.unwrap();
+            let findings = read(&worker, subjects.clone()).await;
             turns.push(findings.facts.iter().filter(|(.., asked)| *asked).count());
             for (id, facts, asked) in findings.facts {
                 let subject = subjects
@@ -347,7 +395,7 @@ mod tests {
                 _ => "\n".into(),
             })
         });
-        let findings = read(&worker, subjects(1)).await.unwrap();
+        let findings = read(&worker, subjects(1)).await;
         let addresses: Vec<String> = findings.facts[0]
             .1
             .addresses
@@ -370,7 +418,7 @@ mod tests {
             _ => Says::Out("\n".into()),
         });
         for _ in 0..4 {
-            let findings = read(&worker, subjects(2)).await.unwrap();
+            let findings = read(&worker, subjects(2)).await;
             for (_, facts, asked) in findings.facts {
                 assert!(asked);
                 assert_eq!(facts.addresses.unwrap().len(), 1);
@@ -389,7 +437,7 @@ mod tests {
         }];
         before[0].facts.addresses = Some(known.clone());
         before[0].facts.title = Some("kept".into());
-        let findings = read(&worker, before).await.unwrap();
+        let findings = read(&worker, before).await;
         let facts = &findings.facts[0].1;
         assert_eq!(facts.addresses, Some(known));
         assert_eq!(facts.title, Some("kept".into()));
@@ -408,7 +456,7 @@ mod tests {
             }
             _ => Says::Out("\n".into()),
         });
-        let findings = read(&worker, subjects(2)).await.unwrap();
+        let findings = read(&worker, subjects(2)).await;
         let counts: Vec<Option<u32>> = findings
             .facts
             .iter()

@@ -23,6 +23,9 @@ use crate::transport::{Chunk, ExitStatus, RemoteProcess, TransportError};
 /// other's buffers while nobody reads.
 const IN_FLIGHT: usize = 32;
 
+/// Number of the mark that greets.
+const GREETING: u64 = 1;
+
 /// Bytes of complaints kept; more than that is no answer.
 const MAX_STDERR: usize = 1024 * 1024;
 
@@ -62,6 +65,8 @@ pub(crate) struct Kept {
     process: Box<dyn RemoteProcess>,
     nonce: u64,
     asked: u64,
+    /// Questions that were written together with the greeting.
+    ahead: usize,
     /// Whether it repeats what it reads, as it does with readline.
     echoes: bool,
     stdout: Vec<u8>,
@@ -70,12 +75,13 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
-    /// Takes a process that was just started; [`Self::greet`] comes next.
+    /// Takes a process that was just started; [`Self::begin`] and [`Self::greet`] come next.
     pub(crate) fn new(process: Box<dyn RemoteProcess>) -> Self {
         Self {
             process,
             nonce: rand::random(),
             asked: 0,
+            ahead: 0,
             echoes: false,
             stdout: Vec::new(),
             stderr: Vec::new(),
@@ -83,12 +89,21 @@ impl Kept {
         }
     }
 
+    /// Writes the marks it has to answer to, and right behind them the first of the questions that
+    /// [`Self::ask`] is to be called with next: they need no round trip of their own.
+    pub(crate) async fn begin(&mut self, lines: &[Line]) -> Result<(), Broken> {
+        self.asked += 1;
+        let mut text = marks(&self.mark(self.asked));
+        let batch = lines.get(..IN_FLIGHT).unwrap_or(lines);
+        self.ahead = batch.len();
+        text.push_str(&self.number(batch));
+        self.write(&text).await
+    }
+
     /// Waits until it answers to marks at all, and drops what was printed before that (a login
     /// message).
     pub(crate) async fn greet(&mut self) -> Result<(), Broken> {
-        self.asked += 1;
-        let mark = self.mark(self.asked);
-        self.write(&marks(&mark)).await?;
+        let mark = self.mark(GREETING);
         loop {
             if let Some(end) = find_mark(&self.stdout, &mark) {
                 let before = self.stdout.get(..end.before).unwrap_or_default();
@@ -119,16 +134,13 @@ impl Kept {
     pub(crate) async fn ask(&mut self, lines: &[Line], cap: usize) -> Result<Vec<Reply>, Broken> {
         let mut replies = Vec::with_capacity(lines.len());
         for batch in lines.chunks(IN_FLIGHT) {
-            let first = self.asked + 1;
-            let mut text = String::new();
-            for line in batch {
-                self.asked += 1;
-                text.push_str(line.as_str());
-                text.push('\n');
-                text.push_str(&marks(&self.mark(self.asked)));
+            if std::mem::take(&mut self.ahead) == 0 {
+                let text = self.number(batch);
+                self.write(&text).await?;
             }
-            self.write(&text).await?;
-            for number in first..=self.asked {
+            let mut number = self.asked.saturating_sub(count(batch));
+            for _ in batch {
+                number += 1;
                 let mark = self.mark(number);
                 replies.push(self.take_reply(&mark, cap).await?);
             }
@@ -139,6 +151,18 @@ impl Kept {
     /// Ends it.
     pub(crate) async fn close(&mut self) {
         self.process.close().await;
+    }
+
+    /// Words questions, each with its marks.
+    fn number(&mut self, batch: &[Line]) -> String {
+        let mut text = String::new();
+        for line in batch {
+            self.asked += 1;
+            text.push_str(line.as_str());
+            text.push('\n');
+            text.push_str(&marks(&self.mark(self.asked)));
+        }
+        text
     }
 
     async fn take_reply(&mut self, mark: &str, cap: usize) -> Result<Reply, Broken> {
@@ -219,6 +243,10 @@ impl Kept {
     fn mark(&self, number: u64) -> String {
         format!("@@{:016x}.{number}@@", self.nonce)
     }
+}
+
+fn count(batch: &[Line]) -> u64 {
+    u64::try_from(batch.len()).unwrap_or(u64::MAX)
 }
 
 fn marks(mark: &str) -> String {

@@ -114,7 +114,7 @@ impl Worker {
             // Taken out, so that a dropped call leaves no half-read process behind.
             let kept = match state.kept.take() {
                 Some(kept) => Ok(kept),
-                None => self.start().await,
+                None => self.start(lines).await,
             };
             let mut kept = match kept {
                 Ok(kept) => kept,
@@ -164,14 +164,18 @@ impl Worker {
         }
     }
 
-    async fn start(&self) -> Result<Kept, NoStart> {
+    async fn start(&self, lines: &[Line]) -> Result<Kept, NoStart> {
         let process = self
             .transport
             .spawn(&self.virsh.kept())
             .await
             .map_err(|error| NoStart::Failed(error.into()))?;
         let mut kept = Kept::new(process);
-        match timeout(GREETING, kept.greet()).await {
+        let greeting = async {
+            kept.begin(lines).await?;
+            kept.greet().await
+        };
+        match timeout(GREETING, greeting).await {
             Ok(Ok(())) => Ok(kept),
             Ok(Err(broken)) => {
                 kept.close().await;
