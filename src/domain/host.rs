@@ -171,7 +171,10 @@ fn split_port(text: &str) -> Option<(&str, Option<&str>)> {
             .split_once(':')
             .map(|(address, port)| (address, Some(port)));
     }
-    Some((text, None))
+    // More colons than one: an IPv6 address (with its zone), or a slip of the fingers.
+    let bare = text.split_once('%').map_or(text, |(bare, _)| bare);
+    let sound = !text.contains(':') || bare.parse::<std::net::Ipv6Addr>().is_ok();
+    sound.then_some((text, None))
 }
 
 /// One stop on the way to a host.
@@ -502,6 +505,8 @@ mod tests {
             "a:0",
             "a:99999",
             "a:b",
+            "a:b:22",
+            "kvm1:22:22",
             "[::1",
             "a;b",
             "$(x)",

@@ -87,6 +87,8 @@ pub(super) struct SimVm {
     /// Whether libvirt knows it; one that does not any more is kept so that numbers stay.
     pub(super) defined: bool,
     meter: Meter,
+    /// When its process began; before the world did, for one that ran already.
+    started: Option<f64>,
 }
 
 impl SimVm {
@@ -107,9 +109,11 @@ impl SimVm {
             saved: (plan.state == SimState::Saved).then_some(false),
             defined: true,
             meter: Meter::default(),
+            started: None,
             plan,
         };
         if vm.is_active() {
+            vm.started = Some(-vm.plan.uptime.as_secs_f64());
             vm.meter.since = Some(-vm.plan.uptime.as_secs_f64());
             if power != Power::Running {
                 vm.stop_counting(0.0);
@@ -139,6 +143,7 @@ impl SimVm {
         self.id = Some(id);
         self.saved = None;
         self.meter = Meter::default();
+        self.started = None;
     }
 
     pub(super) fn run(&mut self, reason: Reason, t: f64) {
@@ -146,6 +151,9 @@ impl SimVm {
         self.reason = reason;
         if self.meter.since.is_none() {
             self.meter.since = Some(t);
+        }
+        if self.started.is_none() {
+            self.started = Some(t);
         }
     }
 
@@ -166,6 +174,14 @@ impl SimVm {
         self.power = Power::Shutoff;
         self.reason = reason;
         self.meter = Meter::default();
+        self.started = None;
+    }
+
+    /// Returns the age of its process in seconds, while there is one.
+    pub(super) fn process_age(&self, t: f64) -> Option<f64> {
+        self.started
+            .filter(|_| self.is_active())
+            .map(|started| (t - started).max(0.0))
     }
 
     /// Returns the work done by this process until `t`.

@@ -16,6 +16,7 @@ use super::screen::profile::ProfileView;
 use super::screen::vms::Vms;
 use super::theme::Role;
 use crate::domain::error_kind::Failure;
+use crate::domain::host::HostName;
 use crate::domain::inventory::FleetSnapshot;
 use crate::domain::operation::Actor;
 
@@ -110,6 +111,10 @@ pub struct App {
     pub asked_keys: Vec<String>,
     /// Numbers the plans that are asked for.
     pub tickets: u64,
+    /// Whether a key was pressed: before that the cursor is nobody's choice and stays on top.
+    pub touched: bool,
+    /// The last error, in one line.
+    pub last_error: Option<String>,
 }
 
 impl App {
@@ -137,6 +142,8 @@ impl App {
             compact: false,
             asked_keys: Vec::new(),
             tickets: 0,
+            touched: false,
+            last_error: None,
         };
         app.take_snapshot(Arc::clone(&app.snapshot));
         app
@@ -146,6 +153,9 @@ impl App {
     pub fn take_snapshot(&mut self, snapshot: Arc<FleetSnapshot>) {
         self.snapshot = snapshot;
         self.vms.take(&self.snapshot, self.now);
+        if !self.touched {
+            self.vms.go_to(&self.snapshot, 0);
+        }
         self.hosts.take(&self.snapshot);
         self.operations.take(&self.snapshot);
     }
@@ -172,6 +182,7 @@ impl App {
 
     /// Shows why something did not work, and what to do next.
     pub fn fail(&mut self, failure: &Failure) {
+        self.last_error = Some(failure.message.clone());
         let text = match &failure.hint {
             Some(hint) => format!("{} ({hint})", failure.message),
             None => failure.message.clone(),
@@ -183,6 +194,15 @@ impl App {
     pub fn unseen_errors(&self) -> usize {
         let unseen = self.snapshot.errors.saturating_sub(self.seen_errors);
         usize::try_from(unseen).unwrap_or(usize::MAX)
+    }
+
+    /// Shows why something did not work on a host.
+    pub fn fail_on(&mut self, host: &HostName, failure: &Failure) {
+        let message = format!("{host}: {}", failure.message);
+        self.fail(&Failure {
+            message,
+            ..failure.clone()
+        });
     }
 
     /// Returns the contexts in which the next key is looked up, first one first.

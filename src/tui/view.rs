@@ -33,8 +33,11 @@ pub fn view(app: &App, theme: &Theme, state: &mut ViewState, buf: &mut Buffer) -
         too_small(buf, area, theme);
         return None;
     };
-    let at = (app.now, app.unseen_errors());
-    header::draw(&app.snapshot, at, buf, areas.header, theme);
+    let errors = header::Errors {
+        unseen: app.unseen_errors(),
+        last: app.last_error.as_deref(),
+    };
+    header::draw(&app.snapshot, (app.now, errors), buf, areas.header, theme);
     draw_screen(app, theme, state, buf, areas.body);
     let mut cursor = draw_status(app, theme, buf, areas.status);
     footer::draw(buf, areas.footer, theme, &hints(app));
@@ -96,7 +99,7 @@ fn draw_status(app: &App, theme: &Theme, buf: &mut Buffer, line: Rect) -> Option
     } else if app.screen == Screen::Hosts
         && let Some((text, role)) = hosts::selected(app).and_then(|host| hosts::trouble(app, host))
     {
-        paint::put(buf, left, &text, theme.style(role));
+        paint::put_fitted(buf, left, &text, theme.style(role));
     }
     None
 }
@@ -143,6 +146,18 @@ fn draw_overlay(
 
 /// Returns the keys that make sense now, in the order of the command table.
 pub fn hints(app: &App) -> Vec<Hint> {
+    // These say in their own last line what Enter means just now.
+    if matches!(
+        app.overlays.last(),
+        Some(
+            Overlay::Confirm(_)
+                | Overlay::HostKey(_)
+                | Overlay::Passphrase(_)
+                | Overlay::HostForm(_)
+        )
+    ) {
+        return Vec::new();
+    }
     let contexts = app.contexts();
     let mut hints: Vec<Hint> = Vec::new();
     for context in contexts {

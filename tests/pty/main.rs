@@ -126,4 +126,15 @@ fn an_action_by_key_shows_its_plan_and_is_recorded() {
     demo.pty.wait_for("the dialog gone after Enter", |screen| {
         !screen.contains("destroy")
     });
+    // A production VM: its name has to be typed.
+    demo.pty.keys("F");
+    demo.pty.wait_text("destroy");
+    demo.pty.keys("vpn\r");
+    demo.pty.wait_text("stopped");
+    demo.pty.keys("5");
+    demo.pty.wait_for("the record of it", |screen| {
+        screen.contains("confirmed") && screen.contains("force-off")
+    });
+    demo.pty.keys("qq");
+    demo.assert_restored();
 }

@@ -86,6 +86,7 @@ async fn the_demo_fleet_reads_as_the_scenario_says() {
             if truth.state == SimState::Running {
                 let cpu = seen.stats.cpu.expect("a load").value();
                 assert!((0.0..=101.0).contains(&cpu), "{name}/{}: {cpu}", truth.name);
+                assert!(seen.stats.uptime.is_some(), "{name}/{}", truth.name);
             }
             vms += 1;
         }

@@ -92,6 +92,12 @@ impl Deck {
     /// Prepares a run.
     pub fn command(&self, args: &[&str]) -> std::process::Command {
         let mut prepared = command(self.program.to_str().expect("a plain path"));
+        // The caller's own settings must not reach it.
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("VMDECK_") {
+                prepared.env_remove(name);
+            }
+        }
         prepared.args(args).envs(self.environment());
         prepared.env_remove("SSH_AUTH_SOCK");
         prepared

@@ -53,6 +53,39 @@ async fn the_worst_verbs_want_the_name_typed() {
 }
 
 #[tokio::test]
+async fn enter_without_a_name_is_the_safe_choice() {
+    let mut screen = Screen::small((100, 24));
+    screen.keys("/ \"db-main\" enter F").await;
+    assert!(screen.text().contains("enter cancel"), "{}", screen.text());
+    screen.keys("enter").await;
+    assert!(screen.app.overlays.is_empty());
+    assert_eq!(screen.asked(), ["plan force-off for 6c090001"]);
+}
+
+#[tokio::test]
+async fn a_long_plan_scrolls_while_a_name_is_typed() {
+    let mut screen = Screen::small((50, 12));
+    screen.keys("/ \"db-main\" enter F").await;
+    assert!(!screen.text().contains("built-in"), "{}", screen.text());
+    screen.keys("d down down down down").await;
+    let text = screen.text();
+    assert!(text.contains("built-in"), "{text}");
+    assert!(
+        text.contains("> d") && text.contains("not its name yet"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn the_power_menu_says_why_without_the_name_in_its_title() {
+    let mut screen = Screen::small((80, 24));
+    screen.keys("/ \"win-test\" enter P").await;
+    let text = screen.text();
+    assert!(text.contains("win-test on hv1"), "{text}");
+    assert!(!text.contains("shut down   win-test"), "{text}");
+}
+
+#[tokio::test]
 async fn start_needs_no_question_and_resumes_what_is_paused() {
     let mut screen = Screen::small((80, 24));
     screen.keys("/ \"win-test\" enter s").await;

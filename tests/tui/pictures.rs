@@ -33,12 +33,12 @@ async fn check(name: &str, theme: &str, keys: &str, size: (u16, u16)) {
 
 #[tokio::test]
 async fn the_table() {
-    check("table.svg", "dark", "j j", (120, 24)).await;
+    check("table.svg", "dark", "j j j", (120, 19)).await;
 }
 
 #[tokio::test]
 async fn the_table_on_light() {
-    check("table-light.svg", "light", "j j", (120, 24)).await;
+    check("table-light.svg", "light", "j j j", (120, 19)).await;
 }
 
 #[tokio::test]

@@ -176,6 +176,61 @@ async fn columns_do_not_move_when_values_change() {
 }
 
 #[tokio::test]
+async fn the_cursor_stays_on_top_until_a_key_is_pressed() {
+    let with_first = |name: &str| {
+        let mut state = fleet::small();
+        let host = Arc::make_mut(&mut state.hosts[0]);
+        let inventory = Arc::make_mut(host.inventory.as_mut().unwrap());
+        let mut vm = vmdeck::domain::vm::Vm::clone(&inventory.vms[0]);
+        vm.id = fleet::vm_id(1, 99);
+        vm.name = name.into();
+        inventory.vms.push(Arc::new(vm));
+        Input::Snapshot(Arc::new(state))
+    };
+    let mut screen = Screen::small((80, 24));
+    screen.send(with_first("aaa")).await;
+    assert_eq!(screen.app.vms.cursor.index(), 0);
+    screen.keys("j k").await;
+    screen.send(Input::Snapshot(Arc::new(fleet::small()))).await;
+    screen.send(with_first("aaa")).await;
+    assert_eq!(screen.app.vms.cursor.index(), 1, "it sticks to its VM");
+}
+
+#[tokio::test]
+async fn the_header_says_how_many_hosts_are_how_at_every_width() {
+    for width in [64, 80, 100, 120] {
+        let mut screen = Screen::small((width, 24));
+        let first = screen.text().lines().next().unwrap().to_owned();
+        for part in ["3 up", "1 slow", "1 down"] {
+            assert!(first.contains(part), "{width}: {first}");
+        }
+        assert_eq!(first.contains("kvm4"), width >= 80, "{width}: {first}");
+        assert_eq!(first.contains("kvm3"), width >= 80, "{width}: {first}");
+    }
+}
+
+#[tokio::test]
+async fn an_error_of_a_host_names_the_host_and_stays_in_the_header() {
+    use vmdeck::domain::error_kind::{ErrorKind, Failure};
+    use vmdeck::domain::event::{Fact, FleetEvent};
+    let mut screen = Screen::small((120, 24));
+    let event = FleetEvent {
+        at: fleet::now(),
+        fact: Fact::ErrorOccurred {
+            host: Some("kvm4".parse().unwrap()),
+            cause: Failure::new(ErrorKind::Timeout, "reading took too long".to_owned()),
+        },
+    };
+    screen.send(Input::Fact(Box::new(event))).await;
+    let said = "kvm4: reading took too long";
+    assert_eq!(screen.text().matches(said).count(), 2, "{}", screen.text());
+    screen.later(60).await;
+    assert_eq!(screen.text().matches(said).count(), 1, "{}", screen.text());
+    screen.keys("!").await;
+    assert!(!screen.text().contains(said));
+}
+
+#[tokio::test]
 async fn old_rows_say_how_old_they_are() {
     let mut screen = Screen::small((80, 24));
     let line = |screen: &mut Screen, name: &str| {

@@ -123,6 +123,10 @@ const COMMANDS: &[Spec] = &[
         ..about("domifaddr", &["full"])
     },
     about("domblklist", &["inactive", "details"]),
+    Spec {
+        positional: &["domain", "device"],
+        ..about("domblkinfo", &["all"])
+    },
     about("domiflist", &["inactive"]),
     about(
         "dumpxml",

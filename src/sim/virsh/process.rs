@@ -314,6 +314,7 @@ fn about_domain(call: &Call<'_>, world: &World, index: usize, command: &Command)
         "domname" => Said::line(&vm.plan.name),
         "domifaddr" => about::domifaddr(vm, command, call.quiet),
         "domblklist" => about::domblklist(vm, command, call.quiet),
+        "domblkinfo" => about::domblkinfo(vm, command, call.quiet),
         "domiflist" => about::domiflist(vm, call.quiet),
         "domdisplay" => about::domdisplay(vm),
         "dumpxml" => definition::dumpxml(vm, command),

@@ -31,6 +31,12 @@ pub const MARGIN: u16 = 3;
 /// The widest a name is shown.
 const NAME_MAX: u16 = 40;
 
+/// A width in which most hosts' names fit.
+const HOST_ENOUGH: u16 = 13;
+
+/// The widest a host's name is shown.
+const HOST_MAX: u16 = 24;
+
 /// Lays columns out; `scroll` of the middle ones are hidden at the left.
 pub fn layout(total: u16, wide: bool, scroll: usize) -> Layout {
     let gap = if total >= ROOMY { 2 } else { 1 };
@@ -62,8 +68,18 @@ pub fn layout(total: u16, wide: bool, scroll: usize) -> Layout {
         shown.push((*column, *width));
     }
     let more_right = scroll + shown.len() < middle.len();
-    if let Some((_, name)) = left.iter_mut().find(|(c, _)| c.id == ColumnId::Name) {
-        *name = (*name + room).min(NAME_MAX);
+    // What is left goes to the names: a third to the host's until most fit, then to the VM's, then to
+    // the host's again.
+    for (id, share, most) in [
+        (ColumnId::Host, room.div_ceil(3), HOST_ENOUGH),
+        (ColumnId::Name, room, NAME_MAX),
+        (ColumnId::Host, room, HOST_MAX),
+    ] {
+        if let Some((_, width)) = left.iter_mut().find(|(column, _)| column.id == id) {
+            let more = share.min(room).min(most.saturating_sub(*width));
+            *width += more;
+            room -= more;
+        }
     }
     let mut x = MARGIN;
     let mut slots = Vec::new();
@@ -111,6 +127,22 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn room_goes_to_the_names() {
+        let width = |total: u16, id: ColumnId| {
+            let slots = layout(total, false, 0).slots;
+            slots
+                .iter()
+                .find(|slot| slot.column.id == id)
+                .unwrap()
+                .width
+        };
+        let both = |total| (width(total, ColumnId::Name), width(total, ColumnId::Host));
+        assert!(both(80).0 >= 16 && both(80).1 == 13, "{:?}", both(80));
+        assert_eq!(both(120).1, 13);
+        assert_eq!(both(200), (40, 24));
     }
 
     #[test]

@@ -293,7 +293,7 @@ pub(super) const PROFILE: &[RowOf] = &[
         "copy the public key",
         "c",
         Some("copy public key"),
-        ALWAYS,
+        profile::can_copy,
         profile::copy,
     ),
 ];

@@ -10,7 +10,7 @@ use crate::domain::action::{Action, Ask};
 use crate::domain::error_kind::Failure;
 use crate::domain::operation::Consent;
 use crate::domain::policy::Decision;
-use crate::domain::text::RemoteText;
+use crate::domain::text::{RemoteText, fit_middle};
 use crate::domain::vm::VmRef;
 use crate::fleet::request::Proposal;
 use crate::tui::app::App;
@@ -177,7 +177,9 @@ impl Confirm {
         }
         let hidden = lines.len().saturating_sub(top + usize::from(page));
         if hidden > 0 {
-            let more = format!("{hidden} more lines: j");
+            // Not `j`: where a name is typed, that is a letter.
+            let plural = if hidden == 1 { "" } else { "s" };
+            let more = format!("{hidden} more line{plural}: down");
             paint::put_right(
                 buf,
                 paint::line_of(room, page),
@@ -209,13 +211,17 @@ impl Confirm {
             theme.style(Role::Strong),
         );
         let line = paint::line_of(room, room.height.saturating_sub(2));
-        let complete = self.consent().is_some();
-        let keys: &[(&str, &str)] = if complete {
+        let keys: &[(&str, &str)] = if self.consent().is_some() {
             &[("enter", verb), ("esc", "cancel")]
+        } else if self.typed.value().is_empty() {
+            &[("enter", "cancel")]
         } else {
             &[("esc", "cancel")]
         };
         let at = draw_input(buf, line, theme, "> ", &self.typed);
+        if self.consent().is_none() && !self.typed.value().is_empty() {
+            paint::put_right(buf, last, "not its name yet", theme.style(Role::Warning));
+        }
         frame::keys(buf, last, theme, keys);
         at
     }
@@ -226,8 +232,8 @@ impl Confirm {
             let plan = &proposal.plan;
             let tier = Role::of_tier(tier.as_deref());
             lines.push(vec![
-                (format!("{:<24} ", plan.vm_name.fit(24)), Role::Strong),
-                (format!("{:<12} ", plan.host_name), tier),
+                (padded(&plan.vm_name.fit(24), 26), Role::Strong),
+                (padded(&fit_middle(plan.host_name.as_str(), 16), 18), tier),
                 (plan.state.to_string(), Role::of_state(&plan.state)),
             ]);
         }
@@ -243,7 +249,7 @@ impl Confirm {
             )]);
             for skipped in &self.skipped {
                 lines.push(vec![
-                    (format!("{:<24} ", skipped.name.fit(24)), Role::Dim),
+                    (padded(&skipped.name.fit(24), 26), Role::Dim),
                     (skipped.cause.message.clone(), Role::Dim),
                 ]);
             }
@@ -300,6 +306,12 @@ fn facts(lines: &mut Vec<Line>, proposal: &Proposal, width: u16) {
         say(label, &command.shown_line(), Role::Text);
     }
     say("rule", &proposal.verdict.rule, Role::Dim);
+}
+
+/// Fills up with blanks by what a terminal shows, not by characters: names may be wide.
+fn padded(text: &str, width: u16) -> String {
+    let blanks = width.saturating_sub(paint::width(text));
+    format!("{text}{}", " ".repeat(usize::from(blanks)))
 }
 
 fn capital(word: &str) -> String {

@@ -224,7 +224,8 @@ impl HostForm {
     }
 
     fn check(&mut self) {
-        self.complaint = self.build().err().filter(|(of, _)| *of == self.at);
+        // A mistake stays in sight until it is mended; fields not reached yet are left alone.
+        self.complaint = self.build().err().filter(|(of, _)| *of <= self.at);
     }
 
     /// Returns the host once everything is sound; goes to the first field that is not.
@@ -344,7 +345,15 @@ impl HostForm {
         } else {
             Role::Key
         };
-        let end = paint::put(buf, last, save, theme.style(role));
+        if self.on_save() {
+            paint::put(buf, last, "▌", theme.style(Role::Cursor));
+        }
+        let button = Rect {
+            x: last.x + 1,
+            width: last.width.saturating_sub(1),
+            ..last
+        };
+        let end = paint::put(buf, button, save, theme.style(role));
         let rest = Rect {
             x: end + 3,
             width: last.right().saturating_sub(end + 3),
@@ -432,6 +441,20 @@ mod tests {
         spec.uri = Some("qemu:///system".parse().unwrap());
         spec.sudo = true;
         assert_eq!(HostForm::edit(&spec).build().unwrap(), spec);
+    }
+
+    #[test]
+    fn a_mistake_stays_in_sight_until_it_is_mended() {
+        let mut form = HostForm::add().unwrap();
+        form.set_text(Id::Name, "a/b");
+        form.next();
+        form.set_text(Id::Address, "10.0.0.9");
+        form.next();
+        form.next();
+        assert_eq!(form.complaint.as_ref().unwrap().0, 0);
+        form.set_text(Id::Name, "good");
+        form.next();
+        assert_eq!(form.complaint, None);
     }
 
     #[test]

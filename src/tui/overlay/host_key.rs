@@ -142,6 +142,8 @@ impl HostKey {
         let at = draw_input(buf, line(2), theme, "> ", &self.typed);
         let keys: &[(&str, &str)] = if self.is_agreed() {
             &[("enter", "trust this key"), ("esc", "leave it")]
+        } else if self.typed.value().is_empty() {
+            &[("enter", "leave it")]
         } else {
             &[("esc", "leave it")]
         };

@@ -85,10 +85,22 @@ impl Menu {
 
     /// The power menu of the VMs that are meant: every action, also those that cannot be run now.
     pub fn power(app: &App) -> Self {
+        // The title says which VM: a refusal need not say it again.
+        let own = match acting::targets(app).as_slice() {
+            [vm] => app
+                .snapshot
+                .vm(vm)
+                .map(|(_, vm)| format!("{} ", vm.name.shown())),
+            _ => None,
+        };
+        let brief = |reason: String| match own.as_ref().and_then(|own| reason.strip_prefix(own)) {
+            Some(rest) => rest.to_owned(),
+            None => reason,
+        };
         let items: Vec<Item> = ActionKind::TABLE
             .iter()
             .map(|spec| Item {
-                refusal: acting::allowed(app, spec.kind).err(),
+                refusal: acting::allowed(app, spec.kind).err().map(brief),
                 ..Item::new(spec.mnemonic, spec.verb, Choice::Act(spec.kind))
             })
             .collect();

@@ -67,6 +67,16 @@ pub fn can_lock(app: &App) -> Result<(), String> {
     }
 }
 
+/// Says whether there is a public key to copy.
+pub fn can_copy(app: &App) -> Result<(), String> {
+    let found = app.profile.list().get(app.profile.cursor.index());
+    match found.map(|found| found.public_key.is_some()) {
+        Some(true) => Ok(()),
+        Some(false) => Err("this credential has no public key".to_owned()),
+        None => Err("there is no credential".to_owned()),
+    }
+}
+
 /// Asks for the passphrase.
 pub fn unlock(app: &mut App) -> Vec<Effect> {
     let dialog = Passphrase::new(&app.snapshot.profile, app.snapshot.lock);

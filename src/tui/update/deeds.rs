@@ -99,6 +99,13 @@ pub fn accept_prompt(app: &mut App) -> Vec<Effect> {
             app.overlays.pop();
             return vec![effect];
         }
+        // Nothing typed and Enter: the safe choice, as in every other dialog.
+        Some(Overlay::Confirm(dialog)) if dialog.typed.value().is_empty() => return close(app),
+        Some(Overlay::HostKey(dialog)) if dialog.typed.value().is_empty() => return close(app),
+        Some(Overlay::Confirm(dialog)) if dialog.consent().is_none() => {
+            app.say(Role::Warning, "that is not its name");
+        }
+        Some(Overlay::HostKey(_)) => app.say(Role::Warning, "that is not what is asked for"),
         Some(Overlay::Confirm(dialog)) => {
             if let Some(consent) = dialog.consent()
                 && let Some(Overlay::Confirm(dialog)) = app.overlays.pop()

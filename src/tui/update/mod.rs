@@ -85,6 +85,7 @@ fn press(app: &mut App, key: &KeyEvent) -> Vec<Effect> {
     let Some(pressed) = KeyPress::from_event(key) else {
         return Vec::new();
     };
+    app.touched = true;
     if let (Some(Overlay::Menu(menu)), KeyCode::Char(c)) = (app.overlays.last(), pressed.code)
         && !pressed.ctrl
         && let Some(index) = menu.by_letter(c)
@@ -202,6 +203,9 @@ fn tell(app: &mut App, operation: &Operation) {
             ),
         ),
     };
+    if role == Role::Danger {
+        app.last_error = Some(text.clone());
+    }
     app.say(role, text);
 }
 
@@ -225,17 +229,21 @@ fn ask_about_keys(app: &mut App) {
 fn learn(app: &mut App, event: &FleetEvent) -> Vec<Effect> {
     match &event.fact {
         Fact::HostCameOnline { name, .. } => app.say(Role::Success, format!("{name} answers")),
-        Fact::HostWentOffline { host, cause, .. } => {
+        Fact::HostWentOffline { host, name, cause } => {
             let waits = app
                 .snapshot
                 .host(*host)
                 .is_some_and(|host| matches!(host.health, HostHealth::NeedsOperator { .. }));
-            app.fail(cause);
+            app.fail_on(name, cause);
             if waits {
                 ask_about_keys(app);
             }
         }
-        Fact::ErrorOccurred { cause, .. } => app.fail(cause),
+        Fact::ErrorOccurred {
+            host: Some(name),
+            cause,
+        } => app.fail_on(name, cause),
+        Fact::ErrorOccurred { host: None, cause } => app.fail(cause),
         Fact::VmVanished {
             name, host_name, ..
         } => app.say(

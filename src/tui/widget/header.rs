@@ -1,8 +1,6 @@
 //! The fleet at a glance: profile and lock, hosts and which of them are in trouble, VMs, load, what is
 //! under way. What does not fit is left out from the end.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -24,10 +22,36 @@ const NARROW: u16 = 64;
 /// Names of hosts in trouble that are shown; of more, only how many.
 const NAMED: usize = 3;
 
+/// The fewest columns of an error that say anything.
+const ERROR_ROOM: u16 = 16;
+
+/// Columns between two groups.
+const WIDE_GAP: u16 = 5;
+
+/// Which hosts in trouble are named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Names {
+    /// None: only how many.
+    None,
+    /// Those that are down or need somebody.
+    Lost,
+    /// Slow ones too.
+    All,
+}
+
+/// Errors since the error log was last opened.
+#[derive(Debug, Clone, Copy)]
+pub struct Errors<'a> {
+    /// How many.
+    pub unseen: usize,
+    /// The last one.
+    pub last: Option<&'a str>,
+}
+
 /// Draws the header.
 pub fn draw(
     state: &FleetSnapshot,
-    (now, errors): (Timestamp, usize),
+    (now, errors): (Timestamp, Errors<'_>),
     buf: &mut Buffer,
     area: Rect,
     theme: &Theme,
@@ -36,22 +60,41 @@ pub fn draw(
         draw_line(buf, paint::line_of(area, 0), theme, &short(state, now));
         return;
     }
-    let mut first = vec![profile(state), hosts(state, now)];
+    let name = profile(state);
+    let room = area.width.saturating_sub(width_of(&name) + WIDE_GAP + 2);
+    let mut first = vec![name, fitting_hosts(state, now, room)];
     let mut second = vec![vms(state), load(state)];
     second.extend(running(state));
-    second.extend(unseen(errors));
+    second.extend(unseen(errors.unseen));
     if area.height == 1 {
         first.append(&mut second);
     }
     draw_line(buf, paint::line_of(area, 0), theme, &first);
     if !second.is_empty() {
         let line = paint::line_of(area, 1);
-        draw_line(buf, line, theme, &second);
+        let end = draw_line(buf, line, theme, &second);
+        if let (Some(last), true) = (errors.last, errors.unseen > 0) {
+            draw_error(buf, line, theme, (end, last));
+        }
     }
 }
 
-fn draw_line(buf: &mut Buffer, line: Rect, theme: &Theme, segments: &[Segment]) {
-    let gap = if line.width < NARROW { 2 } else { 5 };
+/// The last error, in what room the rest of the line leaves.
+fn draw_error(buf: &mut Buffer, line: Rect, theme: &Theme, (end, last): (u16, &str)) {
+    let x = end.saturating_sub(3);
+    let room = Rect {
+        x,
+        width: line.right().saturating_sub(x + 1),
+        ..line
+    };
+    if room.width >= ERROR_ROOM {
+        paint::put_fitted(buf, room, last, theme.style(Role::Dim));
+    }
+}
+
+/// Draws segments; returns where the next one would begin.
+fn draw_line(buf: &mut Buffer, line: Rect, theme: &Theme, segments: &[Segment]) -> u16 {
+    let gap = if line.width < NARROW { 2 } else { WIDE_GAP };
     let mut x = line.x.saturating_add(1);
     for segment in segments {
         let pieces: Vec<Piece<'_>> = segment
@@ -65,11 +108,12 @@ fn draw_line(buf: &mut Buffer, line: Rect, theme: &Theme, segments: &[Segment]) 
             ..line
         };
         if width > area.width && x > line.x + 1 {
-            return;
+            return line.right();
         }
         paint::put_line(buf, area, &pieces);
         x = x.saturating_add(width).saturating_add(gap);
     }
+    x
 }
 
 /// The barest: name, lock if it matters, how many hosts are how.
@@ -81,7 +125,7 @@ fn short(state: &FleetSnapshot, now: Timestamp) -> Vec<Segment> {
     if let Some((text, _)) = name.first_mut() {
         *text = text.trim().to_owned();
     }
-    let hosts = hosts(state, now).into_iter().skip(1);
+    let hosts = hosts(state, now, Names::Lost).into_iter().skip(1);
     let counts = hosts
         .filter_map(|(text, role)| match text.split_once(':') {
             Some((count, _)) => Some((count.to_owned(), role)),
@@ -119,48 +163,61 @@ fn profile(state: &FleetSnapshot) -> Segment {
     segment
 }
 
-fn hosts(state: &FleetSnapshot, now: Timestamp) -> Segment {
+fn width_of(segment: &Segment) -> u16 {
+    segment.iter().map(|(text, _)| paint::width(text)).sum()
+}
+
+/// As many names as there is room for; how many hosts are how is always said.
+fn fitting_hosts(state: &FleetSnapshot, now: Timestamp, room: u16) -> Segment {
+    [Names::All, Names::Lost]
+        .into_iter()
+        .map(|names| hosts(state, now, names))
+        .find(|segment| width_of(segment) <= room)
+        .unwrap_or_else(|| hosts(state, now, Names::None))
+}
+
+fn hosts(state: &FleetSnapshot, now: Timestamp, names: Names) -> Segment {
     let count = |test: fn(&HostHealth) -> bool| {
         state.hosts.iter().filter(|host| test(&host.health)).count()
     };
     let mut segment = vec![word("hosts ", Role::Dim)];
     let up = count(|health| matches!(health, HostHealth::Online));
     segment.push(word(format!("{up} up"), Role::Text));
-    for (n, title, role) in [
-        (
-            count(|health| matches!(health, HostHealth::Connecting { .. })),
-            "connecting",
-            Role::HostIdle,
-        ),
-        (
-            count(|health| matches!(health, HostHealth::Degraded { .. })),
-            "slow",
-            Role::HostSlow,
-        ),
-    ] {
-        if n > 0 {
-            segment.push(word(format!("  {n} {title}"), role));
-        }
+    let connecting = count(|health| matches!(health, HostHealth::Connecting { attempt: 0 | 1 }));
+    if connecting > 0 {
+        segment.push(word(format!("  {connecting} connecting"), Role::HostIdle));
     }
-    named(&mut segment, state, "down", Role::HostDown, |host| {
-        matches!(host.health, HostHealth::Offline { .. }).then(|| since(host, now))
+    let slow = (names == Names::All, "slow", Role::HostSlow);
+    named(&mut segment, state, slow, |host| {
+        matches!(host.health, HostHealth::Degraded { .. }).then(String::new)
     });
-    named(&mut segment, state, "needs you", Role::HostNeeds, |host| {
+    // One that is being tried again is still down.
+    let down = (names >= Names::Lost, "down", Role::HostDown);
+    named(&mut segment, state, down, |host| {
+        let down = match host.health {
+            HostHealth::Offline { .. } => true,
+            HostHealth::Connecting { attempt } => attempt > 1,
+            _ => false,
+        };
+        down.then(|| since(host, now))
+    });
+    let waiting = (names >= Names::Lost, "needs you", Role::HostNeeds);
+    named(&mut segment, state, waiting, |host| {
         matches!(host.health, HostHealth::NeedsOperator { .. }).then(String::new)
     });
     segment
 }
 
+/// How long nothing was heard of it; each attempt to reach it again is a change of its state.
 fn since(host: &HostSnapshot, now: Timestamp) -> String {
-    let age = Duration::try_from(now - host.since).unwrap_or_default();
-    format!(" ({})", Age(age))
+    host.age(now)
+        .map_or_else(String::new, |age| format!(" ({})", Age(age)))
 }
 
 fn named(
     segment: &mut Segment,
     state: &FleetSnapshot,
-    title: &str,
-    role: Role,
+    (by_name, title, role): (bool, &str, Role),
     remark: impl Fn(&HostSnapshot) -> Option<String>,
 ) {
     let found: Vec<String> = state
@@ -175,6 +232,10 @@ fn named(
         })
         .collect();
     if found.is_empty() {
+        return;
+    }
+    if !by_name {
+        segment.push(word(format!("  {} {title}", found.len()), role));
         return;
     }
     let names = found.iter().take(NAMED).cloned().collect::<Vec<_>>();
