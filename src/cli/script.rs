@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use clap::builder::Resettable;
 use clap::{ArgMatches, Args, Command, FromArgMatches, ValueEnum};
 
 use crate::domain::action::{ActionKind, ActionSpec};
@@ -190,16 +191,22 @@ fn verbs() -> impl Iterator<Item = &'static ActionSpec> {
         .map(ActionKind::spec)
 }
 
+/// Adds arguments to a command and keeps what it says about itself: the arguments bring words of their own.
+fn with<A: Args>(command: Command) -> Command {
+    let about = Resettable::from(command.get_about().cloned());
+    let more = Resettable::from(command.get_long_about().cloned());
+    A::augment_args(command).about(about).long_about(more)
+}
+
 /// Returns the commands behind `--once`.
 pub(super) fn commands() -> Vec<Command> {
     let mut all = vec![
-        ListArgs::augment_args(Command::new("list").about("Print VMs.")),
-        HostsArgs::augment_args(Command::new("hosts").about("Print hosts and how they are.")),
-        ShowArgs::augment_args(Command::new("show").about("Print everything about one VM.")),
+        with::<ListArgs>(Command::new("list").about("Print VMs.")),
+        with::<HostsArgs>(Command::new("hosts").about("Print hosts and how they are.")),
+        with::<ShowArgs>(Command::new("show").about("Print everything about one VM.")),
     ];
-    all.extend(verbs().map(|spec| ActArgs::augment_args(verb(spec.id, spec))));
-    let switch =
-        |word: &'static str, kind: ActionKind| ActArgs::augment_args(verb(word, kind.spec()));
+    all.extend(verbs().map(|spec| with::<ActArgs>(verb(spec.id, spec))));
+    let switch = |word: &'static str, kind: ActionKind| with::<ActArgs>(verb(word, kind.spec()));
     all.push(
         Command::new(AUTOSTART)
             .about("Start VMs together with their host, or not.")
@@ -208,7 +215,7 @@ pub(super) fn commands() -> Vec<Command> {
             .subcommand(switch("on", ActionKind::AutostartOn))
             .subcommand(switch("off", ActionKind::AutostartOff)),
     );
-    all.push(WatchArgs::augment_args(Command::new("watch").about(
+    all.push(with::<WatchArgs>(Command::new("watch").about(
         "Print what happens, one JSON object a line, until interrupted.",
     )));
     all

@@ -94,6 +94,10 @@ pub(super) async fn reach(
         match answer(host) {
             Some(Ok(())) => answered.push(host.spec.id),
             Some(Err(failure)) => failed.push((Arc::clone(host), failure)),
+            None if script.stop.is_cancelled() => {
+                let failure = Failure::new(ErrorKind::Timeout, "interrupted before it answered");
+                failed.push((Arc::clone(host), failure));
+            }
             None => failed.push((Arc::clone(host), too_late(host, script.patience))),
         }
     }
