@@ -7,10 +7,13 @@
 mod compose;
 mod dashboard;
 mod demo;
+mod harden;
 mod keep;
 mod logins;
 mod scripted;
 mod signals;
+
+pub use self::harden::harden;
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
