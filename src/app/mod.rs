@@ -115,11 +115,18 @@ async fn dispatch(
         Task::Once(task) => {
             let around = Surroundings::read(globals)?;
             around.log(false)?;
+            if !scripted::asks_for_json(&task) {
+                around.warn(err);
+            }
             scripted::run(&around, &task, out, err).await
         }
         task => {
             let around = Surroundings::read(globals)?;
             around.log(false)?;
+            // The check says it itself.
+            if !matches!(task, Task::Config(cli::ConfigCommand::Check)) {
+                around.warn(err);
+            }
             keep::run(&around, &task, out, err).await
         }
     }
@@ -147,6 +154,15 @@ impl Surroundings {
             clock: Clock::system(),
             interactive: std::io::stdin().is_terminal() && std::io::stderr().is_terminal(),
         })
+    }
+
+    /// Says what in the surroundings has no effect. Where one object is promised on standard error,
+    /// nothing else may stand there; the dashboard shows it in its error log.
+    fn warn(&self, err: &mut dyn Write) {
+        for warning in &self.loaded.warnings {
+            // Nobody is left to tell when this fails.
+            drop(writeln!(err, "warning: {warning}"));
+        }
     }
 
     /// Begins the log. Scripts get one only when they ask for it.
