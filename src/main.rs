@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 fn main() -> anyhow::Result<ExitCode> {
+    vmdeck::app::harden().context("could not keep the process out of core dumps")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -8,7 +8,7 @@ use super::Surroundings;
 use super::demo::{self, ThrowAway};
 use super::signals::{self, Signals};
 use crate::audit::{AuditLog, AuditOptions};
-use crate::domain::error_kind::Failure;
+use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::host::{HostSpec, LoginMethod};
 use crate::domain::inventory::Scope;
 use crate::fleet::FleetHandle;
@@ -189,7 +189,18 @@ fn fleet_options(around: &Surroundings, demo: bool) -> FleetOptions {
             around.logins()
         },
         ssh_config: around.client_paths(None).filter(|_| !demo),
+        remarks: around
+            .loaded
+            .warnings
+            .iter()
+            .map(|warning| remark(warning))
+            .collect(),
     }
+}
+
+fn remark(warning: &str) -> Failure {
+    Failure::new(ErrorKind::Config, warning)
+        .with_hint("`vmdeck config show` lists everything that can be set")
 }
 
 impl Fleet {

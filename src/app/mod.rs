@@ -7,10 +7,13 @@
 mod compose;
 mod dashboard;
 mod demo;
+mod harden;
 mod keep;
 mod logins;
 mod scripted;
 mod signals;
+
+pub use self::harden::harden;
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
@@ -115,11 +118,18 @@ async fn dispatch(
             let mut around = Surroundings::read(globals)?;
             around.one_look = scripted::is_one_look(&task);
             around.log(false)?;
+            if !scripted::asks_for_json(&task) {
+                around.warn(err);
+            }
             scripted::run(&around, &task, out, err).await
         }
         task => {
             let around = Surroundings::read(globals)?;
             around.log(false)?;
+            // The check says it itself.
+            if !matches!(task, Task::Config(cli::ConfigCommand::Check)) {
+                around.warn(err);
+            }
             keep::run(&around, &task, out, err).await
         }
     }
@@ -148,6 +158,15 @@ impl Surroundings {
             interactive: std::io::stdin().is_terminal() && std::io::stderr().is_terminal(),
             one_look: false,
         })
+    }
+
+    /// Says what in the surroundings has no effect. Where one object is promised on standard error,
+    /// nothing else may stand there; the dashboard shows it in its error log.
+    fn warn(&self, err: &mut dyn Write) {
+        for warning in &self.loaded.warnings {
+            // Nobody is left to tell when this fails.
+            drop(writeln!(err, "warning: {warning}"));
+        }
     }
 
     /// Begins the log. Scripts get one only when they ask for it.

@@ -99,4 +99,7 @@ pub struct CommandRecord {
     pub elapsed_ms: u64,
     /// Whether it was part of an action, not of reading.
     pub changes: bool,
+    /// How often it was sent and ended like this. A question that repeats is one record, which tells
+    /// of the last time; the commands of actions never repeat.
+    pub times: u32,
 }

@@ -15,7 +15,6 @@ use super::request::{HostSelection, Proposal, Reply, Request};
 use super::roster::no_such_host;
 use crate::domain::action::Action;
 use crate::domain::error_kind::{ErrorKind, Failure};
-use crate::domain::event::CommandRecord;
 use crate::domain::health::HostHealth;
 use crate::domain::host::{HostId, HostSpec};
 use crate::domain::host_key::{HostKeyQuestion, HostKeyVerdict};
@@ -53,7 +52,7 @@ impl Engine {
             }
             Request::Detail { vm, reply } => self.detail(&vm, reply),
             Request::CommandLog { host, reply } => {
-                send_or_gone(reply, Ok(self.commands_sent(host)));
+                send_or_gone(reply, Ok(self.roster.commands_sent(host)));
             }
             Request::Errors { reply } => send_or_gone(reply, Ok(self.state.errors.records())),
             Request::Doctor { host, reply } => self.examine(host, reply),
@@ -230,17 +229,6 @@ impl Engine {
             }),
             Err(cause) => send_or_gone(reply, Err(cause)),
         }
-    }
-
-    fn commands_sent(&self, host: Option<HostId>) -> Vec<CommandRecord> {
-        let mut records: Vec<CommandRecord> = self
-            .roster
-            .sessions()
-            .filter(|(id, _)| host.is_none_or(|wanted| wanted == **id))
-            .flat_map(|(_, session)| session.log.records())
-            .collect();
-        records.sort_by_key(|record| record.at);
-        records
     }
 
     fn examine(&self, host: HostId, reply: Reply<Vec<super::request::Finding>>) {

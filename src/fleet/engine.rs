@@ -88,6 +88,8 @@ pub struct FleetOptions {
     pub login: LoginOptions,
     /// Where the SSH client configuration is; `None` reads none.
     pub ssh_config: Option<ClientPaths>,
+    /// What was wrong before the fleet began, though not wrong enough to stop: for the error log.
+    pub remarks: Vec<Failure>,
 }
 
 /// Starts a fleet: the first snapshot, from the profile and its cached inventories, is published
@@ -245,6 +247,9 @@ impl Engine {
             updates: ends.updates,
             options: setup.options.session,
         };
+        for remark in setup.options.remarks {
+            state.note_error(None, remark, now);
+        }
         let mut chores = Chores::new(version, keeper.audit.head());
         if let Err(cause) = keeper.check_end().await {
             keeper.record_cut(&cause).await;

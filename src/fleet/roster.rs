@@ -9,8 +9,10 @@ use super::engine::Engine;
 use super::operation::ACTIONS_AT_ONCE;
 use super::request::HostSelection;
 use crate::domain::error_kind::{ErrorKind, Failure};
+use crate::domain::event::CommandRecord;
 use crate::domain::health::HostHealth;
 use crate::domain::host::{HostId, HostSpec};
+use crate::session::command_log::CommandLog;
 use crate::session::{HostCommand, SessionHandle, spawn};
 
 /// The sessions of the fleet.
@@ -24,6 +26,8 @@ pub(super) struct Roster {
     /// Hosts that are looked at; `None` = all.
     focus: Option<HashSet<HostId>>,
     places: HashMap<HostId, Arc<Semaphore>>,
+    /// What was sent to each host. Outlives its sessions: why one was replaced is found in there.
+    logs: HashMap<HostId, CommandLog>,
     epoch: u64,
 }
 
@@ -38,8 +42,16 @@ impl Roster {
         self.sessions.get(&host)
     }
 
-    pub(super) fn sessions(&self) -> impl Iterator<Item = (&HostId, &SessionHandle)> {
-        self.sessions.iter()
+    /// Returns what was sent to a host lately, or to all; oldest first.
+    pub(super) fn commands_sent(&self, host: Option<HostId>) -> Vec<CommandRecord> {
+        let mut records: Vec<CommandRecord> = self
+            .logs
+            .iter()
+            .filter(|(id, _)| host.is_none_or(|wanted| wanted == **id))
+            .flat_map(|(_, log)| log.records())
+            .collect();
+        records.sort_by_key(|record| record.at);
+        records
     }
 
     /// Returns the places for actions of a host. They outlive its sessions: what one has sent is still
@@ -177,6 +189,7 @@ impl Engine {
             self.end_session(id);
             self.roster.wanted.remove(&id);
             self.roster.places.remove(&id);
+            self.roster.logs.remove(&id);
             self.chores.forget(id);
         }
         for id in change.redefined {
@@ -203,6 +216,7 @@ impl Engine {
             Arc::clone(&self.context),
             Arc::clone(&host.spec),
             self.roster.epoch,
+            self.roster.logs.entry(id).or_default().clone(),
             self.groups.sessions.child(),
         );
         // A new queue has room for two.

@@ -36,16 +36,16 @@ use crate::hypervisor::{Hints, Hypervisor, HypervisorError, PollHint};
 use crate::task::{Tasks, send_or_gone};
 use crate::transport::{Connected, Transport, TransportError};
 
-/// Starts a session; it does nothing until it is woken.
+/// Starts a session; it does nothing until it is woken. `log` goes on from the host's session before.
 pub fn spawn(
     context: Arc<SessionContext>,
     spec: Arc<HostSpec>,
     epoch: u64,
+    log: CommandLog,
     tasks: Tasks,
 ) -> SessionHandle {
     let (commands, inbox) = mpsc::channel(COMMAND_QUEUE);
     let (observed, observations) = watch::channel(None);
-    let log = CommandLog::default();
     let seed = context.options.seed.unwrap_or_else(rand::random);
     let span = tracing::info_span!("host", name = %spec.name);
     let actor = Actor {
@@ -56,7 +56,7 @@ pub fn spawn(
         epoch,
         inbox,
         observed,
-        log: log.clone(),
+        log,
         tasks: tasks.clone(),
         state: State::Disabled,
         link: None,
@@ -72,7 +72,6 @@ pub fn spawn(
         epoch,
         commands,
         observations,
-        log,
         tasks,
     }
 }

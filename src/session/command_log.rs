@@ -1,7 +1,9 @@
 //! The command log: what was sent to a host lately, as a person may see it, and how it ended.
 //!
-//! [`RecordingTransport`] wraps the link, so that no driver can forget to record. Reads over a kept
-//! process are the driver's own business: here they count as the one command that started it.
+//! [`RecordingTransport`] wraps the link, so that no driver can forget to record a command. What is
+//! asked over a kept process only its driver knows; it says so through [`Transport::note_asked`]. A
+//! question that repeats is one record with a count, so that hours of reading do not push out what a
+//! person wants to find.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -35,8 +37,17 @@ impl CommandLog {
         records.iter().cloned().collect()
     }
 
-    fn push(&self, record: CommandRecord) {
+    fn push(&self, mut record: CommandRecord) {
         let mut records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_same = |kept: &CommandRecord| {
+            !kept.changes && kept.command == record.command && kept.status == record.status
+        };
+        if !record.changes
+            && let Some(at) = records.iter().rposition(is_same)
+            && let Some(before) = records.remove(at)
+        {
+            record.times = before.times.saturating_add(1);
+        }
         if records.len() == COMMAND_LOG {
             records.pop_front();
         }
@@ -67,16 +78,21 @@ impl RecordingTransport {
     fn entry<'a>(&'a self, command: &RemoteCommand) -> Entry<'a> {
         Entry {
             transport: self,
-            record: Some(CommandRecord {
-                at: self.clock.now(),
-                host: self.host.clone(),
-                command: command.shown_line(),
-                // What stands when nobody comes to write the end: the caller stopped waiting.
-                status: "abandoned".to_owned(),
-                elapsed_ms: 0,
-                changes: CHANGES.try_with(|changes| *changes).unwrap_or(false),
-            }),
+            // What stands when nobody comes to write the end: the caller stopped waiting.
+            record: Some(self.record(command.shown_line(), "abandoned")),
             started: Instant::now(),
+        }
+    }
+
+    fn record(&self, command: String, status: &str) -> CommandRecord {
+        CommandRecord {
+            at: self.clock.now(),
+            host: self.host.clone(),
+            command,
+            status: status.to_owned(),
+            elapsed_ms: 0,
+            changes: CHANGES.try_with(|changes| *changes).unwrap_or(false),
+            times: 1,
         }
     }
 }
@@ -163,6 +179,13 @@ impl Transport for RecordingTransport {
             Err(error) => word_of(error).to_owned(),
         });
         result
+    }
+
+    fn note_asked(&self, question: &str, status: &str, took: Duration) {
+        self.log.push(CommandRecord {
+            elapsed_ms: millis(took),
+            ..self.record(question.to_owned(), status)
+        });
     }
 
     async fn closed(&self) -> TransportError {
@@ -265,6 +288,42 @@ mod tests {
         let records = log.records();
         assert_eq!(records[0].status, "abandoned");
         assert!(records[0].changes);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_question_that_repeats_is_one_record_and_an_action_never_is() {
+        let (transport, log) = recording(Ok(0));
+        let command = RemoteCommand::posix("virsh").arg("start");
+        for took in [9, 8] {
+            transport.note_asked("virsh: domstats", "ok", Duration::from_millis(took));
+            let acting = CHANGES.scope(true, transport.exec(&command, limits()));
+            assert!(acting.await.is_ok());
+        }
+        transport.note_asked("virsh: domstats", "timed out", Duration::from_secs(10));
+        let told: Vec<_> = log
+            .records()
+            .into_iter()
+            .map(|record| {
+                (
+                    record.command,
+                    record.status,
+                    record.elapsed_ms,
+                    record.times,
+                )
+            })
+            .collect();
+        let record = |command: &str, status: &str, took, times| {
+            (command.to_owned(), status.to_owned(), took, times)
+        };
+        assert_eq!(
+            told,
+            [
+                record("virsh start", "ok", 40, 1),
+                record("virsh: domstats", "ok", 8, 2),
+                record("virsh start", "ok", 40, 1),
+                record("virsh: domstats", "timed out", 10_000, 1),
+            ]
+        );
     }
 
     #[tokio::test(start_paused = true)]

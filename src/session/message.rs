@@ -8,7 +8,6 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use super::command_log::CommandLog;
 use super::connect::{Handshakes, TargetSource};
 use super::limits::READ_FAST;
 use super::link::PerformError;
@@ -161,8 +160,6 @@ pub struct SessionHandle {
     pub commands: mpsc::Sender<HostCommand>,
     /// Newest read.
     pub observations: watch::Receiver<Option<Observation>>,
-    /// Commands sent lately.
-    pub log: CommandLog,
     /// Ends it when cancelled.
     pub tasks: Tasks,
 }

@@ -19,6 +19,7 @@ pub mod ssh;
 use std::fmt::Debug;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -44,6 +45,10 @@ pub trait Transport: Send + Sync + Debug {
         &self,
         command: &RemoteCommand,
     ) -> Result<Box<dyn RemoteProcess>, TransportError>;
+
+    /// Notes a question that was put to a process of [`Self::spawn`], how that went in a few words,
+    /// and how long it took. For those who keep a log: a link itself has no use for it.
+    fn note_asked(&self, _question: &str, _status: &str, _took: Duration) {}
 
     /// Resolves when the link has died, with the reason.
     async fn closed(&self) -> TransportError;

@@ -378,6 +378,46 @@ async fn a_read_has_the_deadline_that_was_configured() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_was_sent_is_remembered_when_a_session_is_replaced() {
+    let lab = Plans::hosts(2).await.up().await;
+    let (vm, id) = (lab.vm("h1", 1), lab.id("h1"));
+    for _ in 0..2 {
+        lab.handle.detail(vm.clone()).await.unwrap();
+        lab.handle.disconnect(id).await.unwrap();
+        lab.until(|state| state.hosts[0].health == HostHealth::Disabled)
+            .await;
+        let told = lab.handle.command_log(Some(id)).await.unwrap();
+        assert_eq!(told.len(), 1, "it stays when the session is gone");
+        let only = HostSelection::Only(vec![id]);
+        lab.handle.connect(only).await.unwrap();
+        lab.until(|state| state.hosts[0].health == HostHealth::Online)
+            .await;
+    }
+    let told = lab.handle.command_log(None).await.unwrap();
+    assert_eq!(told.len(), 1);
+    assert!(told[0].command.starts_with("describe "), "{told:?}");
+    assert_eq!(told[0].times, 2, "two sessions have asked the same");
+    let other = lab.id("h2");
+    assert!(
+        lab.handle
+            .command_log(Some(other))
+            .await
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_wrong_before_the_start_is_in_the_error_log() {
+    let mut plans = Plans::hosts(0).await;
+    let remark = Failure::new(ErrorKind::Config, "variable VMDECK_X sets nothing");
+    plans.remarks = vec![remark.clone()];
+    let lab = plans.start().await;
+    assert_eq!(lab.handle.snapshot().errors, 1);
+    assert_eq!(lab.handle.errors().await.unwrap()[0].cause, remark);
+}
+
 fn question(lab: &Lab) -> HostKeyQuestion {
     match &lab.host("h1").health {
         HostHealth::NeedsOperator {

@@ -47,6 +47,7 @@ pub(crate) struct Plans {
     pub(crate) vault: Vault,
     pub(crate) read_only: bool,
     pub(crate) session: SessionOptions,
+    pub(crate) remarks: Vec<Failure>,
     clock: Clock,
     root: tempfile::TempDir,
 }
@@ -71,6 +72,7 @@ impl Plans {
             vault: Vault::for_tests(None),
             read_only: false,
             session: seeded(),
+            remarks: Vec::new(),
             clock: Clock::manual("2026-01-02T03:04:05Z".parse::<Timestamp>().unwrap()),
             root,
         }
@@ -101,6 +103,7 @@ impl Plans {
                     ..LoginOptions::default()
                 },
                 ssh_config: None,
+                remarks: self.remarks,
             },
         };
         let handle = start(setup).await.unwrap();
@@ -293,6 +296,7 @@ impl Lab {
             vault: self.vault,
             read_only: false,
             session: seeded(),
+            remarks: Vec::new(),
             clock: self.clock,
             root: self.root,
         }

@@ -437,7 +437,10 @@ impl Hypervisor for Driver {
         }
     }
 
-    async fn detail(&self, _vm: &VmId) -> Result<VmDetail, HypervisorError> {
+    async fn detail(&self, vm: &VmId) -> Result<VmDetail, HypervisorError> {
+        let question = RemoteCommand::posix("describe").arg(vm.as_str());
+        let limits = ExecLimits::within(Duration::from_secs(5));
+        self.transport.exec(&question, limits).await?;
         Ok(VmDetail {
             facts: VmFacts::default(),
             disks: Vec::new(),

@@ -116,3 +116,52 @@ fn completions_and_manual_come_from_the_same_definition() {
     );
     deck.run(&["man", "nothing"]).expect(3);
 }
+
+#[test]
+fn a_variable_that_sets_nothing_is_said_once_and_never_beside_an_object() {
+    let deck = Deck::new(VMDECK);
+    deck.run(&["profile", "create", "default"]).expect(0);
+    let said = |words: &[&str]| {
+        let mut command = deck.command(words);
+        let output = command.env("VMDECK_ONCE_TIMEOT", "3s").output().unwrap();
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let warning = "warning: variable VMDECK_ONCE_TIMEOT sets nothing";
+    for words in [
+        &["--once", "list"][..],
+        &["host", "list"],
+        &["config", "check"],
+    ] {
+        let said = said(words);
+        assert_eq!(said.matches(warning).count(), 1, "{words:?}: {said}");
+    }
+    assert!(!said(&["--once", "list", "-o", "json"]).contains("warning"));
+}
+
+/// The limits of a process can be read even when its memory cannot.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_process_leaves_no_core() {
+    use std::io::{BufRead as _, BufReader};
+    let deck = Deck::new(VMDECK);
+    let mut command = deck.command(&["--demo", "--once", "watch"]);
+    let mut running = command
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut first = String::new();
+    BufReader::new(running.stdout.take().unwrap())
+        .read_line(&mut first)
+        .unwrap();
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", running.id()));
+    running.kill().unwrap();
+    running.wait().unwrap();
+    let limits = limits.unwrap();
+    let core = limits
+        .lines()
+        .find(|line| line.starts_with("Max core file size"))
+        .unwrap();
+    let words: Vec<&str> = core.split_whitespace().collect();
+    assert_eq!(words[4..6], ["0", "0"], "{core}");
+}

@@ -9,6 +9,7 @@ use vmdeck::domain::inventory::{HostInventory, Scope};
 use vmdeck::domain::remote_command::RemoteCommand;
 use vmdeck::domain::vm::{PowerState, Vm};
 use vmdeck::hypervisor::{Drivers, InstalledDrivers, PollHint};
+use vmdeck::session::command_log::{CommandLog, RecordingTransport};
 use vmdeck::sim::{Scenario, SimState};
 use vmdeck::transport::ExecLimits;
 
@@ -176,4 +177,34 @@ async fn every_definition_of_the_demo_is_well_formed() {
         }
         link.close().await;
     }
+}
+
+#[tokio::test]
+async fn the_command_log_tells_what_was_asked_over_the_kept_process() {
+    let fleet = quick_demo().await;
+    let host = fleet.demo.hosts.first().expect("a host");
+    let spec = &host.spec;
+    let log = CommandLog::default();
+    let link = RecordingTransport::new(
+        fleet.connect(spec.name.as_str()).await,
+        spec.name.clone(),
+        Clock::system(),
+        log.clone(),
+    );
+    let drivers = InstalledDrivers::new(Clock::system());
+    let driver = drivers.open(Arc::new(link), spec).await.expect("a driver");
+    // The first read asks for the names too; those after it ask the same.
+    for _ in 0..4 {
+        driver.inventory(Scope::Fast).await.expect("an inventory");
+    }
+    let told = log.records();
+    let reads: Vec<_> = told
+        .iter()
+        .filter(|record| record.command.starts_with("virsh: domstats "))
+        .collect();
+    assert!(reads.iter().all(|record| record.status == "ok"), "{told:?}");
+    let times: u32 = reads.iter().map(|record| record.times).sum();
+    assert_eq!(times, 4, "{told:?}");
+    assert!(reads.len() < 4, "what repeats is one record: {told:?}");
+    driver.close().await;
 }

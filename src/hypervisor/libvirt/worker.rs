@@ -18,7 +18,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::command::{Line, QUESTION_LIFE, Virsh};
 use super::kept::{Broken, Kept, Reply};
@@ -32,6 +32,9 @@ const GREETING: Duration = Duration::from_secs(8);
 
 /// Bytes of one answer that are accepted: some 50,000 VMs.
 pub(crate) const MAX_ANSWER: usize = 16 * 1024 * 1024;
+
+/// Questions of one call that the command log shows.
+const SHOWN: usize = 4;
 
 /// Calls in a row without an answer before the kept process is given up.
 const STRIKES: u32 = 2;
@@ -124,7 +127,12 @@ impl Worker {
                     continue;
                 }
             };
-            match timeout(within, kept.ask(lines, MAX_ANSWER)).await {
+            let began = Instant::now();
+            let answered = timeout(within, kept.ask(lines, MAX_ANSWER)).await;
+            let status = status_of(answered.as_ref().ok());
+            self.transport
+                .note_asked(&shown(lines), &status, began.elapsed());
+            match answered {
                 Ok(Ok(replies)) => {
                     *state = State {
                         kept: Some(kept),
@@ -252,6 +260,35 @@ impl Worker {
         }
         Err(verdict)
     }
+}
+
+/// Returns questions as the command log shows them.
+fn shown(lines: &[Line]) -> String {
+    let first: Vec<&str> = lines.iter().take(SHOWN).map(Line::as_str).collect();
+    let text = first.join("; ");
+    match lines.len().saturating_sub(SHOWN) {
+        0 => format!("virsh: {text}"),
+        more => format!("virsh: {text}; and {more} more"),
+    }
+}
+
+/// Returns how a call went, as the command log shows it; `None` = no answer in time.
+fn status_of(answered: Option<&Result<Vec<Reply>, Broken>>) -> String {
+    let word = match answered {
+        None => "timed out",
+        Some(Err(Broken::Link(_))) => "link lost",
+        Some(Err(Broken::Ended { .. })) => "it ended",
+        Some(Err(Broken::Garbled(_))) => "garbled",
+        Some(Err(Broken::Flood)) => "too much",
+        Some(Ok(replies)) => {
+            let failed = replies.iter().filter(|reply| reply.failure.is_some());
+            match failed.count() {
+                0 => "ok",
+                count => return format!("{count} failed"),
+            }
+        }
+    };
+    word.to_owned()
 }
 
 fn too_late(within: Duration) -> HypervisorError {

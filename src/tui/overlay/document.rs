@@ -182,15 +182,19 @@ pub fn errors(records: &[ErrorRecord]) -> Vec<Line> {
 pub fn commands(records: &[CommandRecord]) -> Vec<Line> {
     let line = |record: &CommandRecord| {
         let (status, command) = match (record.status.as_str(), record.changes) {
-            ("ok", false) => (Role::Dim, Role::Text),
+            ("ok" | "kept running", false) => (Role::Dim, Role::Text),
             ("ok", true) => (Role::Success, Role::Strong),
             _ => (Role::Danger, Role::Text),
+        };
+        let ended = match record.times {
+            0 | 1 => record.status.clone(),
+            times => format!("{} x{times}", record.status),
         };
         vec![
             (format!("{}  ", time_of(record.at)), Role::Dim),
             (format!("{:<10} ", record.host), Role::Text),
             (format!("{:>6} ms  ", record.elapsed_ms), Role::Dim),
-            (format!("{:<10} ", record.status), status),
+            (format!("{ended:<10} "), status),
             (record.command.clone(), command),
         ]
     };
