@@ -87,6 +87,8 @@ pub(super) struct SimVm {
     /// Whether libvirt knows it; one that does not any more is kept so that numbers stay.
     pub(super) defined: bool,
     meter: Meter,
+    /// When its process began, in seconds since the fleet's start.
+    began: f64,
 }
 
 impl SimVm {
@@ -107,6 +109,7 @@ impl SimVm {
             saved: (plan.state == SimState::Saved).then_some(false),
             defined: true,
             meter: Meter::default(),
+            began: -plan.uptime.as_secs_f64(),
             plan,
         };
         if vm.is_active() {
@@ -135,8 +138,9 @@ impl SimVm {
     }
 
     /// Begins a new process: counters start at zero.
-    pub(super) fn begin(&mut self, id: u32) {
+    pub(super) fn begin(&mut self, id: u32, t: f64) {
         self.id = Some(id);
+        self.began = t;
         self.saved = None;
         self.meter = Meter::default();
     }
@@ -166,6 +170,11 @@ impl SimVm {
         self.power = Power::Shutoff;
         self.reason = reason;
         self.meter = Meter::default();
+    }
+
+    /// Returns the age of its process in seconds, where it has one.
+    pub(super) fn age(&self, t: f64) -> Option<f64> {
+        self.id.map(|_| (t - self.began).max(0.0))
     }
 
     /// Returns the work done by this process until `t`.
