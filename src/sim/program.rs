@@ -9,15 +9,14 @@ use super::host::SimHost;
 use super::shell::{self, Simple, Syntax, When, assignment};
 use super::stdio::Stdio;
 use super::virsh;
-use super::vm::SimVm;
 
 /// Exit codes of the shell and of `timeout`.
 const NOT_FOUND: u32 = 127;
 const SYNTAX: u32 = 2;
 const TIME_IS_UP: u32 = 124;
 
-/// How the question for the ages of processes that belong to VMs begins.
-const PROCESS_AGES: &str = "ps -A -ww -o etimes= -o args= | sed -n ";
+/// The one pipeline it knows: how old the processes of VMs are, as our own driver asks for it.
+const AGES: &str = r"ps -A -ww -o etimes= -o args= | sed -n 's/^ *\([0-9][0-9]*\) .* -uuid \([0-9a-fA-F-]\{36\}\) .*$/\1 \2/p'";
 
 /// Shells inside shells that are followed.
 const MAX_DEPTH: u8 = 8;
@@ -215,11 +214,7 @@ async fn run_program(mut around: Surroundings, words: &[String], stdio: &mut Std
             Some(path) => say(stdio, &path).await,
             None => NOT_FOUND,
         },
-        // The one pipeline that is known: ages of the VMs' processes.
-        ("sh" | "bash" | "dash", ["-c", line, ..]) if line.starts_with(PROCESS_AGES) => {
-            stdio.out(process_ages(&around)).await;
-            0
-        }
+        ("sh" | "bash" | "dash", ["-c", line]) if *line == AGES => ages(&around, stdio).await,
         ("sh" | "bash" | "dash", ["-c", line, ..]) if around.depth < MAX_DEPTH => {
             around.depth += 1;
             Box::pin(run_line(around, line, stdio)).await
@@ -246,20 +241,20 @@ async fn run_program(mut around: Surroundings, words: &[String], stdio: &mut Std
     }
 }
 
-/// One line for each VM's process: its age in seconds and the VM's id.
-fn process_ages(around: &Surroundings) -> String {
-    around.host.world(|world| {
-        let t = world.t();
-        let line = |vm: &SimVm| {
-            let age = vm.process_age(t)?;
-            Some(format!("{age:.0} {}\n", vm.plan.uuid))
-        };
-        world.vms().filter_map(line).collect()
-    })
-}
-
 async fn say(stdio: &Stdio, line: &str) -> u32 {
     stdio.out(format!("{line}\n")).await;
+    0
+}
+
+async fn ages(around: &Surroundings, stdio: &Stdio) -> u32 {
+    let lines: String = around.host.world(|world| {
+        let t = world.t();
+        world
+            .vms()
+            .filter_map(|vm| Some(format!("{:.0} {}\n", vm.age(t)?.floor(), vm.plan.uuid)))
+            .collect()
+    });
+    stdio.out(lines).await;
     0
 }
 

@@ -87,8 +87,8 @@ pub(super) struct SimVm {
     /// Whether libvirt knows it; one that does not any more is kept so that numbers stay.
     pub(super) defined: bool,
     meter: Meter,
-    /// When its process began; before the world did, for one that ran already.
-    started: Option<f64>,
+    /// When its process began, in seconds since the fleet's start.
+    began: f64,
 }
 
 impl SimVm {
@@ -109,11 +109,10 @@ impl SimVm {
             saved: (plan.state == SimState::Saved).then_some(false),
             defined: true,
             meter: Meter::default(),
-            started: None,
+            began: -plan.uptime.as_secs_f64(),
             plan,
         };
         if vm.is_active() {
-            vm.started = Some(-vm.plan.uptime.as_secs_f64());
             vm.meter.since = Some(-vm.plan.uptime.as_secs_f64());
             if power != Power::Running {
                 vm.stop_counting(0.0);
@@ -139,11 +138,11 @@ impl SimVm {
     }
 
     /// Begins a new process: counters start at zero.
-    pub(super) fn begin(&mut self, id: u32) {
+    pub(super) fn begin(&mut self, id: u32, t: f64) {
         self.id = Some(id);
+        self.began = t;
         self.saved = None;
         self.meter = Meter::default();
-        self.started = None;
     }
 
     pub(super) fn run(&mut self, reason: Reason, t: f64) {
@@ -151,9 +150,6 @@ impl SimVm {
         self.reason = reason;
         if self.meter.since.is_none() {
             self.meter.since = Some(t);
-        }
-        if self.started.is_none() {
-            self.started = Some(t);
         }
     }
 
@@ -174,14 +170,11 @@ impl SimVm {
         self.power = Power::Shutoff;
         self.reason = reason;
         self.meter = Meter::default();
-        self.started = None;
     }
 
-    /// Returns the age of its process in seconds, while there is one.
-    pub(super) fn process_age(&self, t: f64) -> Option<f64> {
-        self.started
-            .filter(|_| self.is_active())
-            .map(|started| (t - started).max(0.0))
+    /// Returns the age of its process in seconds, where it has one.
+    pub(super) fn age(&self, t: f64) -> Option<f64> {
+        self.id.map(|_| (t - self.began).max(0.0))
     }
 
     /// Returns the work done by this process until `t`.

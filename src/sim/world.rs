@@ -189,7 +189,7 @@ impl World {
             return Err(ALREADY_ACTIVE);
         }
         let image = vm.saved.filter(|_| !options.discard_saved);
-        vm.begin(id);
+        vm.begin(id, t);
         self.next_id += 1;
         let (events, paused): (&[_], bool) = match image {
             Some(true) => (&["Started Restored", "Suspended Restored"], true),

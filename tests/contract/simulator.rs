@@ -81,3 +81,8 @@ async fn simulator_guests_asked_to_stop() {
 async fn simulator_announcements() {
     suite::announces_changes(&SimulatedHost::start().await).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn simulator_restarts() {
+    suite::announces_restarts(&SimulatedHost::start().await).await;
+}

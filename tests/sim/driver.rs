@@ -84,6 +84,12 @@ async fn the_demo_fleet_reads_as_the_scenario_says() {
                 seen.state
             );
             assert_eq!(seen.facts.autostart, Some(truth.autostart));
+            let has_process = matches!(truth.state, SimState::Running | SimState::Paused);
+            assert!(
+                !has_process || seen.stats.uptime.is_some(),
+                "{name}/{}: no uptime",
+                truth.name
+            );
             if truth.state == SimState::Running {
                 let cpu = seen.stats.cpu.expect("a load").value();
                 assert!((0.0..=101.0).contains(&cpu), "{name}/{}: {cpu}", truth.name);
