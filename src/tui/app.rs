@@ -182,7 +182,6 @@ impl App {
 
     /// Shows why something did not work, and what to do next.
     pub fn fail(&mut self, failure: &Failure) {
-        self.last_error = Some(failure.message.clone());
         let text = match &failure.hint {
             Some(hint) => format!("{} ({hint})", failure.message),
             None => failure.message.clone(),
@@ -199,6 +198,7 @@ impl App {
     /// Shows why something did not work on a host.
     pub fn fail_on(&mut self, host: &HostName, failure: &Failure) {
         let message = format!("{host}: {}", failure.message);
+        self.last_error = Some(message.clone());
         self.fail(&Failure {
             message,
             ..failure.clone()

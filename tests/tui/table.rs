@@ -222,6 +222,9 @@ async fn an_error_of_a_host_names_the_host_and_stays_in_the_header() {
         },
     };
     screen.send(Input::Fact(Box::new(event))).await;
+    let mut state = (*screen.app.snapshot).clone();
+    state.errors = 1;
+    screen.send(Input::Snapshot(Arc::new(state))).await;
     let said = "kvm4: reading took too long";
     assert_eq!(screen.text().matches(said).count(), 2, "{}", screen.text());
     screen.later(60).await;
