@@ -5,9 +5,9 @@
 //! cannot be made durable is not acknowledged, and what is not acknowledged is not done: the caller
 //! refuses the action. Reading and checking need no open log.
 //!
-//! Layers, bottom up: [`medium`] (files, replaceable in tests), [`line`] (one record as bytes), `chain`
+//! Layers, bottom up: `medium` (files, replaceable in tests), `line` (one record as bytes), `chain`
 //! (append under a lock, repair, rotate), [`log`] (the writer thread and its handle), `read` and
-//! [`verify`].
+//! [`verify()`].
 
 mod chain;
 pub mod error;
