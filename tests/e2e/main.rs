@@ -9,6 +9,7 @@ mod support;
 mod bad_input;
 mod dashboard;
 mod script;
+mod trust;
 
 /// The program under test.
 const VMDECK: &str = env!("CARGO_BIN_EXE_vmdeck");
