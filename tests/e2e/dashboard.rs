@@ -74,6 +74,45 @@ fn a_vm_is_started_and_forced_off_by_keys() {
 }
 
 #[test]
+fn a_vm_is_reset_and_shut_down_by_keys() {
+    let host = LibvirtHost::start();
+    let id = host.define_obedient("web-1");
+    host.start_vm(&id);
+    host.wait_ready(&id);
+    let deck = Deck::new(VMDECK);
+    deck.add("kvm1", &host, &[]);
+    let mut pty = open(&deck, (140, 40));
+    pty.wait_for("the running VM", |screen| {
+        screen.contains("1 up") && row(screen, "web-1").contains("running")
+    });
+    pty.keys("P");
+    pty.wait_text("reset");
+    pty.keys("r");
+    pty.wait_for("the plan of the reset", |screen| {
+        screen.contains("virsh") && screen.contains(id.as_str())
+    });
+    pty.keys("y");
+    host.wait_boots(&id, 2);
+
+    pty.wait_for("the dialog gone", |screen| !screen.contains(id.as_str()));
+    pty.keys("S");
+    pty.wait_for("the plan of the shutdown", |screen| {
+        screen.contains("shutdown") && screen.contains(id.as_str())
+    });
+    pty.keys("y");
+    pty.wait_for("it stopped", |screen| {
+        row(screen, "web-1").contains("stopped")
+    });
+    assert_eq!(host.state(&id), "shut off");
+    pty.keys("q");
+    assert_eq!(pty.wait_exit(), 0);
+    let tail = deck.run(&["audit", "tail", "-n", "20"]).expect(0);
+    for verb in ["reset", "shutdown"] {
+        assert!(tail.stdout.contains(verb), "{verb}: {}", tail.stdout);
+    }
+}
+
+#[test]
 fn what_happens_behind_its_back_is_on_the_screen() {
     let host = LibvirtHost::start();
     let id = host.define_deaf("web-1");

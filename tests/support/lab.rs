@@ -342,10 +342,15 @@ impl LibvirtHost {
 
     /// Waits until an obedient guest has booted.
     pub fn wait_ready(&self, id: &VmId) {
+        self.wait_boots(id, 1);
+    }
+
+    /// Waits until an obedient guest has booted this many times since it was started.
+    pub fn wait_boots(&self, id: &VmId, count: usize) {
         let path = self.console_log(id);
         let ready = wait_for(BOOT_BOUND, || {
             let console = fs::read(&path).unwrap_or_default();
-            String::from_utf8_lossy(&console).contains(READY)
+            String::from_utf8_lossy(&console).matches(READY).count() >= count
         });
         assert!(
             ready,
