@@ -11,7 +11,7 @@ use super::engine::Engine;
 use super::operation::Runner;
 use super::plan;
 use super::record;
-use super::request::{HostSelection, Proposal, Reply, Request};
+use super::request::{HostSelection, KeyDecision, Proposal, Reply, Request};
 use super::roster::no_such_host;
 use crate::domain::action::Action;
 use crate::domain::error_kind::{ErrorKind, Failure};
@@ -72,9 +72,9 @@ impl Engine {
             Request::AnswerHostKey {
                 host,
                 question,
-                accept,
+                decision,
                 reply,
-            } => self.decide_key(host, *question, accept, reply),
+            } => self.decide_key(host, *question, decision, reply),
             Request::Unlock { passphrase, reply } => {
                 let unlocking = self.keeper.clone().unlock(passphrase, reply);
                 self.groups.jobs.spawn("unlock", unlocking);
@@ -256,26 +256,32 @@ impl Engine {
         self.groups.jobs.spawn("remove host", removing);
     }
 
-    fn decide_key(&self, host: HostId, question: HostKeyQuestion, accept: bool, reply: Reply<()>) {
-        match self.key_in_question(host, &question, accept) {
+    fn decide_key(
+        &self,
+        host: HostId,
+        question: HostKeyQuestion,
+        decision: KeyDecision,
+        reply: Reply<()>,
+    ) {
+        match self.key_in_question(host, &question, decision) {
             Ok(spec) => {
                 let deciding = self
                     .keeper
                     .clone()
-                    .decide_key(spec, question, accept, reply);
+                    .decide_key(spec, question, decision, reply);
                 self.groups.jobs.spawn("decide key", deciding);
             }
             Err(cause) => send_or_gone(reply, Err(cause)),
         }
     }
 
-    /// A decision holds for the very key that is in question, and only an unknown one can be
-    /// accepted here: a changed key wants the host to be named on the command line.
+    /// A decision holds for the very key that is in question. A changed one wants to be replaced in so
+    /// many words; a revoked one is never taken.
     fn key_in_question(
         &self,
         host: HostId,
         question: &HostKeyQuestion,
-        accept: bool,
+        decision: KeyDecision,
     ) -> Result<Arc<HostSpec>, Failure> {
         let known = self.state.host(host).ok_or_else(no_such_host)?;
         let asked = match &known.health {
@@ -303,11 +309,11 @@ impl Engine {
             .with_hint("compare the new fingerprint before you decide"));
         }
         let name = &known.spec.name;
-        match (&asked.verdict, accept) {
-            (HostKeyVerdict::Unknown | HostKeyVerdict::Known, _) | (_, false) => {
-                Ok(Arc::clone(&known.spec))
-            }
-            (HostKeyVerdict::Changed { .. }, true) => Err(Failure::new(
+        match (&asked.verdict, decision) {
+            (HostKeyVerdict::Unknown | HostKeyVerdict::Known, _)
+            | (HostKeyVerdict::Changed { .. }, KeyDecision::Replace)
+            | (_, KeyDecision::Leave) => Ok(Arc::clone(&known.spec)),
+            (HostKeyVerdict::Changed { .. }, KeyDecision::Accept) => Err(Failure::new(
                 ErrorKind::HostKey,
                 format!(
                     "the key of {} has changed: that is not accepted with a yes",
@@ -317,11 +323,13 @@ impl Engine {
             .with_hint(format!(
                 "if the host was set up anew, run `vmdeck host trust {name} --replace`"
             ))),
-            (HostKeyVerdict::Revoked { .. }, true) => Err(Failure::new(
-                ErrorKind::HostKey,
-                format!("this key of {} is marked as revoked", asked.label),
-            )
-            .with_hint("do not log in; ask who revoked this key")),
+            (HostKeyVerdict::Revoked { .. }, KeyDecision::Accept | KeyDecision::Replace) => {
+                Err(Failure::new(
+                    ErrorKind::HostKey,
+                    format!("this key of {} is marked as revoked", asked.label),
+                )
+                .with_hint("do not log in; ask who revoked this key"))
+            }
         }
     }
 

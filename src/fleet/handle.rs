@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-use super::request::{ErrorRecord, Finding, HostSelection, Proposal, Reply, Request};
+use super::request::{ErrorRecord, Finding, HostSelection, KeyDecision, Proposal, Reply, Request};
 use crate::domain::action::Action;
 use crate::domain::audit::AuditRecord;
 use crate::domain::credential::CredentialSummary;
@@ -190,13 +190,13 @@ impl FleetHandle {
         &self,
         host: HostId,
         question: HostKeyQuestion,
-        accept: bool,
+        decision: KeyDecision,
     ) -> Result<(), Failure> {
         let question = Box::new(question);
         self.ask(|reply| Request::AnswerHostKey {
             host,
             question,
-            accept,
+            decision,
             reply,
         })
         .await

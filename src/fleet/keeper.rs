@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::record;
+use super::request::KeyDecision;
 use super::target::Targets;
 use crate::audit::AuditLog;
 use crate::clock::Clock;
@@ -191,12 +192,12 @@ impl Keeper {
         self,
         host: Arc<HostSpec>,
         question: HostKeyQuestion,
-        accept: bool,
+        decision: KeyDecision,
         reply: Reply<()>,
     ) {
         let _turn = self.turn.acquire().await;
-        let decided = self.pin(&host, &question, accept).await;
-        if decided.is_ok() && accept {
+        let decided = self.pin(&host, &question, decision).await;
+        if decided.is_ok() && decision.trusts() {
             let then = answer(reply, Ok(()));
             self.tell(Note::Keys { then }).await;
         } else {
@@ -208,13 +209,13 @@ impl Keeper {
         &self,
         host: &HostSpec,
         question: &HostKeyQuestion,
-        accept: bool,
+        decision: KeyDecision,
     ) -> Result<(), Failure> {
         let now = self.clock.now();
-        let entry = record::key_decision(host.name.as_str(), question, accept, now);
+        let entry = record::key_decision(host.name.as_str(), question, decision.trusts(), now);
         let recorded = self.audit.append(entry).await;
         recorded.map_err(|error| failure(&error))?;
-        if !accept {
+        if !decision.trusts() {
             return Ok(());
         }
         let key = PinnedKey {
@@ -222,7 +223,10 @@ impl Keeper {
             key: question.key.clone(),
             revoked: false,
         };
-        let pinned = self.profile.pin_key(key, false).await;
+        let pinned = self
+            .profile
+            .pin_key(key, decision == KeyDecision::Replace)
+            .await;
         pinned.map_err(|error| failure(&error))?;
         self.read_keys().await
     }
@@ -237,7 +241,7 @@ impl Keeper {
                 key: pinned.key,
                 verdict: HostKeyVerdict::Unknown,
             };
-            if let Err(cause) = self.pin(&host, &question, true).await {
+            if let Err(cause) = self.pin(&host, &question, KeyDecision::Accept).await {
                 self.trouble(cause).await;
             }
         }

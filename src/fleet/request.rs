@@ -29,6 +29,24 @@ pub struct Proposal {
     pub verdict: Verdict,
 }
 
+/// What a person decided about a host key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyDecision {
+    /// Do not trust it; nothing is pinned.
+    Leave,
+    /// Pin it; only a key of a host that had none can be taken so.
+    Accept,
+    /// Pin it in place of the key that is known. The person has seen both and said so in words.
+    Replace,
+}
+
+impl KeyDecision {
+    /// Returns true when the key is to be trusted.
+    pub fn trusts(self) -> bool {
+        self != Self::Leave
+    }
+}
+
 /// Which hosts a request is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HostSelection {
@@ -175,8 +193,8 @@ pub enum Request {
         host: HostId,
         /// Exactly what was shown; the decision holds for these key bytes only.
         question: Box<HostKeyQuestion>,
-        /// Pin it and connect, or leave it.
-        accept: bool,
+        /// What a person decided.
+        decision: KeyDecision,
         /// Done.
         reply: Reply<()>,
     },

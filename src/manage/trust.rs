@@ -10,7 +10,7 @@ use crate::domain::health::HostHealth;
 use crate::domain::host::HostId;
 use crate::domain::host_key::{HostKeyQuestion, HostKeyVerdict};
 use crate::fleet::FleetHandle;
-use crate::fleet::request::HostSelection;
+use crate::fleet::request::{HostSelection, KeyDecision};
 use crate::report::Complaint;
 
 /// How long a host may take to show its key, or to answer afterwards.
@@ -161,7 +161,13 @@ async fn accept(
             "add --fingerprint SHA256:... after comparing it, or answer y in a terminal",
         ));
     }
-    let answer = handle.answer_host_key(id, question.clone(), true).await;
+    let decision = match question.verdict {
+        HostKeyVerdict::Changed { .. } => KeyDecision::Replace,
+        HostKeyVerdict::Known | HostKeyVerdict::Unknown | HostKeyVerdict::Revoked { .. } => {
+            KeyDecision::Accept
+        }
+    };
+    let answer = handle.answer_host_key(id, question.clone(), decision).await;
     answer.map_err(Complaint::from)?;
     desk.say(&format!("pinned for {}", question.label));
     Ok(())

@@ -6,12 +6,12 @@ use tokio::sync::mpsc;
 use super::event::Answer;
 use crate::domain::action::Action;
 use crate::domain::host::{HostId, HostName, HostSpec};
-use crate::domain::host_key::HostKeyQuestion;
+use crate::domain::host_key::{HostKeyQuestion, HostKeyVerdict};
 use crate::domain::operation::{Actor, OperationId, Submission};
 use crate::domain::secret::SecretText;
 use crate::domain::vm::VmRef;
 use crate::fleet::FleetHandle;
-use crate::fleet::request::HostSelection;
+use crate::fleet::request::{HostSelection, KeyDecision};
 use crate::task::Tasks;
 
 /// Something to be done outside of the state.
@@ -209,7 +209,16 @@ async fn ask(handle: &FleetHandle, effect: Effect) -> Option<Answer> {
         ),
         Effect::AnswerHostKey(host, question, accept) => {
             let said = accept.then(|| format!("trusting {}", question.key.fingerprint));
-            done(said, handle.answer_host_key(host, *question, accept).await)
+            // The dialog has a person type in so many words that a changed key replaces the known one.
+            let decision = match (&question.verdict, accept) {
+                (_, false) => KeyDecision::Leave,
+                (HostKeyVerdict::Changed { .. }, true) => KeyDecision::Replace,
+                (_, true) => KeyDecision::Accept,
+            };
+            done(
+                said,
+                handle.answer_host_key(host, *question, decision).await,
+            )
         }
         Effect::Unlock(passphrase) => Some(Answer::Unlocked(handle.unlock(passphrase).await)),
         Effect::Lock => done(Some("locked".to_owned()), handle.lock().await),

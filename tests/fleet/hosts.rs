@@ -12,7 +12,7 @@ use vmdeck::domain::host_key::HostKeyQuestion;
 use vmdeck::domain::inventory::LockState;
 use vmdeck::domain::secret::SecretText;
 use vmdeck::domain::vm::PowerState;
-use vmdeck::fleet::request::HostSelection;
+use vmdeck::fleet::request::{HostSelection, KeyDecision};
 use vmdeck::hypervisor::PollHint;
 use vmdeck::transport::TransportError;
 use vmdeck::vault::{SealContext, Vault};
@@ -455,13 +455,13 @@ async fn an_unknown_key_is_asked_about_and_exactly_that_key_is_pinned() {
     other.key = key("somebody else");
     let refusal = lab
         .handle
-        .answer_host_key(id, other, true)
+        .answer_host_key(id, other, KeyDecision::Accept)
         .await
         .unwrap_err();
     assert_eq!(refusal.kind, ErrorKind::Conflict);
 
     lab.handle
-        .answer_host_key(id, shown.clone(), false)
+        .answer_host_key(id, shown.clone(), KeyDecision::Leave)
         .await
         .unwrap();
     assert!(lab.profile.pinned_keys().await.unwrap().is_empty());
@@ -473,7 +473,7 @@ async fn an_unknown_key_is_asked_about_and_exactly_that_key_is_pinned() {
     );
 
     lab.handle
-        .answer_host_key(id, shown.clone(), true)
+        .answer_host_key(id, shown.clone(), KeyDecision::Accept)
         .await
         .unwrap();
     lab.until(|state| state.hosts[0].health == HostHealth::Online)
@@ -512,7 +512,7 @@ async fn a_changed_key_stops_loudly_and_a_yes_does_not_accept_it() {
     assert_eq!(host.vms().len(), 2);
     let refusal = lab
         .handle
-        .answer_host_key(lab.id("h1"), question(&lab), true)
+        .answer_host_key(lab.id("h1"), question(&lab), KeyDecision::Accept)
         .await
         .unwrap_err();
     assert_eq!(refusal.kind, ErrorKind::HostKey);

@@ -277,8 +277,10 @@ async fn engine(mut inbox: mpsc::Receiver<Request>, state: Arc<FleetSnapshot>, a
                 note(format!("remove host {host}"));
                 reply.send(Ok(())).unwrap();
             }
-            Request::AnswerHostKey { accept, reply, .. } => {
-                note(format!("host key: {accept}"));
+            Request::AnswerHostKey {
+                decision, reply, ..
+            } => {
+                note(format!("host key: {}", decision.trusts()));
                 reply.send(Ok(())).unwrap();
             }
             Request::Refresh { hosts, reply } => {
