@@ -26,6 +26,26 @@ pub(super) struct Field<T: 'static> {
     pub(super) shown: Option<fn(&T) -> Option<String>>,
 }
 
+impl<R> Field<R> {
+    /// A field shown without being asked for, in words as in data.
+    pub(super) const fn new(
+        id: &'static str,
+        title: &'static str,
+        about: &'static str,
+        cell: fn(&R) -> Cell,
+    ) -> Self {
+        Self {
+            id,
+            aliases: &[],
+            title,
+            about,
+            usual: true,
+            cell,
+            shown: None,
+        }
+    }
+}
+
 impl<T> Field<T> {
     fn is_called(&self, name: &str) -> bool {
         self.id.eq_ignore_ascii_case(name)

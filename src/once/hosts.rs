@@ -23,23 +23,6 @@ pub(super) struct HostRow {
     now: Timestamp,
 }
 
-const fn field(
-    id: &'static str,
-    title: &'static str,
-    about: &'static str,
-    cell: fn(&HostRow) -> Cell,
-) -> Field<HostRow> {
-    Field {
-        id,
-        aliases: &[],
-        title,
-        about,
-        usual: true,
-        cell,
-        shown: None,
-    }
-}
-
 fn kind(row: &HostRow) -> Option<HypervisorKind> {
     let probed = row.host.capabilities.as_ref().map(|found| found.kind);
     probed.or(row.host.spec.kind.fixed())
@@ -68,21 +51,21 @@ fn milliseconds(row: &HostRow) -> Option<u64> {
 
 /// Every column.
 pub(super) static FIELDS: [Field<HostRow>; 18] = [
-    field("name", "NAME", "name", |row| {
+    Field::new("name", "NAME", "name", |row| {
         Cell::text(&row.host.spec.name)
     }),
-    field(
+    Field::new(
         "state",
         "STATE",
         "`up`, `slow`, `down`, `needs you`, `off`",
         |row| Cell::text(row.host.health.word()),
     ),
-    field("address", "ADDRESS", "where it listens", |row| {
+    Field::new("address", "ADDRESS", "where it listens", |row| {
         Cell::text(&row.host.spec.endpoint)
     }),
     Field {
         usual: false,
-        ..field(
+        ..Field::new(
             "user",
             "USER",
             "account; unknown = as the SSH client would",
@@ -92,17 +75,17 @@ pub(super) static FIELDS: [Field<HostRow>; 18] = [
     Field {
         aliases: &["hv"],
         shown: Some(|row| kind(row).map(|kind| kind.short().to_owned())),
-        ..field("hypervisor", "HV", "`libvirt` or `hyperv`", |row| {
+        ..Field::new("hypervisor", "HV", "`libvirt` or `hyperv`", |row| {
             Cell::of(kind(row).as_ref(), Cell::text)
         })
     },
-    field("version", "VERSION", "as it says itself", |row| {
+    Field::new("version", "VERSION", "as it says itself", |row| {
         Cell::of(row.host.capabilities.as_ref(), |found| {
             Cell::Remote(found.version.clone())
         })
     }),
-    field("vms", "VMS", "VMs it has", |row| counted(row, |_| true)),
-    field("running", "RUN", "VMs that are running", |row| {
+    Field::new("vms", "VMS", "VMs it has", |row| counted(row, |_| true)),
+    Field::new("running", "RUN", "VMs that are running", |row| {
         counted(row, |state| *state == PowerState::Running)
     }),
     Field {
@@ -115,7 +98,7 @@ pub(super) static FIELDS: [Field<HostRow>; 18] = [
                 .cpu
                 .map(|cpu| cpu.to_string())
         }),
-        ..field("cpu_percent", "CPU%", "processors in use", |row| {
+        ..Field::new("cpu_percent", "CPU%", "processors in use", |row| {
             let load = row.host.inventory.as_ref().map(|inventory| &inventory.load);
             Cell::of(load.and_then(|load| load.cpu), |cpu| {
                 Cell::Figure((cpu.value() * 10.0).round() / 10.0)
@@ -125,7 +108,7 @@ pub(super) static FIELDS: [Field<HostRow>; 18] = [
     Field {
         aliases: &["mem"],
         shown: Some(memory),
-        ..field("memory_used_bytes", "MEM", "memory in use", |row| {
+        ..Field::new("memory_used_bytes", "MEM", "memory in use", |row| {
             bytes(
                 row.host
                     .inventory
@@ -136,7 +119,7 @@ pub(super) static FIELDS: [Field<HostRow>; 18] = [
     },
     Field {
         usual: false,
-        ..field("memory_total_bytes", "MEM MAX", "memory there is", |row| {
+        ..Field::new("memory_total_bytes", "MEM MAX", "memory there is", |row| {
             bytes(
                 row.host
                     .inventory
@@ -147,22 +130,22 @@ pub(super) static FIELDS: [Field<HostRow>; 18] = [
     },
     Field {
         aliases: &["latency"],
-        ..field("latency_ms", "MS", "how long the last read took", |row| {
+        ..Field::new("latency_ms", "MS", "how long the last read took", |row| {
             Cell::of(milliseconds(row), Cell::Count)
         })
     },
-    field("tier", "TIER", "how much it matters", |row| {
+    Field::new("tier", "TIER", "how much it matters", |row| {
         Cell::of(row.host.spec.tier.as_ref(), Cell::text)
     }),
     Field {
         usual: false,
-        ..field("tags", "TAGS", "its labels", |row| {
+        ..Field::new("tags", "TAGS", "its labels", |row| {
             Cell::List(row.host.spec.tags.iter().map(ToString::to_string).collect())
         })
     },
     Field {
         usual: false,
-        ..field(
+        ..Field::new(
             "read_only",
             "RO",
             "refuses everything that changes a VM",
@@ -171,18 +154,18 @@ pub(super) static FIELDS: [Field<HostRow>; 18] = [
     },
     Field {
         usual: false,
-        ..field("enabled", "ON", "whether it is connected at all", |row| {
+        ..Field::new("enabled", "ON", "whether it is connected at all", |row| {
             Cell::Flag(row.host.spec.enabled)
         })
     },
     Field {
         aliases: &["age", "seen"],
         shown: Some(|row| row.host.age(row.now).map(|age| Age(age).to_string())),
-        ..field("observed_at", "READ", "when it was last read", |row| {
+        ..Field::new("observed_at", "READ", "when it was last read", |row| {
             Cell::of(row.host.observed_at, Cell::Time)
         })
     },
-    field("error", "CAUSE", "why it is not well", |row| {
+    Field::new("error", "CAUSE", "why it is not well", |row| {
         let cause = row.failure.as_ref().or(row.host.health.cause());
         Cell::of(cause, |failure| Cell::text(&failure.message))
     }),

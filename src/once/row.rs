@@ -48,23 +48,6 @@ impl VmRow {
     }
 }
 
-const fn field(
-    id: &'static str,
-    title: &'static str,
-    about: &'static str,
-    cell: fn(&VmRow) -> Cell,
-) -> Field<VmRow> {
-    Field {
-        id,
-        aliases: &[],
-        title,
-        about,
-        usual: true,
-        cell,
-        shown: None,
-    }
-}
-
 fn tenth(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
 }
@@ -99,35 +82,35 @@ fn age(row: &VmRow) -> Option<String> {
 
 /// Every column; the order is that of the documented object.
 pub(super) static FIELDS: [Field<VmRow>; 16] = [
-    field("name", "NAME", "name", |row| {
+    Field::new("name", "NAME", "name", |row| {
         Cell::Remote(row.vm.name.clone())
     }),
     Field {
         usual: false,
-        ..field("id", "ID", "libvirt UUID or Hyper-V VMId", |row| {
+        ..Field::new("id", "ID", "libvirt UUID or Hyper-V VMId", |row| {
             Cell::text(&row.vm.id)
         })
     },
-    field("host", "HOST", "name of its host", |row| {
+    Field::new("host", "HOST", "name of its host", |row| {
         Cell::text(&row.host.spec.name)
     }),
     Field {
         aliases: &["hv"],
         shown: Some(|row| kind(row).map(|kind| kind.short().to_owned())),
-        ..field("hypervisor", "HV", "`libvirt` or `hyperv`", |row| {
+        ..Field::new("hypervisor", "HV", "`libvirt` or `hyperv`", |row| {
             Cell::of(kind(row).as_ref(), Cell::text)
         })
     },
     Field {
         aliases: &["st"],
-        ..field("state", "STATE", "what it is doing", |row| {
+        ..Field::new("state", "STATE", "what it is doing", |row| {
             Cell::text(row.vm.state.word())
         })
     },
     Field {
         aliases: &["cpu"],
         shown: Some(|row| row.vm.stats.cpu.map(|cpu| cpu.to_string())),
-        ..field(
+        ..Field::new(
             "cpu_percent",
             "CPU%",
             "share of its own processors in use",
@@ -137,14 +120,14 @@ pub(super) static FIELDS: [Field<VmRow>; 16] = [
     Field {
         aliases: &["vcpu"],
         usual: false,
-        ..field("vcpus", "VCPU", "virtual processors", |row| {
+        ..Field::new("vcpus", "VCPU", "virtual processors", |row| {
             Cell::of(row.vm.stats.vcpus, |count| Cell::Count(count.into()))
         })
     },
     Field {
         aliases: &["mem", "memory"],
         shown: Some(memory),
-        ..field("memory_used_bytes", "MEM", "memory in use", |row| {
+        ..Field::new("memory_used_bytes", "MEM", "memory in use", |row| {
             bytes(row.vm.stats.memory_used)
         })
     },
@@ -152,7 +135,7 @@ pub(super) static FIELDS: [Field<VmRow>; 16] = [
         aliases: &["memmax"],
         usual: false,
         shown: Some(|row| row.vm.stats.memory_assigned.map(|bytes| bytes.to_string())),
-        ..field(
+        ..Field::new(
             "memory_assigned_bytes",
             "MEM MAX",
             "memory assigned",
@@ -162,7 +145,7 @@ pub(super) static FIELDS: [Field<VmRow>; 16] = [
     Field {
         aliases: &["ip", "address"],
         shown: Some(|row| addresses(row)?.into_iter().next()),
-        ..field(
+        ..Field::new(
             "addresses",
             "IP",
             "addresses, the best known first",
@@ -172,7 +155,7 @@ pub(super) static FIELDS: [Field<VmRow>; 16] = [
     Field {
         aliases: &["up", "uptime"],
         shown: Some(|row| row.vm.stats.uptime.map(|time| Age(time).to_string())),
-        ..field(
+        ..Field::new(
             "uptime_seconds",
             "UPTIME",
             "time since it was started",
@@ -186,7 +169,7 @@ pub(super) static FIELDS: [Field<VmRow>; 16] = [
     },
     Field {
         aliases: &["snap"],
-        ..field("snapshots", "SNAP", "number of VM snapshots", |row| {
+        ..Field::new("snapshots", "SNAP", "number of VM snapshots", |row| {
             Cell::of(row.vm.facts.snapshots, |count| Cell::Count(count.into()))
         })
     },
@@ -197,7 +180,7 @@ pub(super) static FIELDS: [Field<VmRow>; 16] = [
             let word = |on| if on { "yes" } else { "no" };
             row.vm.facts.autostart.map(|on| word(on).to_owned())
         }),
-        ..field(
+        ..Field::new(
             "autostart",
             "AUTO",
             "started together with its host",
@@ -207,20 +190,20 @@ pub(super) static FIELDS: [Field<VmRow>; 16] = [
     Field {
         aliases: &["tag"],
         usual: false,
-        ..field("tags", "TAGS", "labels of its host", |row| {
+        ..Field::new("tags", "TAGS", "labels of its host", |row| {
             Cell::List(row.host.spec.tags.iter().map(ToString::to_string).collect())
         })
     },
     Field {
         aliases: &["age", "seen"],
         shown: Some(age),
-        ..field("observed_at", "AGE", "when its host said so", |row| {
+        ..Field::new("observed_at", "AGE", "when its host said so", |row| {
             Cell::of(row.host.observed_at, Cell::Time)
         })
     },
     Field {
         usual: false,
-        ..field(
+        ..Field::new(
             "stale",
             "STALE",
             "too old to act upon without reading again",
