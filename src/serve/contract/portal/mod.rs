@@ -1,0 +1,10 @@
+//! Contract B: the portal contract.
+
+use axum::Router;
+
+use crate::serve::state::ServeState;
+
+/// Returns its routes.
+pub fn router() -> Router<ServeState> {
+    Router::new()
+}
