@@ -41,7 +41,7 @@ pub use self::tls::{TlsError, TlsFiles};
 /// Builds the whole server on its state, testable without a listener.
 pub fn router(state: ServeState) -> Router {
     let routes = Router::new()
-        .merge(v1::router())
+        .merge(v1::router(&state))
         .merge(contract::bot::router())
         .merge(contract::portal::router())
         .fallback(error::not_found)
