@@ -26,6 +26,7 @@ pub mod once;
 pub mod private_file;
 pub mod profile;
 pub mod report;
+pub mod serve;
 pub mod session;
 pub mod sim;
 pub mod task;

@@ -1,0 +1,1 @@
+//! The portal contract: users, their agents (hosts), and the VMs on those.
