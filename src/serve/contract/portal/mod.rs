@@ -1,1 +1,45 @@
 //! The portal contract: users, their agents (hosts), and the VMs on those.
+//!
+//! A user is a tenant: everything goes through [`gate::Tenant`], which knows one user's agents and no
+//! others. What is not theirs is answered like what is not there, after the same query.
+
+mod agents;
+mod answers;
+mod body;
+mod dominfo;
+mod gate;
+mod key_gate;
+mod users;
+mod vms;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+
+use self::vms::Verb;
+use super::answer::Answer;
+use crate::serve::state::ServeState;
+
+/// Returns its routes, and the answer to every path that nobody knows.
+pub fn router() -> Router<ServeState> {
+    Router::new()
+        .route("/users", post(users::add))
+        .route("/users/me", get(users::me))
+        .route("/users/me/api-key/rotate", post(users::rotate))
+        .route("/agents", get(agents::list).post(agents::add))
+        .route(
+            "/agents/{id}",
+            get(agents::show).patch(agents::change).delete(agents::remove),
+        )
+        .route("/agents/{id}/credentials", get(agents::credentials))
+        .route("/agents/{id}/vms", get(vms::list))
+        .route("/agents/{id}/vms/{vm}", get(vms::show))
+        .route("/agents/{id}/vms/{vm}/start", post(vms::start))
+        .route("/agents/{id}/vms/{vm}/shutdown", post(vms::shutdown))
+        .route("/agents/{id}/vms/{vm}/force-stop", post(vms::force_stop))
+        .route("/agents/{id}/vms/{vm}/reboot", post(vms::reboot))
+        .method_not_allowed_fallback(|| async {
+            Answer::detail(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")
+        })
+        .fallback(|| async { Answer::not_found() })
+}
