@@ -4,13 +4,14 @@
 //! The layers, outermost first; arrows point down only (`tests/architecture.rs`):
 //!
 //! ```text
-//! main -> app -> { tui, once, manage, sim } -> fleet -> session -> hypervisor -> transport -> domain
-//!                                              fleet -> { profile, vault, audit } -> domain
+//! main -> app -> { tui, once, serve, manage, sim } -> fleet -> session -> hypervisor -> transport -> domain
+//!                      serve -> accounts       fleet -> { profile, vault, audit } -> domain
 //! ```
 //!
 //! Read `domain` first (the words), then `hypervisor` and `transport` (the two seams), then `session`
 //! and `fleet` (the core), then a front end.
 
+pub mod accounts;
 pub mod app;
 pub mod audit;
 pub mod cli;

@@ -4,11 +4,30 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
+use crate::domain::secret::SecretText;
+
 /// What the environment says, as far as it matters.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Environment {
     variables: BTreeMap<String, OsString>,
 }
+
+/// Some variables of older programs hold secrets: names only.
+impl std::fmt::Debug for Environment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.variables.keys()).finish()
+    }
+}
+
+/// Variables of the older programs that the server honours as they are.
+const OLDER: [&str; 6] = [
+    "API_KEY",
+    "HMAC_SECRET",
+    "ALLOW_IP",
+    "MANAGEMENT_HOST",
+    "MANAGEMENT_PORT",
+    "MANAGEMENT_DB_PATH",
+];
 
 impl Environment {
     /// Reads the process's environment. Secrets are never expected in it, only where they are.
@@ -24,8 +43,10 @@ impl Environment {
             "EDITOR",
             "VISUAL",
             "SSH_AUTH_SOCK",
+            "CREDENTIALS_DIRECTORY",
         ]
         .into_iter()
+        .chain(OLDER)
         .filter_map(|name| Some((name.to_owned(), std::env::var_os(name)?)))
         .chain(std::env::vars_os().filter_map(|(name, value)| {
             let name = name.into_string().ok()?;
@@ -124,6 +145,41 @@ impl Environment {
     /// `VISUAL`, or `EDITOR`.
     pub fn editor(&self) -> Option<String> {
         self.text("VISUAL").or_else(|| self.text("EDITOR"))
+    }
+
+    /// `CREDENTIALS_DIRECTORY`: where systemd puts the credentials of a service.
+    pub fn credentials_directory(&self) -> Option<PathBuf> {
+        self.path("CREDENTIALS_DIRECTORY")
+    }
+
+    /// `API_KEY`: the key of the older bot controller.
+    pub fn bot_api_key(&self) -> Option<SecretText> {
+        self.text("API_KEY").map(SecretText::new)
+    }
+
+    /// `HMAC_SECRET`: the signing secret of the older bot controller.
+    pub fn bot_hmac_secret(&self) -> Option<SecretText> {
+        self.text("HMAC_SECRET").map(SecretText::new)
+    }
+
+    /// `ALLOW_IP`: the allow list of the older bot controller, separated by commas.
+    pub fn bot_allow(&self) -> Option<String> {
+        self.text("ALLOW_IP")
+    }
+
+    /// `MANAGEMENT_HOST`: where the older portal listened.
+    pub fn portal_host(&self) -> Option<String> {
+        self.text("MANAGEMENT_HOST")
+    }
+
+    /// `MANAGEMENT_PORT`: the port of the older portal.
+    pub fn portal_port(&self) -> Option<String> {
+        self.text("MANAGEMENT_PORT")
+    }
+
+    /// `MANAGEMENT_DB_PATH`: the database of the older portal.
+    pub fn portal_database(&self) -> Option<PathBuf> {
+        self.path("MANAGEMENT_DB_PATH")
     }
 
     /// Every `VMDECK_` variable that is none of those above, with its value.

@@ -87,6 +87,15 @@ fn read_section(
     layer: &mut FileLayer,
 ) -> Result<(), ConfigError> {
     for (name, value) in table {
+        let below = format!("{section}.{}", name.get_ref());
+        if let Some((below, _)) = SECTIONS.iter().find(|(known, _)| *known == below) {
+            let DeValue::Table(table) = value.get_ref() else {
+                let expected = format!("expected a section `[{below}]`");
+                return Err(source.wrong(below, value, &expected));
+            };
+            read_section(source, below, table, layer)?;
+            continue;
+        }
         if section == "tui" && name.get_ref() == "keys" {
             layer.keys = Some((read_keys(source, value)?, source.place(name.span())));
             continue;

@@ -3,9 +3,14 @@
 //! To add a key: a field in [`super::values`], a row here, then `config.example.toml` and
 //! `docs/configuration.md` as the tests print them.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
+use super::serve_keys::SERVE_KEYS;
 use super::values::{ColorChoice, Config, LogLevel, OutputChoice};
 
 /// One key.
@@ -57,6 +62,12 @@ pub enum Kind {
     Path(&'static str),
     /// A list of paths.
     Paths,
+    /// A list of names.
+    Names,
+    /// An address with a port.
+    Listen,
+    /// A list of addresses and networks.
+    Networks,
 }
 
 /// A key's place in a configuration.
@@ -69,12 +80,15 @@ pub(super) enum Slot<'a> {
     Text(&'a mut String),
     Path(&'a mut Option<PathBuf>),
     Paths(&'a mut Vec<PathBuf>),
+    Names(&'a mut Vec<String>),
+    Listen(&'a mut SocketAddr),
+    Networks(&'a mut Vec<IpNet>),
     Color(&'a mut ColorChoice),
     Output(&'a mut OutputChoice),
     Level(&'a mut LogLevel),
 }
 
-const fn key(
+pub(super) const fn key(
     path: &'static str,
     kind: Kind,
     meaning: &'static str,
@@ -89,7 +103,7 @@ const fn key(
 }
 
 /// A time between two bounds in seconds.
-const fn seconds(min: u64, max: u64) -> Kind {
+pub(super) const fn seconds(min: u64, max: u64) -> Kind {
     Kind::Duration {
         min: min * 1000,
         max: max * 1000,
@@ -108,6 +122,15 @@ pub const SECTIONS: &[(&str, &str)] = &[
     ("audit", "How the audit log is kept."),
     ("tui", "How the dashboard looks and listens."),
     ("once", "How scripted commands behave."),
+    ("serve", "How the REST server listens (docs/serve.md)."),
+    ("serve.limit", "Ceilings of the REST server."),
+    ("serve.bot", "The bot contract."),
+    (
+        "serve.compat",
+        "What the older portal did and this server does not by itself.",
+    ),
+    ("serve.dial", "Where hosts added over the API may be."),
+    ("serve.hmac", "Signatures of requests."),
     (
         "log",
         "What the program writes about itself; never a secret.",
@@ -115,7 +138,14 @@ pub const SECTIONS: &[(&str, &str)] = &[
 ];
 
 /// Every key, in the order of the documentation.
-pub const KEYS: &[KeySpec] = &[
+pub static KEYS: LazyLock<Vec<KeySpec>> = LazyLock::new(|| {
+    let (serve, others) = (SERVE_KEYS, GENERAL_KEYS);
+    let logged = others.iter().position(|spec| spec.section() == "log");
+    let (before, after) = others.split_at(logged.unwrap_or(others.len()));
+    [before, serve, after].concat()
+});
+
+const GENERAL_KEYS: &[KeySpec] = &[
     key(
         "poll.libvirt_tick",
         Kind::Duration {
@@ -276,13 +306,15 @@ pub const KEYS: &[KeySpec] = &[
 impl KeySpec {
     /// Returns the section.
     pub fn section(&self) -> &'static str {
-        self.path.split_once('.').map_or("", |(section, _)| section)
+        self.path
+            .rsplit_once('.')
+            .map_or("", |(section, _)| section)
     }
 
     /// Returns the key without its section.
     pub fn name(&self) -> &'static str {
         self.path
-            .split_once('.')
+            .rsplit_once('.')
             .map_or(self.path, |(_, name)| name)
     }
 
@@ -301,10 +333,10 @@ impl KeySpec {
             Slot::Flag(value) => value.to_string(),
             Slot::Text(value) => quote(value),
             Slot::Path(value) => quote(&value.as_deref().map_or(String::new(), path_text)),
-            Slot::Paths(value) => {
-                let paths: Vec<String> = value.iter().map(|path| quote(&path_text(path))).collect();
-                format!("[{}]", paths.join(", "))
-            }
+            Slot::Paths(value) => list(value.iter().map(|path| path_text(path))),
+            Slot::Names(value) => list(value.iter().map(String::clone)),
+            Slot::Listen(value) => quote(&value.to_string()),
+            Slot::Networks(value) => list(value.iter().map(IpNet::to_string)),
             Slot::Color(value) => quote(value.word()),
             Slot::Output(value) => quote(value.word()),
             Slot::Level(value) => quote(value.word()),
@@ -333,6 +365,9 @@ impl KeySpec {
             Kind::Text => "text".to_owned(),
             Kind::Path(empty) => format!("path; \"\" for {empty}"),
             Kind::Paths => "list of paths; `~` is the home directory".to_owned(),
+            Kind::Names => "list of names".to_owned(),
+            Kind::Listen => "ADDRESS:PORT; port 0 for a free one".to_owned(),
+            Kind::Networks => "list of addresses and networks (`10.0.0.0/8`)".to_owned(),
         }
     }
 
@@ -368,6 +403,17 @@ impl KeySpec {
             (_, Slot::Paths(slot), Value::List(list)) => {
                 *slot = list.iter().map(PathBuf::from).collect();
             }
+            (_, Slot::Names(slot), Value::List(list)) => {
+                let plain = list.iter().all(|name| is_plain(name));
+                *slot = plain.then(|| list.clone()).ok_or_else(unfit)?;
+            }
+            (_, Slot::Listen(slot), Value::Text(text)) => {
+                *slot = text.parse().ok().ok_or_else(unfit)?;
+            }
+            (_, Slot::Networks(slot), Value::List(list)) => {
+                let all: Option<Vec<IpNet>> = list.iter().map(|text| network(text)).collect();
+                *slot = all.ok_or_else(unfit)?;
+            }
             (_, Slot::Color(slot), Value::Text(word)) => {
                 *slot = ColorChoice::from_word(word).ok_or_else(unfit)?;
             }
@@ -399,10 +445,18 @@ impl KeySpec {
                     .map(ToOwned::to_owned)
                     .collect(),
             ),
+            Kind::Names | Kind::Networks => Value::List(
+                text.split(',')
+                    .map(str::trim)
+                    .filter(|part| !part.is_empty())
+                    .map(ToOwned::to_owned)
+                    .collect(),
+            ),
             Kind::Duration { .. }
             | Kind::Bytes { .. }
             | Kind::Word(_)
             | Kind::Text
+            | Kind::Listen
             | Kind::Path(_) => Value::Text(text.to_owned()),
         }
     }
@@ -423,6 +477,19 @@ fn is_plain(text: &str) -> bool {
 
 fn path_text(path: &Path) -> String {
     path.display().to_string()
+}
+
+fn list(items: impl Iterator<Item = String>) -> String {
+    let quoted: Vec<String> = items.map(|item| quote(&item)).collect();
+    format!("[{}]", quoted.join(", "))
+}
+
+/// Reads a network, or an address as the network of it alone.
+pub fn network(text: &str) -> Option<IpNet> {
+    let text = text.trim();
+    text.parse()
+        .ok()
+        .or_else(|| text.parse::<std::net::IpAddr>().ok().map(IpNet::from))
 }
 
 /// Writes a TOML string.
@@ -508,7 +575,7 @@ mod tests {
 
     #[test]
     fn every_key_is_in_a_section_once() {
-        for spec in KEYS {
+        for spec in KEYS.iter() {
             assert!(
                 SECTIONS.iter().any(|(name, _)| *name == spec.section()),
                 "{}",
@@ -523,7 +590,7 @@ mod tests {
 
     #[test]
     fn defaults_are_within_their_own_ranges() {
-        for spec in KEYS {
+        for spec in KEYS.iter() {
             let shown = spec.render(&Config::default());
             let document: toml::Table = toml::from_str(&format!("x = {shown}")).unwrap();
             let value = match &document["x"] {

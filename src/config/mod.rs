@@ -14,6 +14,7 @@ pub mod paths;
 mod policy;
 pub mod reference;
 pub mod resolve;
+mod serve_keys;
 pub mod values;
 
 pub use self::environment::Environment;
@@ -21,6 +22,6 @@ pub use self::error::{ConfigError, Place};
 pub use self::paths::Paths;
 pub use self::resolve::{Loaded, Origin, Sources, load};
 pub use self::values::{
-    AuditConfig, ColorChoice, Config, LogConfig, LogLevel, OnceConfig, OutputChoice, PollConfig,
-    SshConfig, TuiConfig, VaultConfig,
+    AuditConfig, BotConfig, ColorChoice, CompatConfig, Config, LogConfig, LogLevel, OnceConfig,
+    OutputChoice, PollConfig, ServeConfig, ServeLimits, SshConfig, TuiConfig, VaultConfig,
 };

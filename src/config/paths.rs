@@ -61,6 +61,11 @@ impl Paths {
         self.data_root.join("profiles")
     }
 
+    /// Returns the directory of the server's accounts.
+    pub fn server(&self) -> PathBuf {
+        self.data_root.join("server")
+    }
+
     /// Returns the directory of a person's own themes.
     pub fn themes(&self) -> PathBuf {
         self.config_file

@@ -226,6 +226,10 @@ impl Loaded {
             .iter_mut()
             .chain(&mut ssh.client_config)
             .chain(&mut self.config.log.file)
+            .chain(&mut self.config.serve.tls_certificate)
+            .chain(&mut self.config.serve.tls_key)
+            .chain(&mut self.config.serve.bot.api_key_file)
+            .chain(&mut self.config.serve.bot.hmac_secret_file)
             .for_each(resolve);
     }
 }

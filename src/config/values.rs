@@ -1,8 +1,11 @@
 //! The configuration's values, as plain data. What each means is said once, in [`super::keys`].
 
 use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
+
+use ipnet::IpNet;
 
 use crate::domain::policy::Rule;
 
@@ -21,6 +24,8 @@ pub struct Config {
     pub tui: TuiConfig,
     /// How scripted commands behave.
     pub once: OnceConfig,
+    /// How the REST server listens and what it allows.
+    pub serve: ServeConfig,
     /// What the program writes about itself.
     pub log: LogConfig,
     /// Who may do what; tried in order.
@@ -173,6 +178,159 @@ impl Default for OnceConfig {
             output: OutputChoice::Table,
         }
     }
+}
+
+/// `[serve]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServeConfig {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Certificate chain in PEM; together with the key it switches TLS on.
+    pub tls_certificate: Option<PathBuf>,
+    /// Private key of the certificate in PEM.
+    pub tls_key: Option<PathBuf>,
+    /// Names under which the server is asked, besides its address and `localhost`.
+    pub names: Vec<String>,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// How long running requests and operations may take when the server ends.
+    pub grace: Duration,
+    /// How long an answer is kept for a request that comes again under its `Idempotency-Key`.
+    pub idempotency: Duration,
+    /// Ceilings.
+    pub limit: ServeLimits,
+    /// The bot contract.
+    pub bot: BotConfig,
+    /// What the portal contract did and ours does not by itself.
+    pub compat: CompatConfig,
+    /// Addresses that hosts added over the API may have although they are refused by themselves.
+    pub dial_allow: Vec<IpNet>,
+    /// Whether only requests with the second signature are accepted.
+    pub require_v2: bool,
+}
+
+impl Default for ServeConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8000)),
+            tls_certificate: None,
+            tls_key: None,
+            names: Vec::new(),
+            trusted_proxies: Vec::new(),
+            grace: Duration::from_secs(5),
+            idempotency: Duration::from_secs(24 * 3600),
+            limit: ServeLimits::default(),
+            bot: BotConfig::default(),
+            compat: CompatConfig::default(),
+            dial_allow: Vec::new(),
+            require_v2: false,
+        }
+    }
+}
+
+/// `[serve.limit]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServeLimits {
+    /// Connections at the same time.
+    pub connections: u32,
+    /// Of them from one address.
+    pub connections_per_address: u32,
+    /// How long a connection may wait for the whole head of its next request.
+    pub header_time: Duration,
+    /// Bytes of the head of a request.
+    pub header_bytes: u64,
+    /// Fields of the head of a request.
+    pub headers: u32,
+    /// Bytes of the body of a request.
+    pub body_bytes: u64,
+    /// How long the body of a request may take.
+    pub body_time: Duration,
+    /// How long a request may take, waiting for an operation included.
+    pub request_time: Duration,
+    /// Requests at the same time.
+    pub in_flight: u32,
+    /// Of them with one key.
+    pub in_flight_per_key: u32,
+    /// Requests a second with one key.
+    pub rate_per_key: u32,
+    /// Requests a second from one address.
+    pub rate_per_address: u32,
+    /// Wrong keys a minute from one address.
+    pub failures_per_address: u32,
+    /// Users made an hour from one address, where anybody may.
+    pub registrations_per_address: u32,
+    /// Hosts dialled for the first time a minute by one user.
+    pub dials_per_user: u32,
+    /// Readers of the event stream at the same time.
+    pub event_readers: u32,
+    /// Events kept for one of them before it is cut off.
+    pub event_buffer: u32,
+    /// Fleets of users at the same time.
+    pub fleets: u32,
+}
+
+impl Default for ServeLimits {
+    fn default() -> Self {
+        Self {
+            connections: 1024,
+            connections_per_address: 256,
+            header_time: Duration::from_secs(10),
+            header_bytes: 16 * 1024,
+            headers: 64,
+            body_bytes: 64 * 1024,
+            body_time: Duration::from_secs(10),
+            request_time: Duration::from_secs(30),
+            in_flight: 512,
+            in_flight_per_key: 64,
+            rate_per_key: 100,
+            rate_per_address: 200,
+            failures_per_address: 10,
+            registrations_per_address: 5,
+            dials_per_user: 10,
+            event_readers: 64,
+            event_buffer: 64,
+            fleets: 256,
+        }
+    }
+}
+
+/// `[serve.bot]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BotConfig {
+    /// The profile whose VMs it is about.
+    pub profile: String,
+    /// File with its key; without one (and without `API_KEY`) the contract is off.
+    pub api_key_file: Option<PathBuf>,
+    /// File with the secret of its signatures; without one (and without `HMAC_SECRET`) none is asked for.
+    pub hmac_secret_file: Option<PathBuf>,
+    /// Who may ask; empty = everybody.
+    pub allow: Vec<IpNet>,
+    /// How old the timestamp of a signed POST may be.
+    pub post_window: Duration,
+    /// How old the timestamp of a signed GET may be.
+    pub get_window: Duration,
+}
+
+impl Default for BotConfig {
+    fn default() -> Self {
+        Self {
+            profile: "default".to_owned(),
+            api_key_file: None,
+            hmac_secret_file: None,
+            allow: Vec::new(),
+            post_window: Duration::from_secs(60),
+            get_window: Duration::from_secs(300),
+        }
+    }
+}
+
+/// `[serve.compat]`
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CompatConfig {
+    /// Whether anybody may make a user.
+    pub open_registration: bool,
+    /// Whether private keys may be read back.
+    pub credential_export: bool,
 }
 
 /// `[log]`

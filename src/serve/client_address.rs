@@ -1,15 +1,48 @@
 //! Whose request it is: the address of the peer, or of the client behind a proxy we were told to trust,
-//! and whether that address is on a list. Pure; must not decide what happens to a request.
+//! and whether that address is on a list. Must not decide what happens to a request.
 //!
 //! An address is compared in one form only: `::ffff:192.0.2.1` is `192.0.2.1`. The header of a proxy is
 //! believed from right to left: the last entry was written by the nearest proxy, everything to the left
 //! of the first entry that no trusted proxy wrote is a client's own invention.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 
+use axum::extract::Request;
 use ipnet::IpNet;
+
+use crate::config::ServeConfig;
+
+/// The other end of the connection: set by the listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer(pub SocketAddr);
+
+/// Where the request comes from: set before anything else looks at it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientAddress(pub IpAddr);
+
+impl ClientAddress {
+    /// Returns the address of a request; an unspecified one where nobody has set it.
+    pub fn of(request: &Request) -> IpAddr {
+        let set = request.extensions().get::<Self>();
+        set.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.0)
+    }
+}
+
+/// Finds out where a request comes from: the peer, or what a trusted proxy says of it.
+pub fn resolve(config: &ServeConfig, request: &Request) -> IpAddr {
+    let Some(peer) = request.extensions().get::<Peer>() else {
+        return IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    };
+    let forwarded = request.headers().get_all("x-forwarded-for").iter();
+    let trusted = AddressList::new(config.trusted_proxies.clone());
+    client_address(
+        peer.0.ip(),
+        forwarded.map(axum::http::HeaderValue::as_bytes),
+        &trusted,
+    )
+}
 
 /// Bytes of forwarding headers that are read; more is a client's invention as well.
 const MAX_FORWARDED: usize = 4 * 1024;

@@ -1,5 +1,51 @@
-//! The REST server.
+//! `--serve`: the REST server. One listener, three contracts, the same fleets, policy and audit as at
+//! every other door.
+//!
+//! ```text
+//! listen -> client_address -> log -> limit -> router -> { v1, contract::bot, contract::portal }
+//!                                                         auth -> Caller -> find, act -> FleetHandle
+//! ```
+//!
+//! A user works in a profile; [`Tenants`] keeps one fleet per profile, started on first use. A contract
+//! translates its requests and answers and nothing else: who may do what is decided in [`Caller`] and in
+//! the fleet, and what a failure means on the wire in [`error`]. This door holds no SSH and no secret of
+//! a host.
 
+pub mod act;
+pub mod auth;
+pub mod caller;
 pub mod client_address;
 pub mod contract;
 pub mod dial_guard;
+pub mod error;
+pub mod find;
+pub mod limit;
+pub mod listen;
+pub mod log;
+pub mod meter;
+pub mod state;
+pub mod tenant;
+mod tls;
+pub mod v1;
+
+use axum::Router;
+
+pub use self::act::{Order, Until, act};
+pub use self::caller::Caller;
+pub use self::error::Problem;
+pub use self::find::Found;
+pub use self::listen::{ListenError, Listener, Running, serve};
+pub use self::state::{BotAccess, ServeState};
+pub use self::tenant::{Fleets, Tenants};
+pub use self::tls::{TlsError, TlsFiles};
+
+/// Builds the whole server on its state, testable without a listener.
+pub fn router(state: ServeState) -> Router {
+    let routes = Router::new()
+        .merge(v1::router())
+        .merge(contract::bot::router())
+        .merge(contract::portal::router())
+        .fallback(error::not_found)
+        .method_not_allowed_fallback(error::not_allowed);
+    limit::wrap(routes, &state).with_state(state)
+}

@@ -39,7 +39,10 @@ impl Answer {
             },
             Err(error) => {
                 tracing::error!(%error, "an answer could not be written");
-                Self::detail(StatusCode::INTERNAL_SERVER_ERROR, "the answer could not be written")
+                Self::detail(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "the answer could not be written",
+                )
             }
         }
     }
@@ -101,7 +104,10 @@ impl IntoResponse for Answer {
         if empty {
             headers.remove(header::CONTENT_TYPE);
         } else {
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            headers.insert(
+                header::CONTENT_TYPE,
+                HeaderValue::from_static("application/json"),
+            );
         }
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(seconds) = self.retry_after {

@@ -88,7 +88,18 @@ mod tests {
     #[test]
     fn what_could_mean_two_things_is_refused() {
         for raw in [
-            "", ".", "..", "%2e%2e", "%2E", "a%00b", "%", "%4", "%zz", "%c0%af", "%ff", "%ed%a0%80",
+            "",
+            ".",
+            "..",
+            "%2e%2e",
+            "%2E",
+            "a%00b",
+            "%",
+            "%4",
+            "%zz",
+            "%c0%af",
+            "%ff",
+            "%ed%a0%80",
         ] {
             assert_eq!(decode(raw), Err(Unreadable), "{raw:?}");
         }

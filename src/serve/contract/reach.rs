@@ -77,7 +77,10 @@ pub(super) async fn host(
 ) -> Result<(std::sync::Arc<FleetSnapshot>, std::sync::Arc<HostSnapshot>), Failure> {
     let state = heard_of(fleet, within, |host| host.spec.id == id).await;
     let host = state.host(id).cloned().ok_or_else(|| {
-        Failure::new(ErrorKind::NotFound, "the host is not in the profile any more")
+        Failure::new(
+            ErrorKind::NotFound,
+            "the host is not in the profile any more",
+        )
     })?;
     if let Some(silent) = silence(&host) {
         return Err(silent);

@@ -107,8 +107,15 @@ pub(super) fn failed(failure: &Failure) -> Answer {
 async fn names(state: &ServeState, request: Request) -> Result<Answer, Answer> {
     let passed = gate::pass(state, request).await?;
     let fleet = fleet(state, &passed.caller).await?;
-    let seen = reach::heard_of(&fleet, reach::FIRST_WORD, |host| passed.caller.sees(&host.spec)).await;
-    let hosts: Vec<_> = passed.caller.hosts(&seen).filter(|host| host.spec.enabled).collect();
+    let seen = reach::heard_of(&fleet, reach::FIRST_WORD, |host| {
+        passed.caller.sees(&host.spec)
+    })
+    .await;
+    let hosts: Vec<_> = passed
+        .caller
+        .hosts(&seen)
+        .filter(|host| host.spec.enabled)
+        .collect();
     // No host that ever said anything: an empty list would be a lie.
     if !hosts.is_empty() && hosts.iter().all(|host| host.inventory.is_none()) {
         let why = hosts.iter().find_map(|host| reach::silence(host));
@@ -205,7 +212,10 @@ async fn power(
             .may_act(verb.kind(), &seen.host.spec)
             .map_err(|failure| failed(&failure))?;
         let now = words::state(&seen.vm.state);
-        return Ok(success(format!("{} is already {now}; nothing was sent", seen.vm.name)));
+        return Ok(success(format!(
+            "{} is already {now}; nothing was sent",
+            seen.vm.name
+        )));
     }
     let order = Order {
         vm: seen.id(),
@@ -217,7 +227,9 @@ async fn power(
     };
     let operation = act::act(state, &fleet, caller, &order).await;
     let operation = operation.map_err(|failure| failed(&failure))?;
-    outcome(&operation).map(success).map_err(|failure| failed(&failure))
+    outcome(&operation)
+        .map(success)
+        .map_err(|failure| failed(&failure))
 }
 
 /// How long an action is waited for: what is not over by then is told as taken.
@@ -281,7 +293,10 @@ pub(super) fn named(parts: &Parts) -> Result<(String, Option<String>), Answer> {
     match <[String; 1]>::try_from(hosts) {
         Ok([host]) => Ok((name, Some(host).filter(|host| !host.is_empty()))),
         Err(none) if none.is_empty() => Ok((name, None)),
-        Err(_several) => Err(Answer::detail(StatusCode::BAD_REQUEST, "`host` is given more than once")),
+        Err(_several) => Err(Answer::detail(
+            StatusCode::BAD_REQUEST,
+            "`host` is given more than once",
+        )),
     }
 }
 
@@ -301,7 +316,9 @@ pub(super) async fn choose(
             };
             let seen = reach::heard_of(fleet, reach::FIRST_WORD, asked).await;
             match find::by_name(&seen, caller, name, host) {
-                Found::None { available } => return Err(missing(&seen, caller, name, host, available)),
+                Found::None { available } => {
+                    return Err(missing(&seen, caller, name, host, available));
+                }
                 found => found,
             }
         }

@@ -140,7 +140,10 @@ fn refused(state: &ServeState, address: IpAddr, why: &str) -> Answer {
 fn has_key(bot: &BotAccess, headers: &HeaderMap) -> bool {
     let digest = |text: &str| Sha256::digest(text.as_bytes());
     one(headers, "x-api-key").is_some_and(|given| {
-        digest(given).as_slice().ct_eq(digest(bot.api_key.expose()).as_slice()).into()
+        digest(given)
+            .as_slice()
+            .ct_eq(digest(bot.api_key.expose()).as_slice())
+            .into()
     })
 }
 
@@ -154,9 +157,11 @@ fn one<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 async fn read_body(parts: &Parts, body: Body) -> Result<Vec<u8>, Answer> {
-    let body = axum::body::to_bytes(body, MAX_BODY).await.map_err(|_too_much| {
-        Answer::detail(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large")
-    })?;
+    let body = axum::body::to_bytes(body, MAX_BODY)
+        .await
+        .map_err(|_too_much| {
+            Answer::detail(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large")
+        })?;
     if !acts(&parts.method) && !body.is_empty() {
         let text = "a request that only reads has no body";
         return Err(Answer::detail(StatusCode::BAD_REQUEST, text));
@@ -196,16 +201,22 @@ fn judge_old(
     let stamp = one(headers, "x-timestamp").ok_or_else(wrong)?;
     let given = one(headers, "x-signature").and_then(signature::read_hex);
     let given = given.ok_or_else(wrong)?;
-    let made_at = timestamp::parse(stamp)
-        .ok_or("x-timestamp is neither Unix seconds nor ISO 8601 in UTC")?;
+    let made_at =
+        timestamp::parse(stamp).ok_or("x-timestamp is neither Unix seconds nor ISO 8601 in UTC")?;
     if !signature::holds_old(secret, body, stamp, &given) {
         return Err(wrong());
     }
     let now = state.clock.now();
-    let mut memory = state.signatures.old.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut memory = state
+        .signatures
+        .old
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
     let judged = if acts(&parts.method) {
         let target = target(parts);
-        memory.act(given, made_at, (address, &target), now).map(Some)
+        memory
+            .act(given, made_at, (address, &target), now)
+            .map(Some)
     } else {
         memory.read(given, made_at, address, now).map(|()| None)
     };
@@ -240,7 +251,8 @@ fn judge_second(
     body: &[u8],
 ) -> Result<(), String> {
     let headers = &parts.headers;
-    let header = |name: &'static str| one(headers, name).ok_or_else(|| format!("{name} is missing"));
+    let header =
+        |name: &'static str| one(headers, name).ok_or_else(|| format!("{name} is missing"));
     if header("x-signature-version")? != "2" {
         return Err("x-signature-version is 2".to_owned());
     }
@@ -269,13 +281,16 @@ fn judge_second(
         timestamp: stamp,
         nonce,
     };
-    let right = key_id == KEY_ID
-        && body_digest == signature::digest(body)
-        && signed.holds(secret, &given);
+    let right =
+        key_id == KEY_ID && body_digest == signature::digest(body) && signed.holds(secret, &given);
     if !right {
         return Err("the signature is wrong".to_owned());
     }
-    let mut nonces = state.signatures.nonces.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut nonces = state
+        .signatures
+        .nonces
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
     nonces
         .take(key_id, nonce, made_at, state.clock.now())
         .map_err(|refusal| refusal.to_string())
@@ -299,4 +314,3 @@ where
         }
     }
 }
-

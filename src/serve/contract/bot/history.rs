@@ -64,7 +64,12 @@ async fn last(fleet: &FleetHandle, limit: usize, vm: Option<VmRef>) -> Result<Ve
         let records = fleet.audit_tail(wanted, vm.clone()).await;
         let records = records.map_err(|failure| calls::failed(&failure))?;
         let all_read = records.len() < wanted || wanted >= MOST_READ;
-        let entries: Vec<Entry> = records.into_iter().rev().filter_map(entry).take(limit).collect();
+        let entries: Vec<Entry> = records
+            .into_iter()
+            .rev()
+            .filter_map(entry)
+            .take(limit)
+            .collect();
         if entries.len() == limit || all_read {
             return Ok(entries);
         }
@@ -94,15 +99,17 @@ fn limit(parts: &Parts) -> Result<usize, Answer> {
         return Ok(USUAL);
     };
     let number = text.parse::<usize>().ok();
-    number.filter(|number| (1..=MOST).contains(number)).ok_or_else(|| {
-        Answer::json(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            &json!({ "detail": [{
-                "type": "int_parsing",
-                "loc": ["query", "limit"],
-                "msg": format!("Input should be a whole number from 1 to {MOST}"),
-                "input": echoed(text),
-            }]}),
-        )
-    })
+    number
+        .filter(|number| (1..=MOST).contains(number))
+        .ok_or_else(|| {
+            Answer::json(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                &json!({ "detail": [{
+                    "type": "int_parsing",
+                    "loc": ["query", "limit"],
+                    "msg": format!("Input should be a whole number from 1 to {MOST}"),
+                    "input": echoed(text),
+                }]}),
+            )
+        })
 }

@@ -29,7 +29,9 @@ use crate::serve::state::ServeState;
 /// Returns its routes.
 pub fn router() -> Router<ServeState> {
     let power = |verb: Verb| {
-        post(move |State(state): State<ServeState>, request: Request| calls::act(state, request, verb))
+        post(move |State(state): State<ServeState>, request: Request| {
+            calls::act(state, request, verb)
+        })
     };
     Router::new()
         .route("/", get(calls::root))
@@ -42,11 +44,6 @@ pub fn router() -> Router<ServeState> {
         .route("/vm/{vm_name}/start", power(Verb::Start))
         .route("/vm/{vm_name}/shutdown", power(Verb::Shutdown))
         .route("/vm/{vm_name}/restart", power(Verb::Restart))
-        .method_not_allowed_fallback(|| async { method_not_allowed() })
-}
-
-fn method_not_allowed() -> Answer {
-    Answer::detail(axum::http::StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")
 }
 
 /// Middleware of the whole server: who is not on the list of the bot contract is turned away, whatever

@@ -82,7 +82,12 @@ pub(super) fn refuse(wrong: &[Value]) -> Answer {
 /// Answers 422 about a number in the path.
 pub(super) fn not_a_number(name: &str, text: &str) -> Answer {
     let msg = "Input should be a valid integer, unable to parse string as an integer";
-    refuse(&[error("int_parsing", json!(["path", name]), msg, json!(echoed(text)))])
+    refuse(&[error(
+        "int_parsing",
+        json!(["path", name]),
+        msg,
+        json!(echoed(text)),
+    )])
 }
 
 fn redacted(name: &str, value: &Value) -> Value {
@@ -106,16 +111,30 @@ impl Body {
     /// Reads a body; an error is the whole answer.
     pub(super) fn read(bytes: &[u8]) -> Result<Self, Answer> {
         if bytes.is_empty() {
-            return Err(refuse(&[error("missing", json!(["body"]), "Field required", Value::Null)]));
+            return Err(refuse(&[error(
+                "missing",
+                json!(["body"]),
+                "Field required",
+                Value::Null,
+            )]));
         }
         match serde_json::from_slice::<Members>(bytes) {
             Ok(members) => Ok(Self {
                 members,
                 wrong: Vec::new(),
             }),
-            Err(problem) if problem.is_data() && serde_json::from_slice::<Value>(bytes).is_ok_and(|value| !value.is_object()) => {
+            Err(problem)
+                if problem.is_data()
+                    && serde_json::from_slice::<Value>(bytes)
+                        .is_ok_and(|value| !value.is_object()) =>
+            {
                 let msg = "Input should be a valid dictionary or object to extract fields from";
-                Err(refuse(&[error("model_attributes_type", json!(["body"]), msg, json!(REDACTED))]))
+                Err(refuse(&[error(
+                    "model_attributes_type",
+                    json!(["body"]),
+                    msg,
+                    json!(REDACTED),
+                )]))
             }
             Err(problem) => Err(refuse(&[json!({
                 "type": "json_invalid",
@@ -140,12 +159,22 @@ impl Body {
     pub(super) fn refuse(&mut self, name: &str, why: &str) {
         let sent = self.members.0.get(name).cloned().unwrap_or(Value::Null);
         let msg = format!("Value error, {why}");
-        self.wrong.push(error("value_error", json!(["body", name]), &msg, redacted(name, &sent)));
+        self.wrong.push(error(
+            "value_error",
+            json!(["body", name]),
+            &msg,
+            redacted(name, &sent),
+        ));
     }
 
     fn is_wrong(&mut self, kind: &str, name: &str, msg: &str) {
         let sent = self.members.0.get(name).cloned().unwrap_or(Value::Null);
-        self.wrong.push(error(kind, json!(["body", name]), msg, redacted(name, &sent)));
+        self.wrong.push(error(
+            kind,
+            json!(["body", name]),
+            msg,
+            redacted(name, &sent),
+        ));
     }
 
     /// Returns a member that was sent; one that is `null` counts as not sent.
@@ -164,7 +193,12 @@ impl Body {
             .iter()
             .map(|(name, value)| (echoed(name), redacted(name, value)))
             .collect();
-        self.wrong.push(error("missing", json!(["body", name]), "Field required", Value::Object(whole)));
+        self.wrong.push(error(
+            "missing",
+            json!(["body", name]),
+            "Field required",
+            Value::Object(whole),
+        ));
     }
 
     /// Reads an optional text of a length, both ends included.
@@ -179,12 +213,18 @@ impl Body {
         let length = text.chars().count();
         let plural = |count: usize| if count == 1 { "" } else { "s" };
         if length < least {
-            let msg = format!("String should have at least {least} character{}", plural(least));
+            let msg = format!(
+                "String should have at least {least} character{}",
+                plural(least)
+            );
             self.is_wrong("string_too_short", name, &msg);
             return None;
         }
         if length > most {
-            let msg = format!("String should have at most {most} character{}", plural(most));
+            let msg = format!(
+                "String should have at most {most} character{}",
+                plural(most)
+            );
             self.is_wrong("string_too_long", name, &msg);
             return None;
         }
@@ -221,7 +261,8 @@ impl Body {
             Value::String(text) => match text.trim().parse::<i64>() {
                 Ok(number) => Some(number),
                 Err(_not_a_number) => {
-                    let msg = "Input should be a valid integer, unable to parse string as an integer";
+                    let msg =
+                        "Input should be a valid integer, unable to parse string as an integer";
                     self.is_wrong("int_parsing", name, msg);
                     return None;
                 }
@@ -266,7 +307,10 @@ impl Body {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "checked to be whole and small")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "checked to be whole and small"
+)]
 fn whole(number: f64) -> Option<i64> {
     (number.fract() == 0.0 && number.abs() < 1e9).then_some(number as i64)
 }
@@ -357,8 +401,16 @@ mod tests {
         assert_eq!(body.switch("i"), None);
         assert_eq!(body.port("j"), None);
         let told = told(&body.checked().unwrap_err());
-        let kinds: Vec<_> = told["detail"].as_array().unwrap().iter().map(|one| one["type"].clone()).collect();
-        assert_eq!(kinds, ["string_type", "int_parsing", "bool_type", "int_type"]);
+        let kinds: Vec<_> = told["detail"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| one["type"].clone())
+            .collect();
+        assert_eq!(
+            kinds,
+            ["string_type", "int_parsing", "bool_type", "int_type"]
+        );
     }
 
     #[test]

@@ -70,9 +70,11 @@ impl Tenant {
         })?;
         let user = caller.user.as_ref().map_or(0, |user| user.id);
         let (parts, body) = request.into_parts();
-        let body = axum::body::to_bytes(body, MAX_BODY).await.map_err(|_too_much| {
-            Answer::detail(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large")
-        })?;
+        let body = axum::body::to_bytes(body, MAX_BODY)
+            .await
+            .map_err(|_too_much| {
+                Answer::detail(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large")
+            })?;
         Ok(Self {
             state,
             caller,
@@ -100,10 +102,15 @@ impl Tenant {
             return Err(no_agent());
         };
         let found = self.state.accounts.agent(self.user, id).await;
-        let agent = found.map_err(|error| failed(&error))?.ok_or_else(no_agent)?;
+        let agent = found
+            .map_err(|error| failed(&error))?
+            .ok_or_else(no_agent)?;
         if self.caller.scopes.is_narrowed() {
             let fleet = self.fleet().await?;
-            let seen = fleet.snapshot().host(agent.host).is_some_and(|host| self.caller.sees(&host.spec));
+            let seen = fleet
+                .snapshot()
+                .host(agent.host)
+                .is_some_and(|host| self.caller.sees(&host.spec));
             if !seen {
                 return Err(no_agent());
             }
@@ -119,7 +126,9 @@ impl Tenant {
 
     /// Writes into the user's audit log what is no action on a VM; what cannot be recorded is not done.
     pub(super) async fn note(&self, action: &str, details: String) -> Result<(), Answer> {
-        let entry = self.caller.note(action, "ok", details, self.state.clock.now());
+        let entry = self
+            .caller
+            .note(action, "ok", details, self.state.clock.now());
         let fleets = self.state.tenants.fleets();
         let noted = fleets.note(&self.caller.profile, entry).await;
         noted.map_err(|failure| {

@@ -1,10 +1,9 @@
 //! The portal contract: users, their agents (hosts), and the VMs on those.
 //!
-//! A user is a tenant: everything goes through [`gate::Tenant`], which knows one user's agents and no
+//! A user is a tenant: everything goes through `gate::Tenant`, which knows one user's agents and no
 //! others. What is not theirs is answered like what is not there, after the same query.
 
 mod agents;
-mod answers;
 mod body;
 mod dominfo;
 mod gate;
@@ -13,14 +12,11 @@ mod users;
 mod vms;
 
 use axum::Router;
-use axum::http::StatusCode;
 use axum::routing::{get, post};
 
-use self::vms::Verb;
-use super::answer::Answer;
 use crate::serve::state::ServeState;
 
-/// Returns its routes, and the answer to every path that nobody knows.
+/// Returns its routes.
 pub fn router() -> Router<ServeState> {
     Router::new()
         .route("/users", post(users::add))
@@ -29,7 +25,9 @@ pub fn router() -> Router<ServeState> {
         .route("/agents", get(agents::list).post(agents::add))
         .route(
             "/agents/{id}",
-            get(agents::show).patch(agents::change).delete(agents::remove),
+            get(agents::show)
+                .patch(agents::change)
+                .delete(agents::remove),
         )
         .route("/agents/{id}/credentials", get(agents::credentials))
         .route("/agents/{id}/vms", get(vms::list))
@@ -38,8 +36,4 @@ pub fn router() -> Router<ServeState> {
         .route("/agents/{id}/vms/{vm}/shutdown", post(vms::shutdown))
         .route("/agents/{id}/vms/{vm}/force-stop", post(vms::force_stop))
         .route("/agents/{id}/vms/{vm}/reboot", post(vms::reboot))
-        .method_not_allowed_fallback(|| async {
-            Answer::detail(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")
-        })
-        .fallback(|| async { Answer::not_found() })
 }

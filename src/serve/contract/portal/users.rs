@@ -46,10 +46,13 @@ async fn make(state: ServeState, request: Request) -> Result<Answer, Answer> {
     let address = ClientAddress::of(&request);
     let open = state.config.compat.open_registration;
     if open {
-        state.limits.admit_registration(address).map_err(|seconds| {
-            let text = "too many users were made from this address";
-            Answer::detail(StatusCode::TOO_MANY_REQUESTS, text).retry_after(seconds)
-        })?;
+        state
+            .limits
+            .admit_registration(address)
+            .map_err(|seconds| {
+                let text = "too many users were made from this address";
+                Answer::detail(StatusCode::TOO_MANY_REQUESTS, text).retry_after(seconds)
+            })?;
     } else {
         let identified = auth::identify(&state, request.headers(), address).await;
         let caller = identified.map_err(|refusal| gate::turned_away(&refusal))?;
@@ -60,15 +63,19 @@ async fn make(state: ServeState, request: Request) -> Result<Answer, Answer> {
         }
     }
     let (parts, body) = request.into_parts();
-    let bytes = axum::body::to_bytes(body, MAX_BODY).await.map_err(|_too_much| {
-        Answer::detail(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large")
-    })?;
+    let bytes = axum::body::to_bytes(body, MAX_BODY)
+        .await
+        .map_err(|_too_much| {
+            Answer::detail(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large")
+        })?;
     let mut body = gate::json(&parts, &bytes)?;
     let name = match body.trimmed("name", 1, 100) {
         Some(name) => Some(name),
         None => body.checked().and(Ok(body.required("name", 1, 100)))?,
     };
-    let email = body.trimmed("email", 0, 255).filter(|email| !email.is_empty());
+    let email = body
+        .trimmed("email", 0, 255)
+        .filter(|email| !email.is_empty());
     body.checked()?;
     let hostile = |text: &str| text.chars().any(crate::domain::text::is_hostile);
     let name = name.unwrap_or_default();
@@ -124,7 +131,9 @@ struct Rotated<'a> {
 
 /// `POST /users/me/api-key/rotate`
 pub(super) async fn rotate(State(state): State<ServeState>, request: Request) -> Answer {
-    exchange(state, request).await.unwrap_or_else(|refused| refused)
+    exchange(state, request)
+        .await
+        .unwrap_or_else(|refused| refused)
 }
 
 async fn exchange(state: ServeState, request: Request) -> Result<Answer, Answer> {

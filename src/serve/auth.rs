@@ -1,0 +1,125 @@
+//! From a request to a [`Caller`]: the one place where API keys are read.
+
+use std::net::IpAddr;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::caller::Caller;
+use super::client_address::ClientAddress;
+use super::error::Problem;
+use super::state::ServeState;
+use crate::accounts::{AccountsError, AuthRefusal, token};
+use crate::domain::error_kind::{ErrorKind, Failure};
+use crate::domain::secret::SecretText;
+
+/// Why a request has no caller. Each contract has its own body for it.
+#[derive(Debug)]
+pub enum Refusal {
+    /// No key, or not in the form `Authorization: Bearer KEY`, or more than one.
+    Missing,
+    /// A key that opens nothing: wrong, revoked and expired look alike.
+    Invalid,
+    /// Too many wrong keys from that address; try again after so many seconds.
+    TooMany(u64),
+    /// The accounts cannot be read.
+    Unavailable(AccountsError),
+}
+
+/// Returns the bearer token of a request; `None` unless there is exactly one.
+pub fn bearer(headers: &HeaderMap) -> Option<SecretText> {
+    let mut all = headers.get_all(header::AUTHORIZATION).iter();
+    let (value, None) = (all.next()?, all.next()) else {
+        return None;
+    };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty())
+        .then(|| SecretText::new(token.to_owned()))
+}
+
+/// Says who comes with a request. Counts wrong keys of an address and turns it away for a while.
+pub async fn identify(
+    state: &ServeState,
+    headers: &HeaderMap,
+    address: IpAddr,
+) -> Result<Caller, Refusal> {
+    let token = bearer(headers).ok_or(Refusal::Missing)?;
+    let locked = state.limits.locked_out(address);
+    // Of an address that is locked out only what has the form of a key is looked up: others behind the
+    // same address may have right ones, and nothing slow can be set off by guessing.
+    if let Some(seconds) = locked
+        && !token::is_well_formed(token.expose())
+    {
+        return Err(Refusal::TooMany(seconds));
+    }
+    match (state.accounts.authenticate(&token).await, locked) {
+        (Ok(access), _) => Ok(Caller::of(access, address)),
+        (Err(AuthRefusal::Accounts(error)), _) => Err(Refusal::Unavailable(error)),
+        (Err(_refused), Some(seconds)) => Err(Refusal::TooMany(seconds)),
+        (Err(refused), None) => {
+            state.limits.failed(address);
+            tracing::info!(%address, why = %refused, "an API key was refused");
+            Err(Refusal::Invalid)
+        }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Missing => Self::new(
+                StatusCode::UNAUTHORIZED,
+                ErrorKind::Auth,
+                "this needs an API key",
+            )
+            .hint("send `Authorization: Bearer KEY`; `vmdeck user add NAME` makes a key"),
+            Refusal::Invalid => Self::new(
+                StatusCode::UNAUTHORIZED,
+                ErrorKind::Auth,
+                "this API key opens nothing",
+            )
+            .hint("it may be mistyped, expired or taken back; `vmdeck user rotate NAME` makes a new one"),
+            Refusal::TooMany(seconds) => Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                ErrorKind::Busy,
+                "too many wrong keys came from this address",
+            )
+            .retry_after(seconds),
+            Refusal::Unavailable(error) => Self::of(&Failure::of(&error)),
+        }
+    }
+}
+
+/// Middleware of `/v1`: a request without a caller gets no further. Also holds the key to its rate
+/// and to its requests at the same time.
+pub async fn require_key(
+    State(state): State<ServeState>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let address = ClientAddress::of(&request);
+    let caller = match identify(&state, request.headers(), address).await {
+        Ok(caller) => caller,
+        Err(refusal) => return Problem::from(refusal).into_response(),
+    };
+    let place = match state.limits.admit_key(&caller.key_id) {
+        Ok(place) => place,
+        Err(seconds) => {
+            return Problem::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                ErrorKind::Busy,
+                "this key asks too often",
+            )
+            .retry_after(seconds)
+            .into_response();
+        }
+    };
+    super::log::known(&request, &caller.key_id);
+    request.extensions_mut().insert(caller);
+    let response = next.run(request).await;
+    drop(place);
+    response
+}

@@ -1,0 +1,435 @@
+//! Ceilings: requests at the same time, rates per key and per address, size and time of a request.
+//!
+//! Everything here is decided before a handler runs, and nothing here grows with what clients send: maps
+//! are swept, and an IPv6 client counts by its /64, which is what one customer of a provider has.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, Version, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::Response;
+use governor::clock::{Clock as _, DefaultClock};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use super::client_address::{self, ClientAddress, Peer};
+use super::error::refuse;
+use super::state::ServeState;
+use crate::config::ServeLimits;
+use crate::domain::error_kind::ErrorKind;
+
+/// Admissions after which what is over is swept out of the maps.
+const SWEEP_EVERY: u32 = 4096;
+
+/// Addresses that may be locked out at the same time; beyond that the oldest ends first.
+const MOST_LOCKED: usize = 10_000;
+
+type Rate<K> = DefaultKeyedRateLimiter<K>;
+
+/// The ceilings and what is under way below them.
+#[derive(Debug)]
+pub struct Limits {
+    in_flight: Arc<Semaphore>,
+    event_readers: Arc<Semaphore>,
+    keys: Rate<String>,
+    addresses: Rate<IpAddr>,
+    failures: Rate<IpAddr>,
+    registrations: Rate<IpAddr>,
+    dials: Rate<i64>,
+    locked: Mutex<HashMap<IpAddr, Instant>>,
+    busy_keys: Arc<Mutex<HashMap<String, u32>>>,
+    most_per_key: u32,
+    admitted: AtomicU32,
+}
+
+/// A place among the requests of a key; given back when dropped.
+#[derive(Debug)]
+pub struct KeyPlace {
+    key: String,
+    busy: Arc<Mutex<HashMap<String, u32>>>,
+}
+
+impl Drop for KeyPlace {
+    fn drop(&mut self) {
+        let mut busy = lock(&self.busy);
+        if let Some(count) = busy.get_mut(&self.key) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                busy.remove(&self.key);
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn at_least_one(count: u32) -> NonZeroU32 {
+    NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN)
+}
+
+fn places(count: u32) -> Arc<Semaphore> {
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)))
+}
+
+/// Asks a rate; the error is after how many seconds to try again.
+fn ask<K: std::hash::Hash + Eq + Clone>(rate: &Rate<K>, key: &K) -> Result<(), u64> {
+    rate.check_key(key).map_err(|until| {
+        let wait = until.wait_time_from(DefaultClock::default().now());
+        wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
+    })
+}
+
+/// Returns what of an address counts as one client.
+fn client(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => {
+            let mask = u128::MAX << 64;
+            IpAddr::V6(Ipv6Addr::from(u128::from(v6) & mask))
+        }
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+impl Limits {
+    /// Makes the ceilings.
+    pub fn new(config: &ServeLimits) -> Self {
+        let a_second = |count| Quota::per_second(at_least_one(count));
+        Self {
+            in_flight: places(config.in_flight),
+            event_readers: places(config.event_readers),
+            keys: RateLimiter::keyed(a_second(config.rate_per_key)),
+            addresses: RateLimiter::keyed(a_second(config.rate_per_address)),
+            failures: RateLimiter::keyed(Quota::per_minute(at_least_one(
+                config.failures_per_address,
+            ))),
+            registrations: RateLimiter::keyed(Quota::per_hour(at_least_one(
+                config.registrations_per_address,
+            ))),
+            dials: RateLimiter::keyed(Quota::per_minute(at_least_one(config.dials_per_user))),
+            locked: Mutex::default(),
+            busy_keys: Arc::default(),
+            most_per_key: config.in_flight_per_key,
+            admitted: AtomicU32::new(0),
+        }
+    }
+
+    /// Takes a place for a request of a key; the error is after how many seconds to try again.
+    pub fn admit_key(&self, key_id: &str) -> Result<KeyPlace, u64> {
+        let key = key_id.to_owned();
+        ask(&self.keys, &key)?;
+        let mut busy = lock(&self.busy_keys);
+        let count = busy.entry(key.clone()).or_default();
+        if *count >= self.most_per_key {
+            return Err(1);
+        }
+        *count += 1;
+        drop(busy);
+        Ok(KeyPlace {
+            key,
+            busy: Arc::clone(&self.busy_keys),
+        })
+    }
+
+    /// Counts a request of an address.
+    pub fn admit_address(&self, address: IpAddr) -> Result<(), u64> {
+        if self.admitted.fetch_add(1, Ordering::Relaxed) % SWEEP_EVERY == SWEEP_EVERY - 1 {
+            self.sweep();
+        }
+        ask(&self.addresses, &client(address))
+    }
+
+    /// Counts a user made where anybody may make one.
+    pub fn admit_registration(&self, address: IpAddr) -> Result<(), u64> {
+        ask(&self.registrations, &client(address))
+    }
+
+    /// Counts a host that a user adds or moves.
+    pub fn admit_dial(&self, user: i64) -> Result<(), u64> {
+        ask(&self.dials, &user)
+    }
+
+    /// Takes a place among the readers of the event stream; `None` when there is none left.
+    pub fn event_reader(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.event_readers).try_acquire_owned().ok()
+    }
+
+    /// Counts a wrong key; too many of them lock the address out for a while.
+    pub fn failed(&self, address: IpAddr) {
+        let address = client(address);
+        if let Err(seconds) = ask(&self.failures, &address) {
+            let mut locked = lock(&self.locked);
+            if locked.len() >= MOST_LOCKED {
+                let now = Instant::now();
+                locked.retain(|_, until| *until > now);
+                if locked.len() >= MOST_LOCKED {
+                    locked.clear();
+                }
+            }
+            locked.insert(address, Instant::now() + Duration::from_secs(seconds));
+        }
+    }
+
+    /// Returns for how many more seconds wrong keys of an address are not looked at.
+    pub fn locked_out(&self, address: IpAddr) -> Option<u64> {
+        let until = *lock(&self.locked).get(&client(address))?;
+        let left = until.checked_duration_since(Instant::now())?;
+        (!left.is_zero()).then(|| left.as_secs() + 1)
+    }
+
+    fn sweep(&self) {
+        self.keys.retain_recent();
+        self.addresses.retain_recent();
+        self.failures.retain_recent();
+        self.registrations.retain_recent();
+        self.dials.retain_recent();
+        let now = Instant::now();
+        lock(&self.locked).retain(|_, until| *until > now);
+    }
+}
+
+/// Puts everything that comes before a handler around the routes; the last layer added runs first.
+pub(super) fn wrap(routes: Router<ServeState>, state: &ServeState) -> Router<ServeState> {
+    routes
+        .layer(from_fn_with_state(state.clone(), in_time))
+        .layer(from_fn_with_state(state.clone(), whole_body))
+        .layer(from_fn_with_state(state.clone(), known_name))
+        .layer(from_fn_with_state(state.clone(), admit))
+        .layer(from_fn_with_state(
+            state.clone(),
+            super::contract::bot::allow_list,
+        ))
+        .layer(from_fn_with_state(state.clone(), super::log::record))
+        .layer(from_fn_with_state(state.clone(), find_client))
+        .layer(from_fn(super::error::no_panic))
+}
+
+async fn find_client(
+    State(state): State<ServeState>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let address = client_address::resolve(&state.config, &request);
+    request.extensions_mut().insert(ClientAddress(address));
+    next.run(request).await
+}
+
+async fn admit(State(state): State<ServeState>, request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    if let Err(seconds) = state.limits.admit_address(ClientAddress::of(&request)) {
+        return refuse(
+            path,
+            StatusCode::TOO_MANY_REQUESTS,
+            ErrorKind::Busy,
+            "too many requests come from this address",
+            Some(seconds),
+        );
+    }
+    let Ok(place) = Arc::clone(&state.limits.in_flight).try_acquire_owned() else {
+        return refuse(
+            path,
+            StatusCode::SERVICE_UNAVAILABLE,
+            ErrorKind::Busy,
+            "too many requests are under way",
+            Some(1),
+        );
+    };
+    let response = next.run(request).await;
+    drop(place);
+    response
+}
+
+/// Refuses names that are not ours: a page on the internet must not reach a server on loopback by a
+/// name of its own that leads here.
+async fn known_name(State(state): State<ServeState>, request: Request, next: Next) -> Response {
+    let config = &state.config;
+    let peer = request
+        .extensions()
+        .get::<Peer>()
+        .map(|peer| peer.0.ip().to_canonical());
+    let by_proxy =
+        peer.is_some_and(|ip| config.trusted_proxies.iter().any(|net| net.contains(&ip)));
+    let loopback = state
+        .listening
+        .iter()
+        .any(|address| address.ip().is_loopback());
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let ok = match (hosts.next(), hosts.next()) {
+        (None, _) => request.version() != Version::HTTP_11 || peer.is_none(),
+        (Some(_), Some(_)) => false,
+        (Some(host), None) => {
+            let host = host.to_str().unwrap_or_default();
+            by_proxy || (!loopback && config.names.is_empty()) || is_ours(host, &config.names)
+        }
+    };
+    if ok {
+        return next.run(request).await;
+    }
+    refuse(
+        request.uri().path(),
+        StatusCode::MISDIRECTED_REQUEST,
+        ErrorKind::Refused,
+        "this server is not asked under that name; `serve.names` lists its names",
+        None,
+    )
+}
+
+fn is_ours(host: &str, names: &[String]) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
+    };
+    name.parse::<IpAddr>().is_ok()
+        || name.eq_ignore_ascii_case("localhost")
+        || names.iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
+/// Reads the whole body before a handler runs, within its size and its time.
+async fn whole_body(State(state): State<ServeState>, request: Request, next: Next) -> Response {
+    let limit = &state.config.limit;
+    let most = usize::try_from(limit.body_bytes).unwrap_or(usize::MAX);
+    let (parts, body) = request.into_parts();
+    let path = parts.uri.path().to_owned();
+    let too_large = || {
+        refuse(
+            &path,
+            StatusCode::PAYLOAD_TOO_LARGE,
+            ErrorKind::Usage,
+            "the body is too large",
+            None,
+        )
+    };
+    let declared = parts.headers.get(header::CONTENT_LENGTH);
+    let declared = declared.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if declared.is_some_and(|length| length > limit.body_bytes) {
+        return too_large();
+    }
+    let read = tokio::time::timeout(limit.body_time, Limited::new(body, most).collect()).await;
+    match read {
+        Ok(Ok(body)) => {
+            let request = Request::from_parts(parts, Body::from(body.to_bytes()));
+            next.run(request).await
+        }
+        Ok(Err(error)) if error.is::<LengthLimitError>() => too_large(),
+        Ok(Err(_cut)) => refuse(
+            &path,
+            StatusCode::BAD_REQUEST,
+            ErrorKind::Usage,
+            "the body could not be read",
+            None,
+        ),
+        Err(_late) => refuse(
+            &path,
+            StatusCode::REQUEST_TIMEOUT,
+            ErrorKind::Timeout,
+            "the body did not arrive in time",
+            None,
+        ),
+    }
+}
+
+async fn in_time(State(state): State<ServeState>, request: Request, next: Next) -> Response {
+    let path = request.uri().path().to_owned();
+    let answer = tokio::time::timeout(state.config.limit.request_time, next.run(request));
+    answer.await.unwrap_or_else(|_late| {
+        refuse(
+            &path,
+            StatusCode::GATEWAY_TIMEOUT,
+            ErrorKind::Timeout,
+            "it took longer than a request may",
+            None,
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits(change: impl FnOnce(&mut ServeLimits)) -> Limits {
+        let mut config = ServeLimits::default();
+        change(&mut config);
+        Limits::new(&config)
+    }
+
+    #[test]
+    fn places_of_a_key_are_given_back() {
+        let limits = limits(|config| config.in_flight_per_key = 2);
+        let one = limits.admit_key("a").unwrap();
+        let _two = limits.admit_key("a").unwrap();
+        assert_eq!(limits.admit_key("a").unwrap_err(), 1);
+        let _other = limits.admit_key("b").unwrap();
+        drop(one);
+        let _three = limits.admit_key("a").unwrap();
+    }
+
+    #[test]
+    fn a_rate_says_when_to_come_again_and_does_not_touch_others() {
+        let limits = limits(|config| {
+            config.rate_per_key = 2;
+            config.rate_per_address = 2;
+        });
+        let address: IpAddr = "192.0.2.7".parse().unwrap();
+        for _ in 0..2 {
+            drop(limits.admit_key("a").unwrap());
+            limits.admit_address(address).unwrap();
+        }
+        assert_eq!(limits.admit_key("a").unwrap_err(), 1);
+        assert_eq!(limits.admit_address(address).unwrap_err(), 1);
+        drop(limits.admit_key("b").unwrap());
+        limits.admit_address("192.0.2.8".parse().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn wrong_keys_lock_an_address_out_and_its_neighbours_in_one_network_with_it() {
+        let limits = limits(|config| config.failures_per_address = 3);
+        let one: IpAddr = "2001:db8::1".parse().unwrap();
+        let same: IpAddr = "2001:db8::ffff".parse().unwrap();
+        let other: IpAddr = "2001:db8:1::1".parse().unwrap();
+        for _ in 0..3 {
+            limits.failed(one);
+            assert_eq!(limits.locked_out(one), None);
+        }
+        limits.failed(one);
+        assert!(limits.locked_out(one).unwrap() >= 1);
+        assert!(limits.locked_out(same).is_some());
+        assert_eq!(limits.locked_out(other), None);
+    }
+
+    #[test]
+    fn names_that_are_ours() {
+        let names = vec!["api.example.org".to_owned()];
+        for host in [
+            "127.0.0.1:8000",
+            "[::1]:8000",
+            "[::1]",
+            "localhost",
+            "LOCALHOST:80",
+            "api.example.org:443",
+            "10.1.2.3",
+        ] {
+            assert!(is_ours(host, &names), "{host}");
+        }
+        for host in [
+            "",
+            "evil.example",
+            "127.0.0.1.evil.example:8000",
+            "api.example.org.",
+            "::1",
+        ] {
+            assert!(!is_ours(host, &names), "{host}");
+        }
+    }
+}
