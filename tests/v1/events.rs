@@ -29,7 +29,9 @@ struct Follower {
 impl Follower {
     async fn join(rig: &Rig, key: &str, path: &str, last: Option<&str>) -> Self {
         let headers: Vec<(&str, &str)> = last.map(|id| ("last-event-id", id)).into_iter().collect();
-        let response = rig.send(request(key, Method::GET, path, &headers, None)).await;
+        let response = rig
+            .send(request(key, Method::GET, path, &headers, None))
+            .await;
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         Self {
@@ -86,7 +88,9 @@ async fn what_changes_is_told_and_a_broken_reader_goes_on() {
     assert_eq!(init.data["hosts"].as_array().unwrap().len(), 2);
     let begin = init.id.unwrap();
 
-    rig.control("kvm1").set_state("db", SimState::Running).unwrap();
+    rig.control("kvm1")
+        .set_state("db", SimState::Running)
+        .unwrap();
     let changed = reader.until("vm_state").await;
     assert_eq!(changed.data["name"], "db");
     assert_eq!(changed.data["from"], "stopped");
@@ -94,10 +98,15 @@ async fn what_changes_is_told_and_a_broken_reader_goes_on() {
     let seen = changed.id.unwrap();
     drop(reader);
 
-    rig.control("kvm1").set_state("db", SimState::Stopped).unwrap();
+    rig.control("kvm1")
+        .set_state("db", SimState::Stopped)
+        .unwrap();
     let mut again = Follower::join(&rig, &rig.key, "/v1/events", Some(&seen)).await;
     let back = again.next().await.unwrap();
-    assert_eq!((back.name.as_str(), &back.data["to"]), ("vm_state", &"stopped".into()));
+    assert_eq!(
+        (back.name.as_str(), &back.data["to"]),
+        ("vm_state", &"stopped".into())
+    );
 
     // From the very beginning everything is told again, without `init`.
     let mut whole = Follower::join(&rig, &rig.key, "/v1/events", Some(&begin)).await;
@@ -122,16 +131,33 @@ async fn readers_get_what_they_asked_for_and_may_see() {
     assert_eq!(init["hosts"].as_array().unwrap().len(), 1);
     assert_eq!(init["vms"].as_array().unwrap().len(), 2);
     let mut db = Follower::join(&rig, &rig.key, "/v1/events?filter=name%3Adb", None).await;
-    assert_eq!(db.next().await.unwrap().data["vms"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        db.next().await.unwrap().data["vms"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
 
-    rig.control("kvm1").set_state("web-1", SimState::Stopped).unwrap();
-    rig.control("kvm1").set_state("db", SimState::Running).unwrap();
+    rig.control("kvm1")
+        .set_state("web-1", SimState::Stopped)
+        .unwrap();
+    rig.control("kvm1")
+        .set_state("db", SimState::Running)
+        .unwrap();
     assert_eq!(db.until("vm_state").await.data["name"], "db");
-    rig.control("kvm2").set_state("web-1", SimState::Running).unwrap();
+    rig.control("kvm2")
+        .set_state("web-1", SimState::Running)
+        .unwrap();
     let event = red.until("vm_state").await.data;
-    assert_eq!((&event["host"], &event["name"]), (&"kvm2".into(), &"web-1".into()));
+    assert_eq!(
+        (&event["host"], &event["name"]),
+        (&"kvm2".into(), &"web-1".into())
+    );
     // An operation is told of, too.
-    let done = rig.post("/v1/vms/kvm1/db/actions/force-off?wait=20", None).await;
+    let done = rig
+        .post("/v1/vms/kvm1/db/actions/force-off?wait=20", None)
+        .await;
     assert_eq!(done.json()["outcome"], "confirmed", "{}", done.text);
     assert_eq!(db.until("operation").await.data["action"], "force-off");
 }

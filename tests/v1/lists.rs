@@ -42,7 +42,9 @@ async fn vms_are_listed_as_once_lists_them() {
 async fn lists_are_filtered_sorted_cut_and_walked() {
     let rig = Rig::start(TWO_HOSTS).await;
     rig.ready().await;
-    let running = rig.get("/v1/vms?filter=state%3Arunning%20host%3Akvm1&sort=-name").await;
+    let running = rig
+        .get("/v1/vms?filter=state%3Arunning%20host%3Akvm1&sort=-name")
+        .await;
     assert_eq!(texts(&running.column("name")), ["web-3", "web-2", "web-1"]);
     let few = rig.get("/v1/vms?fields=id,name&limit=1").await;
     let row = few.json()["items"][0].clone();
@@ -60,9 +62,14 @@ async fn lists_are_filtered_sorted_cut_and_walked() {
         assert!(part.header("link").contains(&cursor));
         path = format!("/v1/vms?sort=name&limit=2&cursor={cursor}");
     }
-    assert_eq!(texts(&walked), ["db", "shop", "web-1", "web-1", "web-2", "web-3"]);
+    assert_eq!(
+        texts(&walked),
+        ["db", "shop", "web-1", "web-1", "web-2", "web-3"]
+    );
 
-    let hosts = rig.get("/v1/hosts?sort=-name&fields=name,state,vms,running").await;
+    let hosts = rig
+        .get("/v1/hosts?sort=-name&fields=name,state,vms,running")
+        .await;
     assert_eq!(
         hosts.json()["items"],
         json!([
@@ -152,7 +159,12 @@ async fn one_vm_with_what_its_host_says() {
     let vm = one.json();
     assert_eq!(vm["name"], "web-2");
     assert!(!vm["detail"]["disks"].as_array().unwrap().is_empty());
-    assert!(vm["detail"]["definition"][0].as_str().unwrap().contains("<domain"));
+    assert!(
+        vm["detail"]["definition"][0]
+            .as_str()
+            .unwrap()
+            .contains("<domain")
+    );
     let id = vm["id"].as_str().unwrap();
     let same = rig.get(&format!("/v1/vms/kvm1/{id}")).await.json();
     assert_eq!(same["name"], "web-2");
@@ -180,23 +192,48 @@ async fn a_key_sees_its_hosts_only_and_does_what_it_may() {
     // What is not seen is answered like what is not there.
     let unseen = ask(&some, Method::GET, "/v1/vms/kvm2/shop").await;
     let absent = ask(&some, Method::GET, "/v1/vms/kvm3/shop").await;
-    assert_eq!(unseen.problem(404, "not_found"), absent.problem(404, "not_found"));
-    ask(&some, Method::POST, "/v1/vms/kvm2/web-1/actions/start").await.problem(404, "not_found");
-    ask(&some, Method::POST, "/v1/vms/kvm1/web-1/actions/force-off").await.problem(403, "refused");
-    ask(&looking, Method::POST, "/v1/vms/kvm1/db/actions/start").await.problem(403, "refused");
+    assert_eq!(
+        unseen.problem(404, "not_found"),
+        absent.problem(404, "not_found")
+    );
+    ask(&some, Method::POST, "/v1/vms/kvm2/web-1/actions/start")
+        .await
+        .problem(404, "not_found");
+    ask(&some, Method::POST, "/v1/vms/kvm1/web-1/actions/force-off")
+        .await
+        .problem(403, "refused");
+    ask(&looking, Method::POST, "/v1/vms/kvm1/db/actions/start")
+        .await
+        .problem(403, "refused");
     for path in ["/v1/audit", "/v1/credentials"] {
         ask(&some, Method::GET, path).await.problem(403, "refused");
     }
-    ask(&some, Method::DELETE, "/v1/hosts/kvm1").await.problem(403, "refused");
+    ask(&some, Method::DELETE, "/v1/hosts/kvm1")
+        .await
+        .problem(403, "refused");
     let metrics = ask(&some, Method::GET, "/metrics").await.text;
     assert!(metrics.contains("kvm1") && !metrics.contains("kvm2"));
     assert!(!metrics.contains("http_requests"));
 
-    for path in ["/v1/vms", "/v1/hosts", "/v1/operations", "/v1/audit", "/v1/events", "/metrics"] {
-        for key in ["", "x", "vmd_u_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"] {
+    for path in [
+        "/v1/vms",
+        "/v1/hosts",
+        "/v1/operations",
+        "/v1/audit",
+        "/v1/events",
+        "/metrics",
+    ] {
+        for key in [
+            "",
+            "x",
+            "vmd_u_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        ] {
             let refused = ask(key, Method::GET, path).await;
             assert_eq!(refused.status.as_u16() / 100, 4, "{path} {key}");
-            assert!([401, 429].contains(&refused.status.as_u16()), "{path} {key}");
+            assert!(
+                [401, 429].contains(&refused.status.as_u16()),
+                "{path} {key}"
+            );
             assert!(!refused.text.contains("kvm"), "{}", refused.text);
         }
     }
@@ -219,7 +256,8 @@ async fn a_thousand_vms_are_walked_through_in_parts() {
         parts += 1;
         match part["next_cursor"].as_str() {
             Some(cursor) => {
-                path = format!("/v1/vms?sort=-cpu_percent&limit=300&fields=host,id&cursor={cursor}");
+                path =
+                    format!("/v1/vms?sort=-cpu_percent&limit=300&fields=host,id&cursor={cursor}");
             }
             None => break,
         }
@@ -238,22 +276,39 @@ async fn the_open_pages_need_no_key_and_no_network() {
     }
     let page = rig.ask_as("", Method::GET, "/v1/docs", &[], None).await;
     assert!(page.header("content-type").starts_with("text/html"));
-    assert!(page.header("content-security-policy").contains("script-src 'self'"));
+    assert!(
+        page.header("content-security-policy")
+            .contains("script-src 'self'")
+    );
     assert!(!page.text.contains("http://") && !page.text.contains("https://"));
     for part in ["docs.js", "docs.css"] {
         assert!(page.text.contains(part));
-        let part = rig.ask_as("", Method::GET, &format!("/v1/{part}"), &[], None).await;
+        let part = rig
+            .ask_as("", Method::GET, &format!("/v1/{part}"), &[], None)
+            .await;
         assert_eq!(part.status, StatusCode::OK);
         assert!(!part.text.contains("https://"));
     }
-    rig.ask_as("", Method::GET, "/v1/docs.exe", &[], None).await.problem(404, "not_found");
+    rig.ask_as("", Method::GET, "/v1/docs.exe", &[], None)
+        .await
+        .problem(404, "not_found");
     let metrics = rig.get("/metrics").await;
-    assert!(metrics.header("content-type").starts_with("application/openmetrics-text"));
+    assert!(
+        metrics
+            .header("content-type")
+            .starts_with("application/openmetrics-text")
+    );
     assert!(metrics.text.ends_with("# EOF\n"));
     assert_eq!(metrics.text.matches("# EOF").count(), 1);
     rig.ready().await;
     let metrics = rig.get("/metrics").await.text;
-    assert!(metrics.contains("vmdeck_host_up{profile=\"main\",host=\"kvm1\"} 1"), "{metrics}");
-    assert!(metrics.contains("host=\"kvm1\",state=\"running\"} 3"), "{metrics}");
+    assert!(
+        metrics.contains("vmdeck_host_up{profile=\"main\",host=\"kvm1\"} 1"),
+        "{metrics}"
+    );
+    assert!(
+        metrics.contains("host=\"kvm1\",state=\"running\"} 3"),
+        "{metrics}"
+    );
     assert!(metrics.contains("vmdeck_http_requests_total"), "{metrics}");
 }

@@ -35,7 +35,6 @@ use vmdeck::task::Tasks;
 use vmdeck::transport::ssh::{SshConnector, SshOptions};
 use vmdeck::vault::Vault;
 
-
 /// Two hosts, one of them for production.
 pub(crate) const TWO_HOSTS: &str = r#"
 [[host]]
@@ -125,7 +124,10 @@ impl Fleets for SimFleets {
             profile,
             audit,
         };
-        self.kept.lock().unwrap().insert(name.to_owned(), Arc::new(kept));
+        self.kept
+            .lock()
+            .unwrap()
+            .insert(name.to_owned(), Arc::new(kept));
         Ok(handle)
     }
 
@@ -208,8 +210,7 @@ pub(crate) struct Answered {
 
 impl Answered {
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.text)
-            .unwrap_or_else(|error| panic!("{error}: {}", self.text))
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
     }
 
     pub(crate) fn header(&self, name: &str) -> &str {
@@ -238,7 +239,9 @@ impl Answered {
 
 async fn accounts(folder: &Path, clock: &Clock) -> Accounts {
     let folder = folder.join("server");
-    Accounts::open(&folder, clock.clone()).await.expect("the accounts")
+    Accounts::open(&folder, clock.clone())
+        .await
+        .expect("the accounts")
 }
 
 impl Rig {
@@ -291,7 +294,13 @@ impl Rig {
     }
 
     /// Adds a user with a key.
-    pub(crate) async fn user(&self, name: &str, profile: &str, admin: bool, scopes: Scopes) -> String {
+    pub(crate) async fn user(
+        &self,
+        name: &str,
+        profile: &str,
+        admin: bool,
+        scopes: Scopes,
+    ) -> String {
         let new = NewUser {
             name: name.to_owned(),
             email: None,
@@ -377,14 +386,19 @@ impl Rig {
         let router = self.router.clone();
         drop(self.tasks.spawn("listener", async move {
             loop {
-                let Ok((stream, peer)) = listener.accept().await else { return };
+                let Ok((stream, peer)) = listener.accept().await else {
+                    return;
+                };
                 let router = router.clone();
-                let service = hyper::service::service_fn(move |mut request: Request<hyper::body::Incoming>| {
-                    request.extensions_mut().insert(Peer(peer));
-                    router.clone().oneshot(request.map(Body::new))
-                });
+                let service = hyper::service::service_fn(
+                    move |mut request: Request<hyper::body::Incoming>| {
+                        request.extensions_mut().insert(Peer(peer));
+                        router.clone().oneshot(request.map(Body::new))
+                    },
+                );
                 let io = hyper_util::rt::TokioIo::new(stream);
-                let connection = hyper::server::conn::http1::Builder::new().serve_connection(io, service);
+                let connection =
+                    hyper::server::conn::http1::Builder::new().serve_connection(io, service);
                 #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
                 drop(tokio::spawn(connection));
             }
@@ -456,4 +470,3 @@ pub(crate) async fn restarted(rig: &Rig) -> Router {
     );
     vmdeck::serve::router(state)
 }
-

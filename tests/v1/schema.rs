@@ -10,7 +10,9 @@ use crate::rig::{Rig, TWO_HOSTS};
 use crate::support;
 
 async fn document(rig: &Rig) -> Value {
-    let answer = rig.ask_as("", Method::GET, "/v1/openapi.json", &[], None).await;
+    let answer = rig
+        .ask_as("", Method::GET, "/v1/openapi.json", &[], None)
+        .await;
     assert_eq!(answer.header("content-type"), "application/json");
     answer.json()
 }
@@ -35,7 +37,10 @@ async fn the_document_is_whole() {
             let open = operation.get("security").is_some();
             let answers = operation["responses"].as_object().unwrap();
             assert_eq!(answers.contains_key("401"), !open, "{what}");
-            assert!(answers.keys().any(|status| status.starts_with('2')), "{what}");
+            assert!(
+                answers.keys().any(|status| status.starts_with('2')),
+                "{what}"
+            );
             // What is described is there: without a key it is refused, not unknown.
             let real = path.replace(['{', '}'], "");
             let method: Method = method.to_uppercase().parse().unwrap();
@@ -75,7 +80,12 @@ async fn schemathesis_finds_nothing() {
             .current_dir(&folder)
             .args(["run", &format!("{url}/v1/openapi.json"), "--url", &url])
             .args(["--header", &key, "--seed", "20", "--no-color"])
-            .args(["--phases", "examples,coverage,fuzzing", "--max-examples", "12"])
+            .args([
+                "--phases",
+                "examples,coverage,fuzzing",
+                "--max-examples",
+                "12",
+            ])
             .args(["--exclude-path", "/v1/events", "--request-timeout", "30"])
             // What a filter or a cursor is cannot be said in a schema: valid text may be refused.
             .args(["--exclude-checks", "positive_data_acceptance"])
@@ -86,5 +96,9 @@ async fn schemathesis_finds_nothing() {
     .await
     .unwrap();
     let said = String::from_utf8_lossy(&ran.stdout);
-    assert!(ran.status.success(), "{said}\n{}", String::from_utf8_lossy(&ran.stderr));
+    assert!(
+        ran.status.success(),
+        "{said}\n{}",
+        String::from_utf8_lossy(&ran.stderr)
+    );
 }

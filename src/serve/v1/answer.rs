@@ -2,11 +2,11 @@
 //! it, problem documents for whatever went wrong, and validators for what is asked again and again.
 
 use axum::body::Body;
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -60,7 +60,11 @@ impl From<PathRejection> for Refusal {
 
 impl From<BytesRejection> for Refusal {
     fn from(rejection: BytesRejection) -> Self {
-        Self::with(rejection.status(), ErrorKind::Usage, "the body could not be read")
+        Self::with(
+            rejection.status(),
+            ErrorKind::Usage,
+            "the body could not be read",
+        )
     }
 }
 
@@ -98,12 +102,19 @@ fn render<T: Serialize + ?Sized>(value: &T) -> String {
 }
 
 /// Answers with text of a media type; it is nobody else's to keep.
-pub(super) fn text(status: StatusCode, media_type: &'static str, body: impl Into<Body>) -> Response {
+pub(super) fn text(
+    status: StatusCode,
+    media_type: &'static str,
+    body: impl Into<Body>,
+) -> Response {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    headers.insert(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("private, no-cache"),
+    );
     response
 }
 
@@ -128,7 +139,10 @@ pub(super) fn read<T: serde::de::DeserializeOwned>(
         return Err(Refusal::with(status, ErrorKind::Usage, what));
     }
     serde_json::from_slice(body).map_err(|error| {
-        let message = format!("the body is not understood: {}", without_values(&error.to_string()));
+        let message = format!(
+            "the body is not understood: {}",
+            without_values(&error.to_string())
+        );
         Failure::new(ErrorKind::Usage, message).into()
     })
 }
@@ -140,7 +154,11 @@ pub(super) fn wants_lines(headers: &HeaderMap) -> bool {
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .any(|kind| kind.split(';').next().is_some_and(|kind| kind.trim() == NDJSON))
+        .any(|kind| {
+            kind.split(';')
+                .next()
+                .is_some_and(|kind| kind.trim() == NDJSON)
+        })
 }
 
 /// The version of what a client gets, as an entity tag.
@@ -268,7 +286,10 @@ mod tests {
     #[test]
     fn what_was_sent_is_not_repeated() {
         let mut headers = HeaderMap::new();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
         for body in [
             r#"{"sudo":"-----BEGIN PLANTED"}"#,
             r#"{"tags":"PLANTED, expected PLANTED"}"#,

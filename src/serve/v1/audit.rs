@@ -15,7 +15,17 @@ const LOOKED_AT: usize = 2000;
 
 /// Members that a filter can name.
 const MEMBERS: &[&str] = &[
-    "action", "host", "vm", "vm_id", "phase", "status", "door", "user", "key", "client_ip", "operation",
+    "action",
+    "host",
+    "vm",
+    "vm_id",
+    "phase",
+    "status",
+    "door",
+    "user",
+    "key",
+    "client_ip",
+    "operation",
 ];
 
 fn member(record: &AuditRecord, name: &str) -> String {
@@ -98,5 +108,8 @@ pub(super) async fn list(
         .filter(|record| terms.fit(MEMBERS, |name| member(record, name)))
         .collect();
     let part = query::part(&table(), &query, rows)?;
-    Ok(answer::tagged(answer::list(part, &shape, |record| AuditLine::from(record)), &tag))
+    Ok(answer::tagged(
+        answer::list(part, &shape, |record| AuditLine::from(record)),
+        &tag,
+    ))
 }

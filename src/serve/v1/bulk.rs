@@ -81,8 +81,11 @@ pub(super) async fn act(
     let request: BulkRequest = answer::read(&asking.headers, &body)?;
     let filter = query::filter(Some(&request.filter))?;
     if filter.is_empty() {
-        let failure = Failure::new(ErrorKind::Usage, "the filter is empty: it would choose every VM")
-            .with_hint("`state:running|stopped` says it in words");
+        let failure = Failure::new(
+            ErrorKind::Usage,
+            "the filter is empty: it would choose every VM",
+        )
+        .with_hint("`state:running|stopped` says it in words");
         return Err(failure.into());
     }
     asking.caller.may(Permission::Act(kind))?;
@@ -100,7 +103,10 @@ pub(super) async fn act(
     if query.is_dry() {
         return work(request.expect_count).await;
     }
-    idempotency::once(&asking, &body, move |_| async move { work(request.expect_count).await }).await
+    idempotency::once(&asking, &body, move |_| async move {
+        work(request.expect_count).await
+    })
+    .await
 }
 
 /// Finds the VMs, if they are as many as expected.
@@ -252,6 +258,10 @@ async fn run(
             })),
         }
     }
-    let status = if finished { StatusCode::OK } else { StatusCode::ACCEPTED };
+    let status = if finished {
+        StatusCode::OK
+    } else {
+        StatusCode::ACCEPTED
+    };
     answer::json(status, &all)
 }

@@ -14,14 +14,26 @@ use crate::domain::error_kind::{ErrorKind, Failure};
 
 /// Answers of every operation that asks for a key: the layers around the handlers give them.
 const ALWAYS: [(&str, &str); 9] = [
-    ("400", "The request is not understood, or asks for what there is not"),
+    (
+        "400",
+        "The request is not understood, or asks for what there is not",
+    ),
     ("401", "No key, or one that opens nothing"),
-    ("403", "The key, policy, read-only mode or the VM's state forbids it"),
+    (
+        "403",
+        "The key, policy, read-only mode or the VM's state forbids it",
+    ),
     ("408", "The request took too long to arrive"),
-    ("429", "Too many requests; `Retry-After` says when to come again"),
+    (
+        "429",
+        "Too many requests; `Retry-After` says when to come again",
+    ),
     ("500", "A bug of ours, or the hypervisor's own words"),
     ("502", "The host cannot be reached, or not logged in to"),
-    ("503", "Out of service for now: the profile is locked, or the store cannot be used"),
+    (
+        "503",
+        "Out of service for now: the profile is locked, or the store cannot be used",
+    ),
     ("504", "The host did not answer in time"),
 ];
 
@@ -108,7 +120,14 @@ fn complete(document: &mut Value) {
         put(&mut row, &["required"], json!([]));
         let (page, chosen) = (format!("Page_{name}"), format!("{name}Row"));
         let link = json!({"$ref": format!("#/components/schemas/{chosen}")});
-        let items = ["components", "schemas", &page, "properties", "items", "items"];
+        let items = [
+            "components",
+            "schemas",
+            &page,
+            "properties",
+            "items",
+            "items",
+        ];
         put(document, &items, link);
         put(document, &["components", "schemas", &chosen], row);
     }
@@ -118,14 +137,15 @@ fn answers(path: &str, method: &str, operation: &mut Value) {
     let open = operation.get("security").is_some();
     let one = path.contains('{') || method != "get";
     let body = operation.get("requestBody").is_some();
-    let Some(known) = operation.get_mut("responses").and_then(Value::as_object_mut) else {
+    let Some(known) = operation
+        .get_mut("responses")
+        .and_then(Value::as_object_mut)
+    else {
         return;
     };
     let mut add = |all: &[(&str, &str)]| {
         for (status, about) in all {
-            known
-                .entry(*status)
-                .or_insert_with(|| problem(about));
+            known.entry(*status).or_insert_with(|| problem(about));
         }
     };
     if open {
@@ -152,8 +172,14 @@ fn fixed(media_type: &'static str, body: impl Into<axum::body::Body>) -> Respons
              base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
         ),
     );
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    headers.insert(
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("no-referrer"),
+    );
     response
 }
 
@@ -169,9 +195,18 @@ pub(super) async fn show(document: axum::Extension<Document>) -> Response {
 /// The page that shows the document in a browser, with its parts.
 pub(super) async fn page(Path(part): Path<String>) -> Result<Response, Refusal> {
     match part.as_str() {
-        "docs" => Ok(fixed("text/html; charset=utf-8", include_str!("page/docs.html"))),
-        "docs.js" => Ok(fixed("text/javascript; charset=utf-8", include_str!("page/docs.js"))),
-        "docs.css" => Ok(fixed("text/css; charset=utf-8", include_str!("page/docs.css"))),
+        "docs" => Ok(fixed(
+            "text/html; charset=utf-8",
+            include_str!("page/docs.html"),
+        )),
+        "docs.js" => Ok(fixed(
+            "text/javascript; charset=utf-8",
+            include_str!("page/docs.js"),
+        )),
+        "docs.css" => Ok(fixed(
+            "text/css; charset=utf-8",
+            include_str!("page/docs.css"),
+        )),
         _ => Err(Failure::new(ErrorKind::NotFound, "there is no such page").into()),
     }
 }

@@ -58,7 +58,9 @@ pub(super) async fn follow(
         .shared
         .hub(&asking.state, &asking.caller.profile, &fleet);
     asking
-        .settled(&fleet, |host| asking.caller.sees(&host.spec) && filter.may_match_on(host))
+        .settled(&fleet, |host| {
+            asking.caller.sees(&host.spec) && filter.may_match_on(host)
+        })
         .await;
     let (accounts, key) = (asking.state.accounts.clone(), asking.caller.key_id.clone());
     let after = asking

@@ -27,16 +27,22 @@ fn table<'a>() -> Table<HostRow<'a>> {
     Table {
         name: "hosts",
         columns: vec![
-            column("name", |row: &HostRow<'a>| Key::text(row.host.spec.name.as_str())),
+            column("name", |row: &HostRow<'a>| {
+                Key::text(row.host.spec.name.as_str())
+            }),
             column("state", |row| Key::text(row.host.health.word())),
             column("since", |row| Key::time(row.host.since)),
-            column("address", |row| Key::text(&row.host.spec.endpoint.to_string())),
+            column("address", |row| {
+                Key::text(&row.host.spec.endpoint.to_string())
+            }),
             column("hypervisor", |row| {
                 Key::of(row.kind(), |kind| Key::text(kind.word()))
             }),
             column("vms", |row| {
                 let count = row.host.inventory.as_ref().map(|known| known.vms.len());
-                Key::of(count, |count| Key::whole(i128::try_from(count).unwrap_or(i128::MAX)))
+                Key::of(count, |count| {
+                    Key::whole(i128::try_from(count).unwrap_or(i128::MAX))
+                })
             }),
             column("cpu_percent", |row| {
                 let cpu = row.host.inventory.as_ref().and_then(|known| known.load.cpu);
@@ -55,7 +61,9 @@ fn table<'a>() -> Table<HostRow<'a>> {
             column("tier", |row| {
                 Key::of(row.host.spec.tier.as_ref(), |tier| Key::text(tier.as_str()))
             }),
-            column("observed_at", |row| Key::of(row.host.observed_at, Key::time)),
+            column("observed_at", |row| {
+                Key::of(row.host.observed_at, Key::time)
+            }),
         ],
         identity: |row| row.host.spec.id.to_string(),
         is: |row, text| text.parse() == Ok(row.host.spec.id.0),
@@ -221,7 +229,9 @@ async fn save(
     let id = fleet.upsert_host(spec).await?;
     let saved = fleet.wait_until(|state| {
         state.host(id).is_some_and(|host| {
-            let HostSpec { id: _, ref name, .. } = *host.spec;
+            let HostSpec {
+                id: _, ref name, ..
+            } = *host.spec;
             *name == wanted.name && host.spec.endpoint == wanted.endpoint
         })
     });
@@ -318,7 +328,9 @@ pub(super) async fn trust(
     if question.verdict != HostKeyVerdict::Unknown {
         let message = "this key has changed or was revoked: it is not trusted over the network";
         let hint = format!("`vmdeck host trust {name}` shows both keys");
-        return Err(Failure::new(ErrorKind::Refused, message).with_hint(hint).into());
+        return Err(Failure::new(ErrorKind::Refused, message)
+            .with_hint(hint)
+            .into());
     }
     if question.key.fingerprint != wanted.fingerprint {
         let message = format!("the host has shown {}", question.key.fingerprint);

@@ -133,7 +133,11 @@ impl Hub {
     }
 
     /// Follows a fleet until it ends.
-    pub(super) async fn follow(&self, mut events: broadcast::Receiver<FleetEvent>, clock: crate::clock::Clock) {
+    pub(super) async fn follow(
+        &self,
+        mut events: broadcast::Receiver<FleetEvent>,
+        clock: crate::clock::Clock,
+    ) {
         loop {
             match events.recv().await {
                 Ok(event) => self.tell(&event),
@@ -152,22 +156,50 @@ impl Hub {
         let at = event.at;
         match &event.fact {
             Fact::HostCameOnline { name, .. } => {
-                let data = Data::Host { at, host: name.as_str(), error: None };
+                let data = Data::Host {
+                    at,
+                    host: name.as_str(),
+                    error: None,
+                };
                 self.push(at, "host_up", Some(About::Host(name.clone())), &data);
             }
             Fact::HostWentOffline { name, cause, .. } => {
                 let error = Some(ErrorInfo::from(cause));
-                let data = Data::Host { at, host: name.as_str(), error };
+                let data = Data::Host {
+                    at,
+                    host: name.as_str(),
+                    error,
+                };
                 self.push(at, "host_down", Some(About::Host(name.clone())), &data);
             }
-            Fact::VmChangedState { vm, name, host_name, from, to } => {
+            Fact::VmChangedState {
+                vm,
+                name,
+                host_name,
+                from,
+                to,
+            } => {
                 let states = (Some(from), Some(to));
                 self.vm(at, "vm_state", (vm, name, host_name), states);
             }
-            Fact::VmAppeared { vm, name, host_name, state } => {
-                self.vm(at, "vm_appeared", (vm, name, host_name), (None, Some(state)));
+            Fact::VmAppeared {
+                vm,
+                name,
+                host_name,
+                state,
+            } => {
+                self.vm(
+                    at,
+                    "vm_appeared",
+                    (vm, name, host_name),
+                    (None, Some(state)),
+                );
             }
-            Fact::VmVanished { vm, name, host_name } => {
+            Fact::VmVanished {
+                vm,
+                name,
+                host_name,
+            } => {
                 self.vm(at, "vm_vanished", (vm, name, host_name), (None, None));
             }
             Fact::OperationMoved(operation) => {
@@ -212,11 +244,19 @@ impl Hub {
         let data = crate::json::to_line(data).unwrap_or_default();
         let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
         ring.next += 1;
-        let told = Arc::new(Told { number: ring.next, at, about, name, data });
+        let told = Arc::new(Told {
+            number: ring.next,
+            at,
+            about,
+            name,
+            data,
+        });
         ring.bytes += told.data.len();
         ring.told.push_back(Arc::clone(&told));
         while ring.told.len() > HISTORY || ring.bytes > HISTORY_BYTES {
-            let Some(oldest) = ring.told.pop_front() else { break };
+            let Some(oldest) = ring.told.pop_front() else {
+                break;
+            };
             ring.bytes -= oldest.data.len();
         }
         // Under the lock, so that a reader that joins gets it exactly once; nobody need be there.
@@ -249,7 +289,11 @@ impl Hub {
                 let later = ring.told.iter().filter(|told| told.number > after);
                 later.map(Arc::clone).collect()
             });
-        Joined { missed, last: ring.next, events }
+        Joined {
+            missed,
+            last: ring.next,
+            events,
+        }
     }
 
     /// Returns how many follow it now.
@@ -294,7 +338,15 @@ mod tests {
         assert_eq!(hub.join(Some(&hub.id(5))).missed.unwrap().len(), 0);
         assert_eq!(hub.join(Some(&hub.id(0))).missed.unwrap().len(), 5);
         // From another run, from the future, or nothing of ours: begin anew.
-        for id in ["e0-3", "e1-6", "e1-", "3", "", "e1-99999999999999999999", "e1-18446744073709551615"] {
+        for id in [
+            "e0-3",
+            "e1-6",
+            "e1-",
+            "3",
+            "",
+            "e1-99999999999999999999",
+            "e1-18446744073709551615",
+        ] {
             assert!(hub.join(Some(id)).missed.is_none(), "{id}");
         }
     }
@@ -319,6 +371,9 @@ mod tests {
             hub.tell(&event(n));
         }
         let first = slow.events.try_recv();
-        assert!(matches!(first, Err(broadcast::error::TryRecvError::Lagged(1))));
+        assert!(matches!(
+            first,
+            Err(broadcast::error::TryRecvError::Lagged(1))
+        ));
     }
 }

@@ -56,7 +56,8 @@ fn name_of(asking: &Asking) -> Result<Option<String>, Refusal> {
         (Some(value), None) => value.to_str().unwrap_or_default(),
         (Some(_), Some(_)) => "",
     };
-    let sound = (1..=LONGEST).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic());
+    let sound =
+        (1..=LONGEST).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic());
     if sound {
         Ok(Some(name.to_owned()))
     } else {
@@ -113,7 +114,12 @@ where
 async fn begin(asking: &Asking, name: &str, body: &[u8]) -> Result<Option<Answer>, Refusal> {
     let accounts = &asking.state.accounts;
     let begun = accounts
-        .begin(&asking.caller.key_id, name, digest(asking, body), asking.state.config.idempotency)
+        .begin(
+            &asking.caller.key_id,
+            name,
+            digest(asking, body),
+            asking.state.config.idempotency,
+        )
         .await
         .map_err(|error| Failure::of(&error))?;
     Ok(match begun {
@@ -129,8 +135,11 @@ async fn begin(asking: &Asking, name: &str, body: &[u8]) -> Result<Option<Answer
         }
         Begun::Interrupted { operation } => {
             let what = "the same request was under way when the server ended; it may have acted";
-            let failure = Failure::new(ErrorKind::Conflict, with_operation(what, operation.as_deref()))
-                .with_hint("look at the VM and the audit log, then ask again under another name");
+            let failure = Failure::new(
+                ErrorKind::Conflict,
+                with_operation(what, operation.as_deref()),
+            )
+            .with_hint("look at the VM and the audit log, then ask again under another name");
             Some(Err(failure.into()))
         }
         Begun::OtherRequest => Some(Err(Refusal::with(
@@ -153,7 +162,10 @@ fn replayed(answer: StoredAnswer) -> Response {
     let mut response = super::answer::text(status, "application/json", Body::from(answer.body));
     let headers = response.headers_mut();
     headers.insert(REPLAYED, HeaderValue::from_static("true"));
-    if let Some(location) = answer.location.and_then(|to| HeaderValue::from_str(&to).ok()) {
+    if let Some(location) = answer
+        .location
+        .and_then(|to| HeaderValue::from_str(&to).ok())
+    {
         headers.insert(header::LOCATION, location);
     }
     response

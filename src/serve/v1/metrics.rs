@@ -72,13 +72,44 @@ impl Figures {
         let bytes = || Unit::Bytes;
         registry.register("host_up", "Whether the host answers", self.up.clone());
         registry.register("vms", "VMs of the host by state", self.vms.clone());
-        registry.register("host_cpu_percent", "Processors of the host in use", self.cpu.clone());
-        registry.register_with_unit("host_memory_used", "Memory of the host in use", bytes(), self.memory_used.clone());
-        registry.register_with_unit("host_memory_total", "Memory of the host", bytes(), self.memory_total.clone());
-        registry.register_with_unit("host_read_time", "How long the last read of the host took", Unit::Seconds, self.read_time.clone());
-        registry.register("operations", "Operations under way and lately ended", self.operations.clone());
-        registry.register("audit_writable", "Whether actions can be recorded", self.audit.clone());
-        registry.register("fleet_errors", "Failures that the error log has taken", self.errors.clone());
+        registry.register(
+            "host_cpu_percent",
+            "Processors of the host in use",
+            self.cpu.clone(),
+        );
+        registry.register_with_unit(
+            "host_memory_used",
+            "Memory of the host in use",
+            bytes(),
+            self.memory_used.clone(),
+        );
+        registry.register_with_unit(
+            "host_memory_total",
+            "Memory of the host",
+            bytes(),
+            self.memory_total.clone(),
+        );
+        registry.register_with_unit(
+            "host_read_time",
+            "How long the last read of the host took",
+            Unit::Seconds,
+            self.read_time.clone(),
+        );
+        registry.register(
+            "operations",
+            "Operations under way and lately ended",
+            self.operations.clone(),
+        );
+        registry.register(
+            "audit_writable",
+            "Whether actions can be recorded",
+            self.audit.clone(),
+        );
+        registry.register(
+            "fleet_errors",
+            "Failures that the error log has taken",
+            self.errors.clone(),
+        );
     }
 
     fn host(&self, profile: &str, host: &HostSnapshot) {
@@ -108,7 +139,9 @@ impl Figures {
             self.memory_total.get_or_create(&labels).set(whole(total.0));
         }
         if let Some(took) = host.latency {
-            self.read_time.get_or_create(&labels).set(took.as_secs_f64());
+            self.read_time
+                .get_or_create(&labels)
+                .set(took.as_secs_f64());
         }
     }
 
@@ -169,7 +202,11 @@ pub(super) async fn show(asking: Asking) -> Answer {
     if let Some(head) = text.strip_suffix(END) {
         text.truncate(head.len());
     }
-    encode(&mut text, &registry)
-        .map_err(|error| Failure::new(ErrorKind::Internal, format!("could not write the figures: {error}")))?;
+    encode(&mut text, &registry).map_err(|error| {
+        Failure::new(
+            ErrorKind::Internal,
+            format!("could not write the figures: {error}"),
+        )
+    })?;
     Ok(answer::text(StatusCode::OK, OPEN_METRICS, text))
 }

@@ -11,20 +11,29 @@ mod audit;
 mod bulk;
 mod credentials;
 mod document;
-#[expect(unused_qualifications, reason = "written by the macro that describes routes")]
+#[expect(
+    unused_qualifications,
+    reason = "written by the macro that describes routes"
+)]
 mod events;
 mod health;
 mod hosts;
 mod hub;
 mod idempotency;
 mod metrics;
-#[expect(unused_qualifications, reason = "written by the macro that describes routes")]
+#[expect(
+    unused_qualifications,
+    reason = "written by the macro that describes routes"
+)]
 mod operations;
 mod query;
 mod rows;
 mod shared;
 mod stream;
-#[expect(unused_qualifications, reason = "written by the macro that describes routes")]
+#[expect(
+    unused_qualifications,
+    reason = "written by the macro that describes routes"
+)]
 mod vms;
 mod wire;
 
@@ -80,7 +89,5 @@ pub fn router(state: &ServeState) -> Router<ServeState> {
         .route("/v1/{part}", get(document::page));
     let (router, api) = keyed.merge(open).split_for_parts();
     document.set(&api);
-    router
-        .layer(Extension(document))
-        .layer(Extension(shared))
+    router.layer(Extension(document)).layer(Extension(shared))
 }

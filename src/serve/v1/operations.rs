@@ -22,7 +22,17 @@ use crate::serve::act::{self, Until};
 use crate::serve::caller::Caller;
 
 /// Members that a filter can name.
-const MEMBERS: &[&str] = &["operation", "host", "name", "id", "action", "phase", "outcome", "door", "user"];
+const MEMBERS: &[&str] = &[
+    "operation",
+    "host",
+    "name",
+    "id",
+    "action",
+    "phase",
+    "outcome",
+    "door",
+    "user",
+];
 
 type Row = (Arc<Operation>, Timestamp);
 
@@ -44,7 +54,11 @@ fn member(operation: &Operation, name: &str) -> String {
         "id" => plan.vm.vm.to_string(),
         "action" => plan.action.kind.id().to_owned(),
         "phase" => phase(operation).to_owned(),
-        "outcome" => operation.outcome.as_ref().map_or("", |outcome| outcome.word()).to_owned(),
+        "outcome" => operation
+            .outcome
+            .as_ref()
+            .map_or("", |outcome| outcome.word())
+            .to_owned(),
         "door" => operation.actor.door.word().to_owned(),
         _ => operation.actor.user.clone(),
     }
@@ -101,7 +115,10 @@ pub(super) async fn list(
     let state = asking.fleet().await?.snapshot();
     let now = asking.now();
     // How long something under way has taken changes by itself.
-    let running = state.operations.iter().any(|operation| !operation.is_finished());
+    let running = state
+        .operations
+        .iter()
+        .any(|operation| !operation.is_finished());
     let tag = (!running).then(|| asking.version(&state, now, shape.lines));
     let rows: Vec<Row> = state
         .operations
@@ -112,7 +129,10 @@ pub(super) async fn list(
         .map(|operation| (Arc::clone(operation), now))
         .collect();
     let part = query::part(&table(), &query, rows)?;
-    if let Some(tag) = tag.as_ref().filter(|tag| answer::has_it(&asking.headers, tag)) {
+    if let Some(tag) = tag
+        .as_ref()
+        .filter(|tag| answer::has_it(&asking.headers, tag))
+    {
         return Ok(answer::not_modified(tag));
     }
     let response = answer::list(part, &shape, |(operation, now)| Wire::of(operation, *now));
@@ -123,7 +143,10 @@ pub(super) async fn list(
 }
 
 fn find(asking: &Asking, state: &FleetSnapshot, id: &str) -> Result<Arc<Operation>, Refusal> {
-    let found = state.operations.iter().find(|operation| *operation.id.0 == *id);
+    let found = state
+        .operations
+        .iter()
+        .find(|operation| *operation.id.0 == *id);
     found
         .filter(|operation| sees(&asking.caller, state, operation))
         .map(Arc::clone)
@@ -163,7 +186,10 @@ pub(super) async fn one(
     if !found.is_finished() && !wait.is_zero() {
         found = act::wait(&asking.state, &fleet, &found.id, Until::Done, wait).await?;
     }
-    Ok(answer::json(StatusCode::OK, &Wire::of(&found, asking.now())))
+    Ok(answer::json(
+        StatusCode::OK,
+        &Wire::of(&found, asking.now()),
+    ))
 }
 
 /// Stops waiting for the goal of an operation; what was sent to the host stays sent.
@@ -184,5 +210,8 @@ pub(super) async fn cancel(asking: Asking, path: Result<Path<String>, PathReject
     }
     let wait = std::time::Duration::from_secs(5);
     let ended = act::wait(&asking.state, &fleet, &id, Until::Done, wait).await?;
-    Ok(answer::json(StatusCode::OK, &Wire::of(&ended, asking.now())))
+    Ok(answer::json(
+        StatusCode::OK,
+        &Wire::of(&ended, asking.now()),
+    ))
 }

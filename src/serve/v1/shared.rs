@@ -28,12 +28,20 @@ impl Shared {
     }
 
     /// Returns the hub of a profile; starts it on first use. It ends with its fleet, or the server.
-    pub(super) fn hub(self: &Arc<Self>, state: &ServeState, profile: &str, fleet: &FleetHandle) -> Arc<Hub> {
+    pub(super) fn hub(
+        self: &Arc<Self>,
+        state: &ServeState,
+        profile: &str,
+        fleet: &FleetHandle,
+    ) -> Arc<Hub> {
         let mut hubs = self.lock();
         if let Some(hub) = hubs.get(profile) {
             return Arc::clone(hub);
         }
-        let hub = Arc::new(Hub::new(format!("{:08x}", rand::random::<u32>()), self.behind));
+        let hub = Arc::new(Hub::new(
+            format!("{:08x}", rand::random::<u32>()),
+            self.behind,
+        ));
         hubs.insert(profile.to_owned(), Arc::clone(&hub));
         let (shared, started) = (Arc::clone(self), Arc::clone(&hub));
         let (events, clock, stop) = (fleet.events(), state.clock.clone(), state.stop.clone());

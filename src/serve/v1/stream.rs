@@ -92,7 +92,8 @@ impl Reader {
     pub(super) fn into_stream(
         self,
         after: Option<&str>,
-    ) -> impl futures_util::Stream<Item = Result<Bytes, std::convert::Infallible>> + Send + use<> {
+    ) -> impl futures_util::Stream<Item = Result<Bytes, std::convert::Infallible>> + Send + use<>
+    {
         let joined = self.hub.join(after);
         let mut stream = Stream {
             events: joined.events,
@@ -198,10 +199,12 @@ impl Stream {
         self.last = told.number;
         let id = self.reader.hub.id(told.number);
         if told.about == Some(About::Everything) {
-            self.frames.push_back(frame(Some(&id), told.name, &told.data));
+            self.frames
+                .push_back(frame(Some(&id), told.name, &told.data));
             self.init();
         } else if told.at > self.told_at && self.concerns(told, fleet) {
-            self.frames.push_back(frame(Some(&id), told.name, &told.data));
+            self.frames
+                .push_back(frame(Some(&id), told.name, &told.data));
         }
     }
 
@@ -232,7 +235,9 @@ impl Stream {
             return true;
         }
         let Some(row) = VmRow::of(fleet, vm, fleet.at) else {
-            return fleet.host(vm.host).is_some_and(|host| filter.may_match_on(host));
+            return fleet
+                .host(vm.host)
+                .is_some_and(|host| filter.may_match_on(host));
         };
         filter.matches(&row.for_filter())
             || before.is_some_and(|before| {
@@ -246,6 +251,9 @@ impl Stream {
 
 impl std::fmt::Debug for Reader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Reader").field("hub", &self.hub).field("place", &self.place).finish_non_exhaustive()
+        f.debug_struct("Reader")
+            .field("hub", &self.hub)
+            .field("place", &self.place)
+            .finish_non_exhaustive()
     }
 }

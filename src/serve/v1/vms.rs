@@ -49,9 +49,15 @@ fn table<'a>() -> Table<VmRow<'a>> {
             column("uptime_seconds", |row| {
                 Key::of(row.vm.stats.uptime, |time| Key::whole(time.as_secs()))
             }),
-            column("snapshots", |row| Key::of(row.vm.facts.snapshots, Key::whole)),
-            column("autostart", |row| Key::of(row.vm.facts.autostart, Key::whole)),
-            column("observed_at", |row| Key::of(row.host.observed_at, Key::time)),
+            column("snapshots", |row| {
+                Key::of(row.vm.facts.snapshots, Key::whole)
+            }),
+            column("autostart", |row| {
+                Key::of(row.vm.facts.autostart, Key::whole)
+            }),
+            column("observed_at", |row| {
+                Key::of(row.host.observed_at, Key::time)
+            }),
         ],
         identity: |row| format!("{}/{}", row.host.spec.id, row.vm.id),
         is: |row, text| {
@@ -87,9 +93,15 @@ pub(super) async fn list(
         .await;
     let now = asking.now();
     // What asks for an age changes by itself.
-    let ages = query.filter.as_ref().is_some_and(|text| text.contains("age"));
+    let ages = query
+        .filter
+        .as_ref()
+        .is_some_and(|text| text.contains("age"));
     let tag = (!ages).then(|| asking.version(&state, now, shape.lines));
-    if let Some(tag) = tag.as_ref().filter(|tag| answer::has_it(&asking.headers, tag)) {
+    if let Some(tag) = tag
+        .as_ref()
+        .filter(|tag| answer::has_it(&asking.headers, tag))
+    {
         return Ok(answer::not_modified(tag));
     }
     shape.unread = asking
@@ -159,7 +171,10 @@ async fn show(asking: Asking, host: &str, id: &str, wanted: bool) -> Answer {
     let (state, seen) = asking.vm(&fleet, host, id).await?;
     let now = asking.now();
     let tag = (!wanted).then(|| asking.version(&state, now, false));
-    if let Some(tag) = tag.as_ref().filter(|tag| answer::has_it(&asking.headers, tag)) {
+    if let Some(tag) = tag
+        .as_ref()
+        .filter(|tag| answer::has_it(&asking.headers, tag))
+    {
         return Ok(answer::not_modified(tag));
     }
     let read = if wanted {
@@ -270,7 +285,10 @@ pub(super) async fn act(
         Ok(match running {
             Ok(running) => followed(&running, asked.now()),
             Err(_) => located(
-                answer::json(StatusCode::ACCEPTED, &serde_json::json!({"operation": operation.to_string()})),
+                answer::json(
+                    StatusCode::ACCEPTED,
+                    &serde_json::json!({"operation": operation.to_string()}),
+                ),
                 &operation.to_string(),
             ),
         })

@@ -25,7 +25,12 @@ pub(in crate::serve) enum Key {
 impl Key {
     /// Takes text.
     pub(in crate::serve) fn text(text: &str) -> Self {
-        Self::Text(text.chars().take(LONGEST).flat_map(char::to_lowercase).collect())
+        Self::Text(
+            text.chars()
+                .take(LONGEST)
+                .flat_map(char::to_lowercase)
+                .collect(),
+        )
     }
 
     /// Takes a number.

@@ -82,7 +82,10 @@ impl ListQuery {
     }
 
     /// Returns the members that are wanted, in their order; `None` for all.
-    pub(in crate::serve) fn members(&self, known: &[String]) -> Result<Option<Vec<String>>, Failure> {
+    pub(in crate::serve) fn members(
+        &self,
+        known: &[String],
+    ) -> Result<Option<Vec<String>>, Failure> {
         let Some(text) = &self.fields else {
             return Ok(None);
         };
@@ -152,7 +155,11 @@ pub(in crate::serve) fn part<R>(
         .map(|text| Cursor::read(text, &list))
         .transpose()?;
     let total = rows.len();
-    let key_of = |row: &R| order.as_ref().map_or(Key::Unknown, |order| (order.key)(row));
+    let key_of = |row: &R| {
+        order
+            .as_ref()
+            .map_or(Key::Unknown, |order| (order.key)(row))
+    };
     let descending = order.as_ref().is_some_and(|order| order.descending);
     let mut keyed: Vec<(Key, R)> = rows.into_iter().map(|row| (key_of(&row), row)).collect();
     if order.is_some() {
@@ -162,8 +169,9 @@ pub(in crate::serve) fn part<R>(
         let same = |(_, row): &(Key, R)| (table.is)(row, &cursor.row);
         match keyed.iter().position(same) {
             Some(at) => at + 1,
-            None if order.is_some() => keyed
-                .partition_point(|(key, _)| key.order(&cursor.key, descending).is_lt()),
+            None if order.is_some() => {
+                keyed.partition_point(|(key, _)| key.order(&cursor.key, descending).is_lt())
+            }
             None => cursor.place,
         }
     });
@@ -191,20 +199,20 @@ mod tests {
 
     fn numbers() -> Table<u32> {
         Table {
-        name: "numbers",
-        columns: vec![
-            Column {
-                id: "tens",
-                key: |row| Key::whole(*row / 10),
-            },
-            Column {
-                id: "odd",
-                key: |row| Key::of(row.checked_rem(2).filter(|odd| *odd == 1), Key::whole),
-            },
-        ],
-        identity: u32::to_string,
-        is: |row, text| row.to_string() == text,
-    }
+            name: "numbers",
+            columns: vec![
+                Column {
+                    id: "tens",
+                    key: |row| Key::whole(*row / 10),
+                },
+                Column {
+                    id: "odd",
+                    key: |row| Key::of(row.checked_rem(2).filter(|odd| *odd == 1), Key::whole),
+                },
+            ],
+            identity: u32::to_string,
+            is: |row, text| row.to_string() == text,
+        }
     }
 
     fn query(sort: Option<&str>, limit: u32, cursor: Option<String>) -> ListQuery {

@@ -233,13 +233,9 @@ impl From<&HostRow<'_>> for Host {
                 let all = inventory.vms.iter();
                 counted(all.filter(|vm| is_running(&vm.state)).count())
             }),
-            cpu_percent: load
-                .and_then(|load| load.cpu)
-                .map(|cpu| tenth(cpu.value())),
+            cpu_percent: load.and_then(|load| load.cpu).map(|cpu| tenth(cpu.value())),
             memory_used_bytes: load.and_then(|load| load.memory_used).map(|bytes| bytes.0),
-            memory_total_bytes: load
-                .and_then(|load| load.memory_total)
-                .map(|bytes| bytes.0),
+            memory_total_bytes: load.and_then(|load| load.memory_total).map(|bytes| bytes.0),
             latency_ms: host
                 .latency
                 .map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),

@@ -118,9 +118,9 @@ impl Operation {
         let (note, error) = match &operation.outcome {
             None | Some(How::Confirmed) => (None, None),
             Some(How::Accepted { note }) => (Some(note.clone()), None),
-            Some(
-                How::Refused { cause } | How::Failed { cause } | How::Unknown { cause },
-            ) => (None, Some(ErrorInfo::from(cause))),
+            Some(How::Refused { cause } | How::Failed { cause } | How::Unknown { cause }) => {
+                (None, Some(ErrorInfo::from(cause)))
+            }
         };
         let elapsed = operation.elapsed(now).as_millis();
         Self {
