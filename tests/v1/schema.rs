@@ -51,18 +51,19 @@ async fn the_document_is_whole() {
     }
 }
 
+/// The program, beside the python that `tests/run` prepares.
+#[expect(clippy::disallowed_methods, reason = "the test's own setting")]
 fn schemathesis() -> PathBuf {
-    let set = std::env::vars_os().find(|(name, _)| name == "VMDECK_SCHEMATHESIS");
-    let place = set.map_or_else(
-        || PathBuf::from("/var/cache/vmdeck-lab/schemathesis/bin/schemathesis"),
-        |(_, place)| PathBuf::from(place),
-    );
+    let python = std::env::var_os("VMDECK_PYTHON").map(PathBuf::from);
+    let python =
+        python.unwrap_or_else(|| PathBuf::from("/var/cache/vmdeck-lab/python/bin/python"));
+    let program = python.with_file_name("schemathesis");
     assert!(
-        place.exists(),
-        "schemathesis is not at {}: `tests/run` installs it, or set VMDECK_SCHEMATHESIS",
-        place.display()
+        program.exists(),
+        "there is no {}: `tests/run` installs it, or let VMDECK_PYTHON name the python beside one",
+        program.display()
     );
-    place
+    program
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,6 +12,7 @@ use super::wire::{Credential, CredentialInput};
 use crate::accounts::Permission;
 use crate::domain::credential::{CredentialName, CredentialSecret};
 use crate::domain::error_kind::{ErrorKind, Failure};
+use crate::serve::contract::portal::key_gate;
 
 fn name_of(text: &str) -> Result<CredentialName, Failure> {
     text.parse()
@@ -49,6 +50,10 @@ pub(super) async fn put(
     let name = name_of(&name)?;
     let input: CredentialInput = answer::read(&asking.headers, &body?)?;
     let (pem, passphrase) = input.into_secrets();
+    if let Some(objection) = key_gate::objection(pem.expose()) {
+        let message = format!("`private_key`: {objection}");
+        return Err(Failure::new(ErrorKind::Usage, message).into());
+    }
     let secret = CredentialSecret::PrivateKey {
         pem,
         passphrase,

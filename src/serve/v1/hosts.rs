@@ -10,6 +10,7 @@ use axum::response::IntoResponse;
 
 use super::answer::{self, Answer, Refusal};
 use super::asking::Asking;
+use super::dial;
 use super::query::{self, Column, Key, ListQuery, Table};
 use super::rows::HostRow;
 use super::wire::{Finding, Host, HostChange, HostInput, HostKeyAnswer, Page, open_question};
@@ -128,8 +129,11 @@ fn shown(asking: &Asking, status: StatusCode, host: &HostSnapshot) -> axum::resp
 /// Adds a host. It is logged in to with a sealed credential, and dialled at once.
 #[utoipa::path(
     post, path = "/v1/hosts", tag = "hosts", request_body = HostInput,
-    responses((status = 201, description = "The host", body = Host,
-        headers(("Location" = String, description = "Where it is shown"))))
+    responses(
+        (status = 201, description = "The host", body = Host,
+        headers(("Location" = String, description = "Where it is shown"))),
+        (status = 422, description = "The server does not connect to this address", body = Problem, content_type = "application/problem+json"),
+    )
 )]
 pub(super) async fn add(asking: Asking, body: Result<Bytes, BytesRejection>) -> Answer {
     asking.caller.may(Permission::Manage)?;
@@ -145,7 +149,7 @@ pub(super) async fn add(asking: Asking, body: Result<Bytes, BytesRejection>) -> 
         let message = "there is a host of this name already";
         return Err(Failure::new(ErrorKind::Conflict, message).into());
     }
-    may_be_dialled(&asking, &spec).await?;
+    dial::allowed(&asking, &spec).await?;
     let host = save(&asking, &fleet, "host-added", spec).await?;
     let mut response = shown(&asking, StatusCode::CREATED, &host);
     let location = format!("/v1/hosts/{}", encoded(host.spec.name.as_str()));
@@ -183,7 +187,10 @@ fn encoded(text: &str) -> String {
     patch, path = "/v1/hosts/{name}", tag = "hosts",
     params(("name" = String, Path, description = "Name of the host")),
     request_body = HostChange,
-    responses((status = 200, description = "The host", body = Host))
+    responses(
+        (status = 200, description = "The host", body = Host),
+        (status = 422, description = "The server does not connect to this address", body = Problem, content_type = "application/problem+json"),
+    )
 )]
 pub(super) async fn change(
     asking: Asking,
@@ -203,7 +210,7 @@ pub(super) async fn change(
         return Err(Failure::new(ErrorKind::Conflict, message).into());
     }
     if moves {
-        may_be_dialled(&asking, &spec).await?;
+        dial::allowed(&asking, &spec).await?;
     }
     let host = save(&asking, &fleet, "host-changed", spec).await?;
     Ok(shown(&asking, StatusCode::OK, &host))
@@ -345,9 +352,4 @@ pub(super) async fn trust(
         .await?;
     let host = asking.host(&fleet.snapshot(), &name)?;
     Ok(shown(&asking, StatusCode::OK, &host))
-}
-
-/// Refuses a host that a client may not make the server dial.
-async fn may_be_dialled(_asking: &Asking, _spec: &HostSpec) -> Result<(), Refusal> {
-    Ok(())
 }

@@ -10,6 +10,7 @@ mod asking;
 mod audit;
 mod bulk;
 mod credentials;
+mod dial;
 mod document;
 #[expect(
     unused_qualifications,
@@ -51,7 +52,7 @@ use super::auth;
 use super::state::ServeState;
 
 #[derive(OpenApi)]
-#[openapi(components(schemas(super::error::Problem)))]
+#[openapi(components(schemas(super::error::Problem, wire::Verb)))]
 struct Described;
 
 /// Returns its routes.
