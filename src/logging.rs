@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 use crate::config::LogLevel;
 use crate::domain::error_kind::{ErrorKind, Failure};
@@ -24,26 +24,51 @@ pub enum Destination {
     StandardError,
 }
 
-/// Begins to write; once per process.
-pub fn start(destination: &Destination, level: LogLevel) -> Result<(), Failure> {
-    let level = match level {
-        LogLevel::Error => LevelFilter::ERROR,
-        LogLevel::Warn => LevelFilter::WARN,
-        LogLevel::Info => LevelFilter::INFO,
-        LogLevel::Debug => LevelFilter::DEBUG,
-        LogLevel::Trace => LevelFilter::TRACE,
-    };
+/// Begins to write one JSON object a line; once per process.
+pub fn start_json(destination: &Destination, level: LogLevel) -> Result<(), Failure> {
     let common = tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_ansi(false);
-    let begun = match destination {
+        .with_max_level(filter(level))
+        .with_ansi(false)
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_span_list(false);
+    finish(match destination {
         Destination::Nowhere => return Ok(()),
         Destination::File(path) => common
             .with_writer(Mutex::new(open(path)?))
             .finish()
             .try_init(),
         Destination::StandardError => common.with_writer(io::stderr).finish().try_init(),
-    };
+    })
+}
+
+/// Begins to write; once per process.
+pub fn start(destination: &Destination, level: LogLevel) -> Result<(), Failure> {
+    let common = tracing_subscriber::fmt()
+        .with_max_level(filter(level))
+        .with_ansi(false);
+    finish(match destination {
+        Destination::Nowhere => return Ok(()),
+        Destination::File(path) => common
+            .with_writer(Mutex::new(open(path)?))
+            .finish()
+            .try_init(),
+        Destination::StandardError => common.with_writer(io::stderr).finish().try_init(),
+    })
+}
+
+const fn filter(level: LogLevel) -> LevelFilter {
+    match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    }
+}
+
+fn finish(begun: Result<(), TryInitError>) -> Result<(), Failure> {
     begun.map_err(|error| {
         Failure::new(
             ErrorKind::Internal,

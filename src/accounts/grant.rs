@@ -22,6 +22,8 @@ pub struct Grant {
     /// Its age identity, sealed to the server's; `None` for a profile that has no secrets yet, or
     /// whose secrets were not granted.
     pub sealed: Option<Vec<u8>>,
+    /// Whether the server made it for a user: nothing of this machine's SSH is used for it.
+    pub made: bool,
     /// When it was granted.
     pub granted_at: Timestamp,
 }
@@ -40,11 +42,12 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Grant> {
         profile: row.get(0)?,
         profile_id: row.get(1)?,
         sealed: row.get(2)?,
-        granted_at: moment(row.get(3)?),
+        made: row.get(3)?,
+        granted_at: moment(row.get(4)?),
     })
 }
 
-const COLUMNS: &str = "profile, profile_id, sealed, granted_at";
+const COLUMNS: &str = "profile, profile_id, sealed, made, granted_at";
 
 impl Accounts {
     /// Returns the server's identity; `None` before its passphrase was set.
@@ -83,24 +86,27 @@ impl Accounts {
     }
 
     /// Notes that the server may open a profile. A later grant of the same profile replaces the
-    /// sealed identity; one without it leaves what is there.
+    /// sealed identity; one without it leaves what is there. `made` holds from the first grant on.
     pub async fn grant(
         &self,
         profile: &str,
         profile_id: &str,
         sealed: Option<Vec<u8>>,
+        made: bool,
     ) -> Result<(), AccountsError> {
         let now = self.shared.clock.now().as_millisecond();
         let (profile, profile_id) = (profile.to_owned(), profile_id.to_owned());
         self.write("granting a profile", move |transaction| {
             transaction
                 .execute(
-                    "INSERT INTO profile_grant (profile, profile_id, sealed, granted_at) \
-                     VALUES (?1, ?2, ?3, ?4) ON CONFLICT (profile) DO UPDATE SET \
+                    "INSERT INTO profile_grant (profile, profile_id, sealed, granted_at, made) \
+                     VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (profile) DO UPDATE SET \
+                     made = CASE WHEN profile_id = excluded.profile_id \
+                     THEN made ELSE excluded.made END, \
                      sealed = CASE WHEN profile_id = excluded.profile_id \
                      THEN coalesce(excluded.sealed, sealed) ELSE excluded.sealed END, \
                      profile_id = excluded.profile_id, granted_at = excluded.granted_at",
-                    params![profile, profile_id, sealed, now],
+                    params![profile, profile_id, sealed, now, made],
                 )
                 .map_err(|error| AccountsError::of("granting a profile", error))?;
             Ok(())

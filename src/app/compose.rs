@@ -164,7 +164,7 @@ async fn assemble_with(
     })
 }
 
-fn fleet_options(around: &Surroundings, demo: bool) -> FleetOptions {
+pub(super) fn fleet_options(around: &Surroundings, demo: bool) -> FleetOptions {
     let poll = &around.loaded.config.poll;
     // One listing wants everything at once; a screen wants something soon.
     let first = if around.globals.once {

@@ -20,6 +20,7 @@ pub(super) async fn run(
     let (name, named) = around.profile()?;
     let mut desk = Desk {
         root: around.profiles(),
+        server: around.paths.server(),
         profile: name,
         named,
         passphrase: around.passphrase(),
@@ -36,6 +37,7 @@ pub(super) async fn run(
     match task {
         Task::Profile(command) => profile::run(&mut desk, command).await,
         Task::Credential(command) => credential::run(&mut desk, command).await,
+        Task::User(command) => manage::user::run(&mut desk, command).await,
         Task::Config(command) => {
             manage::config::run(&mut desk, command, &around.loaded, &around.paths)
         }
@@ -49,7 +51,9 @@ pub(super) async fn run(
             told
         }
         Task::Host(command) => hosts(around, &mut desk, command).await,
-        Task::Dashboard | Task::Once(_) | Task::Completions(_) | Task::Man(_) => Ok(ExitCode::Done),
+        Task::Dashboard | Task::Serve(_) | Task::Once(_) | Task::Completions(_) | Task::Man(_) => {
+            Ok(ExitCode::Done)
+        }
     }
 }
 

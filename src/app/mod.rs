@@ -7,12 +7,15 @@
 mod compose;
 mod dashboard;
 mod demo;
+mod fleets;
 mod harden;
 mod keep;
 mod logins;
 mod scripted;
+mod serve;
 mod signals;
 
+pub use self::fleets::{FleetParts, ServedFleets};
 pub use self::harden::harden;
 
 use std::io::{IsTerminal, Write};
@@ -123,6 +126,12 @@ async fn dispatch(
             }
             scripted::run(&around, &task, out, err).await
         }
+        Task::Serve(args) => {
+            let around = Surroundings::read(globals)?;
+            around.log_requests()?;
+            around.warn(err);
+            Box::pin(serve::run(&around, &args, err)).await
+        }
         task => {
             let around = Surroundings::read(globals)?;
             around.log(false)?;
@@ -189,6 +198,23 @@ impl Surroundings {
             config.level
         };
         logging::start(&destination, level).map_err(Complaint::from)
+    }
+
+    /// Begins the log of the server: one JSON object a line, on standard error unless a file is named.
+    fn log_requests(&self) -> Result<(), Complaint> {
+        let config = &self.loaded.config.log;
+        let file = self
+            .globals
+            .log_file
+            .clone()
+            .or_else(|| config.file.clone());
+        let destination = file.map_or(Destination::StandardError, Destination::File);
+        let level = if self.globals.verbose {
+            config::LogLevel::Debug
+        } else {
+            config.level
+        };
+        logging::start_json(&destination, level).map_err(Complaint::from)
     }
 
     /// Returns the profile in use, and whether somebody named it.

@@ -8,6 +8,7 @@ use super::documents::Shell;
 use super::host::HostCommand;
 use super::profile::{AuditCommand, ConfigCommand, CredentialCommand, ProfileCommand};
 use super::script;
+use super::serve::{ServeArgs, UserCommand};
 use crate::domain::error_kind::ExitCode;
 
 const EXAMPLES: &str = "\
@@ -17,7 +18,8 @@ Examples:
   vmdeck host trust kvm1                            look at its key and accept it
   vmdeck                                            the dashboard
   vmdeck --once list --filter 'state:running cpu>80' -o json
-  vmdeck --once shutdown kvm1/web-1 --yes";
+  vmdeck --once shutdown kvm1/web-1 --yes
+  vmdeck --demo --serve                             the REST server, nothing needed";
 
 /// Options that every command takes.
 #[derive(Debug, Clone, Args)]
@@ -83,6 +85,8 @@ pub struct Globals {
 pub(super) struct Root {
     #[command(flatten)]
     pub(super) globals: Globals,
+    #[command(flatten)]
+    pub(super) serve: ServeArgs,
     #[command(subcommand)]
     pub(super) command: Option<Managing>,
 }
@@ -102,6 +106,9 @@ pub(super) enum Managing {
     /// Read and verify the record of what was done.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Add, list and remove users of the server, and change their API keys.
+    #[command(subcommand)]
+    User(UserCommand),
     /// Look at the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -143,6 +150,9 @@ pub fn command() -> Command {
 }
 
 /// Reads the parts that are derived.
-pub(super) fn read_root(matches: &clap::ArgMatches) -> Result<Globals, clap::Error> {
-    Globals::from_arg_matches(matches)
+pub(super) fn read_root(matches: &clap::ArgMatches) -> Result<(Globals, ServeArgs), clap::Error> {
+    Ok((
+        Globals::from_arg_matches(matches)?,
+        ServeArgs::from_arg_matches(matches)?,
+    ))
 }

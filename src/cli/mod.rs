@@ -12,6 +12,7 @@ mod host;
 mod parse;
 mod profile;
 mod script;
+mod serve;
 
 pub use self::command::{Globals, command};
 pub use self::documents::{Shell, complete, manual};
@@ -21,3 +22,4 @@ pub use self::profile::{
     AuditCommand, AuditTail, ConfigCommand, CredentialAdd, CredentialCommand, ProfileCommand,
 };
 pub use self::script::{Act, HostsArgs, ListArgs, OutputFormat, ScriptTask, ShowArgs, WatchArgs};
+pub use self::serve::{ServeArgs, UserAdd, UserCommand};

@@ -10,6 +10,7 @@ use super::documents::Shell;
 use super::host::HostCommand;
 use super::profile::{AuditCommand, ConfigCommand, CredentialCommand, ProfileCommand};
 use super::script::{self, ScriptTask};
+use super::serve::{ServeArgs, UserCommand};
 use crate::domain::error_kind::{Classify, ErrorKind, Hint};
 
 /// What the program was started for.
@@ -26,6 +27,8 @@ pub struct Invocation {
 pub enum Task {
     /// Open the dashboard.
     Dashboard,
+    /// Serve over HTTP.
+    Serve(Box<ServeArgs>),
     /// Run one scripted command.
     Once(Box<ScriptTask>),
     /// Keep profiles.
@@ -36,6 +39,8 @@ pub enum Task {
     Credential(CredentialCommand),
     /// Read the record.
     Audit(AuditCommand),
+    /// Keep users of the server.
+    User(Box<UserCommand>),
     /// Look at the configuration.
     Config(ConfigCommand),
     /// Print completions.
@@ -78,7 +83,13 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Invocation, Us
 fn read(words: &[OsString]) -> Result<Invocation, clap::Error> {
     let mut definition = command();
     let matches = definition.try_get_matches_from_mut(words)?;
-    let globals = read_root(&matches)?;
+    let (globals, serve) = read_root(&matches)?;
+    if serve.serve && matches.subcommand_name().is_some() {
+        return Err(definition.error(
+            ClapKind::ArgumentConflict,
+            "`--serve` takes no command: leave one of the two out",
+        ));
+    }
     let script = matches
         .subcommand()
         .map_or(Ok(None), |(name, sub)| script::read(name, sub))?;
@@ -103,6 +114,7 @@ fn read(words: &[OsString]) -> Result<Invocation, clap::Error> {
                     "this command is not a scripted one: leave out `--once`",
                 ));
             }
+            None if serve.serve => Task::Serve(Box::new(serve)),
             None => Task::Dashboard,
             Some(task) => task,
         },
@@ -119,6 +131,7 @@ fn managing(matches: &clap::ArgMatches) -> Result<Option<Task>, clap::Error> {
         Managing::Host(command) => Task::Host(Box::new(command)),
         Managing::Credential(command) => Task::Credential(command),
         Managing::Audit(command) => Task::Audit(command),
+        Managing::User(command) => Task::User(Box::new(command)),
         Managing::Config(command) => Task::Config(command),
         Managing::Completions { shell } => Task::Completions(shell),
         Managing::Man { command } => Task::Man(command),

@@ -27,6 +27,16 @@ pub enum ProfileCommand {
         #[arg(long, value_name = "N")]
         new_passphrase_fd: Option<i32>,
     },
+    /// Let the server open a profile: its users work there without the passphrase.
+    Grant {
+        /// Its name [default: the one in use].
+        name: Option<String>,
+    },
+    /// Take a granted profile back: the server ends its fleet and forgets how to open it.
+    TakeBack {
+        /// Its name [default: the one in use].
+        name: Option<String>,
+    },
     /// Remove a profile with its hosts, credentials and audit log.
     Rm {
         /// Its name.

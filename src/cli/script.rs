@@ -255,7 +255,7 @@ pub(super) fn read(name: &str, matches: &ArgMatches) -> Result<Option<ScriptTask
 }
 
 /// Reads a length of time: `500ms`, `5s`, `2m`, `1h`.
-fn time(text: &str) -> Result<Duration, String> {
+pub(super) fn time(text: &str) -> Result<Duration, String> {
     let wrong = || format!("`{text}` is no length of time (like `500ms`, `5s` or `2m`)");
     let digits = text
         .find(|c: char| !c.is_ascii_digit())

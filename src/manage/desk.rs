@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use super::passphrase::PassphraseSource;
+use crate::accounts::Accounts;
 use crate::clock::Clock;
 use crate::domain::error_kind::{Classify, ErrorKind, ExitCode, Failure};
 use crate::profile::{Profile, ProfileError, ProfileName};
@@ -20,6 +21,8 @@ pub struct Desk<'a> {
     pub profile: ProfileName,
     /// Whether a person named that profile; one that nobody named is created when it is first needed.
     pub named: bool,
+    /// The directory of the server's accounts.
+    pub server: PathBuf,
     /// Where the passphrase comes from; `None` = nowhere.
     pub passphrase: Option<PassphraseSource>,
     /// Wall time.
@@ -57,6 +60,13 @@ impl Desk<'_> {
     /// Opens the profile in use.
     pub async fn open(&self) -> Result<Profile, Complaint> {
         Profile::open(&self.root, &self.profile)
+            .await
+            .map_err(|error| Complaint::of(&error))
+    }
+
+    /// Opens the server's accounts; makes them where there are none.
+    pub async fn accounts(&self) -> Result<Accounts, Complaint> {
+        Accounts::open(&self.server, self.clock.clone())
             .await
             .map_err(|error| Complaint::of(&error))
     }

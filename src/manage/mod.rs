@@ -4,7 +4,6 @@
 //! terminal by itself, but for asking a passphrase where a person is there to be asked.
 
 pub mod audit;
-
 pub mod config;
 pub mod credential;
 pub mod doctor;
@@ -13,8 +12,10 @@ pub mod host_key;
 pub mod import;
 pub mod passphrase;
 pub mod profile;
+pub mod served;
 pub mod trust;
 pub mod unlock;
+pub mod user;
 
 mod columns;
 mod desk;

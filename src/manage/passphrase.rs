@@ -23,6 +23,9 @@ pub enum PassphraseSource {
     Fd(i32),
     /// Read it from a file (`VMDECK_PASSPHRASE_FILE`).
     File(PathBuf),
+    /// Read it from a credential of the service (`$CREDENTIALS_DIRECTORY`); the service manager has
+    /// seen to it that nobody else reads it, and may own it itself.
+    Credential(PathBuf),
 }
 
 /// Why there is no passphrase.
@@ -100,6 +103,14 @@ impl PassphraseSource {
             Self::Prompt => return ask(question),
             Self::Fd(fd) => read_fd(*fd)?,
             Self::File(path) => private_file::read_secret(path, MAX_PASSPHRASE)?,
+            Self::Credential(path) => {
+                let opened = std::fs::File::open(path).map_err(|source| PrivateFileError::Io {
+                    doing: "open",
+                    path: path.clone(),
+                    source,
+                })?;
+                private_file::read_bounded(&opened, path, MAX_PASSPHRASE)?
+            }
         };
         to_text(&bytes)
     }

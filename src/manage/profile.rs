@@ -18,6 +18,8 @@ pub async fn run(desk: &mut Desk<'_>, command: &ProfileCommand) -> Told {
             name,
             new_passphrase_fd,
         } => rekey(desk, name.as_deref(), *new_passphrase_fd).await,
+        ProfileCommand::Grant { name } => grant(desk, name.as_deref()).await,
+        ProfileCommand::TakeBack { name } => take_back(desk, name.as_deref()).await,
         ProfileCommand::Rm { name, yes } => remove(desk, name, *yes).await,
     }
 }
@@ -119,6 +121,72 @@ async fn rekey(desk: &mut Desk<'_>, of: Option<&str>, new_from: Option<i32>) -> 
         "the passphrase of profile {} is changed",
         profile.name()
     ));
+    Ok(ExitCode::Done)
+}
+
+async fn grant(desk: &mut Desk<'_>, of: Option<&str>) -> Told {
+    if let Some(of) = of {
+        desk.profile = name(of)?;
+    }
+    let profile = desk.open().await?;
+    let accounts = desk.accounts().await?;
+    let server = accounts.identity().await;
+    let server = server.map_err(could_not("read the server's identity"))?;
+    let stored = profile.identity().await;
+    let stored = stored.map_err(could_not("read the profile"))?;
+    let sealed = match (stored, server) {
+        (None, _) => None,
+        (Some(_), None) => {
+            return Err(refuse(
+                ErrorKind::Locked,
+                "the server has no passphrase yet, so it could keep this profile's secrets for nobody",
+                "start it once with `--passphrase-fd N` or VMDECK_PASSPHRASE_FILE: that sets it",
+            ));
+        }
+        (Some(_), Some(server)) => {
+            let vault = Vault::new(None);
+            let source = desk.passphrase.clone().ok_or_else(|| {
+                refuse(
+                    ErrorKind::Locked,
+                    "the profile's passphrase is needed, and there is nobody to ask",
+                    "run it in a terminal, or give --passphrase-fd N",
+                )
+            })?;
+            unlock::unlock(&profile, &vault, &source).await?;
+            let sealed = vault.entrust(&server.recipient, profile.id());
+            Some(sealed.map_err(could_not("grant the profile"))?)
+        }
+    };
+    let with_secrets = sealed.is_some();
+    accounts
+        .grant(profile.name().as_str(), profile.id(), sealed, false)
+        .await
+        .map_err(could_not("grant the profile"))?;
+    desk.say(&format!(
+        "profile {} is granted to the server",
+        profile.name()
+    ));
+    if !with_secrets {
+        desk.note("it has no sealed credentials yet; grant it again once it has");
+    }
+    desk.note(&format!(
+        "give somebody a key for it with `vmdeck user add NAME --in {0}`; take it back with `vmdeck profile take-back {0}`",
+        profile.name()
+    ));
+    Ok(ExitCode::Done)
+}
+
+async fn take_back(desk: &mut Desk<'_>, of: Option<&str>) -> Told {
+    if let Some(of) = of {
+        desk.profile = name(of)?;
+    }
+    let accounts = desk.accounts().await?;
+    accounts
+        .take_back(desk.profile.as_str())
+        .await
+        .map_err(could_not("take the profile back"))?;
+    let name = desk.profile.clone();
+    desk.say(&format!("profile {name} is taken back"));
     Ok(ExitCode::Done)
 }
 

@@ -123,6 +123,38 @@ impl Profile {
             .await
     }
 
+    /// Puts another secret in the place of a credential's: what is shown of it and the sealed blob
+    /// change together.
+    pub async fn replace_credential(
+        &self,
+        id: CredentialId,
+        new: NewCredential,
+        blob: Vec<u8>,
+    ) -> Result<(), ProfileError> {
+        self.store
+            .write("replacing a credential", move |transaction| {
+                let changed = transaction
+                    .execute(
+                        "UPDATE credential SET kind = ?1, public_key = ?2, fingerprint = ?3, \
+                         created_at = ?4, sealed = ?5, path = NULL WHERE id = ?6",
+                        params![
+                            kind_word(new.kind),
+                            new.public_key,
+                            new.fingerprint,
+                            new.created_at,
+                            blob,
+                            id.0,
+                        ],
+                    )
+                    .map_err(|error| ProfileError::of("replacing a credential", error))?;
+                if changed == 0 {
+                    return Err(unknown(&new.name));
+                }
+                Ok(())
+            })
+            .await
+    }
+
     /// Returns a credential as it is stored.
     pub async fn sealed_credential(
         &self,

@@ -125,6 +125,47 @@ impl Vault {
         blocking(move || seal::wrap(&opened, &new, cost)).await
     }
 
+    /// Seals the open identity to another vault's recipient, bound to the profile it belongs to. That
+    /// vault can open the profile from then on, without its passphrase.
+    pub fn entrust(&self, recipient: &str, profile: &str) -> Result<Vec<u8>, VaultError> {
+        seal::entrust(&self.identity()?, recipient, profile)
+    }
+
+    /// Opens a profile's vault that was entrusted to this one. It stays open until it is locked.
+    pub fn open_entrusted(&self, profile: &str, blob: &[u8]) -> Result<Self, VaultError> {
+        let identity = seal::disclose(&self.identity()?, profile, blob)?;
+        let opened = Self {
+            idle: None,
+            cost: self.cost,
+            open: Arc::default(),
+        };
+        opened.keep(identity);
+        Ok(opened)
+    }
+
+    /// Takes over what another vault has open.
+    pub fn take_over(&self, other: &Self) {
+        if let Ok(identity) = other.identity() {
+            self.keep(identity);
+        }
+    }
+
+    /// Makes an identity for a profile that no passphrase opens, only the vault of `recipient`.
+    /// Returns the open vault, and the identity as it is to be kept by both.
+    pub fn create_entrusted(
+        recipient: &str,
+        profile: &str,
+    ) -> Result<(Self, WrappedIdentity), VaultError> {
+        let identity = x25519::Identity::generate();
+        let wrapped = WrappedIdentity {
+            recipient: identity.to_public().to_string(),
+            wrapped: seal::entrust(&identity, recipient, profile)?,
+        };
+        let vault = Self::new(None);
+        vault.keep(identity);
+        Ok((vault, wrapped))
+    }
+
     /// Forgets the identity.
     pub fn lock(&self) {
         drop(self.guard().take());
@@ -179,12 +220,7 @@ impl Vault {
         context: &SealContext,
         blob: &[u8],
     ) -> Result<CredentialSecret, VaultError> {
-        let identity = {
-            let guard = self.lock_if_idle();
-            let open = guard.as_ref().ok_or(VaultError::Locked)?;
-            open.identity.clone()
-        };
-        seal::open(&identity, context, blob)
+        seal::open(&self.identity()?, context, blob)
     }
 
     /// Returns the key of the audit log's MAC while the vault is open. Does not count as use.
@@ -192,6 +228,12 @@ impl Vault {
         self.lock_if_idle()
             .as_ref()
             .map(|open| open.audit_key.clone())
+    }
+
+    fn identity(&self) -> Result<x25519::Identity, VaultError> {
+        let guard = self.lock_if_idle();
+        let open = guard.as_ref().ok_or(VaultError::Locked)?;
+        Ok(open.identity.clone())
     }
 
     fn keep(&self, identity: x25519::Identity) {

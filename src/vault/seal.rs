@@ -31,8 +31,10 @@ pub const WRITE_COST: u8 = 18;
 pub const READ_COST: u8 = 20;
 
 const MAGIC: &[u8] = b"vmdeck credential 1\n";
+const GRANT_MAGIC: &[u8] = b"vmdeck grant 1\n";
 const CREDENTIAL: &str = "the sealed credential";
 const IDENTITY: &str = "the wrapped identity";
+const GRANT: &str = "the granted identity";
 
 /// What a sealed credential belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,6 +152,49 @@ pub(super) fn unwrap(
     }
 }
 
+/// Seals a profile's identity to somebody else's recipient, bound to that profile.
+pub(super) fn entrust(
+    identity: &x25519::Identity,
+    recipient: &str,
+    profile: &str,
+) -> Result<Vec<u8>, VaultError> {
+    let recipient: x25519::Recipient = match recipient.parse() {
+        Ok(recipient) => recipient,
+        Err(reason) => {
+            tracing::warn!(reason, "the recipient of a grant does not parse");
+            return Err(VaultError::Recipient);
+        }
+    };
+    let text = identity.to_string();
+    let fields = [profile.as_bytes(), text.expose_secret().as_bytes()];
+    let payload = join(GRANT_MAGIC, &fields)?;
+    encrypt(&recipient, &payload, GRANT)
+}
+
+/// Opens what [`entrust`] made and checks that it belongs to that profile.
+pub(super) fn disclose(
+    holder: &x25519::Identity,
+    profile: &str,
+    blob: &[u8],
+) -> Result<x25519::Identity, VaultError> {
+    let damaged = |why: &str| VaultError::Damaged {
+        what: GRANT,
+        why: why.to_owned(),
+    };
+    check_size(blob, GRANT)?;
+    let payload = decrypt(holder, blob, GRANT)?;
+    let body = payload.strip_prefix(GRANT_MAGIC);
+    let mut fields = Fields(body.ok_or_else(|| damaged("it does not begin like a grant"))?);
+    let (found, identity) = (fields.text()?, fields.text()?);
+    if found != profile {
+        return Err(VaultError::Swapped {
+            found: format!("profile {}", crate::domain::text::RemoteText::new(found)),
+            expected: format!("profile {profile}"),
+        });
+    }
+    identity.parse().map_err(damaged)
+}
+
 fn to_age(passphrase: &SecretText) -> SecretString {
     SecretString::from(passphrase.expose().clone())
 }
@@ -180,7 +225,7 @@ fn decrypt(
 ) -> Result<Zeroizing<Vec<u8>>, VaultError> {
     let damaged = |why: String| VaultError::Damaged { what, why };
     let by_key = |error: age::DecryptError| match error {
-        age::DecryptError::NoMatchingKeys if what == CREDENTIAL => VaultError::OtherIdentity,
+        age::DecryptError::NoMatchingKeys if what != IDENTITY => VaultError::OtherIdentity,
         // With a passphrase, a wrong one and a changed stanza look the same.
         age::DecryptError::DecryptionFailed
         | age::DecryptError::KeyDecryptionFailed
@@ -299,9 +344,14 @@ fn encode(
             fields.push(password.expose().as_bytes());
         }
     }
+    join(MAGIC, &fields)
+}
+
+/// Writes length-prefixed fields behind a mark, into one buffer that never moves.
+fn join(magic: &[u8], fields: &[&[u8]]) -> Result<Zeroizing<Vec<u8>>, VaultError> {
     let size: usize = fields.iter().map(|field| field.len() + 4).sum();
-    let mut payload = Zeroizing::new(Vec::with_capacity(MAGIC.len() + size));
-    payload.extend_from_slice(MAGIC);
+    let mut payload = Zeroizing::new(Vec::with_capacity(magic.len() + size));
+    payload.extend_from_slice(magic);
     for field in fields {
         let length = u32::try_from(field.len()).unwrap_or(u32::MAX);
         if length == u32::MAX {

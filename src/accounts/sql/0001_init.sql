@@ -42,11 +42,13 @@ CREATE TABLE api_key (
 CREATE INDEX api_key_of_user ON api_key (user_id);
 CREATE INDEX api_key_legacy ON api_key (prefix) WHERE legacy_hash IS NOT NULL;
 
--- Profiles that the server may open. `sealed` is the profile's identity, sealed to the server's.
+-- Profiles that the server may open. `sealed` is the profile's identity, sealed to the server's; `made`
+-- marks those that the server made for a user: nothing of this machine's SSH is used for them.
 CREATE TABLE profile_grant (
     profile    TEXT PRIMARY KEY,
     profile_id TEXT NOT NULL,
     sealed     BLOB,
+    made       INTEGER NOT NULL CHECK (made IN (0, 1)),
     granted_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 

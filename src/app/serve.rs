@@ -1,0 +1,474 @@
+//! `--serve`: opens the accounts and the server's vault, listens, and ends everything in order.
+//!
+//! ```text
+//! signal -> stop accepting, end event streams and waits -> requests end -> operations end or are
+//! marked unknown -> audit logs flushed -> exit 0
+//! ```
+
+use std::io::Write;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+
+use super::fleets::{FleetParts, ServedFleets};
+use super::signals;
+use super::{Surroundings, compose, demo};
+use crate::accounts::{Accounts, IssuedKey};
+use crate::audit::AuditOptions;
+use crate::cli::ServeArgs;
+use crate::config::ServeConfig;
+use crate::config::keys::network;
+use crate::domain::error_kind::{ErrorKind, ExitCode, Failure};
+use crate::domain::host::HostName;
+use crate::domain::secret::SecretText;
+use crate::hypervisor::drivers::InstalledDrivers;
+use crate::manage::passphrase::PassphraseSource;
+use crate::manage::served;
+use crate::private_file;
+use crate::profile::{Profile, ProfileError};
+use crate::report::Complaint;
+use crate::serve::{self, BotAccess, Listener, ServeState, TlsFiles};
+use crate::task::Tasks;
+use crate::transport::ssh::{SshConnector, SshOptions};
+use crate::vault::Vault;
+
+/// Between two looks at what other processes did to the accounts.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How long the server's own tasks may take to notice that they are to end.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Ceiling of a file with a key or a secret in bytes.
+const MAX_SECRET: u64 = 4096;
+
+pub(super) async fn run(
+    around: &Surroundings,
+    args: &ServeArgs,
+    err: &mut dyn Write,
+) -> Result<ExitCode, Complaint> {
+    let config = Arc::new(configured(around, args)?);
+    let front = Tasks::new();
+    let signals = signals::listen(&front);
+    let opened = open(around).await?;
+    let listener = listener(&config, args).await?;
+    let addresses = listener.addresses();
+    let (has_tls, first) = (listener.has_tls(), opened.first.as_ref());
+    let state = ServeState::new(
+        opened.accounts.clone(),
+        Arc::new(ServedFleets::new(opened.parts.clone())),
+        Arc::clone(&config),
+        around.clock.clone(),
+        &front,
+    )
+    .with_bot(bot(around, &config)?)
+    .listening_on(addresses.clone(), !has_tls);
+    announce(around, err, &addresses, has_tls, first, &opened.profile);
+    let app = serve::router(state.clone());
+    let running = serve::serve(listener, app, &state);
+    if around.globals.demo {
+        // A demo is looked at at once: its hosts need not wait for the first request.
+        state.tenants.fleet(&opened.profile).await?;
+    }
+    drop(front.spawn("accounts", follow_accounts(state.clone())));
+    tell_manager(&[NotifyState::Ready]);
+    signals.end.cancelled().await;
+    tell_manager(&[NotifyState::Stopping]);
+    let ending = end(running, &state, &config);
+    let left = tokio::select! {
+        left = ending => left,
+        () = signals.now.cancelled() => 0,
+    };
+    if left > 0 {
+        let what = "operations were still under way; the audit log has them as unknown";
+        drop(writeln!(err, "{left} {what}"));
+    }
+    front.cancel();
+    front.wait(LAST_WORDS).await;
+    if let Some(demo) = opened.demo {
+        demo.tasks.cancel();
+        demo.tasks.wait(LAST_WORDS).await;
+        drop(demo.folder);
+    }
+    Ok(ExitCode::Done)
+}
+
+/// Ends everything within the grace; returns how many operations were left as unknown.
+async fn end(running: serve::Running, state: &ServeState, config: &ServeConfig) -> usize {
+    let began = tokio::time::Instant::now();
+    state.stop.cancel();
+    running.stop(config.grace / 2).await;
+    let rest = config.grace.saturating_sub(began.elapsed());
+    state.tenants.close_all(rest).await
+}
+
+/// What was opened before the server answers.
+struct Opened {
+    accounts: Accounts,
+    parts: FleetParts,
+    /// The profile that the first administrator works in.
+    profile: String,
+    /// The first administrator's key, when it was made just now.
+    first: Option<IssuedKey>,
+    demo: Option<OpenDemo>,
+}
+
+struct OpenDemo {
+    tasks: Tasks,
+    folder: demo::ThrowAway,
+}
+
+async fn open(around: &Surroundings) -> Result<Opened, Complaint> {
+    let (root, server, profile, demo) = if around.globals.demo {
+        let tasks = Tasks::new();
+        let (profile, folder) = demo::start(&around.clock, &tasks)
+            .await
+            .map_err(Complaint::from)?;
+        let root = folder.path().to_owned();
+        let server = root.join("server");
+        (root, server, profile, Some(OpenDemo { tasks, folder }))
+    } else {
+        let profile = default_profile(around).await?;
+        (around.profiles(), around.paths.server(), profile, None)
+    };
+    let accounts = Accounts::open(&server, around.clock.clone())
+        .await
+        .map_err(|error| Complaint::of(&error))?;
+    let vault = match passphrase(around, demo.is_some()) {
+        Some(source) => unlock(&accounts, source).await?,
+        None => {
+            let sealed = accounts
+                .identity()
+                .await
+                .map_err(|error| Complaint::of(&error))?;
+            if sealed.is_some() {
+                tracing::warn!(
+                    "no passphrase was given: hosts with sealed credentials stay unreachable"
+                );
+            }
+            Vault::new(None)
+        }
+    };
+    let first = accounts.bootstrap(profile.name().as_str()).await;
+    let first = first.map_err(|error| Complaint::of(&error))?;
+    if first.is_some() || demo.is_some() {
+        // Starting the server in a profile is what grants it, without its secrets.
+        accounts
+            .grant(profile.name().as_str(), profile.id(), None, false)
+            .await
+            .map_err(|error| Complaint::of(&error))?;
+    }
+    let parts = parts(around, root, accounts.clone(), vault, demo.is_some());
+    Ok(Opened {
+        accounts,
+        parts,
+        profile: profile.name().as_str().to_owned(),
+        first: first.map(|(_, key)| key),
+        demo,
+    })
+}
+
+/// Opens the profile in use; one that nobody named is made when it is not there yet.
+async fn default_profile(around: &Surroundings) -> Result<Profile, Complaint> {
+    let (name, named) = around.profile()?;
+    let opened = match Profile::open(&around.profiles(), &name).await {
+        Err(ProfileError::NotFound { .. }) if !named => {
+            Profile::create(&around.profiles(), &name).await
+        }
+        opened => opened,
+    };
+    opened.map_err(|error| Complaint::of(&error))
+}
+
+fn parts(
+    around: &Surroundings,
+    root: std::path::PathBuf,
+    accounts: Accounts,
+    vault: Vault,
+    demo: bool,
+) -> FleetParts {
+    let config = &around.loaded.config;
+    let connector = |agent_socket| {
+        Arc::new(SshConnector::new(SshOptions {
+            connect_timeout: config.ssh.connect_timeout,
+            auth_timeout: config.ssh.auth_timeout,
+            keepalive: config.ssh.keepalive,
+            agent_socket,
+            max_handshakes: usize::try_from(config.ssh.max_handshakes).unwrap_or(16),
+        }))
+    };
+    FleetParts {
+        root,
+        accounts,
+        vault,
+        connector: connector(around.agent_socket().filter(|_| !demo)),
+        strangers: connector(None),
+        drivers: Arc::new(InstalledDrivers {
+            clock: around.clock.clone(),
+            read_within: config.poll.deadline,
+        }),
+        policy: config.policy.clone().into(),
+        read_only: around.globals.read_only,
+        clock: around.clock.clone(),
+        options: compose::fleet_options(around, demo),
+        audit: AuditOptions {
+            rotate_bytes: config.audit.rotate_bytes,
+        },
+    }
+}
+
+/// Says where the server's passphrase comes from. Nobody is asked at a terminal unless there is one.
+fn passphrase(around: &Surroundings, demo: bool) -> Option<PassphraseSource> {
+    if demo {
+        return None;
+    }
+    let credential = around
+        .environment
+        .credentials_directory()
+        .map(|dir| dir.join("vmdeck-passphrase"))
+        .filter(|path| path.exists())
+        .map(PassphraseSource::Credential);
+    match around.passphrase() {
+        Some(PassphraseSource::Prompt) | None => credential,
+        given => given,
+    }
+}
+
+async fn unlock(accounts: &Accounts, source: PassphraseSource) -> Result<Vault, Complaint> {
+    let read = tokio::task::spawn_blocking(move || source.read("Passphrase of the server: "));
+    let read = read.await.map_err(|_panicked| {
+        Complaint::from(Failure::new(
+            ErrorKind::Internal,
+            "the passphrase could not be read",
+        ))
+    })?;
+    let passphrase = read.map_err(|error| Complaint::of(&error))?;
+    served::open_server_vault(accounts, Some(passphrase))
+        .await
+        .map_err(Complaint::from)
+}
+
+/// Settles where to listen: argument, then the older portal's variables, then the configuration.
+fn configured(around: &Surroundings, args: &ServeArgs) -> Result<ServeConfig, Complaint> {
+    let mut config = around.loaded.config.serve.clone();
+    let environment = &around.environment;
+    let set = around.loaded.origins.contains_key("serve.listen");
+    let older = (environment.portal_host(), environment.portal_port());
+    if let Some(listen) = args.listen {
+        config.listen = listen;
+    } else if !set && (older.0.is_some() || older.1.is_some()) {
+        let host = older.0.unwrap_or_else(|| "0.0.0.0".to_owned());
+        let port = older.1.unwrap_or_else(|| "8000".to_owned());
+        let ip: Option<IpAddr> = if host.eq_ignore_ascii_case("localhost") {
+            Some(std::net::Ipv4Addr::LOCALHOST.into())
+        } else {
+            host.parse().ok()
+        };
+        let address = ip.zip(port.parse::<u16>().ok()).map(SocketAddr::from);
+        config.listen = address.ok_or_else(|| {
+            Failure::new(
+                ErrorKind::Config,
+                "MANAGEMENT_HOST and MANAGEMENT_PORT are no address and port",
+            )
+            .with_hint("set them like 127.0.0.1 and 8000, or use `--listen ADDRESS:PORT`")
+        })?;
+    }
+    if let Some(path) = &args.tls_certificate {
+        config.tls_certificate = Some(path.clone());
+    }
+    if let Some(path) = &args.tls_key {
+        config.tls_key = Some(path.clone());
+    }
+    Ok(config)
+}
+
+async fn listener(config: &ServeConfig, args: &ServeArgs) -> Result<Listener, Complaint> {
+    let files = match (&config.tls_certificate, &config.tls_key) {
+        (Some(certificate), Some(key)) => Some(TlsFiles {
+            certificate: certificate.clone(),
+            key: key.clone(),
+        }),
+        (None, None) => None,
+        _ => {
+            let why = "TLS needs both `serve.tls_certificate` and `serve.tls_key`";
+            return Err(Failure::new(ErrorKind::Config, why)
+                .with_hint("set the other one as well, or neither")
+                .into());
+        }
+    };
+    let handed = handed_sockets().map_err(|error| {
+        Complaint::from(Failure::new(
+            ErrorKind::Config,
+            format!("could not use the socket that was handed over: {error}"),
+        ))
+    })?;
+    let opened = if handed.is_empty() {
+        Listener::bind(config.listen, files.as_ref(), args.insecure_plaintext).await
+    } else {
+        Listener::adopt(handed, files.as_ref(), args.insecure_plaintext)
+    };
+    opened.map_err(|error| Complaint::of(&error))
+}
+
+/// Takes the sockets over that systemd opened (`LISTEN_FDS`, see `sd_listen_fds(3)`). Asking the system
+/// for a copy of a descriptor by its number needs no unsafe code.
+#[cfg(target_os = "linux")]
+fn handed_sockets() -> std::io::Result<Vec<std::net::TcpListener>> {
+    use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
+    let numbers: Vec<i32> = match sd_notify::listen_fds() {
+        Ok(numbers) => numbers.collect(),
+        // Nothing was handed over.
+        Err(_) => return Ok(Vec::new()),
+    };
+    if numbers.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ourselves = pidfd_open(getpid(), PidfdFlags::empty())?;
+    numbers
+        .into_iter()
+        .map(|number| {
+            let copy: OwnedFd = pidfd_getfd(&ourselves, number, PidfdGetfdFlags::empty())?;
+            Ok(std::net::TcpListener::from(copy))
+        })
+        .collect()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn handed_sockets() -> std::io::Result<Vec<std::net::TcpListener>> {
+    Ok(Vec::new())
+}
+
+fn tell_manager(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::debug!(%error, "no service manager was told");
+    }
+}
+
+/// Says who may use the bot contract, by the configuration or by the older program's variables.
+fn bot(around: &Surroundings, config: &ServeConfig) -> Result<Option<BotAccess>, Complaint> {
+    let environment = &around.environment;
+    let from_file = |path: &Path| secret_file(path);
+    let api_key = match &config.bot.api_key_file {
+        Some(path) => Some(from_file(path)?),
+        None => environment.bot_api_key(),
+    };
+    let Some(api_key) = api_key else {
+        return Ok(None);
+    };
+    let hmac_secret = match &config.bot.hmac_secret_file {
+        Some(path) => Some(from_file(path)?),
+        None => environment.bot_hmac_secret(),
+    };
+    let mut allow = config.bot.allow.clone();
+    if allow.is_empty()
+        && let Some(list) = environment.bot_allow()
+    {
+        for part in list
+            .split(',')
+            .map(str::trim)
+            .filter(|part| !part.is_empty())
+        {
+            allow.push(network(part).ok_or_else(|| {
+                Failure::new(
+                    ErrorKind::Config,
+                    "ALLOW_IP holds something that is no address",
+                )
+                .with_hint("write addresses or networks with commas between them")
+            })?);
+        }
+    }
+    let profile = if around.globals.demo {
+        "demo".to_owned()
+    } else {
+        config.bot.profile.clone()
+    };
+    Ok(Some(BotAccess {
+        profile,
+        api_key,
+        hmac_secret,
+        allow,
+    }))
+}
+
+fn secret_file(path: &Path) -> Result<SecretText, Complaint> {
+    let bytes =
+        private_file::read_secret(path, MAX_SECRET).map_err(|error| Complaint::of(&error))?;
+    let text = std::str::from_utf8(&bytes).map(str::trim_end).ok();
+    let text = text.filter(|text| !text.is_empty()).ok_or_else(|| {
+        Failure::new(
+            ErrorKind::Config,
+            format!("{} holds no text", path.display()),
+        )
+    })?;
+    Ok(SecretText::new(text.to_owned()))
+}
+
+/// Ends the fleets of profiles that another process has taken back.
+async fn follow_accounts(state: ServeState) {
+    let mut seen = state.accounts.data_version().await.ok();
+    loop {
+        tokio::select! {
+            () = state.stop.cancelled() => return,
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+        let now = state.accounts.data_version().await.ok();
+        if now != seen {
+            seen = now;
+            state.tenants.close_ungranted(state.config.grace).await;
+        }
+    }
+}
+
+/// Says where the server answers; at the first start also the one thing that is never shown again.
+fn announce(
+    around: &Surroundings,
+    err: &mut dyn Write,
+    addresses: &[SocketAddr],
+    has_tls: bool,
+    first: Option<&IssuedKey>,
+    profile: &str,
+) {
+    let scheme = if has_tls { "https" } else { "http" };
+    let base = addresses
+        .first()
+        .map(|address| format!("{scheme}://{address}"))
+        .unwrap_or_default();
+    let mut lines = vec![format!("vmdeck serves on {base}")];
+    if let Some(key) = first {
+        let token = key.token.expose();
+        if around.globals.demo {
+            lines.extend(demo_lines(&base, token));
+        } else {
+            lines.push(format!(
+                "The first administrator's API key, for profile {profile}; it is shown once and kept nowhere:"
+            ));
+            lines.push(format!("  {token}"));
+            lines
+                .push("`vmdeck user rotate admin` makes a new one, should it get lost.".to_owned());
+        }
+    }
+    for line in lines {
+        drop(writeln!(err, "{line}"));
+    }
+}
+
+fn demo_lines(base: &str, token: &str) -> Vec<String> {
+    let host: HostName = match "lab-kvm1".parse() {
+        Ok(name) => name,
+        Err(_) => return Vec::new(),
+    };
+    let bearer = format!("-H 'Authorization: Bearer {token}'");
+    vec![
+        String::new(),
+        format!("A ready key: {token}"),
+        "Paste one of these:".to_owned(),
+        format!("  curl -s {bearer} '{base}/v1/vms?filter=state:stopped&limit=5'"),
+        format!("  curl -s {bearer} -X POST '{base}/v1/vms/{host}/batch-1/actions/start?wait=20'"),
+        format!("  curl -sN {bearer} '{base}/v1/events'"),
+        String::new(),
+        format!("Read the API in a browser: {base}/v1/docs"),
+    ]
+}
