@@ -191,7 +191,9 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let retry = self.retry_after.map(HeaderValue::from);
-        let mut response = (status, Json(self)).into_response();
+        // What it quotes of a client or a host must not act on a terminal.
+        let body = crate::json::to_line(&self).unwrap_or_default();
+        let mut response = (status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(
             header::CONTENT_TYPE,

@@ -23,11 +23,15 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::client_address::Peer;
+use super::patience::Patient;
 use super::state::ServeState;
 use super::tls::{self, TlsError, TlsFiles};
 use crate::config::ServeLimits;
 use crate::domain::error_kind::{Classify, ErrorKind, Hint};
 use crate::task::Tasks;
+
+/// How long a client may take nothing of what was written for it.
+const READS_WITHIN: Duration = Duration::from_secs(30);
 
 /// How long to leave the system alone after it could not hand a connection over.
 const AFTER_ERROR: Duration = Duration::from_millis(50);
@@ -337,8 +341,8 @@ impl Door {
             request.extensions_mut().insert(Peer(peer));
             app.clone().oneshot(request)
         });
-        let connection =
-            builder(&self.state.config.limit).serve_connection(TokioIo::new(stream), service);
+        let stream = TokioIo::new(Patient::new(stream, READS_WITHIN));
+        let connection = builder(&self.state.config.limit).serve_connection(stream, service);
         let mut connection = std::pin::pin!(connection);
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,

@@ -23,6 +23,7 @@ pub mod limit;
 pub mod listen;
 pub mod log;
 pub mod meter;
+mod patience;
 pub mod state;
 pub mod tenant;
 mod tls;

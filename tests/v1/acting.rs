@@ -51,14 +51,8 @@ async fn an_action_is_shown_run_followed_and_recorded() {
     let operations = rig.get("/v1/operations?filter=action%3Aforce-off").await;
     assert_eq!(operations.json()["total"], 1);
     let audit = rig.get("/v1/audit?filter=phase%3Aoutcome%20vm%3Adb").await;
-    assert_eq!(
-        audit.column("action"),
-        [json!("force-off"), json!("start")]
-    );
-    assert_eq!(
-        audit.column("status"),
-        [json!("ok"), json!("ok")]
-    );
+    assert_eq!(audit.column("action"), [json!("force-off"), json!("start")]);
+    assert_eq!(audit.column("status"), [json!("ok"), json!("ok")]);
     assert_eq!(audit.column("door")[0], "serve");
     assert_eq!(audit.column("user")[0], "ann");
 }
@@ -258,4 +252,34 @@ async fn what_does_not_belong_here_is_refused() {
         let refused = rig.get(path).await;
         assert_eq!(refused.status, StatusCode::NOT_FOUND, "{path}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_earlier_run_has_begun_is_not_begun_again() {
+    let rig = Rig::start(TWO_HOSTS).await;
+    rig.ready().await;
+    rig.control("kvm1").set_silent(true);
+    let name = [("idempotency-key", "interrupted")];
+    let path = "/v1/vms/kvm1/db/actions/start?wait=20";
+    let begun = rig.ask(Method::POST, path, &name, None);
+    let again = async {
+        let fleet = rig.fleet().await;
+        let started = fleet.wait_until(|state| !state.operations.is_empty()).await;
+        let operation = started.unwrap().operations[0].id.to_string();
+        // The same run says that it is under way, a later one that it may have acted.
+        let busy = rig.ask(Method::POST, path, &name, None).await;
+        busy.problem(409, "busy");
+        let router = restarted(&rig).await;
+        let later = request(&rig.key, Method::POST, path, &name, None);
+        let later = read(send(&router, later).await).await;
+        let problem = later.problem(409, "conflict");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains(&operation), "{detail}");
+    };
+    tokio::select! {
+        answer = begun => panic!("{}", answer.text),
+        () = again => {}
+    }
+    assert_eq!(rig.fleet().await.snapshot().operations.len(), 1);
+    rig.control("kvm1").set_silent(false);
 }

@@ -145,3 +145,53 @@ async fn hosts_are_read_and_checked_when_asked() {
         .await
         .problem(409, "conflict");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_cannot_make_the_server_dial_itself() {
+    let scenario = vmdeck::sim::Scenario::from_toml(TWO_HOSTS).unwrap();
+    let rig = Rig::with(scenario, |config| config.limit.dials_per_user = 16).await;
+    rig.ready().await;
+    let key = json!({"private_key": PEM});
+    let put = rig
+        .ask(Method::PUT, "/v1/credentials/k", &[], Some(&key))
+        .await;
+    assert_eq!(put.status, StatusCode::OK, "{}", put.text);
+    let mut answers = std::collections::BTreeSet::new();
+    for address in [
+        "127.0.0.1",
+        "127.0.0.1:8000",
+        "[::1]:22",
+        "::ffff:127.0.0.1",
+        "0.0.0.0",
+        "169.254.169.254",
+        "localhost",
+        "2130706433",
+    ] {
+        for host in [
+            json!({"name": "inside", "address": address, "credential": "k"}),
+            json!({"name": "inside", "address": "192.0.2.1", "jumps": [address], "credential": "k"}),
+        ] {
+            let refused = rig.post("/v1/hosts", Some(&host)).await;
+            refused.problem(422, "refused");
+            answers.insert(refused.text);
+        }
+    }
+    // Nothing in the answer tells what is there, and it may not be tried for ever.
+    assert_eq!(answers.len(), 1, "{answers:?}");
+    let host = json!({"name": "outside", "address": "192.0.2.1", "credential": "k"});
+    rig.post("/v1/hosts", Some(&host))
+        .await
+        .problem(429, "busy");
+    rig.get("/v1/hosts/inside").await.problem(404, "not_found");
+
+    let open = vmdeck::sim::Scenario::from_toml(TWO_HOSTS).unwrap();
+    let open = Rig::with(open, |config| {
+        config.dial_allow = vec!["127.0.0.0/8".parse().unwrap()];
+    })
+    .await;
+    let moved = json!({"address": "127.0.0.1:1"});
+    let moved = open
+        .ask(Method::PATCH, "/v1/hosts/kvm1", &[], Some(&moved))
+        .await;
+    assert_eq!(moved.status, StatusCode::OK, "{}", moved.text);
+}

@@ -9,5 +9,6 @@ mod acting;
 mod events;
 mod keeping;
 mod lists;
+mod powers;
 mod rig;
 mod schema;

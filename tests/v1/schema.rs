@@ -51,12 +51,22 @@ async fn the_document_is_whole() {
     }
 }
 
+/// What there is, so that more than refusals is tried.
+const KNOWN: &str = r#"
+[[operations]]
+include-path = "/v1/vms/{host}/{id}"
+parameters = { "path.host" = "kvm1", "path.id" = "web-2" }
+
+[[operations]]
+include-path = "/v1/vms/{host}/{id}/actions/{verb}"
+parameters = { "path.host" = "kvm1", "path.id" = "web-1" }
+"#;
+
 /// The program, beside the python that `tests/run` prepares.
 #[expect(clippy::disallowed_methods, reason = "the test's own setting")]
 fn schemathesis() -> PathBuf {
     let python = std::env::var_os("VMDECK_PYTHON").map(PathBuf::from);
-    let python =
-        python.unwrap_or_else(|| PathBuf::from("/var/cache/vmdeck-lab/python/bin/python"));
+    let python = python.unwrap_or_else(|| PathBuf::from("/var/cache/vmdeck-lab/python/bin/python"));
     let program = python.with_file_name("schemathesis");
     assert!(
         program.exists(),
@@ -69,13 +79,20 @@ fn schemathesis() -> PathBuf {
 #[tokio::test(flavor = "multi_thread")]
 async fn schemathesis_finds_nothing() {
     let program = schemathesis();
-    let rig = Rig::start(TWO_HOSTS).await;
+    // It tries wrong keys, and many of them.
+    let scenario = vmdeck::sim::Scenario::from_toml(TWO_HOSTS).unwrap();
+    let rig = Rig::with(scenario, |config| {
+        config.limit.failures_per_address = 1_000_000;
+        config.limit.dials_per_user = 1_000_000;
+    })
+    .await;
     rig.ready().await;
     let address = rig.listen().await;
     let url = format!("http://{address}");
     let key = format!("Authorization: Bearer {}", rig.key);
     let folder = rig.folder().join("schemathesis");
     std::fs::create_dir(&folder).unwrap();
+    support::write(folder.join("schemathesis.toml"), KNOWN);
     let ran = tokio::task::spawn_blocking(move || {
         support::command(program.to_str().unwrap())
             .current_dir(&folder)
@@ -85,7 +102,7 @@ async fn schemathesis_finds_nothing() {
                 "--phases",
                 "examples,coverage,fuzzing",
                 "--max-examples",
-                "12",
+                "100",
             ])
             .args(["--exclude-path", "/v1/events", "--request-timeout", "30"])
             // What a filter or a cursor is cannot be said in a schema: valid text may be refused.

@@ -77,6 +77,7 @@ pub(super) async fn act(
     let Query(query) = query?;
     let kind = vms::verb_of(&verb)?;
     let wait = vms::wait_of(query.wait())?;
+    asking.caller.may(Permission::Act(kind))?;
     let body = body?;
     let request: BulkRequest = answer::read(&asking.headers, &body)?;
     let filter = query::filter(Some(&request.filter))?;
@@ -88,7 +89,6 @@ pub(super) async fn act(
         .with_hint("`state:running|stopped` says it in words");
         return Err(failure.into());
     }
-    asking.caller.may(Permission::Act(kind))?;
     let asked = asking.clone();
     let work = async move |expected: u32| -> Answer {
         let fleet = asked.fleet().await?;

@@ -49,7 +49,7 @@ pub(super) async fn put(
     asking.caller.may(Permission::Manage)?;
     let name = name_of(&name)?;
     let input: CredentialInput = answer::read(&asking.headers, &body?)?;
-    let (pem, passphrase) = input.into_secrets();
+    let (pem, passphrase) = input.into_secrets()?;
     if let Some(objection) = key_gate::objection(pem.expose()) {
         let message = format!("`private_key`: {objection}");
         return Err(Failure::new(ErrorKind::Usage, message).into());

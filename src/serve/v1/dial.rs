@@ -29,13 +29,18 @@ pub(super) async fn allowed(asking: &Asking, spec: &HostSpec) -> Result<(), Refu
     }
     let allow = AddressList::new(state.config.dial_allow.clone());
     let guard = DialGuard::new(allow, state.listening.iter().map(SocketAddr::ip));
-    let first = spec.jumps.first().map_or(&spec.endpoint, |jump| &jump.endpoint);
+    let first = spec
+        .jumps
+        .first()
+        .map_or(&spec.endpoint, |jump| &jump.endpoint);
     if judged(&guard, first).await {
         return Ok(());
     }
     let text = "the server does not connect to this address";
     let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, ErrorKind::Refused, text);
-    Err(problem.hint("`serve.dial.allow` names addresses that it does").into())
+    Err(problem
+        .hint("`serve.dial.allow` names addresses that it does")
+        .into())
 }
 
 async fn judged(guard: &DialGuard, endpoint: &Endpoint) -> bool {

@@ -63,9 +63,7 @@ pub fn router(state: &ServeState) -> Router<ServeState> {
         .routes(routes!(vms::list))
         .routes(routes!(vms::one))
         .routes(routes!(vms::act))
-        .routes(routes!(bulk::act))
-        // A host may be called `actions`.
-        .route("/v1/vms/actions/{verb}", get(vms::one_of_actions))
+        .routes(routes!(bulk::act, vms::one_of_actions))
         .routes(routes!(hosts::list, hosts::add))
         .routes(routes!(hosts::one, hosts::change, hosts::remove))
         .routes(routes!(hosts::refresh))

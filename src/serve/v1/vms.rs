@@ -6,8 +6,8 @@ use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
-use serde::Deserialize;
-use utoipa::IntoParams;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::answer::{self, Answer};
 use super::asking::Asking;
@@ -155,7 +155,18 @@ pub(super) async fn one(
     show(asking, &host, &id, query.detail.unwrap_or_default()).await
 }
 
-/// Shows one VM of a host called `actions`, whose path is also that of acting on many.
+/// Shows one VM of a host that is called `actions`; `verb` is its id or name here.
+#[utoipa::path(
+    get, path = "/v1/vms/actions/{verb}", tag = "vms",
+    params(
+        ("verb" = String, Path, description = "Id of the VM, or its name where that is unique on the host"),
+        OneQuery,
+    ),
+    responses(
+        (status = 200, description = "The VM", body = VmDetail),
+        (status = 304, description = "Nothing has changed since `If-None-Match`"),
+    )
+)]
 pub(super) async fn one_of_actions(
     asking: Asking,
     path: Result<Path<String>, PathRejection>,
@@ -296,17 +307,14 @@ pub(super) async fn act(
     .await
 }
 
-/// What came of acting on one VM: the operation, or with `dry_run` the plan.
-#[derive(Debug, utoipa::ToSchema)]
-#[schema(description = "The operation; with `dry_run` the plan")]
-#[expect(dead_code, reason = "only its schema is used")]
-pub(super) enum Acted {
+/// What came of acting on one VM.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+enum Acted {
     /// The operation.
-    #[schema(title = "Operation")]
-    Operation(Operation),
-    /// The plan.
-    #[schema(title = "Plan")]
-    Plan(Plan),
+    Run(Box<Operation>),
+    /// With `dry_run`, what would be run.
+    Planned(Plan),
 }
 
 const fn order(vm: VmRef, kind: ActionKind, wait: Duration) -> Order {
@@ -325,7 +333,8 @@ async fn plan_one(asking: &Asking, host: &str, id: &str, kind: ActionKind) -> An
     let (_, seen) = asking.vm(&fleet, host, id).await?;
     let order = order(seen.id(), kind, Duration::ZERO);
     let proposal = act::plan(&fleet, &asking.caller, &order).await?;
-    Ok(answer::json(StatusCode::OK, &Plan::from(&proposal)))
+    let planned = Acted::Planned(Plan::from(&proposal));
+    Ok(answer::json(StatusCode::OK, &planned))
 }
 
 fn located(mut response: Response, operation: &str) -> Response {
@@ -341,10 +350,12 @@ pub(super) fn followed(
     operation: &crate::domain::operation::Operation,
     now: jiff::Timestamp,
 ) -> Response {
-    let body = Operation::of(operation, now);
+    let body = Box::new(Operation::of(operation, now));
+    let place = body.operation.clone();
+    let body = Acted::Run(body);
     if operation.is_finished() {
         answer::json(StatusCode::OK, &body)
     } else {
-        located(answer::json(StatusCode::ACCEPTED, &body), &body.operation)
+        located(answer::json(StatusCode::ACCEPTED, &body), &place)
     }
 }

@@ -4,7 +4,14 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::domain::credential::{CredentialKind, CredentialSummary};
+use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::secret::SecretText;
+
+/// Characters that a private key has.
+const KEY_LENGTHS: std::ops::RangeInclusive<usize> = 40..=32_768;
+
+/// Characters that a passphrase has at the most.
+const LONGEST_PASSPHRASE: usize = 255;
 
 /// What may be shown of a credential.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -74,11 +81,22 @@ impl std::fmt::Debug for CredentialInput {
 }
 
 impl CredentialInput {
-    /// Takes the secrets out.
-    pub(in crate::serve) fn into_secrets(self) -> (SecretText, Option<SecretText>) {
-        (
-            SecretText::from(self.private_key),
-            self.passphrase.map(SecretText::from),
-        )
+    /// Takes the secrets out, if they are as long as such secrets are.
+    pub(in crate::serve) fn into_secrets(
+        self,
+    ) -> Result<(SecretText, Option<SecretText>), Failure> {
+        let key = SecretText::from(self.private_key);
+        let passphrase = self.passphrase.map(SecretText::from);
+        let wrong = |what: &str| Failure::new(ErrorKind::Usage, what);
+        if !KEY_LENGTHS.contains(&key.expose().chars().count()) {
+            return Err(wrong("`private_key` has 40 to 32,768 characters"));
+        }
+        let longest = passphrase
+            .as_ref()
+            .map(|text| text.expose().chars().count());
+        if longest > Some(LONGEST_PASSPHRASE) {
+            return Err(wrong("`passphrase` has at most 255 characters"));
+        }
+        Ok((key, passphrase))
     }
 }
