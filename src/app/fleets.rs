@@ -196,6 +196,18 @@ impl Fleets for ServedFleets {
         Ok(kept)
     }
 
+    async fn keep_credential(
+        &self,
+        profile: &str,
+        name: &CredentialName,
+        secret: CredentialSecret,
+    ) -> Result<CredentialSummary, Failure> {
+        let served = self.profile(profile).await?;
+        let kept = served.keep_credential(name, secret).await?;
+        served.unlock(&self.parts.vault).await?;
+        Ok(kept)
+    }
+
     async fn remove_credential(&self, profile: &str, name: &CredentialName) -> Result<(), Failure> {
         self.profile(profile).await?.remove_credential(name).await
     }

@@ -31,9 +31,10 @@ use crate::manage::served;
 use crate::private_file;
 use crate::profile::{Profile, ProfileError};
 use crate::report::Complaint;
+use crate::serve::dial_guard::DialGuard;
 use crate::serve::{self, BotAccess, Listener, ServeState, TlsFiles};
 use crate::task::Tasks;
-use crate::transport::ssh::{SshConnector, SshOptions};
+use crate::transport::ssh::{DialRule, SshConnector, SshOptions};
 use crate::vault::Vault;
 
 /// Between two looks at what other processes did to the accounts.
@@ -191,21 +192,23 @@ fn parts(
     demo: bool,
 ) -> FleetParts {
     let config = &around.loaded.config;
-    let connector = |agent_socket| {
-        Arc::new(SshConnector::new(SshOptions {
+    let ssh = |agent_socket| {
+        SshConnector::new(SshOptions {
             connect_timeout: config.ssh.connect_timeout,
             auth_timeout: config.ssh.auth_timeout,
             keepalive: config.ssh.keepalive,
             agent_socket,
             max_handshakes: usize::try_from(config.ssh.max_handshakes).unwrap_or(16),
-        }))
+        })
     };
+    let guard = DialGuard::of(&config.serve, []);
+    let rule = DialRule::new(move |address| guard.check(address).is_ok());
     FleetParts {
         root,
         accounts,
         vault,
-        connector: connector(around.agent_socket().filter(|_| !demo)),
-        strangers: connector(None),
+        connector: Arc::new(ssh(around.agent_socket().filter(|_| !demo))),
+        strangers: Arc::new(ssh(None).guarded(rule)),
         drivers: Arc::new(InstalledDrivers {
             clock: around.clock.clone(),
             read_within: config.poll.deadline,
