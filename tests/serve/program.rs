@@ -87,14 +87,12 @@ impl Server {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            match self.lines.recv_timeout(left) {
-                Ok(line) => {
-                    self.seen.push(line.clone());
-                    if fits(&line) {
-                        return line;
-                    }
-                }
-                Err(_ended_or_late) => panic!("it said only:\n{}", self.seen.join("\n")),
+            let Ok(line) = self.lines.recv_timeout(left) else {
+                panic!("it said only:\n{}", self.seen.join("\n"));
+            };
+            self.seen.push(line.clone());
+            if fits(&line) {
+                return line;
             }
         }
     }
