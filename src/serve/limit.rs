@@ -207,6 +207,10 @@ pub(super) fn wrap(routes: Router<ServeState>, state: &ServeState) -> Router<Ser
         .layer(from_fn_with_state(state.clone(), whole_body))
         .layer(from_fn_with_state(state.clone(), known_name))
         .layer(from_fn_with_state(state.clone(), admit))
+        .layer(from_fn_with_state(
+            state.clone(),
+            super::contract::bot::allow_list,
+        ))
         .layer(from_fn_with_state(state.clone(), super::log::record))
         .layer(from_fn_with_state(state.clone(), find_client))
         .layer(from_fn(super::error::no_panic))

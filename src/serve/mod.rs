@@ -16,6 +16,7 @@ pub mod auth;
 pub mod caller;
 pub mod client_address;
 pub mod contract;
+pub mod dial_guard;
 pub mod error;
 pub mod find;
 pub mod limit;
@@ -41,7 +42,7 @@ pub use self::tls::{TlsError, TlsFiles};
 /// Builds the whole server on its state, testable without a listener.
 pub fn router(state: ServeState) -> Router {
     let routes = Router::new()
-        .merge(v1::router())
+        .merge(v1::router(&state))
         .merge(contract::bot::router())
         .merge(contract::portal::router());
     assemble(routes, state)

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use tokio_util::sync::CancellationToken;
 
+use super::contract::bot::Signatures;
 use super::limit::Limits;
 use super::meter::Meter;
 use super::tenant::{Fleets, Tenants};
@@ -26,6 +27,8 @@ pub struct ServeState {
     pub config: Arc<ServeConfig>,
     /// Who may use the bot contract; `None` = it is off.
     pub bot: Option<Arc<BotAccess>>,
+    /// What the bot contract remembers of signatures.
+    pub signatures: Arc<Signatures>,
     /// Wall time.
     pub clock: Clock,
     /// When this run of the server began: no signature is older.
@@ -71,6 +74,7 @@ impl ServeState {
             tenants: Tenants::new(accounts.clone(), fleets, config.limit.fleets),
             accounts,
             bot: None,
+            signatures: Arc::new(Signatures::new(&config.bot, clock.now())),
             began: clock.now(),
             clock,
             stop: tasks.token().clone(),

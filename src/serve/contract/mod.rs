@@ -1,5 +1,9 @@
 //! The two older contracts, spoken as their clients know them: thin translations onto the same
-//! handlers as `/v1`.
+//! fleet, policy, operations and audit as everything else. Bodies and status codes are theirs.
 
 pub mod bot;
 pub mod portal;
+
+mod answer;
+mod path;
+mod reach;

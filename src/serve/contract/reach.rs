@@ -1,0 +1,96 @@
+//! Whether a host can be asked about, and waiting for the first word of one that is being connected.
+//! A host that hangs costs only those requests that are about it.
+
+use std::time::Duration;
+
+use crate::domain::error_kind::{ErrorKind, Failure};
+use crate::domain::health::HostHealth;
+use crate::domain::host::HostId;
+use crate::domain::inventory::{FleetSnapshot, HostSnapshot};
+use crate::fleet::FleetHandle;
+
+/// How long a request waits for hosts that were never heard of.
+pub(super) const FIRST_WORD: Duration = Duration::from_secs(10);
+
+/// Returns true while a host is on its first attempt and nothing is known of it.
+fn is_new(host: &HostSnapshot) -> bool {
+    host.spec.enabled
+        && (host.inventory.is_none() || host.from_cache)
+        && matches!(
+            host.health,
+            HostHealth::Disabled | HostHealth::Connecting { attempt: 0 | 1 } | HostHealth::Online
+        )
+}
+
+/// Waits until every host that is asked about was heard of once, or cannot be. Hosts that are known to
+/// be away are not waited for again.
+pub(super) async fn heard_of(
+    fleet: &FleetHandle,
+    within: Duration,
+    asked: impl Fn(&HostSnapshot) -> bool,
+) -> std::sync::Arc<FleetSnapshot> {
+    let settled = |state: &std::sync::Arc<FleetSnapshot>| {
+        !state.hosts.iter().any(|host| asked(host) && is_new(host))
+    };
+    let waited = tokio::time::timeout(within, fleet.wait_until(settled)).await;
+    waited.ok().flatten().unwrap_or_else(|| fleet.snapshot())
+}
+
+/// Returns why a host cannot be asked now; `None` when it answers. The words say what kind of failure
+/// it is and nothing of what answered instead: they go to whoever chose the address.
+pub(super) fn silence(host: &HostSnapshot) -> Option<Failure> {
+    let name = &host.spec.name;
+    let (kind, text) = match &host.health {
+        HostHealth::Online | HostHealth::Degraded { .. } => return None,
+        HostHealth::Disabled => (ErrorKind::Unreachable, format!("{name} is switched off")),
+        HostHealth::Connecting { .. } => {
+            (ErrorKind::Timeout, format!("{name} has not answered yet"))
+        }
+        HostHealth::Offline { cause, .. } | HostHealth::NeedsOperator { cause, .. } => {
+            let text = match cause.kind {
+                ErrorKind::Timeout => format!("{name} did not answer in time"),
+                ErrorKind::Auth => format!("{name} refused the login by SSH"),
+                ErrorKind::HostKey => format!("the SSH host key of {name} is not trusted"),
+                ErrorKind::Locked => format!("the credential of {name} is locked"),
+                ErrorKind::Permission => {
+                    format!("the account on {name} may not manage virtual machines")
+                }
+                ErrorKind::Remote => format!("{name} has no hypervisor that answers"),
+                _ => format!("could not connect to {name} by SSH"),
+            };
+            (cause.kind, text)
+        }
+    };
+    let kind = match kind {
+        ErrorKind::Timeout | ErrorKind::Locked => kind,
+        // Everything between us and an answering hypervisor is the way there.
+        _ => ErrorKind::Unreachable,
+    };
+    Some(Failure::new(kind, text))
+}
+
+/// Returns the host with this id when it answers, waiting for its first word.
+pub(super) async fn host(
+    fleet: &FleetHandle,
+    id: HostId,
+    within: Duration,
+) -> Result<(std::sync::Arc<FleetSnapshot>, std::sync::Arc<HostSnapshot>), Failure> {
+    let state = heard_of(fleet, within, |host| host.spec.id == id).await;
+    let host = state.host(id).cloned().ok_or_else(|| {
+        Failure::new(
+            ErrorKind::NotFound,
+            "the host is not in the profile any more",
+        )
+    })?;
+    if let Some(silent) = silence(&host) {
+        return Err(silent);
+    }
+    if host.inventory.is_none() || host.from_cache {
+        let name = &host.spec.name;
+        return Err(Failure::new(
+            ErrorKind::Timeout,
+            format!("{name} has not said yet which virtual machines it has"),
+        ));
+    }
+    Ok((state, host))
+}

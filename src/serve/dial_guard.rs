@@ -1,0 +1,201 @@
+//! Where a tenant may make the server dial. A host's address is a tenant's own choice; without this rule
+//! it would be a way to reach the server's own services and the networks around it.
+//!
+//! The rule is about addresses, never about spellings: a name is resolved once, every address it has is
+//! judged, and what is dialled is one that was judged. Pure; resolving and dialling happen elsewhere.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::client_address::{AddressList, normalise};
+
+/// Judges addresses that are to be dialled.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DialGuard {
+    /// Allowed although the rule refuses them (`serve.dial.allow`).
+    allow: AddressList,
+    /// Addresses that this machine listens on.
+    own: Vec<IpAddr>,
+}
+
+/// Why an address is not dialled. The text is the same for every reason: it must not tell a tenant what
+/// is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the server does not connect to this address")]
+pub struct NotDialled;
+
+impl DialGuard {
+    /// Makes a guard that knows which addresses are the server's own.
+    pub fn new(allow: AddressList, own: impl IntoIterator<Item = IpAddr>) -> Self {
+        Self {
+            allow,
+            own: own.into_iter().map(normalise).collect(),
+        }
+    }
+
+    /// Judges one address.
+    pub fn check(&self, address: IpAddr) -> Result<(), NotDialled> {
+        // IPv4 in every dress it has in IPv6: a gateway between the two would take it off again.
+        let address = undress(address);
+        if self.allow.contains(address) {
+            return Ok(());
+        }
+        let own = self.own.contains(&address);
+        if own || is_special(address) {
+            return Err(NotDialled);
+        }
+        Ok(())
+    }
+
+    /// Judges every address that a name has: one that is refused refuses the name.
+    pub fn check_all(&self, addresses: &[IpAddr]) -> Result<(), NotDialled> {
+        addresses
+            .iter()
+            .try_for_each(|address| self.check(*address))
+    }
+}
+
+/// Returns an address without the prefix that carries IPv4 in IPv6: mapped, NAT64 (RFC 6052), 6to4
+/// (RFC 3056), and the old compatible form.
+fn undress(address: IpAddr) -> IpAddr {
+    let IpAddr::V6(v6) = normalise(address) else {
+        return normalise(address);
+    };
+    let [a, b, c, d, e, f, g, h] = v6.segments();
+    let low = IpAddr::V4(joined(g, h));
+    match [a, b, c, d, e, f] {
+        [0x64, 0xff9b, 0, 0, 0, 0] => low,
+        [0, 0, 0, 0, 0, 0] if g != 0 => low,
+        [0x2002, ..] => IpAddr::V4(joined(b, c)),
+        _ => IpAddr::V6(v6),
+    }
+}
+
+fn joined(high: u16, low: u16) -> Ipv4Addr {
+    Ipv4Addr::from((u32::from(high) << 16) | u32::from(low))
+}
+
+fn is_special(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let [first, ..] = v4.octets();
+            // 0.0.0.0/8 reaches this machine; 240.0.0.0/4 is nowhere.
+            first == 0
+                || first >= 240
+                || v4.is_loopback()
+                || v4.is_link_local()
+                || v4.is_multicast()
+                || v4.is_broadcast()
+        }
+        IpAddr::V6(v6) => {
+            v6.is_unspecified()
+                || v6.is_loopback()
+                || v6.is_multicast()
+                || v6.is_unicast_link_local()
+                || is_site_local(v6)
+        }
+    }
+}
+
+/// `fec0::/10`, given up by RFC 3879 and still routed by some.
+fn is_site_local(v6: Ipv6Addr) -> bool {
+    let [first, ..] = v6.segments();
+    first & 0xffc0 == 0xfec0
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn guard() -> DialGuard {
+        let own = [
+            "192.0.2.10".parse().unwrap(),
+            "2001:db8::10".parse().unwrap(),
+        ];
+        DialGuard::new(AddressList::default(), own)
+    }
+
+    const REFUSED: &[&str] = &[
+        "127.0.0.1",
+        "127.255.255.254",
+        "0.0.0.0",
+        "0.1.2.3",
+        "169.254.169.254",
+        "169.254.0.1",
+        "224.0.0.1",
+        "239.255.255.250",
+        "255.255.255.255",
+        "240.0.0.1",
+        "192.0.2.10",
+        "::",
+        "::1",
+        "::7f00:1",
+        "::ffff:127.0.0.1",
+        "::ffff:169.254.169.254",
+        "::ffff:0.0.0.0",
+        "::ffff:192.0.2.10",
+        "64:ff9b::7f00:1",
+        "64:ff9b::a9fe:a9fe",
+        "2002:7f00:1::",
+        "2002:a9fe:a9fe::1",
+        "fe80::1",
+        "febf::1",
+        "fec0::1",
+        "ff02::1",
+        "ff05::2",
+        "2001:db8::10",
+    ];
+
+    #[test]
+    fn the_servers_own_and_special_addresses_are_refused() {
+        for address in REFUSED {
+            let address: IpAddr = address.parse().unwrap();
+            assert_eq!(guard().check(address), Err(NotDialled), "{address}");
+        }
+    }
+
+    #[test]
+    fn ordinary_addresses_and_private_networks_are_what_it_is_for() {
+        for address in [
+            "10.0.0.7",
+            "192.168.1.20",
+            "172.16.3.4",
+            "203.0.113.5",
+            "fd00::5",
+            "2001:db8::11",
+        ] {
+            let address: IpAddr = address.parse().unwrap();
+            assert_eq!(guard().check(address), Ok(()), "{address}");
+        }
+    }
+
+    #[test]
+    fn what_is_allowed_by_name_is_allowed_in_every_dress() {
+        let guard = DialGuard::new("127.0.0.0/8".parse().unwrap(), []);
+        assert_eq!(guard.check("127.0.0.1".parse().unwrap()), Ok(()));
+        assert_eq!(guard.check("::ffff:127.0.0.1".parse().unwrap()), Ok(()));
+        assert_eq!(guard.check("::1".parse().unwrap()), Err(NotDialled));
+    }
+
+    #[test]
+    fn one_bad_address_of_a_name_refuses_the_name() {
+        let good: IpAddr = "10.0.0.7".parse().unwrap();
+        let bad: IpAddr = "127.0.0.1".parse().unwrap();
+        assert_eq!(guard().check_all(&[good]), Ok(()));
+        assert_eq!(guard().check_all(&[good, bad]), Err(NotDialled));
+    }
+
+    proptest! {
+        #[test]
+        fn no_dress_of_a_refused_address_gets_through(index in 0usize..11) {
+            let plain: IpAddr = REFUSED[index].parse().unwrap();
+            let IpAddr::V4(v4) = plain else { return Ok(()) };
+            let bits = u128::from(u32::from(v4));
+            for prefix in [0u128, 0xffff << 32, 0x0064_ff9b << 96] {
+                let v6 = IpAddr::V6(Ipv6Addr::from(prefix | bits));
+                prop_assert_eq!(guard().check(v6), Err(NotDialled), "{}", v6);
+            }
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! The two older contracts, as their page describes them, against fleets on the simulator: real profiles,
+//! real SSH, the whole router.
+
+#![cfg(test)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bot;
+mod portal;
+mod rig;
+mod signatures;
+mod weaknesses;
