@@ -299,18 +299,17 @@ fn insert(
         )
         .map_err(failed)?;
     let id = transaction.last_insert_rowid();
-    let profile = match new.profile {
-        Some(profile) => profile,
-        None => {
-            let own = Accounts::profile_of(id);
-            transaction
-                .execute(
-                    "UPDATE user SET profile = ?1 WHERE id = ?2",
-                    params![own, id],
-                )
-                .map_err(failed)?;
-            own
-        }
+    let profile = if let Some(profile) = new.profile {
+        profile
+    } else {
+        let own = Accounts::profile_of(id);
+        transaction
+            .execute(
+                "UPDATE user SET profile = ?1 WHERE id = ?2",
+                params![own, id],
+            )
+            .map_err(failed)?;
+        own
     };
     Ok(User {
         id,

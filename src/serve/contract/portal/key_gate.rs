@@ -23,7 +23,7 @@ const MAX_ARGON_PASSES: u64 = 8;
 const MAX_RSA_BITS: usize = 8192;
 
 /// Says why a key is not taken; `None` when it may be.
-pub(super) fn objection(pem: &str) -> Option<&'static str> {
+pub(in crate::serve) fn objection(pem: &str) -> Option<&'static str> {
     if pem.len() > MAX_BYTES {
         return Some("a private key has at most 64 KiB");
     }

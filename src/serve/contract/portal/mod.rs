@@ -7,7 +7,7 @@ mod agents;
 mod body;
 mod dominfo;
 mod gate;
-mod key_gate;
+pub(in crate::serve) mod key_gate;
 mod users;
 mod vms;
 

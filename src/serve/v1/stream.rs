@@ -1,0 +1,259 @@
+//! One reader's stream of server-sent events: `init` with everything as it is, then what changes, and
+//! a `ping` when nothing does.
+//!
+//! A reader that comes back with the id of the last event it has seen goes on there, without `init`,
+//! while that is still kept. One that does not keep up gets `cut` and is let go; it may come back. The
+//! stream ends at once when the server stops, and within a second when its key does.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use serde::Serialize;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::hub::{About, Hub, Told};
+use super::rows::{HostRow, VmRow};
+use super::wire::{Host, Vm};
+use crate::accounts::Scopes;
+use crate::clock::Clock;
+use crate::domain::inventory::FleetSnapshot;
+use crate::domain::selector::Filter;
+use crate::domain::vm::{PowerState, VmRef};
+use crate::fleet::FleetHandle;
+
+/// Silence before a `ping`, so that both ends notice a dead connection.
+const PING_AFTER: Duration = Duration::from_secs(15);
+
+/// How often a reader's key is looked at.
+const KEY_EVERY: Duration = Duration::from_millis(900);
+
+/// Says whether a reader's key is still good.
+pub(super) type KeyCheck = Box<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>;
+
+/// What a reader follows, and what it may see of it.
+pub(super) struct Reader {
+    pub(super) hub: Arc<Hub>,
+    pub(super) fleet: FleetHandle,
+    pub(super) filter: Filter,
+    pub(super) scopes: Scopes,
+    pub(super) clock: Clock,
+    pub(super) stop: CancellationToken,
+    pub(super) key: KeyCheck,
+    /// Its place among the readers; given back when the stream ends.
+    pub(super) place: OwnedSemaphorePermit,
+}
+
+struct Stream {
+    reader: Reader,
+    events: broadcast::Receiver<Arc<Told>>,
+    frames: VecDeque<Bytes>,
+    /// What happened up to here is in what was told.
+    told_at: Timestamp,
+    last: u64,
+    silent_since: Instant,
+    key_seen: Instant,
+    ended: bool,
+}
+
+#[derive(Serialize)]
+struct Everything {
+    at: Timestamp,
+    generation: u64,
+    hosts: Vec<Host>,
+    vms: Vec<Vm>,
+}
+
+/// Writes one event.
+fn frame(id: Option<&str>, event: &str, data: &str) -> Bytes {
+    let mut text = String::with_capacity(data.len() + 64);
+    if let Some(id) = id {
+        text.push_str("id: ");
+        text.push_str(id);
+        text.push('\n');
+    }
+    text.push_str("event: ");
+    text.push_str(event);
+    text.push_str("\ndata: ");
+    text.push_str(data);
+    text.push_str("\n\n");
+    Bytes::from(text)
+}
+
+impl Reader {
+    /// Begins after the event with this id, or with everything.
+    pub(super) fn into_stream(
+        self,
+        after: Option<&str>,
+    ) -> impl futures_util::Stream<Item = Result<Bytes, std::convert::Infallible>> + Send + use<>
+    {
+        let joined = self.hub.join(after);
+        let mut stream = Stream {
+            events: joined.events,
+            frames: VecDeque::new(),
+            told_at: Timestamp::MIN,
+            last: joined.last,
+            silent_since: Instant::now(),
+            key_seen: Instant::now(),
+            ended: false,
+            reader: self,
+        };
+        match joined.missed {
+            Some(missed) => {
+                let fleet = stream.reader.fleet.snapshot();
+                for told in missed {
+                    stream.take(&told, &fleet);
+                }
+            }
+            None => stream.init(),
+        }
+        futures_util::stream::unfold(stream, |mut stream| async move {
+            let frame = stream.next().await?;
+            Some((Ok(frame), stream))
+        })
+    }
+}
+
+impl Stream {
+    async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            if let Some(frame) = self.frames.pop_front() {
+                self.silent_since = Instant::now();
+                return Some(frame);
+            }
+            if self.ended {
+                return None;
+            }
+            let ping_at = self.silent_since + PING_AFTER;
+            let key_at = self.key_seen + KEY_EVERY;
+            tokio::select! {
+                biased;
+                () = self.reader.stop.cancelled() => return None,
+                () = tokio::time::sleep_until(key_at) => {
+                    if !(self.reader.key)().await {
+                        return None;
+                    }
+                    self.key_seen = Instant::now();
+                }
+                event = self.events.recv() => self.receive(event),
+                () = tokio::time::sleep_until(ping_at) => self.ping(),
+            }
+        }
+    }
+
+    fn ping(&mut self) {
+        let now = self.reader.clock.now();
+        let data = format!("{{\"at\":\"{now}\"}}");
+        self.frames.push_back(frame(None, "ping", &data));
+    }
+
+    fn receive(&mut self, event: Result<Arc<Told>, RecvError>) {
+        match event {
+            Ok(told) => {
+                let fleet = self.reader.fleet.snapshot();
+                self.take(&told, &fleet);
+            }
+            Err(RecvError::Lagged(count)) => {
+                let data = format!("{{\"missed\":{count}}}");
+                self.frames.push_back(frame(None, "cut", &data));
+                self.ended = true;
+            }
+            Err(RecvError::Closed) => self.ended = true,
+        }
+    }
+
+    /// Tells everything as it is now.
+    fn init(&mut self) {
+        let reader = &self.reader;
+        let fleet = reader.fleet.snapshot();
+        let now = reader.clock.now();
+        let everything = Everything {
+            at: fleet.at,
+            generation: fleet.generation,
+            hosts: fleet
+                .hosts
+                .iter()
+                .filter(|host| reader.scopes.sees(&host.spec) && reader.filter.may_match_on(host))
+                .map(|host| Host::from(&HostRow { host, now }))
+                .collect(),
+            vms: VmRow::all(&fleet, now)
+                .filter(|row| reader.scopes.sees(&row.host.spec))
+                .filter(|row| reader.filter.matches(&row.for_filter()))
+                .map(|row| Vm::from(&row))
+                .collect(),
+        };
+        let data = crate::json::to_line(&everything).unwrap_or_default();
+        let id = reader.hub.id(self.last);
+        self.told_at = fleet.at;
+        self.frames.push_back(frame(Some(&id), "init", &data));
+    }
+
+    fn take(&mut self, told: &Told, fleet: &FleetSnapshot) {
+        self.last = told.number;
+        let id = self.reader.hub.id(told.number);
+        if told.about == Some(About::Everything) {
+            self.frames
+                .push_back(frame(Some(&id), told.name, &told.data));
+            self.init();
+        } else if told.at > self.told_at && self.concerns(told, fleet) {
+            self.frames
+                .push_back(frame(Some(&id), told.name, &told.data));
+        }
+    }
+
+    /// Says whether an event is about something that this reader asked for and may see.
+    fn concerns(&self, told: &Told, fleet: &FleetSnapshot) -> bool {
+        let Reader { filter, scopes, .. } = &self.reader;
+        let name = match &told.about {
+            None | Some(About::Everything) => return !scopes.is_narrowed(),
+            Some(About::Host(name) | About::Vm(_, name, _)) => name,
+        };
+        let host = fleet.hosts.iter().find(|host| host.spec.name == *name);
+        let Some(host) = host else {
+            // The host is gone: what it was cannot be asked any more.
+            return !scopes.is_narrowed() && filter.is_empty();
+        };
+        scopes.sees(&host.spec)
+            && match &told.about {
+                Some(About::Vm(vm, _, before)) => self.chosen(vm, before.as_ref(), fleet),
+                Some(About::Host(_) | About::Everything) | None => filter.may_match_on(host),
+            }
+    }
+
+    /// Says whether a VM is one of those asked for, as it is or as it was before it changed. One that
+    /// is gone is told of when its host could hold such a VM.
+    fn chosen(&self, vm: &VmRef, before: Option<&PowerState>, fleet: &FleetSnapshot) -> bool {
+        let filter = &self.reader.filter;
+        if filter.is_empty() {
+            return true;
+        }
+        let Some(row) = VmRow::of(fleet, vm, fleet.at) else {
+            return fleet
+                .host(vm.host)
+                .is_some_and(|host| filter.may_match_on(host));
+        };
+        filter.matches(&row.for_filter())
+            || before.is_some_and(|before| {
+                let mut was = row.vm.clone();
+                was.state = before.clone();
+                let row = VmRow { vm: &was, ..row };
+                filter.matches(&row.for_filter())
+            })
+    }
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reader")
+            .field("hub", &self.hub)
+            .field("place", &self.place)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,147 @@
+//! Hosts and credentials are managed: what is checked, what is kept, and what never comes out again.
+
+use axum::http::{Method, StatusCode};
+use serde_json::json;
+
+use crate::rig::{Rig, TWO_HOSTS};
+
+const PEM: &str = "-----BEGIN OPENSSH PRIVATE KEY-----\nPLANTED-SECRET-MATERIAL\n-----END OPENSSH PRIVATE KEY-----\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_is_added_changed_and_forgotten() {
+    let rig = Rig::start(TWO_HOSTS).await;
+    rig.ready().await;
+    let host =
+        json!({"name": "new host", "address": "192.0.2.7", "user": "ops", "credential": "ops-key"});
+    let missing = rig.post("/v1/hosts", Some(&host)).await;
+    assert!(
+        missing.problem(400, "usage")["detail"]
+            .as_str()
+            .unwrap()
+            .contains("`credential`")
+    );
+    let key = json!({"private_key": PEM, "passphrase": "PLANTED-PASSPHRASE"});
+    let put = rig
+        .ask(Method::PUT, "/v1/credentials/ops-key", &[], Some(&key))
+        .await;
+    assert_eq!(put.status, StatusCode::OK, "{}", put.text);
+    assert!(!put.text.contains("PLANTED"));
+
+    let added = rig.post("/v1/hosts", Some(&host)).await;
+    assert_eq!(added.status, StatusCode::CREATED, "{}", added.text);
+    let place = added.header("location").to_owned();
+    assert_eq!(place, "/v1/hosts/new%20host");
+    let shown = rig.get(&place).await.json();
+    assert_eq!(shown["address"], "192.0.2.7");
+    assert_eq!(shown["credential"], "ops-key");
+    rig.post("/v1/hosts", Some(&host))
+        .await
+        .problem(409, "conflict");
+
+    let change = json!({"read_only": true, "tier": "prod", "tags": ["a", "b"]});
+    let changed = rig.ask(Method::PATCH, &place, &[], Some(&change)).await;
+    assert_eq!(changed.status, StatusCode::OK, "{}", changed.text);
+    let shown = rig.get(&place).await.json();
+    assert_eq!(
+        (&shown["read_only"], &shown["tier"]),
+        (&json!(true), &json!("prod"))
+    );
+    assert_eq!(shown["user"], "ops");
+
+    let used = rig
+        .ask(Method::DELETE, "/v1/credentials/ops-key", &[], None)
+        .await;
+    used.problem(409, "conflict");
+    let gone = rig.ask(Method::DELETE, &place, &[], None).await;
+    assert_eq!(gone.status, StatusCode::NO_CONTENT);
+    rig.get(&place).await.problem(404, "not_found");
+    let gone = rig
+        .ask(Method::DELETE, "/v1/credentials/ops-key", &[], None)
+        .await;
+    assert_eq!(gone.status, StatusCode::NO_CONTENT);
+    rig.ask(Method::DELETE, "/v1/credentials/ops-key", &[], None)
+        .await
+        .problem(404, "not_found");
+
+    let audit = rig.get("/v1/audit?filter=phase%3Anote").await;
+    assert!(!audit.text.contains("PLANTED"));
+    for action in [
+        "host-added",
+        "host-changed",
+        "host-removed",
+        "credential-set",
+        "credential-removed",
+    ] {
+        assert!(
+            audit.column("action").contains(&json!(action)),
+            "{action}: {}",
+            audit.text
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn definitions_are_checked_and_secrets_are_not_repeated() {
+    let rig = Rig::start(TWO_HOSTS).await;
+    rig.ready().await;
+    for body in [
+        json!({"name": "a/b", "address": "x", "credential": "k"}),
+        json!({"name": "a", "address": "-oProxyCommand=id", "credential": "k"}),
+        json!({"name": "a", "address": "x"}),
+        json!({"name": "a", "address": "x", "credential": "k", "id": 1}),
+        json!({"name": "a", "address": "x", "credential": "k", "login": "agent"}),
+        json!({"name": "a", "address": "x", "credential": "k", "sudo": PEM}),
+        json!([]),
+        json!("PLANTED"),
+    ] {
+        let refused = rig.post("/v1/hosts", Some(&body)).await;
+        refused.problem(400, "usage");
+        assert!(!refused.text.contains("PLANTED"), "{}", refused.text);
+    }
+    for body in [
+        json!({"private_key": [PEM]}),
+        json!({"privat_key": PEM}),
+        json!({"private_key": PEM, "passphrase": {"PLANTED": 1}}),
+    ] {
+        let refused = rig
+            .ask(Method::PUT, "/v1/credentials/k", &[], Some(&body))
+            .await;
+        refused.problem(400, "usage");
+        assert!(!refused.text.contains("PLANTED"), "{}", refused.text);
+    }
+    rig.ask(
+        Method::PUT,
+        "/v1/credentials/a%2F..%2Fb",
+        &[],
+        Some(&json!({"private_key": PEM})),
+    )
+    .await
+    .problem(400, "usage");
+    let duplicate = rig
+        .ask_as(&rig.key, Method::PATCH, "/v1/hosts/kvm1", &[], None)
+        .await;
+    duplicate.problem(415, "usage");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hosts_are_read_and_checked_when_asked() {
+    let rig = Rig::start(TWO_HOSTS).await;
+    rig.ready().await;
+    let refreshed = rig.post("/v1/hosts/kvm1/refresh", None).await;
+    assert_eq!(refreshed.status, StatusCode::ACCEPTED);
+    let checked = rig.post("/v1/hosts/kvm1/check", None).await;
+    assert_eq!(checked.status, StatusCode::OK, "{}", checked.text);
+    let findings = checked.json();
+    assert!(
+        findings
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|finding| finding["ok"] != json!(false)),
+        "{findings}"
+    );
+    let key = json!({"fingerprint": "SHA256:x"});
+    rig.post("/v1/hosts/kvm1/host-key", Some(&key))
+        .await
+        .problem(409, "conflict");
+}

@@ -1,0 +1,13 @@
+//! The native contract `/v1`, asked in process and over a listener, with fleets on the simulator.
+
+#![cfg(test)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod acting;
+mod events;
+mod keeping;
+mod lists;
+mod rig;
+mod schema;
