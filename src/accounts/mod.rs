@@ -11,6 +11,7 @@ pub mod grant;
 pub mod idempotency;
 pub mod key;
 mod legacy;
+pub mod old_portal;
 pub mod scopes;
 mod store;
 pub mod token;

@@ -10,6 +10,10 @@ use crate::domain::policy::glob;
 /// What a key may be used for. Empty lists allow everything of their sort; patterns may hold `*`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent powers, each written by name in the database"
+)]
 pub struct Scopes {
     /// Names of hosts. Others are not seen.
     pub hosts: Vec<String>,
@@ -88,7 +92,6 @@ impl Scopes {
                 .with_hint("use a key with that scope; `vmdeck user list` shows what each may do"))
         };
         match what {
-            Permission::See => Ok(()),
             Permission::Act(_) | Permission::Manage | Permission::Export if self.read_only => {
                 refuse("this key may only look".to_owned())
             }
@@ -111,7 +114,7 @@ impl Scopes {
             Permission::Export if !self.export || self.is_narrowed() => {
                 refuse("this key may not read private keys".to_owned())
             }
-            Permission::Manage | Permission::Audit | Permission::Export => Ok(()),
+            Permission::See | Permission::Manage | Permission::Audit | Permission::Export => Ok(()),
         }
     }
 }

@@ -154,6 +154,34 @@ impl Accounts {
         .await
     }
 
+    /// Gives a user a new id, so that another one can have the old. Keys and agents follow.
+    pub async fn renumber_user(&self, id: i64) -> Result<i64, AccountsError> {
+        self.write("renumbering a user", move |transaction| {
+            let failed = |error| AccountsError::of("renumbering a user", error);
+            transaction
+                .execute_batch("PRAGMA defer_foreign_keys = ON")
+                .map_err(failed)?;
+            let fresh: i64 = transaction
+                .query_row(
+                    "SELECT 1 + max((SELECT max(id) FROM user), \
+                     coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'user'), 0))",
+                    [],
+                    |row| row.get(0),
+                )
+                .map_err(failed)?;
+            for sql in [
+                "UPDATE user SET id = ?1 WHERE id = ?2",
+                "UPDATE api_key SET user_id = ?1 WHERE user_id = ?2",
+                "UPDATE agent SET user_id = ?1 WHERE user_id = ?2",
+                "UPDATE sqlite_sequence SET seq = ?1 WHERE name = 'user' AND ?2 = ?2",
+            ] {
+                transaction.execute(sql, [fresh, id]).map_err(failed)?;
+            }
+            Ok(fresh)
+        })
+        .await
+    }
+
     /// Returns the users, ordered by id.
     pub async fn users(&self) -> Result<Vec<User>, AccountsError> {
         self.run("reading users", |connection| {
@@ -271,18 +299,17 @@ fn insert(
         )
         .map_err(failed)?;
     let id = transaction.last_insert_rowid();
-    let profile = match new.profile {
-        Some(profile) => profile,
-        None => {
-            let own = Accounts::profile_of(id);
-            transaction
-                .execute(
-                    "UPDATE user SET profile = ?1 WHERE id = ?2",
-                    params![own, id],
-                )
-                .map_err(failed)?;
-            own
-        }
+    let profile = if let Some(profile) = new.profile {
+        profile
+    } else {
+        let own = Accounts::profile_of(id);
+        transaction
+            .execute(
+                "UPDATE user SET profile = ?1 WHERE id = ?2",
+                params![own, id],
+            )
+            .map_err(failed)?;
+        own
     };
     Ok(User {
         id,

@@ -196,6 +196,18 @@ impl Fleets for ServedFleets {
         Ok(kept)
     }
 
+    async fn keep_credential(
+        &self,
+        profile: &str,
+        name: &CredentialName,
+        secret: CredentialSecret,
+    ) -> Result<CredentialSummary, Failure> {
+        let served = self.profile(profile).await?;
+        let kept = served.keep_credential(name, secret).await?;
+        served.unlock(&self.parts.vault).await?;
+        Ok(kept)
+    }
+
     async fn remove_credential(&self, profile: &str, name: &CredentialName) -> Result<(), Failure> {
         self.profile(profile).await?.remove_credential(name).await
     }
@@ -209,13 +221,12 @@ impl Fleets for ServedFleets {
     }
 
     async fn note(&self, profile: &str, entry: AuditEntry) -> Result<(), Failure> {
-        let appended = match self.served(profile) {
-            Some(served) => served.audit.append(entry).await,
-            None => {
-                let served = self.profile(profile).await?;
-                self.audit(&served).await?.append(entry).await
-            }
+        let audit = if let Some(served) = self.served(profile) {
+            served.audit
+        } else {
+            self.audit(&self.profile(profile).await?).await?
         };
+        let appended = audit.append(entry).await;
         appended.map(drop).map_err(|error| Failure {
             kind: ErrorKind::Store,
             ..failure(&error)

@@ -5,7 +5,7 @@ use std::io::Write;
 use super::Surroundings;
 use super::compose::{self, Fleet};
 use super::signals;
-use crate::cli::{AuditCommand, HostCommand, HostImport, Task};
+use crate::cli::{AuditCommand, HostCommand, HostImport, ImportCommand, Task};
 use crate::domain::error_kind::{ErrorKind, ExitCode, Failure};
 use crate::manage::{self, Desk, audit, credential, doctor, host, import, profile, trust};
 use crate::report::Complaint;
@@ -37,6 +37,12 @@ pub(super) async fn run(
     match task {
         Task::Profile(command) => profile::run(&mut desk, command).await,
         Task::Credential(command) => credential::run(&mut desk, command).await,
+        Task::Import(ImportCommand::Portal { file, dry_run }) => {
+            let usual = around.environment.portal_database();
+            let usual = usual.unwrap_or_else(|| "data/management.sqlite3".into());
+            let file = file.as_ref().unwrap_or(&usual);
+            manage::import_portal::run(&mut desk, file, *dry_run).await
+        }
         Task::User(command) => manage::user::run(&mut desk, command).await,
         Task::Config(command) => {
             manage::config::run(&mut desk, command, &around.loaded, &around.paths)

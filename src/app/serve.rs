@@ -23,17 +23,20 @@ use crate::cli::ServeArgs;
 use crate::config::ServeConfig;
 use crate::config::keys::network;
 use crate::domain::error_kind::{ErrorKind, ExitCode, Failure};
-use crate::domain::host::HostName;
+use crate::domain::inventory::FleetSnapshot;
 use crate::domain::secret::SecretText;
+use crate::domain::vm::PowerState;
+use crate::fleet::FleetHandle;
 use crate::hypervisor::drivers::InstalledDrivers;
 use crate::manage::passphrase::PassphraseSource;
 use crate::manage::served;
 use crate::private_file;
 use crate::profile::{Profile, ProfileError};
 use crate::report::Complaint;
+use crate::serve::dial_guard::DialGuard;
 use crate::serve::{self, BotAccess, Listener, ServeState, TlsFiles};
 use crate::task::Tasks;
-use crate::transport::ssh::{SshConnector, SshOptions};
+use crate::transport::ssh::{DialRule, SshConnector, SshOptions};
 use crate::vault::Vault;
 
 /// Between two looks at what other processes did to the accounts.
@@ -41,6 +44,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How long the server's own tasks may take to notice that they are to end.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// How long the demo may take to show a VM that can be started.
+const DEMO_PATIENCE: Duration = Duration::from_secs(15);
 
 /// Ceiling of a file with a key or a secret in bytes.
 const MAX_SECRET: u64 = 4096;
@@ -66,12 +72,23 @@ pub(super) async fn run(
     )
     .with_bot(bot(around, &config)?)
     .listening_on(addresses.clone(), !has_tls);
-    announce(around, err, &addresses, has_tls, first, &opened.profile);
     let app = serve::router(state.clone());
     let running = serve::serve(listener, app, &state);
+    let greeting = Greeting {
+        base: base(&addresses, has_tls),
+        profile: &opened.profile,
+        first,
+    };
     if around.globals.demo {
         // A demo is looked at at once: its hosts need not wait for the first request.
-        state.tenants.fleet(&opened.profile).await?;
+        let fleet = state.tenants.fleet(&opened.profile).await?;
+        let vm = tokio::select! {
+            vm = stopped_vm(&fleet) => vm,
+            () = signals.end.cancelled() => None,
+        };
+        greeting.demo(err, vm.as_ref());
+    } else {
+        greeting.usual(err);
     }
     drop(front.spawn("accounts", follow_accounts(state.clone())));
     tell_manager(&[NotifyState::Ready]);
@@ -137,20 +154,16 @@ async fn open(around: &Surroundings) -> Result<Opened, Complaint> {
     let accounts = Accounts::open(&server, around.clock.clone())
         .await
         .map_err(|error| Complaint::of(&error))?;
-    let vault = match passphrase(around, demo.is_some()) {
-        Some(source) => unlock(&accounts, source).await?,
-        None => {
-            let sealed = accounts
-                .identity()
-                .await
-                .map_err(|error| Complaint::of(&error))?;
-            if sealed.is_some() {
-                tracing::warn!(
-                    "no passphrase was given: hosts with sealed credentials stay unreachable"
-                );
-            }
-            Vault::new(None)
+    let vault = if let Some(source) = passphrase(around, demo.is_some()) {
+        unlock(&accounts, source).await?
+    } else {
+        let sealed = accounts.identity().await;
+        if sealed.map_err(|error| Complaint::of(&error))?.is_some() {
+            tracing::warn!(
+                "no passphrase was given: hosts with sealed credentials stay unreachable"
+            );
         }
+        Vault::new(None)
     };
     let first = accounts.bootstrap(profile.name().as_str()).await;
     let first = first.map_err(|error| Complaint::of(&error))?;
@@ -191,21 +204,23 @@ fn parts(
     demo: bool,
 ) -> FleetParts {
     let config = &around.loaded.config;
-    let connector = |agent_socket| {
-        Arc::new(SshConnector::new(SshOptions {
+    let ssh = |agent_socket| {
+        SshConnector::new(SshOptions {
             connect_timeout: config.ssh.connect_timeout,
             auth_timeout: config.ssh.auth_timeout,
             keepalive: config.ssh.keepalive,
             agent_socket,
             max_handshakes: usize::try_from(config.ssh.max_handshakes).unwrap_or(16),
-        }))
+        })
     };
+    let guard = DialGuard::of(&config.serve, []);
+    let rule = DialRule::new(move |address| guard.check(address).is_ok());
     FleetParts {
         root,
         accounts,
         vault,
-        connector: connector(around.agent_socket().filter(|_| !demo)),
-        strangers: connector(None),
+        connector: Arc::new(ssh(around.agent_socket().filter(|_| !demo))),
+        strangers: Arc::new(ssh(None).guarded(rule)),
         drivers: Arc::new(InstalledDrivers {
             clock: around.clock.clone(),
             read_within: config.poll.deadline,
@@ -422,53 +437,78 @@ async fn follow_accounts(state: ServeState) {
     }
 }
 
-/// Says where the server answers; at the first start also the one thing that is never shown again.
-fn announce(
-    around: &Surroundings,
-    err: &mut dyn Write,
-    addresses: &[SocketAddr],
-    has_tls: bool,
-    first: Option<&IssuedKey>,
-    profile: &str,
-) {
+fn base(addresses: &[SocketAddr], has_tls: bool) -> String {
     let scheme = if has_tls { "https" } else { "http" };
-    let base = addresses
-        .first()
-        .map(|address| format!("{scheme}://{address}"))
-        .unwrap_or_default();
-    let mut lines = vec![format!("vmdeck serves on {base}")];
-    if let Some(key) = first {
-        let token = key.token.expose();
-        if around.globals.demo {
-            lines.extend(demo_lines(&base, token));
-        } else {
+    let address = addresses.first().map(SocketAddr::to_string);
+    format!("{scheme}://{}", address.unwrap_or_default())
+}
+
+/// What is said once the server answers; at the first start also the one thing that is never shown
+/// again.
+struct Greeting<'a> {
+    base: String,
+    profile: &'a str,
+    first: Option<&'a IssuedKey>,
+}
+
+impl Greeting<'_> {
+    fn usual(&self, err: &mut dyn Write) {
+        let mut lines = vec![format!("vmdeck serves on {}", self.base)];
+        if let Some(key) = self.first {
             lines.push(format!(
-                "The first administrator's API key, for profile {profile}; it is shown once and kept nowhere:"
+                "The first administrator's API key, for profile {}; it is shown once and kept nowhere:",
+                self.profile
             ));
-            lines.push(format!("  {token}"));
+            lines.push(format!("  {}", key.token.expose()));
             lines
                 .push("`vmdeck user rotate admin` makes a new one, should it get lost.".to_owned());
         }
+        say(err, &lines);
     }
+
+    fn demo(&self, err: &mut dyn Write, vm: Option<&(String, String)>) {
+        let mut lines = vec![format!("vmdeck serves a demo on {}", self.base)];
+        if let Some(key) = self.first {
+            lines.extend(demo_lines(&self.base, key.token.expose(), vm));
+        }
+        say(err, &lines);
+    }
+}
+
+fn say(err: &mut dyn Write, lines: &[String]) {
     for line in lines {
+        // Nobody is left to tell when this fails.
         drop(writeln!(err, "{line}"));
     }
 }
 
-fn demo_lines(base: &str, token: &str) -> Vec<String> {
-    let host: HostName = match "lab-kvm1".parse() {
-        Ok(name) => name,
-        Err(_) => return Vec::new(),
+/// Waits until a stopped VM of the demo is there, and returns its host's name and its id.
+async fn stopped_vm(fleet: &FleetHandle) -> Option<(String, String)> {
+    let find = |state: &FleetSnapshot| {
+        let fresh = state.hosts.iter().filter(|host| !host.from_cache);
+        fresh
+            .flat_map(|host| host.vms().iter().map(move |vm| (host, vm)))
+            .find(|(_, vm)| vm.state == PowerState::Stopped)
+            .map(|(host, vm)| (host.spec.name.to_string(), vm.id.to_string()))
     };
+    let seen = fleet.wait_until(|state| find(state).is_some());
+    let seen = tokio::time::timeout(DEMO_PATIENCE, seen).await.ok()??;
+    find(&seen)
+}
+
+fn demo_lines(base: &str, token: &str, vm: Option<&(String, String)>) -> Vec<String> {
     let bearer = format!("-H 'Authorization: Bearer {token}'");
-    vec![
-        String::new(),
+    let mut lines = vec![
         format!("A ready key: {token}"),
         "Paste one of these:".to_owned(),
-        format!("  curl -s {bearer} '{base}/v1/vms?filter=state:stopped&limit=5'"),
-        format!("  curl -s {bearer} -X POST '{base}/v1/vms/{host}/batch-1/actions/start?wait=20'"),
-        format!("  curl -sN {bearer} '{base}/v1/events'"),
-        String::new(),
-        format!("Read the API in a browser: {base}/v1/docs"),
-    ]
+        format!("  curl -s {bearer} '{base}/v1/vms?filter=state:stopped'"),
+    ];
+    if let Some((host, id)) = vm {
+        lines.push(format!(
+            "  curl -s {bearer} -X POST '{base}/v1/vms/{host}/{id}/actions/start?wait=20'"
+        ));
+    }
+    lines.push(format!("  curl -sN {bearer} '{base}/v1/events'"));
+    lines.push(format!("Read the API in a browser: {base}/v1/docs"));
+    lines
 }

@@ -6,6 +6,7 @@ use clap::{Args, Command, FromArgMatches, Parser, Subcommand};
 
 use super::documents::Shell;
 use super::host::HostCommand;
+use super::import::ImportCommand;
 use super::profile::{AuditCommand, ConfigCommand, CredentialCommand, ProfileCommand};
 use super::script;
 use super::serve::{ServeArgs, UserCommand};
@@ -109,6 +110,9 @@ pub(super) enum Managing {
     /// Add, list and remove users of the server, and change their API keys.
     #[command(subcommand)]
     User(UserCommand),
+    /// Take over from older programs.
+    #[command(subcommand)]
+    Import(ImportCommand),
     /// Look at the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),

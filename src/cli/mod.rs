@@ -9,6 +9,7 @@
 mod command;
 mod documents;
 mod host;
+mod import;
 mod parse;
 mod profile;
 mod script;
@@ -17,6 +18,7 @@ mod serve;
 pub use self::command::{Globals, command};
 pub use self::documents::{Shell, complete, manual};
 pub use self::host::{HostAdd, HostCommand, HostEdit, HostImport, HostTrust, LoginArgs};
+pub use self::import::ImportCommand;
 pub use self::parse::{Invocation, Task, UsageError, parse};
 pub use self::profile::{
     AuditCommand, AuditTail, ConfigCommand, CredentialAdd, CredentialCommand, ProfileCommand,

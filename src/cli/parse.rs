@@ -8,6 +8,7 @@ use clap::error::ErrorKind as ClapKind;
 use super::command::{Globals, Managing, command, read_root};
 use super::documents::Shell;
 use super::host::HostCommand;
+use super::import::ImportCommand;
 use super::profile::{AuditCommand, ConfigCommand, CredentialCommand, ProfileCommand};
 use super::script::{self, ScriptTask};
 use super::serve::{ServeArgs, UserCommand};
@@ -39,6 +40,8 @@ pub enum Task {
     Credential(CredentialCommand),
     /// Read the record.
     Audit(AuditCommand),
+    /// Take over from older programs.
+    Import(ImportCommand),
     /// Keep users of the server.
     User(Box<UserCommand>),
     /// Look at the configuration.
@@ -131,6 +134,7 @@ fn managing(matches: &clap::ArgMatches) -> Result<Option<Task>, clap::Error> {
         Managing::Host(command) => Task::Host(Box::new(command)),
         Managing::Credential(command) => Task::Credential(command),
         Managing::Audit(command) => Task::Audit(command),
+        Managing::Import(command) => Task::Import(command),
         Managing::User(command) => Task::User(Box::new(command)),
         Managing::Config(command) => Task::Config(command),
         Managing::Completions { shell } => Task::Completions(shell),

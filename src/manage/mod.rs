@@ -10,6 +10,7 @@ pub mod doctor;
 pub mod host;
 pub mod host_key;
 pub mod import;
+pub mod import_portal;
 pub mod passphrase;
 pub mod profile;
 pub mod served;

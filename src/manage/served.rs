@@ -168,6 +168,29 @@ impl ServedProfile {
         secret: CredentialSecret,
     ) -> Result<CredentialSummary, Failure> {
         let facts = look_at(&secret).await?;
+        self.seal(name, secret, facts).await
+    }
+
+    /// Seals a credential, in place of one of that name. A key that cannot be used is kept as well: the
+    /// login with it will say so.
+    pub async fn keep_credential(
+        &self,
+        name: &CredentialName,
+        secret: CredentialSecret,
+    ) -> Result<CredentialSummary, Failure> {
+        let facts = look_at(&secret).await.unwrap_or_else(|failure| {
+            tracing::info!(credential = %name, %failure, "a key is kept that cannot be used");
+            None
+        });
+        self.seal(name, secret, facts).await
+    }
+
+    async fn seal(
+        &self,
+        name: &CredentialName,
+        secret: CredentialSecret,
+        facts: Option<KeyFacts>,
+    ) -> Result<CredentialSummary, Failure> {
         let identity = self.identity().await?;
         let new = NewCredential {
             name: name.clone(),

@@ -2,11 +2,12 @@
 //! it would be a way to reach the server's own services and the networks around it.
 //!
 //! The rule is about addresses, never about spellings: a name is resolved once, every address it has is
-//! judged, and what is dialled is one that was judged. Pure; resolving and dialling happen elsewhere.
+//! judged, and what is dialled is one that was judged. Resolving and dialling happen elsewhere.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::client_address::{AddressList, normalise};
+use crate::config::ServeConfig;
 
 /// Judges addresses that are to be dialled.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,11 +25,31 @@ pub struct DialGuard {
 pub struct NotDialled;
 
 impl DialGuard {
+    /// Makes the guard of a server: what its configuration allows, and what this machine is called.
+    pub fn of(config: &ServeConfig, listening: impl IntoIterator<Item = IpAddr>) -> Self {
+        let allow = AddressList::new(config.dial_allow.clone());
+        let own = listening.into_iter().chain([config.listen.ip()]);
+        Self::new(allow, own.chain(own_addresses()))
+    }
+
     /// Makes a guard that knows which addresses are the server's own.
     pub fn new(allow: AddressList, own: impl IntoIterator<Item = IpAddr>) -> Self {
         Self {
             allow,
             own: own.into_iter().map(normalise).collect(),
+        }
+    }
+
+    /// Judges a name that means this machine whatever a resolver says of it (RFC 6761, section 6.3).
+    pub fn check_name(&self, name: &str) -> Result<(), NotDialled> {
+        let name = name.trim_end_matches('.').to_ascii_lowercase();
+        let local = name == "localhost"
+            || name.ends_with(".localhost")
+            || ["ip6-localhost", "ip6-loopback"].contains(&name.as_str());
+        if local {
+            self.check(IpAddr::V4(Ipv4Addr::LOCALHOST))
+        } else {
+            Ok(())
         }
     }
 
@@ -94,6 +115,42 @@ fn is_special(address: IpAddr) -> bool {
                 || is_site_local(v6)
         }
     }
+}
+
+/// Returns the addresses of this machine's interfaces, as Linux tells them; none elsewhere.
+fn own_addresses() -> Vec<IpAddr> {
+    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+    let mut all = local_v4(&read("/proc/net/fib_trie"));
+    all.extend(local_v6(&read("/proc/net/if_inet6")));
+    all
+}
+
+/// Reads `/proc/net/fib_trie`: an address stands on the line before its `/32 host LOCAL`.
+fn local_v4(trie: &str) -> Vec<IpAddr> {
+    let mut found = Vec::new();
+    let mut last = None;
+    for line in trie.lines().map(str::trim) {
+        if let Some(address) = line.strip_prefix("|-- ") {
+            last = address.parse::<Ipv4Addr>().ok();
+        } else if line == "/32 host LOCAL" {
+            found.extend(last.map(IpAddr::V4));
+        }
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// Reads `/proc/net/if_inet6`: 32 hexadecimal digits begin each line.
+fn local_v6(table: &str) -> Vec<IpAddr> {
+    let digits = table
+        .lines()
+        .filter_map(|line| line.split_whitespace().next());
+    digits
+        .filter(|digits| digits.len() == 32)
+        .filter_map(|digits| u128::from_str_radix(digits, 16).ok())
+        .map(|bits| IpAddr::V6(Ipv6Addr::from(bits)))
+        .collect()
 }
 
 /// `fec0::/10`, given up by RFC 3879 and still routed by some.
@@ -184,6 +241,26 @@ mod tests {
         let bad: IpAddr = "127.0.0.1".parse().unwrap();
         assert_eq!(guard().check_all(&[good]), Ok(()));
         assert_eq!(guard().check_all(&[good, bad]), Err(NotDialled));
+    }
+
+    #[test]
+    fn the_machines_own_addresses_are_read_from_its_tables() {
+        let trie = "Main:\n  +-- 0.0.0.0/0 3 0 5\n     |-- 0.0.0.0\n        /0 universe UNICAST\n     \
+                    |-- 192.0.2.10\n        /32 host LOCAL\n     |-- 192.0.2.255\n        /32 link BROADCAST\n\
+                    Local:\n     |-- 192.0.2.10\n        /32 host LOCAL\n";
+        assert_eq!(local_v4(trie), ["192.0.2.10".parse::<IpAddr>().unwrap()]);
+        let table = "fe800000000000000000000000000001 02 40 20 80     eth0\nshort 1\n";
+        assert_eq!(local_v6(table), ["fe80::1".parse::<IpAddr>().unwrap()]);
+    }
+
+    #[test]
+    fn names_of_this_machine_are_refused_without_asking_anybody() {
+        for name in ["localhost", "LOCALHOST.", "a.localhost", "ip6-loopback"] {
+            assert_eq!(guard().check_name(name), Err(NotDialled), "{name}");
+        }
+        for name in ["kvm1", "localhost.example.org", "mylocalhost"] {
+            assert_eq!(guard().check_name(name), Ok(()), "{name}");
+        }
     }
 
     proptest! {

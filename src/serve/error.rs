@@ -86,7 +86,7 @@ impl Problem {
 
     /// Names the host it is about.
     #[must_use]
-    pub fn on(mut self, host: impl ToString) -> Self {
+    pub fn on(mut self, host: &(impl ToString + ?Sized)) -> Self {
         self.host = Some(host.to_string());
         self
     }

@@ -102,7 +102,7 @@ impl fmt::Debug for Listener {
         f.debug_struct("Listener")
             .field("addresses", &self.addresses())
             .field("tls", &self.tls.is_some())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

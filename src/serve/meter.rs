@@ -116,7 +116,7 @@ impl Meter {
             .inc();
     }
 
-    /// Writes everything in the text form of OpenMetrics 1.0.
+    /// Writes everything in the text form of `OpenMetrics` 1.0.
     pub fn render(&self) -> String {
         let mut text = String::new();
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);

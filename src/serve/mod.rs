@@ -45,7 +45,13 @@ pub fn router(state: ServeState) -> Router {
     let routes = Router::new()
         .merge(v1::router(&state))
         .merge(contract::bot::router())
-        .merge(contract::portal::router())
+        .merge(contract::portal::router());
+    assemble(routes, state)
+}
+
+/// Puts everything that every request goes through around some routes.
+pub fn assemble(routes: Router<ServeState>, state: ServeState) -> Router {
+    let routes = routes
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::not_allowed);
     limit::wrap(routes, &state).with_state(state)

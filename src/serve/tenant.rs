@@ -37,6 +37,17 @@ pub trait Fleets: Send + Sync + fmt::Debug {
         secret: CredentialSecret,
     ) -> Result<CredentialSummary, Failure>;
 
+    /// The same for a key that may be anything: one that cannot be used is kept, and the login with it
+    /// says so. The portal contract promises no more.
+    async fn keep_credential(
+        &self,
+        profile: &str,
+        name: &CredentialName,
+        secret: CredentialSecret,
+    ) -> Result<CredentialSummary, Failure> {
+        self.set_credential(profile, name, secret).await
+    }
+
     /// Removes a credential that no host uses.
     async fn remove_credential(&self, profile: &str, name: &CredentialName) -> Result<(), Failure>;
 

@@ -7,6 +7,7 @@
 mod support;
 
 mod bot;
+mod importing;
 mod portal;
 mod rig;
 mod signatures;

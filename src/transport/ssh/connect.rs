@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -70,10 +70,33 @@ impl Default for SshOptions {
     }
 }
 
+/// Says which addresses may be dialled: asked about what a name was resolved to, right before that very
+/// address is dialled.
+#[derive(Clone)]
+pub struct DialRule(Arc<dyn Fn(IpAddr) -> bool + Send + Sync>);
+
+impl DialRule {
+    /// Takes the rule.
+    pub fn new(may: impl Fn(IpAddr) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(may))
+    }
+
+    fn allows(&self, addresses: &[SocketAddr]) -> bool {
+        addresses.iter().all(|address| (self.0)(address.ip()))
+    }
+}
+
+impl std::fmt::Debug for DialRule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("DialRule")
+    }
+}
+
 /// Makes links over SSH.
 #[derive(Debug)]
 pub struct SshConnector {
     options: SshOptions,
+    rule: Option<DialRule>,
     logins: Arc<Semaphore>,
     /// One gate for each first jump host, so that a storm of hosts behind it does not lock itself out.
     gates: Mutex<HashMap<Endpoint, Arc<Semaphore>>>,
@@ -85,8 +108,16 @@ impl SshConnector {
         Self {
             logins: Arc::new(Semaphore::new(options.max_handshakes.max(1))),
             gates: Mutex::new(HashMap::new()),
+            rule: None,
             options,
         }
+    }
+
+    /// Dials only what a rule allows; one address of a name that is refused refuses the name.
+    #[must_use]
+    pub fn guarded(mut self, rule: DialRule) -> Self {
+        self.rule = Some(rule);
+        self
     }
 
     /// Waits for its turn; the wait is outside of every deadline.
@@ -114,6 +145,7 @@ impl Connector for SshConnector {
         let turn = self.turn(target).await;
         let mut chain = Chain {
             options: &self.options,
+            rule: self.rule.as_ref(),
             files,
             pinned: target.pinned.clone().into(),
             accept_new: target.accept_new,
@@ -143,6 +175,7 @@ impl Connector for SshConnector {
 /// The hops reached so far.
 struct Chain<'a> {
     options: &'a SshOptions,
+    rule: Option<&'a DialRule>,
     files: Arc<[KnownHostsFile]>,
     pinned: Arc<[PinnedKey]>,
     accept_new: bool,
@@ -183,7 +216,7 @@ impl Chain<'_> {
     ) -> Result<(Box<dyn Stream>, String), TransportError> {
         let port = hop.endpoint.port_or_default();
         let Some(stop) = self.live.last() else {
-            let dialling = dial(&hop.endpoint.address, port);
+            let dialling = dial(&hop.endpoint.address, port, self.rule);
             let socket = timeout_at(deadline, dialling)
                 .await
                 .map_err(|_elapsed| self.late("connecting"))??;
@@ -319,7 +352,11 @@ const fn rsa(hash: HashAlg) -> Algorithm {
 }
 
 /// Connects to the first address of a name that answers; addresses that hang are not waited for.
-async fn dial(address: &str, port: u16) -> Result<TcpStream, TransportError> {
+async fn dial(
+    address: &str,
+    port: u16,
+    rule: Option<&DialRule>,
+) -> Result<TcpStream, TransportError> {
     let addresses: Vec<SocketAddr> = tokio::net::lookup_host((address, port))
         .await
         .map_err(|error| TransportError::Resolve {
@@ -328,6 +365,10 @@ async fn dial(address: &str, port: u16) -> Result<TcpStream, TransportError> {
         })?
         .collect();
     let endpoint = Endpoint::new(address, port).to_string();
+    if rule.is_some_and(|rule| !rule.allows(&addresses)) {
+        let reason = "connections to this address are not allowed".to_owned();
+        return Err(TransportError::Dial { endpoint, reason });
+    }
     let mut waiting = addresses.into_iter();
     let mut dialling = FuturesUnordered::new();
     let mut reason = "the name has no address".to_owned();
@@ -388,6 +429,25 @@ mod tests {
             names(&["ecdsa-sha2-nistp384", "ssh-rsa"])[0],
             "ecdsa-sha2-nistp384"
         );
+    }
+
+    #[tokio::test]
+    async fn what_a_rule_refuses_is_not_dialled() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let rule = DialRule::new(|address| !address.to_canonical().is_loopback());
+        for name in ["127.0.0.1", "localhost", "::ffff:127.0.0.1"] {
+            let dialled = dial(name, port, Some(&rule)).await;
+            assert!(
+                matches!(dialled, Err(TransportError::Dial { .. })),
+                "{name}"
+            );
+        }
+        // The first connection that the listener sees is the one that is allowed.
+        let allowed = DialRule::new(|_| true);
+        let (dialled, seen) =
+            tokio::join!(dial("127.0.0.1", port, Some(&allowed)), listener.accept());
+        assert_eq!(dialled.unwrap().local_addr().unwrap(), seen.unwrap().1);
     }
 
     #[test]

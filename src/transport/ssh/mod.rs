@@ -35,5 +35,5 @@ mod process;
 mod signer;
 mod transport;
 
-pub use self::connect::{SshConnector, SshOptions};
+pub use self::connect::{DialRule, SshConnector, SshOptions};
 pub use self::transport::SshTransport;

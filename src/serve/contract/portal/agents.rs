@@ -204,6 +204,9 @@ async fn read(tenant: &Tenant, all: bool) -> Result<Wanted, Answer> {
 /// later is judged again when it is dialled.
 async fn may_dial(tenant: &Tenant, hostname: &str, port: u16) -> bool {
     let guard = guard(&tenant.state);
+    if guard.check_name(hostname).is_err() {
+        return false;
+    }
     if let Ok(address) = hostname.parse::<IpAddr>() {
         return guard.check(address).is_ok();
     }
@@ -219,8 +222,10 @@ async fn may_dial(tenant: &Tenant, hostname: &str, port: u16) -> bool {
 
 /// Returns the rule of this server.
 fn guard(state: &ServeState) -> DialGuard {
-    let allow = AddressList::new(state.config.dial_allow.clone());
-    DialGuard::new(allow, state.listening.iter().map(std::net::SocketAddr::ip))
+    DialGuard::of(
+        &state.config,
+        state.listening.iter().map(std::net::SocketAddr::ip),
+    )
 }
 
 async fn make(tenant: &Tenant) -> Result<Answer, Answer> {
@@ -338,7 +343,7 @@ async fn put(
     };
     let fleets = tenant.state.tenants.fleets();
     let sealed = fleets
-        .set_credential(&tenant.caller.profile, name, secret)
+        .keep_credential(&tenant.caller.profile, name, secret)
         .await;
     match sealed {
         Ok(_) => Ok(()),

@@ -1,0 +1,493 @@
+//! The real program: how it starts, who gets in, what it writes, how it ends.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::net::UnixDatagram;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::VMDECK;
+use crate::serving::Answer;
+use crate::support::deck::Run;
+use crate::support::{command, write};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A home, and commands in it.
+struct Home(TempDir);
+
+impl Home {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = command(VMDECK);
+        command
+            .args(words)
+            .env_clear()
+            .env("HOME", self.0.path())
+            .env("VMDECK_HOME", self.0.path())
+            .env("PATH", "/usr/bin:/bin");
+        command
+    }
+
+    fn run(&self, words: &[&str]) -> Run {
+        Run::of(&mut self.command(words))
+    }
+
+    fn serve(&self, words: &[&str]) -> Server {
+        let mut all = vec!["--serve", "--listen", "127.0.0.1:0"];
+        all.extend(words);
+        Server::start(self.command(&all))
+    }
+}
+
+/// A running server.
+struct Server {
+    child: Child,
+    lines: Receiver<String>,
+    seen: Vec<String>,
+    address: SocketAddr,
+}
+
+impl Server {
+    fn start(mut command: Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let (sender, lines) = sync_channel(10_000);
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        let mut server = Self {
+            child,
+            lines,
+            seen: Vec::new(),
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+        };
+        let told = server.line(|line| line.contains(" on http"));
+        let base = told.split("://").nth(1).unwrap();
+        server.address = base.trim().parse().unwrap();
+        server
+    }
+
+    /// Waits for a line of what it says.
+    #[track_caller]
+    fn line(&mut self, fits: impl Fn(&str) -> bool) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Ok(line) = self.lines.recv_timeout(left) else {
+                panic!("it said only:\n{}", self.seen.join("\n"));
+            };
+            self.seen.push(line.clone());
+            if fits(&line) {
+                return line;
+            }
+        }
+    }
+
+    /// The key that is shown at the first start.
+    fn key(&mut self) -> String {
+        let line = self.line(|line| line.contains("vmd_a_"));
+        line.split_whitespace()
+            .find(|word| word.starts_with("vmd_a_"))
+            .unwrap()
+            .to_owned()
+    }
+
+    fn get(&self, path: &str, key: Option<&str>) -> Answer {
+        get(self.address, path, key).expect("an answer")
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let sent = command("kill").args([&format!("-{name}"), &pid]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Ends it and returns its exit code, how long that took, and everything it said.
+    fn end(mut self) -> (Option<i32>, Duration, String) {
+        let began = Instant::now();
+        self.signal("TERM");
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(began.elapsed() < PATIENCE, "it does not end");
+            std::thread::park_timeout(Duration::from_millis(10));
+        };
+        let took = began.elapsed();
+        assert_eq!(status.signal(), None);
+        while let Ok(line) = self.lines.recv_timeout(Duration::from_secs(5)) {
+            self.seen.push(line);
+        }
+        let mut out = String::new();
+        if let Some(mut stdout) = self.child.stdout.take() {
+            stdout.read_to_string(&mut out).unwrap();
+        }
+        (
+            status.code(),
+            took,
+            format!("{}\n{out}", self.seen.join("\n")),
+        )
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// One request over a connection of its own.
+fn get(address: SocketAddr, path: &str, key: Option<&str>) -> std::io::Result<Answer> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(crate::serving::http(address, "GET", path, key, ""))
+}
+
+/// Everything in a directory and below as one text, for looking for secrets.
+fn everything(dir: &Path) -> String {
+    let mut text = String::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            text.push_str(&everything(&path));
+        } else {
+            text.push_str(&String::from_utf8_lossy(&std::fs::read(path).unwrap()));
+        }
+    }
+    text
+}
+
+#[test]
+fn the_first_key_is_shown_once_and_stands_nowhere() {
+    let home = Home::new();
+    let mut server = home.serve(&[]);
+    let key = server.key();
+    server.get("/nothing", Some(&key)).expect(404);
+    let (code, took, said) = server.end();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(took < Duration::from_secs(8), "{took:?}");
+    assert_eq!(said.matches(&key).count(), 1, "{said}");
+    assert!(!everything(home.0.path()).contains(&key));
+
+    let (code, _, said) = home.serve(&[]).end();
+    assert_eq!(code, Some(0));
+    assert!(!said.contains("vmd_"), "{said}");
+}
+
+#[test]
+fn every_request_is_one_json_line_without_what_clients_chose() {
+    let home = Home::new();
+    let mut server = home.serve(&[]);
+    let key = server.key();
+    server
+        .get("/canary-path?canary=query", Some(&key))
+        .expect(404);
+    let line = server.line(|line| line.contains("vmdeck::request"));
+    let line: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(line["method"], "GET");
+    assert_eq!(line["status"], 404);
+    assert_eq!(line["address"], "127.0.0.1");
+    assert!(line["ms"].as_f64().unwrap() >= 0.0);
+    let (_, _, said) = server.end();
+    assert!(!said.contains("canary"), "{said}");
+}
+
+#[test]
+fn it_does_not_listen_where_keys_could_be_read() {
+    let home = Home::new();
+    let refused = home.run(&["--serve", "--listen", "0.0.0.0:0"]).expect(4);
+    assert!(
+        refused.stderr.contains("in the clear"),
+        "{}",
+        refused.stderr
+    );
+    assert!(
+        refused.stderr.contains("--insecure-plaintext"),
+        "{}",
+        refused.stderr
+    );
+    assert!(!refused.stderr.contains("vmd_"), "{}", refused.stderr);
+    let server =
+        Server::start(home.command(&["--serve", "--listen", "0.0.0.0:0", "--insecure-plaintext"]));
+    assert_eq!(server.end().0, Some(0));
+}
+
+#[test]
+fn the_older_portals_variables_say_where_to_listen() {
+    let home = Home::new();
+    let mut prepared = home.command(&["--serve"]);
+    prepared
+        .env("MANAGEMENT_HOST", "127.0.0.1")
+        .env("MANAGEMENT_PORT", "0");
+    let server = Server::start(prepared);
+    assert!(server.address.ip().is_loopback());
+    assert_ne!(server.address.port(), 8000);
+    server.end();
+    let mut wrong = home.command(&["--serve"]);
+    wrong.env("MANAGEMENT_PORT", "many");
+    let refused = Run::of(&mut wrong).expect(2);
+    assert!(
+        refused.stderr.contains("MANAGEMENT_PORT"),
+        "{}",
+        refused.stderr
+    );
+}
+
+#[test]
+fn users_are_kept_from_the_command_line_while_it_runs() {
+    let home = Home::new();
+    let mut server = home.serve(&[]);
+    let admin = server.key();
+    let added = home
+        .run(&["user", "add", "ann", "--email", "ann@example.org"])
+        .expect(0);
+    let key = added.stdout.trim().to_owned();
+    assert!(key.starts_with("vmd_k_"), "{}", added.stdout);
+    let listed = home.run(&["user", "list", "--json"]).expect(0).json();
+    let ann = listed
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|user| user["name"] == "ann")
+        .unwrap();
+    assert_eq!(ann["email"], "ann@example.org");
+    assert_eq!(ann["keys"][0]["live"], true);
+    assert_eq!(ann["keys"][0]["scopes"]["read_only"], false);
+    assert!(!listed.to_string().contains(&key));
+    let rotated = home.run(&["user", "rotate", "ann"]).expect(0).stdout;
+    assert_ne!(rotated.trim(), key);
+    let narrow = home.run(&[
+        "user",
+        "add",
+        "ci",
+        "--in",
+        "default",
+        "--host",
+        "kvm*",
+        "--verb",
+        "start",
+        "--expires",
+        "90d",
+    ]);
+    narrow.expect(0);
+    let text = home.run(&["user", "list"]).expect(0).stdout;
+    assert!(text.contains("start on kvm*"), "{text}");
+    let nowhere = home.run(&["user", "add", "x", "--in", "other"]).expect(4);
+    assert!(
+        nowhere.stderr.contains("vmdeck profile grant other"),
+        "{}",
+        nowhere.stderr
+    );
+    home.run(&["user", "rm", "ann"]).expect(4);
+    home.run(&["user", "rm", "ann", "--yes"]).expect(0);
+    home.run(&["user", "rm", "ann", "--yes"]).expect(3);
+    home.run(&["user", "rotate", "nobody"]).expect(3);
+    let (_, _, said) = server.end();
+    for secret in [key.as_str(), rotated.trim()] {
+        assert!(!said.contains(secret));
+        assert!(!everything(home.0.path()).contains(secret));
+    }
+    assert!(!everything(home.0.path()).contains(&admin));
+}
+
+#[test]
+fn a_profile_is_granted_with_its_passphrase_and_taken_back_without() {
+    let home = Home::new();
+    let secret = |name: &str, text: &str| {
+        let path = home.0.path().join(name);
+        vmdeck::private_file::write_atomic(&path, text.as_bytes()).unwrap();
+        path
+    };
+    let (server_pass, own_pass) = (
+        secret("sp", "server canary-1"),
+        secret("op", "own canary-2"),
+    );
+    let with = |pass: &Path, words: &[&str]| {
+        let mut prepared = home.command(words);
+        prepared.env("VMDECK_PASSPHRASE_FILE", pass);
+        Run::of(&mut prepared)
+    };
+    with(&own_pass, &["profile", "create", "lab", "--passphrase"]).expect(0);
+    let early = with(&own_pass, &["profile", "grant", "lab"]).expect(4);
+    assert!(
+        early.stderr.contains("no passphrase yet"),
+        "{}",
+        early.stderr
+    );
+
+    let mut first = home.command(&["--serve", "--listen", "127.0.0.1:0"]);
+    first.env("VMDECK_PASSPHRASE_FILE", &server_pass);
+    assert_eq!(Server::start(first).end().0, Some(0));
+    let wrong = with(&own_pass, &["--serve", "--listen", "127.0.0.1:0"]).expect(4);
+    assert!(
+        wrong.stderr.contains("passphrase is wrong"),
+        "{}",
+        wrong.stderr
+    );
+
+    with(&server_pass, &["profile", "grant", "lab"]).expect(4);
+    with(&own_pass, &["profile", "grant", "lab"]).expect(0);
+    home.run(&["user", "add", "bot", "--in", "lab"]).expect(0);
+    home.run(&["profile", "take-back", "lab"]).expect(0);
+    home.run(&["profile", "take-back", "lab"]).expect(4);
+    let kept = everything(&home.0.path().join("server"));
+    assert!(!kept.contains("canary") && !kept.contains("AGE-SECRET"));
+}
+
+#[test]
+fn it_tells_its_manager_when_it_answers_and_takes_its_socket() {
+    let home = Home::new();
+    let path = home.0.path().join("notify");
+    let notify = UnixDatagram::bind(&path).unwrap();
+    notify.set_read_timeout(Some(PATIENCE)).unwrap();
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    // The shell stands in for the manager: it says whom the sockets are for.
+    let script = "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" --serve";
+    let mut prepared = command("sh");
+    prepared
+        .args(["-c", script, VMDECK])
+        .env_clear()
+        .env("HOME", home.0.path())
+        .env("VMDECK_HOME", home.0.path())
+        .env("NOTIFY_SOCKET", &path)
+        .stdin(Stdio::from(std::os::fd::OwnedFd::from(socket)));
+    let server = Server::start(prepared);
+    assert_eq!(server.address, address);
+    let mut bytes = [0; 256];
+    let mut said = |word: &str| loop {
+        let length = notify.recv(&mut bytes).expect("a word of the server");
+        if String::from_utf8_lossy(&bytes[..length]).contains(word) {
+            return;
+        }
+    };
+    said("READY=1");
+    server.get("/nothing", None).expect(404);
+    server.signal("TERM");
+    said("STOPPING=1");
+    assert_eq!(server.end().0, Some(0));
+}
+
+#[test]
+fn the_demos_lines_work_as_pasted() {
+    let home = Home::new();
+    let mut server = home.serve(&["--demo"]);
+    server.line(|line| line.contains("Read the API in a browser"));
+    let lines: Vec<String> = server
+        .seen
+        .iter()
+        .filter(|line| line.trim_start().starts_with("curl "))
+        .cloned()
+        .collect();
+    assert_eq!(lines.len(), 3, "{:?}", server.seen);
+    let paste = |line: &str| {
+        let output = command("sh").args(["-c", line]).output().unwrap();
+        assert!(
+            output.status.success() || line.contains("events"),
+            "{line}: {output:?}"
+        );
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let list: Value = serde_json::from_str(&paste(&lines[0])).unwrap();
+    assert!(list.to_string().contains("stopped"), "{list:#}");
+    let started: Value = serde_json::from_str(&paste(&lines[1])).unwrap();
+    assert_eq!(started["action"], "start", "{started:#}");
+    assert_eq!(started["outcome"], "confirmed", "{started:#}");
+    let events = paste(&format!("{} --max-time 3", lines[2]));
+    assert!(events.contains("event:"), "{events}");
+    let (code, _, said) = server.end();
+    assert_eq!(code, Some(0), "{said}");
+}
+
+#[test]
+fn sigterm_under_load_ends_it_in_order() {
+    let home = Home::new();
+    let mut server = home.serve(&["--demo"]);
+    let key = server.key();
+    server.line(|line| line.contains("Read the API in a browser"));
+    let address = server.address;
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let clients: Vec<_> = (0..8)
+        .map(|_| {
+            let (key, stop) = (key.clone(), std::sync::Arc::clone(&stop));
+            std::thread::spawn(move || {
+                let (mut whole, mut refused) = (0, 0);
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) && refused < 20 {
+                    match get(address, "/v1/vms", Some(&key)) {
+                        Ok(answer) if answer.status.as_u16() < 500 => whole += 1,
+                        Ok(answer) => panic!("{} {}", answer.status, answer.text()),
+                        Err(_) => refused += 1,
+                    }
+                }
+                whole
+            })
+        })
+        .collect();
+    for _ in 0..20 {
+        server.line(|line| line.contains("vmdeck::request"));
+    }
+    let (code, took, said) = server.end();
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    let answered: i32 = clients
+        .into_iter()
+        .map(|client| client.join().unwrap())
+        .sum();
+    assert!(answered >= 20, "{answered}");
+    assert!(!said.contains("panic"), "{said}");
+    assert_eq!(
+        said.matches(&key).count(),
+        4,
+        "the key, and three lines to paste"
+    );
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_before_anything_is_opened() {
+    let home = Home::new();
+    for words in [
+        &["--serve", "list"][..],
+        &["--serve", "--once", "list"],
+        &["--listen", "127.0.0.1:0"],
+        &["--serve", "--listen", "nowhere"],
+        &["--serve", "--tls-key", "/nothing"],
+    ] {
+        let refused = home.run(words).expect(2);
+        assert!(!refused.stderr.is_empty());
+    }
+    let config = home.0.path().join("config.toml");
+    write(&config, "[serve.limit]\nbody_bytes = \"1\"\n");
+    let refused = home.run(&["--serve"]).expect(2);
+    assert!(
+        refused.stderr.contains("serve.limit.body_bytes"),
+        "{}",
+        refused.stderr
+    );
+    write(
+        &config,
+        "[serve]\ntrusted_proxies = [\"10.0.0.0/8\", \"x\"]\n",
+    );
+    let refused = home.run(&["--serve"]).expect(2);
+    assert!(
+        refused.stderr.contains("serve.trusted_proxies"),
+        "{}",
+        refused.stderr
+    );
+}
