@@ -460,7 +460,7 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         drop(listener);
-        let error = dial("127.0.0.1", port).await.unwrap_err();
+        let error = dial("127.0.0.1", port, None).await.unwrap_err();
         assert!(matches!(error, TransportError::Dial { .. }), "{error}");
     }
 }
