@@ -120,8 +120,12 @@ mod tests {
     /// The vectors of RFC 7914, section 11, first 32 bytes.
     #[test]
     fn pbkdf2_is_the_standard_one() {
-        let hex = |bytes: [u8; 32]| -> String {
-            bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+        let hex = |bytes: [u8; 32]| {
+            let [high, low] = [0, 16].map(|at| {
+                let half: [u8; 16] = bytes[at..at + 16].try_into().unwrap();
+                u128::from_be_bytes(half)
+            });
+            format!("{high:032x}{low:032x}")
         };
         assert_eq!(
             hex(pbkdf2(b"passwd", b"salt", 1)),
@@ -135,7 +139,7 @@ mod tests {
 
     #[test]
     fn the_form_of_an_older_key() {
-        assert!(is_well_formed(&"aZ0-_".repeat(9)[..43]));
+        assert!(is_well_formed(&format!("{}aZ0", "aZ0-_".repeat(8))));
         for wrong in [
             "",
             "short",

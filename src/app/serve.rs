@@ -61,6 +61,7 @@ pub(super) async fn run(
     let signals = signals::listen(&front);
     let opened = open(around).await?;
     let listener = listener(&config, args).await?;
+    check_registration(&config, &listener)?;
     let addresses = listener.addresses();
     let (has_tls, first) = (listener.has_tls(), opened.first.as_ref());
     let state = ServeState::new(
@@ -154,17 +155,7 @@ async fn open(around: &Surroundings) -> Result<Opened, Complaint> {
     let accounts = Accounts::open(&server, around.clock.clone())
         .await
         .map_err(|error| Complaint::of(&error))?;
-    let vault = if let Some(source) = passphrase(around, demo.is_some()) {
-        unlock(&accounts, source).await?
-    } else {
-        let sealed = accounts.identity().await;
-        if sealed.map_err(|error| Complaint::of(&error))?.is_some() {
-            tracing::warn!(
-                "no passphrase was given: hosts with sealed credentials stay unreachable"
-            );
-        }
-        Vault::new(None)
-    };
+    let vault = open_vault(around, &accounts, demo.is_some()).await?;
     let first = accounts.bootstrap(profile.name().as_str()).await;
     let first = first.map_err(|error| Complaint::of(&error))?;
     if first.is_some() || demo.is_some() {
@@ -182,6 +173,38 @@ async fn open(around: &Surroundings) -> Result<Opened, Complaint> {
         first: first.map(|(_, key)| key),
         demo,
     })
+}
+
+/// Opens the server's vault. A person is asked only for a passphrase that there is already.
+async fn open_vault(
+    around: &Surroundings,
+    accounts: &Accounts,
+    demo: bool,
+) -> Result<Vault, Complaint> {
+    let sealed = accounts.identity().await;
+    let sealed = sealed.map_err(|error| Complaint::of(&error))?.is_some();
+    let asked = || (around.interactive && sealed && !demo).then_some(PassphraseSource::Prompt);
+    if let Some(source) = passphrase(around, demo).or_else(asked) {
+        return unlock(accounts, source).await;
+    }
+    if sealed {
+        tracing::warn!("no passphrase was given: hosts with sealed credentials stay unreachable");
+    }
+    Ok(Vault::new(None))
+}
+
+/// Refuses to let anybody make users where their new keys could be read on the way.
+fn check_registration(config: &ServeConfig, listener: &Listener) -> Result<(), Complaint> {
+    let addresses = listener.addresses();
+    let loopback = addresses.iter().all(|address| address.ip().is_loopback());
+    let safe = loopback || listener.has_tls() || !config.trusted_proxies.is_empty();
+    if safe || !config.compat.open_registration {
+        return Ok(());
+    }
+    let why = "`serve.compat.open_registration` would hand out keys in the clear to anybody";
+    Err(Failure::new(ErrorKind::Config, why)
+        .with_hint("give TLS, listen on 127.0.0.1, or name the proxy in `serve.trusted_proxies`")
+        .into())
 }
 
 /// Opens the profile in use; one that nobody named is made when it is not there yet.

@@ -211,7 +211,7 @@ pub(super) const SERVE_KEYS: &[KeySpec] = &[
     key(
         "serve.compat.open_registration",
         Kind::Flag,
-        "Anybody may make a user with `POST /users`; only on loopback or with TLS.",
+        "Anybody may make a user with `POST /users`; only on loopback, with TLS, or behind a trusted proxy.",
         |c| Slot::Flag(&mut c.serve.compat.open_registration),
     ),
     key(

@@ -409,6 +409,29 @@ mod tests {
     }
 
     #[test]
+    fn readers_registrations_and_dials_have_ceilings_of_their_own() {
+        let limits = limits(|config| {
+            config.event_readers = 1;
+            config.registrations_per_address = 2;
+            config.dials_per_user = 3;
+        });
+        let reader = limits.event_reader().unwrap();
+        assert!(limits.event_reader().is_none());
+        drop(reader);
+        assert!(limits.event_reader().is_some());
+        let address: IpAddr = "192.0.2.7".parse().unwrap();
+        for _ in 0..2 {
+            limits.admit_registration(address).unwrap();
+        }
+        assert!(limits.admit_registration(address).unwrap_err() > 60);
+        for _ in 0..3 {
+            limits.admit_dial(7).unwrap();
+        }
+        assert!(limits.admit_dial(7).unwrap_err() >= 1);
+        limits.admit_dial(8).unwrap();
+    }
+
+    #[test]
     fn names_that_are_ours() {
         let names = vec!["api.example.org".to_owned()];
         for host in [

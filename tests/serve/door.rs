@@ -557,6 +557,20 @@ impl Fleets for Forward {
 }
 
 #[tokio::test]
+async fn so_many_profiles_are_served_at_once_and_no_more() {
+    let serving = Serving::with(TWO_HOSTS, |config| config.limit.fleets = 1, |state| state).await;
+    let tenants = &serving.state.tenants;
+    tenants.fleets().create("user-9").await.unwrap();
+    tenants.fleet(PROFILE).await.unwrap();
+    let refused = tenants.fleet("user-9").await.unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::Busy, "{refused}");
+    tenants.fleet(PROFILE).await.unwrap();
+    tenants.close(PROFILE, Duration::from_secs(2)).await;
+    tenants.fleet("user-9").await.unwrap();
+    serving.end().await;
+}
+
+#[tokio::test]
 async fn a_profile_that_is_taken_back_is_not_served_any_more() {
     let serving = Serving::start(TWO_HOSTS).await;
     serving.fleet().await;

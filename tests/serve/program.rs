@@ -9,12 +9,13 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::VMDECK;
 use crate::serving::Answer;
 use crate::support::deck::Run;
+use crate::support::keys::{KeyKind, KeyPair};
 use crate::support::{command, write};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -153,10 +154,20 @@ impl Drop for Server {
 
 /// One request over a connection of its own.
 fn get(address: SocketAddr, path: &str, key: Option<&str>) -> std::io::Result<Answer> {
+    send(address, "GET", path, key, "")
+}
+
+fn send(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    key: Option<&str>,
+    body: &str,
+) -> std::io::Result<Answer> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(crate::serving::http(address, "GET", path, key, ""))
+    runtime.block_on(crate::serving::http(address, method, path, key, body))
 }
 
 /// Everything in a directory and below as one text, for looking for secrets.
@@ -457,6 +468,174 @@ fn sigterm_under_load_ends_it_in_order() {
         4,
         "the key, and three lines to paste"
     );
+}
+
+#[test]
+fn killed_under_load_it_has_every_user_it_acknowledged_and_no_half_one() {
+    let home = Home::new();
+    let rates = "[serve.limit]\nrate_per_key = 100000\nrate_per_address = 100000\n";
+    write(home.0.path().join("config.toml"), rates);
+    let mut server = home.serve(&[]);
+    let admin = server.key();
+    let mut acknowledged: Vec<(String, String)> = Vec::new();
+    for round in 0..4 {
+        let address = server.address;
+        let clients: Vec<_> = (0..4)
+            .map(|client| {
+                let admin = admin.clone();
+                std::thread::spawn(move || {
+                    let mut made = Vec::new();
+                    for number in 0.. {
+                        let name = format!("u-{round}-{client}-{number}");
+                        let body = format!(r#"{{"name": "{name}"}}"#);
+                        match send(address, "POST", "/users", Some(&admin), &body) {
+                            Ok(answer) if answer.status == 201 => {
+                                let key = answer.json()["api_key"].as_str().unwrap().to_owned();
+                                made.push((name, key));
+                            }
+                            Ok(answer) => panic!("{} {}", answer.status, answer.text()),
+                            Err(_gone) => return made,
+                        }
+                    }
+                    made
+                })
+            })
+            .collect();
+        let so_many = 5 * (round + 1);
+        for _ in 0..so_many {
+            server.line(|line| line.contains("vmdeck::request"));
+        }
+        server.signal("KILL");
+        for client in clients {
+            acknowledged.extend(client.join().unwrap());
+        }
+        drop(server);
+        server = home.serve(&[]);
+    }
+    assert!(acknowledged.len() >= 30, "{}", acknowledged.len());
+    for (name, key) in acknowledged.iter().rev().take(40) {
+        let me = server.get("/users/me", Some(key)).expect(200).json();
+        assert_eq!(me["name"], name.as_str());
+    }
+    let listed = home.run(&["user", "list", "--json"]).expect(0).json();
+    for user in listed.as_array().unwrap() {
+        assert_eq!(user["keys"].as_array().unwrap().len(), 1, "{user:#}");
+    }
+    assert_eq!(server.end().0, Some(0));
+}
+
+#[test]
+fn secrets_stand_in_no_output_no_log_and_no_file() {
+    let home = Home::new();
+    let root = home.0.path();
+    let key = KeyPair::generate(&root.join("agent-key"), KeyKind::Ed25519, "canary-phrase");
+    let pem = key.pem();
+    std::fs::remove_file(root.join("agent-key")).unwrap();
+    let passphrase = root.join("passphrase");
+    vmdeck::private_file::write_atomic(&passphrase, b"canary-server-passphrase").unwrap();
+    let mut prepared = home.command(&["--serve", "--listen", "127.0.0.1:0", "--verbose"]);
+    prepared
+        .env("VMDECK_PASSPHRASE_FILE", &passphrase)
+        .env("API_KEY", "canary-bot-key")
+        .env("HMAC_SECRET", "canary-hmac-secret");
+    let mut server = Server::start(prepared);
+    let admin = server.key();
+    let post = |path: &str, key: &str, body: &Value| {
+        send(server.address, "POST", path, Some(key), &body.to_string()).unwrap()
+    };
+    let made = post("/users", &admin, &json!({"name": "ann"}))
+        .expect(201)
+        .json();
+    let user = made["api_key"].as_str().unwrap().to_owned();
+    let agent = |name: &str, phrase: &str, port: u32| {
+        json!({
+            "name": name, "hostname": "192.0.2.10", "port": port, "username": "ops",
+            "private_key": pem, "private_key_passphrase": phrase,
+        })
+    };
+    let mut said = String::new();
+    let kept = post("/agents", &user, &agent("kvm1", "canary-phrase", 22)).expect(201);
+    said.push_str(&kept.text());
+    for (body, status) in [
+        (agent("kvm2", "canary-phrase", 99_999), 422),
+        (agent("kvm3", "canary-wrong-phrase", 22), 201),
+        (
+            json!({"name": 7, "private_key": pem, "private_key_passphrase": ["canary-list"]}),
+            422,
+        ),
+    ] {
+        let refused = post("/agents", &user, &body);
+        assert_eq!(refused.status, status, "{}", refused.text());
+        said.push_str(&refused.text());
+    }
+    for path in [
+        "/vm/list",
+        "/v1/vms",
+        "/v1/audit",
+        "/metrics",
+        "/v1/openapi.json",
+        "/canary-path",
+    ] {
+        for key in [admin.as_str(), "canary-wrong-key", &user] {
+            said.push_str(&server.get(path, Some(key)).text());
+        }
+    }
+    let id = kept.json()["id"].clone();
+    let export = server
+        .get(&format!("/agents/{id}/credentials"), Some(&user))
+        .expect(403);
+    said.push_str(&export.text());
+    let (code, _, log) = server.end();
+    assert_eq!(code, Some(0));
+    std::fs::remove_file(&passphrase).unwrap();
+    let files = everything(root);
+    let lines: Vec<&str> = pem.lines().filter(|line| line.len() == 70).collect();
+    assert!(!lines.is_empty(), "{pem}");
+    let mut secrets = vec!["canary", user.as_str(), "AGE-SECRET-KEY"];
+    secrets.extend(lines);
+    for secret in secrets {
+        assert!(!log.contains(secret), "the log holds {secret}:\n{log}");
+        assert!(!said.contains(secret), "an answer holds {secret}:\n{said}");
+        assert!(!files.contains(secret), "a file holds {secret}");
+    }
+    assert!(!said.contains(&admin) && !files.contains(&admin));
+    assert_eq!(log.matches(&admin).count(), 1, "shown once");
+}
+
+#[test]
+fn nobody_makes_users_in_the_clear() {
+    let home = Home::new();
+    write(
+        home.0.path().join("config.toml"),
+        "[serve.compat]\nopen_registration = true\n",
+    );
+    let words = ["--serve", "--listen", "0.0.0.0:0", "--insecure-plaintext"];
+    let refused = home.run(&words).expect(2);
+    assert!(
+        refused.stderr.contains("trusted_proxies"),
+        "{}",
+        refused.stderr
+    );
+    let server = home.serve(&[]);
+    let made = send(server.address, "POST", "/users", None, r#"{"name": "ann"}"#).unwrap();
+    assert_eq!(made.status, 201, "{}", made.text());
+    assert_eq!(server.end().0, Some(0));
+}
+
+#[test]
+fn the_unit_is_hardened() {
+    let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/deploy/vmdeck.service");
+    let mut analyze = command("systemd-analyze");
+    analyze
+        .args(["security", "--offline=true", "--no-pager"])
+        .arg(&unit);
+    let said = Run::of(&mut analyze).expect(0).stdout;
+    let level = said
+        .lines()
+        .find_map(|line| line.split_once("Overall exposure level for vmdeck.service:"))
+        .map(|(_, level)| level.split_whitespace().next().unwrap().to_owned());
+    let level: f64 = level.expect("a level").parse().unwrap();
+    assert!(level < 2.0, "{said}");
 }
 
 #[test]
