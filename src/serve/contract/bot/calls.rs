@@ -84,10 +84,13 @@ pub(super) async fn act(state: ServeState, request: Request, verb: Verb) -> Answ
         caller,
         parts,
         once,
+        place,
     } = passed;
     let inner = state.clone();
     let work = async move { answer(power(&inner, &caller, &parts, verb).await) };
-    gate::once(&state, once, work).await
+    let answer = gate::once(&state, once, work).await;
+    drop(place);
+    answer
 }
 
 /// An answer either way.
