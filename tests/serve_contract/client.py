@@ -103,7 +103,8 @@ def portal():
     assert shown["dominfo"]["Name"] == "web-1" and shown["dominfo"]["State"] == "running"
     assert set(shown["raw"]) >= {"command", "exit_status", "stdout", "stderr"}
     result = call("POST", here + "/vms/deaf/force-stop", 200)
-    assert result["exit_status"] == 0 and result["command"][:2] == ["virsh", "destroy"]
+    assert result["exit_status"] == 0, result
+    assert result["command"][0] == "virsh" and "destroy" in result["command"], result
     failed = call("POST", here + "/vms/web-1/start", 500)
     assert failed["detail"] == "Failed to start virtual machine 'web-1'"
     assert failed["command"]["exit_status"] != 0
