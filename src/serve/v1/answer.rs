@@ -138,6 +138,11 @@ pub(super) fn read<T: serde::de::DeserializeOwned>(
         let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
         return Err(Refusal::with(status, ErrorKind::Usage, what));
     }
+    // A list would be taken for the members in their order.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        let message = "the body is not understood: it has to be an object";
+        return Err(Failure::new(ErrorKind::Usage, message).into());
+    }
     serde_json::from_slice(body).map_err(|error| {
         let message = format!(
             "the body is not understood: {}",
@@ -299,8 +304,19 @@ mod tests {
             assert_eq!(refusal.0.status, 400);
             assert!(!refusal.0.detail.contains("BEGIN"), "{}", refusal.0.detail);
         }
-        let nested = "[".repeat(100_000);
-        assert!(read::<HostChange>(&headers, nested.as_bytes()).is_err());
+        let nested = format!("{{\"tags\":{}", "[".repeat(100_000));
+        for body in [
+            nested.as_str(),
+            "[]",
+            "[\"kvm1\"]",
+            "null",
+            "",
+            "{",
+            "\u{feff}{}",
+        ] {
+            assert!(read::<HostChange>(&headers, body.as_bytes()).is_err());
+        }
+        assert!(read::<HostChange>(&headers, b" {}\n").is_ok());
         assert!(read::<HostChange>(&HeaderMap::new(), b"{}").is_err());
     }
 

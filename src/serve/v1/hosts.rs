@@ -41,9 +41,7 @@ fn table<'a>() -> Table<HostRow<'a>> {
             }),
             column("vms", |row| {
                 let count = row.host.inventory.as_ref().map(|known| known.vms.len());
-                Key::of(count, |count| {
-                    Key::whole(i128::try_from(count).unwrap_or(i128::MAX))
-                })
+                Key::of(count, |count| Key::whole(count))
             }),
             column("cpu_percent", |row| {
                 let cpu = row.host.inventory.as_ref().and_then(|known| known.load.cpu);
@@ -55,9 +53,7 @@ fn table<'a>() -> Table<HostRow<'a>> {
                 Key::of(used, |bytes| Key::whole(bytes.0))
             }),
             column("latency_ms", |row| {
-                Key::of(row.host.latency, |time| {
-                    Key::whole(i128::try_from(time.as_millis()).unwrap_or(i128::MAX))
-                })
+                Key::of(row.host.latency, |time| Key::whole(time.as_millis()))
             }),
             column("tier", |row| {
                 Key::of(row.host.spec.tier.as_ref(), |tier| Key::text(tier.as_str()))

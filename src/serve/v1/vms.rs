@@ -53,7 +53,7 @@ fn table<'a>() -> Table<VmRow<'a>> {
                 Key::of(row.vm.facts.snapshots, Key::whole)
             }),
             column("autostart", |row| {
-                Key::of(row.vm.facts.autostart, Key::whole)
+                Key::of(row.vm.facts.autostart, |on| Key::whole(i64::from(on)))
             }),
             column("observed_at", |row| {
                 Key::of(row.host.observed_at, Key::time)

@@ -10,15 +10,18 @@ const LONGEST: usize = 48;
 
 /// A value to order by.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
 pub(in crate::serve) enum Key {
     /// Not known.
+    #[serde(rename = "u")]
     Unknown,
     /// A flag, a count, or a moment in microseconds.
-    Whole(i128),
+    #[serde(rename = "w")]
+    Whole(i64),
     /// A figure.
+    #[serde(rename = "f")]
     Figure(f64),
     /// Text, lower-case and cut.
+    #[serde(rename = "t")]
     Text(String),
 }
 
@@ -33,14 +36,14 @@ impl Key {
         )
     }
 
-    /// Takes a number.
-    pub(in crate::serve) fn whole(number: impl Into<i128>) -> Self {
-        Self::Whole(number.into())
+    /// Takes a number; what is beyond all measure counts as the largest.
+    pub(in crate::serve) fn whole(number: impl TryInto<i64>) -> Self {
+        Self::Whole(number.try_into().unwrap_or(i64::MAX))
     }
 
     /// Takes a moment.
     pub(in crate::serve) fn time(at: Timestamp) -> Self {
-        Self::Whole(at.as_microsecond().into())
+        Self::Whole(at.as_microsecond())
     }
 
     /// Takes what may not be known.
