@@ -12,7 +12,7 @@ pub enum ImportCommand {
     /// The file is only read. Ids are kept, the old API keys go on working, private keys are sealed.
     /// Running it again takes over what is new.
     Portal {
-        /// The database [default: MANAGEMENT_DB_PATH, else data/management.sqlite3].
+        /// The database [default: `MANAGEMENT_DB_PATH`, else data/management.sqlite3].
         file: Option<PathBuf>,
         /// Only say what would be taken over.
         #[arg(long)]

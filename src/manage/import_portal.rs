@@ -70,12 +70,12 @@ pub async fn run(desk: &mut Desk<'_>, file: &Path, dry_run: bool) -> Told {
     };
     let mut owners = HashMap::new();
     for user in &old.users {
-        if let Some(taken) = take_user(desk, &accounts, user, &mut count).await? {
-            owners.insert(user.id, taken);
+        if let Some(known) = take_user(desk, &accounts, user, &mut count).await? {
+            owners.insert(user.id, known);
         }
     }
     for agent in &old.agents {
-        let Some(owner) = owners.get(&agent.user_id) else {
+        let Some(user) = owners.get(&agent.user_id) else {
             skip(
                 desk,
                 &mut count,
@@ -83,7 +83,7 @@ pub async fn run(desk: &mut Desk<'_>, file: &Path, dry_run: bool) -> Told {
             );
             continue;
         };
-        take_agent(desk, &accounts, owner, agent, &mut count).await?;
+        take_agent(desk, &accounts, user, agent, &mut count).await?;
     }
     desk.note(&format!(
         "took over {} users and {} agents; {} rows were left out",

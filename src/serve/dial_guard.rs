@@ -81,12 +81,11 @@ fn undress(address: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = normalise(address) else {
         return normalise(address);
     };
-    let [a, b, c, d, e, f, g, h] = v6.segments();
-    let low = IpAddr::V4(joined(g, h));
-    match [a, b, c, d, e, f] {
-        [0x64, 0xff9b, 0, 0, 0, 0] => low,
-        [0, 0, 0, 0, 0, 0] if g != 0 => low,
-        [0x2002, ..] => IpAddr::V4(joined(b, c)),
+    match v6.segments() {
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => {
+            IpAddr::V4(joined(high, low))
+        }
+        [0, 0, 0, 0, 0, 0, high, low] if high != 0 => IpAddr::V4(joined(high, low)),
         _ => IpAddr::V6(v6),
     }
 }

@@ -437,7 +437,7 @@ async fn the_allow_list_holds_for_every_path_before_the_key() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_hangs_delays_nobody_elses_calls() {
     let rig = Rig::of(Plan::with(|plan| {
-        plan.config.limit.request_time = Duration::from_secs(4)
+        plan.config.limit.request_time = Duration::from_secs(4);
     }))
     .await;
     rig.bot("GET", "/vm/list").await.expect(200);

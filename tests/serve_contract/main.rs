@@ -7,6 +7,7 @@
 mod support;
 
 mod bot;
+mod clients;
 mod importing;
 mod portal;
 mod rig;

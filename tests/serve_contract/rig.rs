@@ -86,6 +86,7 @@ pub(crate) struct TestFleets {
     logs: Mutex<HashMap<String, AuditLog>>,
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn failure<E: Classify>(error: E) -> Failure {
     Failure::of(&error)
 }

@@ -36,19 +36,17 @@ async fn open_registration_is_a_switch_with_a_rate() {
         plan.config.limit.registrations_per_address = 3;
     }))
     .await;
-    let make = |name: &str| {
-        let made = request("POST", "/users").header("content-type", "application/json");
-        rig.send(
-            made.body(Body::from(json!({ "name": name }).to_string()))
-                .unwrap(),
-        )
+    let register = |name: &str| {
+        let body = Body::from(json!({ "name": name }).to_string());
+        let builder = request("POST", "/users").header("content-type", "application/json");
+        rig.send(builder.body(body).unwrap())
     };
     for n in 0..3 {
-        let made = make(&format!("user {n}")).await.expect(201).json();
+        let made = register(&format!("user {n}")).await.expect(201).json();
         let key = made["api_key"].as_str().unwrap();
         rig.portal(key, "GET", "/agents", None).await.expect(200);
     }
-    let told = make("one more").await.expect(429);
+    let told = register("one more").await.expect(429);
     assert!(told.headers.contains_key("retry-after"));
     rig.end().await;
 }
@@ -70,7 +68,7 @@ async fn private_keys_are_not_given_out() {
 #[tokio::test(flavor = "multi_thread")]
 async fn credential_export_is_a_switch_and_every_use_is_recorded() {
     let rig = Rig::of(Plan::with(|plan| {
-        plan.config.compat.credential_export = true
+        plan.config.compat.credential_export = true;
     }))
     .await;
     let key = rig.user("Ann").await;
@@ -140,7 +138,10 @@ async fn profile_of(rig: &Rig, user: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tenant_cannot_make_the_server_dial_itself() {
-    let rig = Rig::of(Plan::with(|plan| plan.config.dial_allow = Vec::new())).await;
+    let rig = Rig::of(Plan::with(|plan| {
+        plan.config.dial_allow = Vec::new();
+    }))
+    .await;
     let key = rig.user("Ann").await;
     let spellings = [
         "127.0.0.1",

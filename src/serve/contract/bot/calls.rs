@@ -84,10 +84,13 @@ pub(super) async fn act(state: ServeState, request: Request, verb: Verb) -> Answ
         caller,
         parts,
         once,
+        place,
     } = passed;
     let inner = state.clone();
     let work = async move { answer(power(&inner, &caller, &parts, verb).await) };
-    gate::once(&state, once, work).await
+    let answer = gate::once(&state, once, work).await;
+    drop(place);
+    answer
 }
 
 /// An answer either way.
@@ -317,7 +320,7 @@ pub(super) async fn choose(
             let seen = reach::heard_of(fleet, reach::FIRST_WORD, asked).await;
             match find::by_name(&seen, caller, name, host) {
                 Found::None { available } => {
-                    return Err(missing(&seen, caller, name, host, available));
+                    return Err(missing(&seen, caller, name, host, &available));
                 }
                 found => found,
             }
@@ -337,7 +340,7 @@ fn missing(
     caller: &Caller,
     name: &str,
     host: Option<&str>,
-    available: Vec<String>,
+    available: &[String],
 ) -> Answer {
     let silent = caller
         .hosts(seen)
@@ -346,7 +349,7 @@ fn missing(
         .find_map(|one| reach::silence(one));
     match silent {
         Some(silent) => failed(&silent),
-        None => not_found(name, &available),
+        None => not_found(name, available),
     }
 }
 

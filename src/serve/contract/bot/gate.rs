@@ -23,6 +23,7 @@ use crate::serve::caller::Caller;
 use crate::serve::client_address::ClientAddress;
 use crate::serve::contract::answer::Answer;
 use crate::serve::contract::path;
+use crate::serve::limit::KeyPlace;
 use crate::serve::state::{BotAccess, ServeState};
 
 /// Bytes of a body; no call of the contract has more to say.
@@ -89,6 +90,8 @@ pub(super) struct Passed {
     pub(super) parts: Parts,
     /// For an action under the old signature: whether it is the first of its kind.
     pub(super) once: Option<Use<Slot>>,
+    /// Its place among the requests of the key.
+    pub(super) place: KeyPlace,
 }
 
 /// A key or signature that is missing or wrong.
@@ -110,6 +113,10 @@ pub(super) async fn pass(state: &ServeState, request: Request) -> Result<Passed,
         return Err(refused(state, address, "the API key is missing or wrong"));
     }
     let caller = Caller::bot(&bot.profile, address);
+    let place = state.limits.admit_key(KEY_ID).map_err(|seconds| {
+        Answer::detail(StatusCode::TOO_MANY_REQUESTS, "this key asks too often")
+            .retry_after(seconds)
+    })?;
     crate::serve::log::known(&request, &caller.key_id);
     let (parts, body) = request.into_parts();
     let body = read_body(&parts, body).await?;
@@ -126,6 +133,7 @@ pub(super) async fn pass(state: &ServeState, request: Request) -> Result<Passed,
         caller,
         parts,
         once,
+        place,
     })
 }
 

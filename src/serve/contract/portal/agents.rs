@@ -461,13 +461,11 @@ async fn rekey(
         }
         (None, passphrase) => (open(tenant, spec).await?.0, passphrase),
     };
-    match &spec.login {
-        LoginMethod::Credential(name) => put(tenant, name, key, passphrase).await,
-        _ => {
-            spec.login = LoginMethod::Credential(seal(tenant, key, passphrase).await?);
-            Ok(())
-        }
+    if let LoginMethod::Credential(name) = &spec.login {
+        return put(tenant, name, key, passphrase).await;
     }
+    spec.login = LoginMethod::Credential(seal(tenant, key, passphrase).await?);
+    Ok(())
 }
 
 /// Logs in anew, with what is sealed now.

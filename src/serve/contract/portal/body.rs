@@ -1,5 +1,5 @@
 //! Bodies of the portal contract: read once, checked member by member, refused in the shape its clients
-//! know (`{"detail": [{"type", "loc", "msg", "input"}]}`, as FastAPI writes it). Pure.
+//! know (`{"detail": [{"type", "loc", "msg", "input"}]}`, as `FastAPI` writes it). Pure.
 //!
 //! A refusal tells what was sent. What may be a secret is told as `<redacted>`, whatever it is called.
 
@@ -67,7 +67,7 @@ impl<'de> serde::Deserialize<'de> for Members {
 }
 
 /// One thing that is wrong.
-fn error(kind: &str, loc: Value, msg: &str, input: Value) -> Value {
+fn error(kind: &str, loc: &Value, msg: &str, input: &Value) -> Value {
     json!({ "type": kind, "loc": loc, "msg": msg, "input": input })
 }
 
@@ -84,9 +84,9 @@ pub(super) fn not_a_number(name: &str, text: &str) -> Answer {
     let msg = "Input should be a valid integer, unable to parse string as an integer";
     refuse(&[error(
         "int_parsing",
-        json!(["path", name]),
+        &json!(["path", name]),
         msg,
-        json!(echoed(text)),
+        &json!(echoed(text)),
     )])
 }
 
@@ -113,9 +113,9 @@ impl Body {
         if bytes.is_empty() {
             return Err(refuse(&[error(
                 "missing",
-                json!(["body"]),
+                &json!(["body"]),
                 "Field required",
-                Value::Null,
+                &Value::Null,
             )]));
         }
         match serde_json::from_slice::<Members>(bytes) {
@@ -131,9 +131,9 @@ impl Body {
                 let msg = "Input should be a valid dictionary or object to extract fields from";
                 Err(refuse(&[error(
                     "model_attributes_type",
-                    json!(["body"]),
+                    &json!(["body"]),
                     msg,
-                    json!(REDACTED),
+                    &json!(REDACTED),
                 )]))
             }
             Err(problem) => Err(refuse(&[json!({
@@ -161,9 +161,9 @@ impl Body {
         let msg = format!("Value error, {why}");
         self.wrong.push(error(
             "value_error",
-            json!(["body", name]),
+            &json!(["body", name]),
             &msg,
-            redacted(name, &sent),
+            &redacted(name, &sent),
         ));
     }
 
@@ -171,9 +171,9 @@ impl Body {
         let sent = self.members.0.get(name).cloned().unwrap_or(Value::Null);
         self.wrong.push(error(
             kind,
-            json!(["body", name]),
+            &json!(["body", name]),
             msg,
-            redacted(name, &sent),
+            &redacted(name, &sent),
         ));
     }
 
@@ -195,20 +195,17 @@ impl Body {
             .collect();
         self.wrong.push(error(
             "missing",
-            json!(["body", name]),
+            &json!(["body", name]),
             "Field required",
-            Value::Object(whole),
+            &Value::Object(whole),
         ));
     }
 
     /// Reads an optional text of a length, both ends included.
     pub(super) fn text(&mut self, name: &str, least: usize, most: usize) -> Option<String> {
-        let text = match self.sent(name)? {
-            Value::String(text) => text.clone(),
-            _ => {
-                self.is_wrong("string_type", name, "Input should be a valid string");
-                return None;
-            }
+        let Value::String(text) = self.sent(name)?.clone() else {
+            self.is_wrong("string_type", name, "Input should be a valid string");
+            return None;
         };
         let length = text.chars().count();
         let plural = |count: usize| if count == 1 { "" } else { "s" };

@@ -1,7 +1,7 @@
 //! What a private key may cost to open. Its maker chose how often a passphrase is stirred and how much
 //! memory that takes; a stranger's key is looked at before anything is computed for it. Pure.
 //!
-//! Sources: OpenSSH's PROTOCOL.key (rounds of bcrypt), the PuTTY manual, appendix "PPK file format"
+//! Sources: OpenSSH's PROTOCOL.key (rounds of bcrypt), the `PuTTY` manual, appendix "PPK file format"
 //! (passes and memory of Argon2). A text that is neither is nobody's bomb; it is simply no key.
 
 use base64::Engine as _;
@@ -13,7 +13,7 @@ pub(super) const MAX_BYTES: usize = 64 * 1024;
 /// Rounds of bcrypt; `ssh-keygen` takes 16 or 24, and 100 for the careful.
 const MAX_ROUNDS: u32 = 1024;
 
-/// Memory of Argon2 in KiB; PuTTY takes 8 MiB.
+/// Memory of Argon2 in KiB; `PuTTY` takes 8 MiB.
 const MAX_ARGON_KIB: u64 = 64 * 1024;
 
 /// Passes of Argon2.

@@ -1,0 +1,156 @@
+//! Clients over a socket: those of `docs/clients`, and one in plain Python that knows only the page.
+
+use std::net::SocketAddr;
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use vmdeck::serve::{Listener, Running};
+
+use crate::rig::{API_KEY, HMAC_SECRET, Plan, Rig};
+use crate::support::command;
+
+#[path = "../../docs/clients/signed.rs"]
+#[expect(
+    dead_code,
+    unreachable_pub,
+    clippy::disallowed_methods,
+    reason = "a program of its own, as it is handed out"
+)]
+mod signed;
+
+/// A server on a socket.
+struct Site {
+    rig: Rig,
+    running: Running,
+    base: String,
+}
+
+impl Site {
+    async fn start(hmac: bool, require_v2: bool) -> Self {
+        let rig = Rig::of(Plan::with(|plan| {
+            plan.hmac = hmac;
+            plan.config.require_v2 = require_v2;
+        }))
+        .await;
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let listener = Listener::bind(any, None, false).await.expect("a socket");
+        let base = format!("http://{}", listener.addresses()[0]);
+        let running = vmdeck::serve::serve(listener, rig.router.clone(), &rig.state);
+        Self { rig, running, base }
+    }
+
+    async fn end(self) {
+        self.running.stop(Duration::from_secs(5)).await;
+        self.rig.end().await;
+    }
+}
+
+/// Waits out the second in which the server began: nothing signed in it may act.
+async fn next_second() {
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+}
+
+async fn run(mut prepared: Command) -> (bool, String, String) {
+    let ended = tokio::task::spawn_blocking(move || prepared.output())
+        .await
+        .unwrap();
+    let ended = ended.expect("the program is installed");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (
+        ended.status.success(),
+        text(&ended.stdout),
+        text(&ended.stderr),
+    )
+}
+
+/// The python that `tests/run` prepares, which has `requests`; else the one on the path.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "where the tests' own programs are"
+)]
+fn python() -> String {
+    std::env::var("VMDECK_PYTHON").unwrap_or_else(|_unset| "python3".to_owned())
+}
+
+fn document(name: &str) -> String {
+    format!("{}/docs/clients/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Runs one of the ready clients; returns whether it ended well, and the body.
+async fn client(
+    program: &str,
+    script: &str,
+    site: &Site,
+    call: [&str; 2],
+    secret: &str,
+) -> (bool, Value) {
+    let mut prepared = command(program);
+    prepared.args([&document(script), &site.base, call[0], call[1]]);
+    prepared.env("API_KEY", API_KEY).env("HMAC_SECRET", secret);
+    let (ok, stdout, stderr) = run(prepared).await;
+    let body =
+        serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{error}: {stdout}{stderr}"));
+    (ok, body)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_ready_clients_sign_as_the_server_checks() {
+    let site = Site::start(true, true).await;
+    next_second().await;
+    let python = python();
+    for (program, script, vm) in [
+        (python.as_str(), "signed.py", "Windows%2010"),
+        ("sh", "signed.sh", "only-2"),
+    ] {
+        let (ok, list) = client(program, script, &site, ["GET", "/vm/list"], HMAC_SECRET).await;
+        assert!(ok && list["vms"].is_array(), "{script}: {list}");
+        let query = format!("/vm/{vm}/state?host=&b=2&a=1");
+        let (ok, state) = client(program, script, &site, ["GET", &query], HMAC_SECRET).await;
+        assert!(ok && state["state"] == "Off", "{script}: {state}");
+        let start = format!("/vm/{vm}/start");
+        let (ok, started) = client(program, script, &site, ["POST", &start], HMAC_SECRET).await;
+        assert!(ok && started["status"] == "success", "{script}: {started}");
+        let (ok, refused) = client(program, script, &site, ["GET", "/vm/list"], "wrong").await;
+        assert!(!ok && refused["detail"].is_string(), "{script}: {refused}");
+    }
+    let base = site.base.clone();
+    let called = tokio::task::spawn_blocking(move || {
+        let call = |method, target, secret| {
+            signed::call(&base, method, target, API_KEY, secret).expect("an answer")
+        };
+        [
+            call("GET", "/vm/list?b=2&a=1", HMAC_SECRET),
+            call("POST", "/vm/twin/start?host=kvm1", HMAC_SECRET),
+            call("GET", "/vm/list", "wrong"),
+        ]
+    })
+    .await
+    .unwrap();
+    let statuses = called.each_ref().map(|(status, _)| *status);
+    assert_eq!(statuses, [200, 200, 401], "{called:?}");
+    site.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_knows_only_the_page_works_by_its_address_alone() {
+    let site = Site::start(true, false).await;
+    next_second().await;
+    let facts = json!({
+        "base": site.base,
+        "api_key": API_KEY,
+        "hmac_secret": HMAC_SECRET,
+        "admin": site.rig.admin,
+        "agent": site.rig.agent_body("kvm1"),
+    });
+    let mut prepared = command(&python());
+    prepared.arg(format!(
+        "{}/tests/serve_contract/client.py",
+        env!("CARGO_MANIFEST_DIR")
+    ));
+    prepared.env("FACTS", facts.to_string());
+    let (ok, stdout, stderr) = run(prepared).await;
+    assert!(ok, "{stdout}{stderr}");
+    assert!(stdout.contains("all calls answered"), "{stdout}");
+    site.end().await;
+}
