@@ -96,7 +96,6 @@ const FENCES: &[(&str, &[&str])] = &[
     ("hyper", &["serve"]),
     ("hyper_util", &["serve"]),
     ("tower", &["serve"]),
-    ("tower_http", &["serve"]),
     ("tokio_rustls", &["serve"]),
     ("governor", &["serve"]),
     ("utoipa", &["serve"]),

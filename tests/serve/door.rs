@@ -18,9 +18,11 @@ use tokio::sync::Semaphore;
 use tower::ServiceExt;
 use vmdeck::accounts::{NewKey, NewUser, Permission, Scopes};
 use vmdeck::config::ServeConfig;
+use vmdeck::domain::action::ActionKind;
 use vmdeck::domain::audit::AuditEntry;
 use vmdeck::domain::credential::{CredentialName, CredentialSecret, CredentialSummary};
 use vmdeck::domain::error_kind::{ErrorKind, Failure};
+use vmdeck::domain::operation::Outcome;
 use vmdeck::fleet::FleetHandle;
 use vmdeck::serve::{self, Caller, Fleets, ServeState, auth};
 use vmdeck::task::Tasks;
@@ -554,6 +556,81 @@ impl Fleets for Forward {
     async fn note(&self, profile: &str, entry: AuditEntry) -> Result<(), Failure> {
         self.0.tenants.fleets().note(profile, entry).await
     }
+}
+
+#[tokio::test]
+async fn an_order_is_carried_out_and_at_the_end_every_intent_has_an_outcome() {
+    let serving = Serving::start(TWO_HOSTS).await;
+    let fleet = serving.fleet().await;
+    let token = vmdeck::domain::secret::SecretText::new(serving.admin.clone());
+    let access = serving.state.accounts.authenticate(&token).await.unwrap();
+    let caller = Caller::of(access, "192.0.2.1".parse().unwrap());
+    let order = |name: &str, kind, until| {
+        let found = serve::find::by_name(&fleet.snapshot(), &caller, name, None);
+        let serve::Found::One(seen) = found else {
+            panic!("{found:?}");
+        };
+        serve::Order {
+            vm: seen.id(),
+            kind,
+            count: 1,
+            named: true,
+            until,
+            wait: Duration::from_secs(20),
+        }
+    };
+    let pause = order("web-1", ActionKind::Pause, serve::Until::Done);
+    let paused = serve::act(&serving.state, &fleet, &caller, &pause)
+        .await
+        .unwrap();
+    assert_eq!(paused.outcome, Some(Outcome::Confirmed));
+    assert_eq!(paused.actor.client_ip.as_deref(), Some("192.0.2.1"));
+    let again = serve::act(&serving.state, &fleet, &caller, &pause)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(again.kind, ErrorKind::Refused | ErrorKind::Conflict),
+        "{again}"
+    );
+    // Looked for, but not to its end.
+    let off = order("web-2", ActionKind::Shutdown, serve::Until::Accepted);
+    let taken = serve::act(&serving.state, &fleet, &caller, &off)
+        .await
+        .unwrap();
+    assert_ne!(taken.id, paused.id);
+
+    let began = std::time::Instant::now();
+    serving.state.stop.cancel();
+    serving.state.tenants.close_all(Duration::ZERO).await;
+    assert!(began.elapsed() < Duration::from_secs(10));
+    let audit = serving
+        .home
+        .path()
+        .join("profiles")
+        .join(PROFILE)
+        .join("audit");
+    let mut pending = std::collections::BTreeSet::new();
+    let mut ended = 0;
+    for entry in std::fs::read_dir(audit).unwrap() {
+        let path = entry.unwrap().path();
+        let Ok(text) = std::fs::read_to_string(&path) else {
+            continue;
+        };
+        for record in text
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        {
+            let operation = record["operation"].as_str().unwrap_or_default().to_owned();
+            match record["phase"].as_str() {
+                Some("intent") => assert!(pending.insert(operation)),
+                Some("outcome") if pending.remove(&operation) => ended += 1,
+                _ => {}
+            }
+        }
+    }
+    assert_eq!(pending.len(), 0, "without an outcome: {pending:?}");
+    assert_eq!(ended, 2);
+    serving.end().await;
 }
 
 #[tokio::test]
