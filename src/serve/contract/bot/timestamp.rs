@@ -177,7 +177,7 @@ mod tests {
                 None => seconds.to_string(),
             };
             let joined = format!("{body}{stamp}");
-            let cuts = (0..joined.len()).filter(|at| parse(&joined[*at..]).is_some()).count();
+            let cuts = (0..joined.len()).filter(|at| joined.get(*at..).and_then(parse).is_some()).count();
             prop_assert_eq!(cuts, 1);
         }
 

@@ -375,7 +375,7 @@ mod tests {
             (&format!(r#"{{"name": {deep}}}"#), "json_invalid"),
         ] {
             let answer = Body::read(text.as_bytes()).unwrap_err();
-            assert_eq!(told(&answer)["detail"][0]["type"], kind, "{:.40}", text);
+            assert_eq!(told(&answer)["detail"][0]["type"], kind, "{text:.40}");
             assert!(answer.body.len() < 500);
         }
         assert!(Body::read(&[0xff, 0xfe]).is_err());
