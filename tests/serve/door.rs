@@ -594,10 +594,10 @@ async fn an_order_is_carried_out_and_at_the_end_every_intent_has_an_outcome() {
     );
     // Looked for, but not to its end.
     let off = order("web-2", ActionKind::Shutdown, serve::Until::Accepted);
-    let taken = serve::act(&serving.state, &fleet, &caller, &off)
+    let accepted = serve::act(&serving.state, &fleet, &caller, &off)
         .await
         .unwrap();
-    assert_ne!(taken.id, paused.id);
+    assert_ne!(accepted.id, paused.id);
 
     let began = std::time::Instant::now();
     serving.state.stop.cancel();
