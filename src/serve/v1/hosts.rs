@@ -41,7 +41,7 @@ fn table<'a>() -> Table<HostRow<'a>> {
             }),
             column("vms", |row| {
                 let count = row.host.inventory.as_ref().map(|known| known.vms.len());
-                Key::of(count, |count| Key::whole(count))
+                Key::of(count, Key::whole)
             }),
             column("cpu_percent", |row| {
                 let cpu = row.host.inventory.as_ref().and_then(|known| known.load.cpu);

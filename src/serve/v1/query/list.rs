@@ -172,9 +172,9 @@ pub(in crate::serve) fn part<R>(
             // Among its equals it was where it was.
             None if order.is_some() => {
                 let how = |key: &Key| key.order(&cursor.key, descending);
-                let first = keyed.partition_point(|(key, _)| how(key).is_lt());
-                let last = keyed.partition_point(|(key, _)| how(key).is_le());
-                cursor.place.clamp(first, last)
+                let lowest = keyed.partition_point(|(key, _)| how(key).is_lt());
+                let highest = keyed.partition_point(|(key, _)| how(key).is_le());
+                cursor.place.clamp(lowest, highest)
             }
             None => cursor.place,
         }
