@@ -46,6 +46,9 @@ impl Engine {
             }
             Request::Disconnect { host, reply } => send_or_gone(reply, self.disconnect(host)),
             Request::Refresh { hosts, reply } => send_or_gone(reply, self.connect(&hosts, true)),
+            Request::ReadAgain { hosts, reply } => {
+                send_or_gone(reply, self.read_once_more(&hosts));
+            }
             Request::Focus { hosts, reply } => {
                 self.focus(hosts);
                 send_or_gone(reply, Ok(()));

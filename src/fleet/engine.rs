@@ -42,6 +42,9 @@ use crate::vault::Vault;
 /// Time between two snapshots while things keep changing.
 pub const PUBLISH_EVERY: Duration = Duration::from_millis(50);
 
+/// The same when a host has spoken for the first time: that is what people and scripts wait for.
+const FIRST_WORDS: Duration = Duration::from_millis(10);
+
 /// Notes and progress that may wait at the engine.
 const NOTE_QUEUE: usize = 256;
 
@@ -179,6 +182,8 @@ pub(super) struct Engine {
     events: broadcast::Sender<FleetEvent>,
     audit_states: watch::Receiver<AuditState>,
     dirty: bool,
+    /// Whether what is to be published holds the first words of a host.
+    waited_for: bool,
     published: Instant,
 }
 
@@ -275,6 +280,7 @@ impl Engine {
             stopping: None,
             events: ends.events,
             dirty: false,
+            waited_for: false,
             published: Instant::now(),
         };
         let sweep = engine.keeper.clone().close_unfinished();
@@ -365,6 +371,7 @@ impl Engine {
             News::Health(_) | News::Tick(_) | News::Probed(_) => {}
         }
         let now = self.clock().now();
+        self.waited_for |= matches!(news, News::Inventory { .. }) && self.state.is_unread(host);
         self.dirty |= self.state.apply(host, news, now);
     }
 
@@ -445,7 +452,12 @@ impl Engine {
     }
 
     fn publish_at(&self) -> Option<Instant> {
-        self.dirty.then(|| self.published + PUBLISH_EVERY)
+        let pause = if self.waited_for {
+            FIRST_WORDS
+        } else {
+            PUBLISH_EVERY
+        };
+        self.dirty.then(|| self.published + pause)
     }
 
     fn publish_if_due(&mut self) {
@@ -459,6 +471,7 @@ impl Engine {
     pub(super) fn publish(&mut self) {
         let at = self.clock().now();
         self.dirty = false;
+        self.waited_for = false;
         self.published = Instant::now();
         self.snapshots
             .send_replace(Arc::new(self.state.snapshot(at)));
@@ -514,9 +527,7 @@ impl Engine {
         drop(inboxes);
         self.publish();
         self.groups.sessions.cancel();
-        if !self.groups.sessions.wait(ENDING).await {
-            tracing::warn!("some sessions did not end in time");
-        }
+        // What is to be remembered is settled: the links end while it is written.
         let unwritten = self.chores.unwritten(&self.state);
         let head = self
             .keeper
@@ -529,7 +540,14 @@ impl Engine {
                 self.keeper.clone().mirror_head(head).await;
             }
         };
-        if tokio::time::timeout(ENDING, last).await.is_err() {
+        let (ended, written) = tokio::join!(
+            self.groups.sessions.wait(ENDING),
+            tokio::time::timeout(ENDING, last)
+        );
+        if !ended {
+            tracing::warn!("some sessions did not end in time");
+        }
+        if written.is_err() {
             tracing::warn!("the profile could not be written in time");
         }
         if !self.groups.jobs.wait(ENDING).await {

@@ -138,6 +138,11 @@ impl FleetHandle {
         self.ask(|reply| Request::Refresh { hosts, reply }).await
     }
 
+    /// Reads states and figures once more; hosts that are not connected stay as they are.
+    pub async fn read_again(&self, hosts: HostSelection) -> Result<(), Failure> {
+        self.ask(|reply| Request::ReadAgain { hosts, reply }).await
+    }
+
     /// Says which hosts are looked at: the others are read less often, all of them again with
     /// [`HostSelection::All`], which is also how a fleet starts.
     pub async fn focus(&self, hosts: HostSelection) -> Result<(), Failure> {

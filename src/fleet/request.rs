@@ -131,6 +131,13 @@ pub enum Request {
         /// Done when it is on its way.
         reply: Reply<()>,
     },
+    /// Read states and figures once more; hosts that are not connected stay as they are.
+    ReadAgain {
+        /// Which.
+        hosts: HostSelection,
+        /// Done when it is on its way.
+        reply: Reply<()>,
+    },
     /// Say which hosts are looked at; the others are read less often.
     Focus {
         /// Which.

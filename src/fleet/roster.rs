@@ -147,6 +147,15 @@ impl Engine {
         }
     }
 
+    /// Asks sessions for one more fast read.
+    pub(super) fn read_once_more(&self, hosts: &HostSelection) -> Result<(), Failure> {
+        let ids = self.select(hosts)?;
+        ids.iter()
+            .filter_map(|id| self.roster.session(*id))
+            .map(|session| session.send(HostCommand::Read { full: false }))
+            .fold(Ok(()), Result::and)
+    }
+
     /// Wakes hosts that stopped because the profile was locked.
     pub(super) fn wake_locked(&mut self) {
         self.wake_stopped(|health| {

@@ -299,6 +299,33 @@ async fn refreshing_a_waiting_host_tries_now() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_first_words_of_a_host_are_told_at_once() {
+    let lab = Plans::hosts(1).await.start().await;
+    let began = Instant::now();
+    lab.handle.connect(HostSelection::All).await.unwrap();
+    lab.until(|state| state.hosts[0].inventory.is_some()).await;
+    // Connecting and reading take 10 ms each; news that nobody waits for may be 50 ms late.
+    assert_eq!(began.elapsed(), Duration::from_millis(20));
+}
+
+#[tokio::test(start_paused = true)]
+async fn reading_once_more_asks_for_states_and_figures_only() {
+    let lab = Plans::hosts(2).await.start().await;
+    let only = HostSelection::Only(vec![lab.host("h1").spec.id]);
+    lab.handle.connect(only).await.unwrap();
+    lab.until(|state| state.hosts[0].inventory.is_some()).await;
+    // The slow facts follow the first read; the next tick is seconds away.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    lab.world.with("h1", |machine| machine.log.clear());
+    lab.handle.read_again(HostSelection::All).await.unwrap();
+    let reads = |word| lab.world.with("h1", |machine| machine.times(word).len());
+    lab.eventually("the read", || reads("f") > 0).await;
+    assert_eq!((reads("fast"), reads("full")), (1, 0));
+    let others = lab.world.with("h2", |machine| machine.log.len());
+    assert_eq!(others, 0, "a host that is not connected stays as it is");
+}
+
+#[tokio::test(start_paused = true)]
 async fn three_failed_reads_are_a_lost_link_and_a_slow_one_is_only_slow() {
     let lab = Plans::hosts(1).await.up().await;
     lab.world

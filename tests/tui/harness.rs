@@ -292,6 +292,7 @@ async fn engine(mut inbox: mpsc::Receiver<Request>, state: Arc<FleetSnapshot>, a
                 reply.send(Ok(())).unwrap();
             }
             Request::Connect { reply, .. }
+            | Request::ReadAgain { reply, .. }
             | Request::Disconnect { reply, .. }
             | Request::Cancel { reply, .. }
             | Request::Lock { reply }
