@@ -145,7 +145,7 @@ pub const KEYS: &[KeySpec] = &[
     key(
         "poll.unfocused_factor",
         Kind::Count { min: 1, max: 100 },
-        "Factor on the ticks of hosts of which nothing is on the screen.",
+        "Factor on the ticks of hosts of which nothing is on the screen; of all hosts while another window has the focus.",
         |c| Slot::Count(&mut c.poll.unfocused_factor),
     ),
     key(

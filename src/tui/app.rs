@@ -115,6 +115,8 @@ pub struct App {
     pub touched: bool,
     /// The last error, in one line.
     pub last_error: Option<String>,
+    /// Whether the terminal has said that another window has the focus. Many never say.
+    pub unfocused: bool,
 }
 
 impl App {
@@ -144,6 +146,7 @@ impl App {
             tickets: 0,
             touched: false,
             last_error: None,
+            unfocused: false,
         };
         app.take_snapshot(Arc::clone(&app.snapshot));
         app

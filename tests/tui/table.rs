@@ -41,6 +41,17 @@ async fn operations_and_audit_at_three_sizes() {
 }
 
 #[tokio::test]
+async fn hosts_are_read_less_often_while_another_window_has_the_focus() {
+    let mut screen = Screen::small((80, 24));
+    screen.send(Input::Focus(true)).await;
+    assert!(screen.asked().is_empty(), "it had the focus before");
+    screen.send(Input::Focus(false)).await;
+    screen.send(Input::Focus(false)).await;
+    screen.send(Input::Focus(true)).await;
+    assert_eq!(screen.asked(), ["focus Only([])", "focus All"]);
+}
+
+#[tokio::test]
 async fn the_profile() {
     let mut screen = Screen::small((80, 24));
     screen.keys("6").await;

@@ -32,17 +32,23 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
     {
         app.toast = None;
     }
-    let watched = app.vms.host;
+    let before = watched(app);
     let mut effects = take(app, event.input);
-    if app.vms.host != watched {
-        // Who looks at one host only needs the others less often.
-        effects.push(Effect::Focus(
-            app.vms
-                .host
-                .map_or(HostSelection::All, |host| HostSelection::Only(vec![host])),
-        ));
+    let now = watched(app);
+    if now != before {
+        effects.push(Effect::Focus(now));
     }
     effects
+}
+
+/// Returns the hosts that are looked at; the others are read less often. Who looks at one host only needs
+/// the others less often, and who looks at another window all of them.
+fn watched(app: &App) -> HostSelection {
+    match app.vms.host {
+        _ if app.unfocused => HostSelection::Only(Vec::new()),
+        Some(host) => HostSelection::Only(vec![host]),
+        None => HostSelection::All,
+    }
 }
 
 fn take(app: &mut App, input: Input) -> Vec<Effect> {
@@ -69,7 +75,11 @@ fn take(app: &mut App, input: Input) -> Vec<Effect> {
             );
             Vec::new()
         }
-        Input::Focus(_) | Input::Tick => Vec::new(),
+        Input::Focus(focused) => {
+            app.unfocused = !focused;
+            Vec::new()
+        }
+        Input::Tick => Vec::new(),
         Input::Answer(answer) => answer::take(app, answer),
     }
 }
