@@ -136,7 +136,7 @@ impl Runner {
             self.clock.now(),
         );
         let unrecordable =
-            matches!(&outcome, Outcome::Refused { cause } if cause.kind == ErrorKind::Store);
+            matches!(&outcome, Outcome::Refused { cause } if cause.kind == ErrorKind::NotRecorded);
         if !unrecordable && let Err(error) = self.audit.append(entry).await {
             tracing::error!(%error, id = %self.operation.id, "could not record an outcome");
             self.tell(Progress::NotRecorded(Failure::of(&error))).await;
@@ -158,14 +158,8 @@ impl Runner {
         let unchanged = admission::unchanged(&self.state.borrow(), &self.submission);
         unchanged.map_err(|cause| Outcome::Refused { cause })?;
         if let Err(error) = self.audit.append(intent.clone()).await {
-            let cause = Failure::of(&error);
-            return Err(Outcome::Refused {
-                cause: Failure {
-                    kind: ErrorKind::Store,
-                    message: format!("the action cannot be recorded: {}", cause.message),
-                    hint: cause.hint,
-                },
-            });
+            let cause = error.refusal("the action");
+            return Err(Outcome::Refused { cause });
         }
         if self.cancel.is_cancelled() {
             return Err(self.never_sent());

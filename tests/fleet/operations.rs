@@ -492,12 +492,12 @@ async fn what_cannot_be_recorded_is_refused_and_nothing_is_sent() {
             other => panic!("{other:?}"),
         },
     };
-    assert_eq!(cause.kind, ErrorKind::Store, "{cause}");
+    assert_eq!(cause.kind, ErrorKind::NotRecorded, "{cause}");
     assert!(cause.message.contains("cannot be recorded"), "{cause}");
     lab.until(|state| matches!(state.audit, AuditState::Blocked(_)))
         .await;
     let refusal = lab.plan("h1", 1, ActionKind::Shutdown).await.unwrap_err();
-    assert_eq!(refusal.kind, ErrorKind::Store);
+    assert_eq!(refusal.kind, ErrorKind::NotRecorded);
     assert_eq!(lab.world.with("h1", |machine| machine.times("do").len()), 0);
 }
 
