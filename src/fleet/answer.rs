@@ -292,6 +292,19 @@ impl Engine {
                 question: Some(asked),
                 ..
             } => asked,
+            HostHealth::NeedsOperator {
+                cause,
+                question: None,
+            } if cause.kind == ErrorKind::HostKey => {
+                return Err(Failure::new(
+                    ErrorKind::Conflict,
+                    format!(
+                        "the question about the key of {} is over: nobody answered in time",
+                        known.spec.name
+                    ),
+                )
+                .with_hint("refresh the host to be asked again"));
+            }
             HostHealth::NeedsOperator { .. }
             | HostHealth::Disabled
             | HostHealth::Connecting { .. }

@@ -163,20 +163,26 @@ impl Engine {
         });
     }
 
-    /// Wakes hosts that stopped at a key which is pinned now, exactly as it was shown.
+    /// Wakes hosts that stopped at a key which is pinned now, exactly as it was shown. A host whose
+    /// question is over may have had its key pinned as well: trying it once is how to find out.
     pub(super) fn wake_trusted(&mut self) {
         let pinned = Arc::clone(&self.keeper.pinned.borrow());
-        self.wake_stopped(|health| {
-            let HostHealth::NeedsOperator {
+        self.wake_stopped(|health| match health {
+            HostHealth::NeedsOperator {
                 question: Some(asked),
                 ..
-            } = health
-            else {
-                return false;
-            };
-            pinned.iter().any(|pin| {
+            } => pinned.iter().any(|pin| {
                 !pin.revoked && pin.label == asked.label.to_lowercase() && pin.key == asked.key
-            })
+            }),
+            HostHealth::NeedsOperator {
+                cause,
+                question: None,
+            } => cause.kind == ErrorKind::HostKey,
+            HostHealth::Disabled
+            | HostHealth::Connecting { .. }
+            | HostHealth::Online
+            | HostHealth::Degraded { .. }
+            | HostHealth::Offline { .. } => false,
         });
     }
 

@@ -18,7 +18,7 @@ use tracing::Instrument;
 use super::backoff::Backoff;
 use super::command_log::{CommandLog, RecordingTransport};
 use super::connect::{dial, link_loss, trouble};
-use super::limits::{COMMAND_QUEUE, HINTS_REOPEN, PROBE};
+use super::limits::{COMMAND_QUEUE, HINTS_REOPEN, KEY_QUESTION, PROBE};
 use super::link::{Link, PerformError, not_connected};
 use super::machine::{Pause, SessionEffect, SessionEvent, State, Trouble, step};
 use super::message::{
@@ -113,6 +113,7 @@ struct Timers {
     read: Option<Instant>,
     retry: Option<Instant>,
     hints: Option<Instant>,
+    question: Option<Instant>,
 }
 
 enum Happening {
@@ -125,6 +126,7 @@ enum Happening {
     ReadDue,
     RetryDue,
     HintsDue,
+    QuestionDue,
     Hint(HintStep),
 }
 
@@ -193,6 +195,7 @@ impl Actor {
             read,
             retry,
             hints: hints_at,
+            question,
         } = self.timers;
         tokio::select! {
             biased;
@@ -205,6 +208,7 @@ impl Actor {
             () = at(read) => Happening::ReadDue,
             () = at(retry) => Happening::RetryDue,
             () = at(hints_at) => Happening::HintsDue,
+            () = at(question) => Happening::QuestionDue,
             step = done(hints) => Happening::Hint(step),
         }
     }
@@ -231,6 +235,10 @@ impl Actor {
             Happening::HintsDue => {
                 self.timers.hints = None;
                 self.open_hints();
+            }
+            Happening::QuestionDue => {
+                self.timers.question = None;
+                self.feed(SessionEvent::QuestionDue).await;
             }
             Happening::Hint(step) => self.hinted(step).await,
         }
@@ -401,6 +409,9 @@ impl Actor {
                 let wait = self.backoff.wait(attempt.max(self.panics));
                 self.timers.retry = Some(Instant::now() + wait);
             }
+            SessionEffect::ArmQuestion => {
+                self.timers.question = Some(Instant::now() + KEY_QUESTION);
+            }
             SessionEffect::Close => self.close(),
             SessionEffect::Publish => {
                 let health = self.health();
@@ -411,6 +422,7 @@ impl Actor {
 
     fn dial(&mut self, attempt: u32) {
         self.timers.retry = None;
+        self.timers.question = None;
         self.slots.dialling = Some(
             dial(
                 Arc::clone(&self.context.targets),

@@ -56,6 +56,10 @@ pub const DETAILS_AT_ONCE: usize = 2;
 /// Commands remembered for one host.
 pub const COMMAND_LOG: usize = 300;
 
+/// How long a question about a host key waits for a person; silence is a no. Long enough to compare a
+/// fingerprint, short enough that nobody accepts in passing what was asked before lunch.
+pub const KEY_QUESTION: Duration = Duration::from_secs(120);
+
 /// Ending driver and link in order.
 pub const CLOSE: Duration = Duration::from_secs(3);
 

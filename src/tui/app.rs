@@ -16,7 +16,7 @@ use super::screen::profile::ProfileView;
 use super::screen::vms::Vms;
 use super::theme::Role;
 use crate::domain::error_kind::Failure;
-use crate::domain::host::HostName;
+use crate::domain::host::{HostId, HostName};
 use crate::domain::inventory::FleetSnapshot;
 use crate::domain::operation::Actor;
 
@@ -107,8 +107,8 @@ pub struct App {
     pub seen_errors: u64,
     /// Only one line of header.
     pub compact: bool,
-    /// Fingerprints of host keys that were already asked about.
-    pub asked_keys: Vec<String>,
+    /// Hosts and the fingerprints of the keys that were already asked about.
+    pub asked_keys: Vec<(HostId, String)>,
     /// Numbers the plans that are asked for.
     pub tickets: u64,
     /// Whether a key was pressed: before that the cursor is nobody's choice and stays on top.
