@@ -72,6 +72,10 @@ impl SimHost {
         lock(&self.faults).latency
     }
 
+    pub(super) fn stats_latency(&self) -> Duration {
+        lock(&self.faults).stats_latency
+    }
+
     pub(super) fn virsh_health(&self) -> VirshHealth {
         lock(&self.faults).virsh
     }

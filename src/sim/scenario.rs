@@ -262,7 +262,7 @@ mod tests {
         assert!(
             demo.hosts
                 .iter()
-                .any(|host| host.faults.latency > Duration::from_millis(500))
+                .any(|host| host.faults.stats_latency > Duration::from_secs(2))
         );
         for state in [
             SimState::Running,

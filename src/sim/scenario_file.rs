@@ -37,6 +37,7 @@ struct HostEntry {
     libvirt: String,
     qemu: String,
     latency_ms: u64,
+    stats_latency_ms: u64,
     hanging: Vec<String>,
     no_events: bool,
     max_sessions: usize,
@@ -62,6 +63,7 @@ impl Default for HostEntry {
             libvirt: "9.0.0".to_owned(),
             qemu: "7.2.22".to_owned(),
             latency_ms: 0,
+            stats_latency_ms: 0,
             hanging: Vec::new(),
             no_events: false,
             max_sessions: 10,
@@ -193,6 +195,7 @@ impl HostEntry {
             memory_kib: self.memory_gib << 20,
             faults: Faults {
                 latency: Duration::from_millis(self.latency_ms),
+                stats_latency: Duration::from_millis(self.stats_latency_ms),
                 hanging: self.hanging.clone(),
                 no_events: self.no_events,
                 max_sessions: self.max_sessions,
