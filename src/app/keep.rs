@@ -7,6 +7,7 @@ use super::compose::{self, Fleet};
 use super::signals;
 use crate::cli::{AuditCommand, HostCommand, HostImport, Task};
 use crate::domain::error_kind::{ErrorKind, ExitCode, Failure};
+use crate::domain::operation::Door;
 use crate::manage::{self, Desk, audit, credential, doctor, host, import, profile, trust};
 use crate::report::Complaint;
 use crate::task::Tasks;
@@ -24,6 +25,7 @@ pub(super) async fn run(
         named,
         passphrase: around.passphrase(),
         clock: around.clock.clone(),
+        actor: around.actor(Door::Once),
         interactive: around.interactive,
         out,
         err,
@@ -41,6 +43,7 @@ pub(super) async fn run(
         }
         Task::Audit(AuditCommand::Verify) => audit::verify(&mut desk).await,
         Task::Audit(AuditCommand::Export) => audit::export(&mut desk).await,
+        Task::Audit(AuditCommand::AcceptCut(args)) => audit::accept_cut(&mut desk, args).await,
         Task::Audit(AuditCommand::Tail(args)) => {
             let tasks = Tasks::new();
             let signals = signals::listen(&tasks);

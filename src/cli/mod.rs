@@ -18,6 +18,7 @@ pub use self::documents::{Shell, complete, manual};
 pub use self::host::{HostAdd, HostCommand, HostEdit, HostImport, HostTrust, LoginArgs};
 pub use self::parse::{Invocation, Task, UsageError, parse};
 pub use self::profile::{
-    AuditCommand, AuditTail, ConfigCommand, CredentialAdd, CredentialCommand, ProfileCommand,
+    AuditAcceptCut, AuditCommand, AuditTail, ConfigCommand, CredentialAdd, CredentialCommand,
+    ProfileCommand,
 };
 pub use self::script::{Act, HostsArgs, ListArgs, OutputFormat, ScriptTask, ShowArgs, WatchArgs};

@@ -15,6 +15,7 @@ pub mod event;
 pub mod health;
 pub mod host;
 pub mod host_key;
+pub mod host_words;
 pub mod inventory;
 pub mod operation;
 pub mod policy;

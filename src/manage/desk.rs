@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::passphrase::PassphraseSource;
 use crate::clock::Clock;
 use crate::domain::error_kind::{Classify, ErrorKind, ExitCode, Failure};
+use crate::domain::operation::Actor;
 use crate::profile::{Profile, ProfileError, ProfileName};
 use crate::report::Complaint;
 
@@ -24,6 +25,8 @@ pub struct Desk<'a> {
     pub passphrase: Option<PassphraseSource>,
     /// Wall time.
     pub clock: Clock,
+    /// Who is at the command line.
+    pub actor: Actor,
     /// Whether a person is there to be asked.
     pub interactive: bool,
     /// Results.

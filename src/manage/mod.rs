@@ -18,5 +18,6 @@ pub mod unlock;
 
 mod columns;
 mod desk;
+mod record;
 
 pub use self::desk::{Desk, Told, could_not};
