@@ -11,8 +11,10 @@
 pub mod drivers;
 pub mod libvirt;
 mod probe;
+mod progress;
 
 pub use self::drivers::InstalledDrivers;
+pub use self::progress::{ProgressNews, ProgressSink};
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -46,8 +48,13 @@ pub trait Hypervisor: Send + Sync + Debug {
     async fn detail(&self, vm: &VmId) -> Result<VmDetail, HypervisorError>;
 
     /// Runs the commands of a plan on channels of their own; returns when the hypervisor has
-    /// accepted the last one.
-    async fn perform(&self, commands: &[RemoteCommand]) -> Result<(), HypervisorError>;
+    /// accepted the last one. What the hypervisor says on the way about how far it is, is told
+    /// through `progress`; one that says nothing tells nothing.
+    async fn perform(
+        &self,
+        commands: &[RemoteCommand],
+        progress: &ProgressSink,
+    ) -> Result<(), HypervisorError>;
 
     /// Opens the announcements of changes, where the hypervisor has them.
     async fn hints(&self) -> Result<Option<Box<dyn Hints>>, HypervisorError>;

@@ -251,10 +251,11 @@ impl Actor {
             HostCommand::Perform {
                 commands,
                 within,
+                progress,
                 reply,
             } => {
                 if let Some(link) = &self.link {
-                    link.perform(commands, within, reply);
+                    link.perform(commands, within, progress, reply);
                 } else {
                     send_or_gone(reply, Err(PerformError::NotSent(not_connected())));
                 }

@@ -13,7 +13,7 @@ use super::limits::{CLOSE, DETAIL, DETAILS_AT_ONCE};
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::remote_command::RemoteCommand;
 use crate::domain::vm::{VmDetail, VmId};
-use crate::hypervisor::{Hypervisor, HypervisorError};
+use crate::hypervisor::{Hypervisor, HypervisorError, ProgressSink};
 use crate::task::{Tasks, send_or_gone};
 use crate::transport::Transport;
 
@@ -58,6 +58,7 @@ impl Link {
         &self,
         commands: Vec<RemoteCommand>,
         within: Duration,
+        progress: ProgressSink,
         reply: oneshot::Sender<Result<(), PerformError>>,
     ) {
         let Some(driver) = self.driver.clone() else {
@@ -65,7 +66,7 @@ impl Link {
         };
         let token = self.token.clone();
         self.tasks.spawn("perform", async move {
-            let acting = CHANGES.scope(true, driver.perform(&commands));
+            let acting = CHANGES.scope(true, driver.perform(&commands, &progress));
             let result = tokio::select! {
                 biased;
                 result = tokio::time::timeout(within, acting) => match result {

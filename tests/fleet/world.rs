@@ -13,10 +13,11 @@ use vmdeck::domain::capability::Capabilities;
 use vmdeck::domain::host::{HostSpec, HypervisorKind};
 use vmdeck::domain::host_key::{HostKey, HostKeyQuestion, HostKeyVerdict, KnownAt, PinnedKey};
 use vmdeck::domain::inventory::{HostInventory, Scope};
+use vmdeck::domain::operation::Progress;
 use vmdeck::domain::remote_command::RemoteCommand;
 use vmdeck::domain::text::RemoteText;
 use vmdeck::domain::vm::{PowerState, RemoteDocument, Vm, VmDetail, VmFacts, VmId};
-use vmdeck::hypervisor::{Drivers, Hints, Hypervisor, HypervisorError, PollHint};
+use vmdeck::hypervisor::{Drivers, Hints, Hypervisor, HypervisorError, PollHint, ProgressSink};
 use vmdeck::transport::{
     CommandOutput, Connected, Connector, ExecLimits, ExitStatus, RemoteProcess, Target, Transport,
     TransportError,
@@ -48,6 +49,8 @@ pub(crate) enum Obeys {
     Refuses,
     /// It never answers.
     Hangs,
+    /// It does it one percent after the other, each taking so long and told.
+    Slowly(Duration),
     /// It is a bug.
     Panics,
 }
@@ -450,7 +453,11 @@ impl Hypervisor for Driver {
         })
     }
 
-    async fn perform(&self, commands: &[RemoteCommand]) -> Result<(), HypervisorError> {
+    async fn perform(
+        &self,
+        commands: &[RemoteCommand],
+        progress: &ProgressSink,
+    ) -> Result<(), HypervisorError> {
         for command in commands {
             let obeys = {
                 let mut machine = locked(&self.machine);
@@ -465,6 +472,15 @@ impl Hypervisor for Driver {
                 .await?;
             match obeys {
                 Obeys::Yes => {
+                    let id = VmId::parse(&command.args[1].value).unwrap();
+                    locked(&self.machine).act(&command.args[0].value, &id);
+                }
+                Obeys::Slowly(step) => {
+                    for percent in 1..=100 {
+                        self.alive(tokio::time::sleep(step)).await?;
+                        let doing = RemoteText::new("Speichern");
+                        progress.tell(Progress::new(Some(percent), Some(doing)));
+                    }
                     let id = VmId::parse(&command.args[1].value).unwrap();
                     locked(&self.machine).act(&command.args[0].value, &id);
                 }

@@ -26,7 +26,7 @@ use crate::domain::inventory::{HostInventory, Scope};
 use crate::domain::remote_command::RemoteCommand;
 use crate::domain::text::RemoteText;
 use crate::domain::vm::{Vm, VmDetail, VmId};
-use crate::hypervisor::{Hints, Hypervisor, HypervisorError};
+use crate::hypervisor::{Hints, Hypervisor, HypervisorError, ProgressSink};
 use crate::transport::{ExecLimits, Transport};
 
 /// How long the questions of a probe may take.
@@ -437,7 +437,11 @@ impl Hypervisor for Libvirt {
         detail::read(&self.slow, vm).await
     }
 
-    async fn perform(&self, commands: &[RemoteCommand]) -> Result<(), HypervisorError> {
+    async fn perform(
+        &self,
+        commands: &[RemoteCommand],
+        _progress: &ProgressSink,
+    ) -> Result<(), HypervisorError> {
         for command in commands {
             let life = command.life.unwrap_or(QUESTION_LIFE);
             let limits = ExecLimits::within(life + GRACE);
