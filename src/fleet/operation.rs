@@ -387,7 +387,13 @@ fn unknown(why: &str) -> Outcome {
 fn said_no(error: &HypervisorError) -> Outcome {
     let cause = Failure::of(error);
     match error {
+        // Its time ran out at the host: it may still come to pass.
+        HypervisorError::Refused {
+            kind: ErrorKind::Timeout,
+            ..
+        } => Outcome::Unknown { cause },
         HypervisorError::Remote { .. }
+        | HypervisorError::Refused { .. }
         | HypervisorError::Permission { .. }
         | HypervisorError::NotRunning { .. }
         | HypervisorError::ToolMissing { .. }

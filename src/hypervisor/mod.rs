@@ -9,6 +9,7 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 pub mod drivers;
+pub mod hyperv;
 pub mod libvirt;
 mod probe;
 mod progress;
@@ -166,6 +167,18 @@ pub enum HypervisorError {
         /// The line it is about.
         said: RemoteText,
     },
+    /// The hypervisor refused for a reason that has a kind of its own.
+    #[error("{what}{}", after_colon(.said))]
+    Refused {
+        /// What kind of failure it is.
+        kind: ErrorKind,
+        /// What was refused, as a fragment.
+        what: String,
+        /// The host's own words; empty where it had none.
+        said: RemoteText,
+        /// What to do, where something can be done.
+        fix: Option<String>,
+    },
     /// This driver cannot do that.
     #[error("{kind} cannot {what}")]
     Unsupported {
@@ -188,11 +201,20 @@ fn excerpt(said: &RemoteText) -> String {
     }
 }
 
+fn after_colon(said: &RemoteText) -> String {
+    if said.is_empty() {
+        String::new()
+    } else {
+        format!(": {said}")
+    }
+}
+
 impl Classify for HypervisorError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Transport(error) => error.kind(),
             Self::Remote { .. } | Self::NotRunning { .. } => ErrorKind::Remote,
+            Self::Refused { kind, .. } => *kind,
             Self::Permission { .. } => ErrorKind::Permission,
             Self::ToolMissing { .. } | Self::Unparsable { .. } => ErrorKind::Protocol,
             Self::Unsupported { .. } => ErrorKind::Refused,
@@ -211,6 +233,7 @@ impl Classify for HypervisorError {
             Self::Remote { .. } => Some(Hint::new(
                 "that is the host's own answer; `vmdeck host doctor NAME` checks every step",
             )),
+            Self::Refused { fix, .. } => fix.clone().map(Hint::new),
             Self::Unsupported { .. } => None,
         }
     }

@@ -16,7 +16,7 @@ use vmdeck::domain::inventory::{HostInventory, Scope};
 use vmdeck::domain::operation::Progress;
 use vmdeck::domain::remote_command::RemoteCommand;
 use vmdeck::domain::text::RemoteText;
-use vmdeck::domain::vm::{PowerState, RemoteDocument, Vm, VmDetail, VmFacts, VmId};
+use vmdeck::domain::vm::{PowerState, Vm, VmDetail, VmFacts, VmId};
 use vmdeck::hypervisor::{Drivers, Hints, Hypervisor, HypervisorError, PollHint, ProgressSink};
 use vmdeck::transport::{
     CommandOutput, Connected, Connector, ExecLimits, ExitStatus, RemoteProcess, Target, Transport,
@@ -455,13 +455,7 @@ impl Hypervisor for Driver {
         let question = RemoteCommand::posix("describe").arg(vm.as_str());
         let limits = ExecLimits::within(Duration::from_secs(5));
         self.transport.exec(&question, limits).await?;
-        Ok(VmDetail {
-            facts: VmFacts::default(),
-            disks: Vec::new(),
-            nics: Vec::new(),
-            definition: RemoteDocument::default(),
-            gaps: Vec::new(),
-        })
+        Ok(VmDetail::default())
     }
 
     async fn perform(
