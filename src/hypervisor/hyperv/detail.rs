@@ -117,7 +117,9 @@ pub(crate) fn read(answer: Answer) -> VmDetail {
     let mut part = |name: &str| many(data.get_mut(name).map(Value::take));
     let disks = each(part("disks"), "a disk", &mut gaps, disk);
     let nics: Vec<Nic> = each(part("nics"), "a network card", &mut gaps, |nic| nic);
-    let points: Vec<Point> = each(part("checkpoints"), "a checkpoint", &mut gaps, |point| point);
+    let points: Vec<Point> = each(part("checkpoints"), "a checkpoint", &mut gaps, |point| {
+        point
+    });
     let services: Vec<Service> = each(part("services"), "a service", &mut gaps, |one| one);
     let addresses = nics
         .iter()
@@ -234,14 +236,11 @@ fn colons(mac: &str) -> String {
 /// Orders checkpoints: each after the one it is based on, brothers by time. One whose parent is not
 /// there counts as a first one; a ring, which no host should have, is appended as it came.
 fn tree(points: Vec<Point>, current: Option<&str>) -> Vec<VmSnapshot> {
-    let id = |text: Option<RemoteText>| {
-        text.filter(|id| !id.is_empty() && id.raw() != NO_ID)
-    };
+    let id = |text: Option<RemoteText>| text.filter(|id| !id.is_empty() && id.raw() != NO_ID);
     let mut rest: Vec<VmSnapshot> = points
         .into_iter()
         .map(|point| VmSnapshot {
-            is_current: current
-                .is_some_and(|current| current.eq_ignore_ascii_case(point.id.raw())),
+            is_current: current.is_some_and(|current| current.eq_ignore_ascii_case(point.id.raw())),
             taken: point.created.and_then(|text| text.parse().ok()),
             parent: id(point.parent),
             name: point.name,
@@ -322,9 +321,8 @@ fn properties(machine: &Machine, services: &[Service]) -> Vec<VmProperty> {
 }
 
 fn memory(machine: &Machine) -> Option<String> {
-    let size = |bytes: Option<u64>| {
-        bytes.map_or_else(|| "?".to_owned(), |bytes| Bytes(bytes).to_string())
-    };
+    let size =
+        |bytes: Option<u64>| bytes.map_or_else(|| "?".to_owned(), |bytes| Bytes(bytes).to_string());
     match machine.dynamic_memory? {
         false => Some(format!("{} fixed", size(machine.memory_startup))),
         true => {
@@ -362,7 +360,10 @@ fn service_line(service: &Service) -> String {
     let name = SERVICES
         .iter()
         .find(|(guid, _)| guid.eq_ignore_ascii_case(component))
-        .map_or_else(|| service.name.raw().to_owned(), |(_, name)| (*name).to_owned());
+        .map_or_else(
+            || service.name.raw().to_owned(),
+            |(_, name)| (*name).to_owned(),
+        );
     if !service.enabled {
         return format!("{name}: off");
     }

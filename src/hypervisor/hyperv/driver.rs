@@ -9,16 +9,18 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::command::PROGRAMS;
+use super::detail;
 use super::envelope::{Nonce, seal};
 use super::facts::{self, HostFacts, Namespace};
 use super::failure::{self, About, Cause, NoAnswer, Record};
 use super::frames::{Frame, FrameReader, Kind, unparsable};
+use super::leftover::Leftovers;
 use super::parse::{self, Answer, Listed, Memory};
 use super::script::Task;
-use super::detail;
+use super::stream::Watch;
 use crate::domain::action::ActionKind;
 use crate::domain::capability::Capabilities;
-use crate::domain::host::HypervisorKind;
+use crate::domain::host::{HostId, HypervisorKind};
 use crate::domain::inventory::{HostInventory, Scope};
 use crate::domain::operation::Progress;
 use crate::domain::remote_command::RemoteCommand;
@@ -105,6 +107,8 @@ pub struct HyperV {
     gate: Semaphore,
     /// Held for moments only, never over an await.
     learnt: Mutex<Learnt>,
+    /// Tells of the VMs without being asked, where it can.
+    watch: Option<Watch>,
 }
 
 impl HyperV {
@@ -120,6 +124,7 @@ impl HyperV {
                 facts: None,
                 memory: Memory::default(),
             }),
+            watch: None,
         }
     }
 
@@ -127,6 +132,14 @@ impl HyperV {
     #[must_use]
     pub fn reading_within(mut self, within: Duration) -> Self {
         self.read_within = within;
+        self
+    }
+
+    /// Lets a script that stays tell of the host, so that a read costs no process there. `leftovers`
+    /// remembers over links what may still run on the host.
+    #[must_use]
+    pub fn watching(mut self, host: HostId, leftovers: Leftovers) -> Self {
+        self.watch = Some(Watch::new(Arc::clone(&self.transport), host, leftovers));
         self
     }
 
@@ -176,12 +189,7 @@ impl HyperV {
     }
 
     /// Runs a script that reads, under whatever name PowerShell has here.
-    async fn ask(
-        &self,
-        task: Task,
-        arguments: &str,
-        within: Duration,
-    ) -> Result<Answer, Trouble> {
+    async fn ask(&self, task: Task, arguments: &str, within: Duration) -> Result<Answer, Trouble> {
         let (output, nonce) = self.run(task, arguments, within).await?;
         let mut reader = FrameReader::new(nonce.as_str());
         let frames = frames_of(&mut reader, &output)?;
@@ -358,6 +366,22 @@ impl HyperV {
         Ok(listed.inventory)
     }
 
+    /// Returns what the watch tells, where there is one that can be relied on.
+    async fn told_by_watch(&self) -> Option<Answer> {
+        if self.learnt().way != Way::Cim {
+            return None;
+        }
+        self.watch.as_ref()?.answer().await
+    }
+
+    /// Lets a watch begin now that the host was read the other way, through CIM as it does itself.
+    fn let_watch_begin(&self) {
+        let learnt = self.learnt();
+        if let (Way::Cim, Some(watch), Some(program)) = (learnt.way, &self.watch, learnt.program) {
+            watch.may_begin(program);
+        }
+    }
+
     /// Runs one command of an action and passes on how far it is.
     async fn run_action(
         &self,
@@ -408,16 +432,20 @@ impl Hypervisor for HyperV {
         HypervisorKind::HyperV
     }
 
+    fn channel(&self) -> Option<String> {
+        self.watch.as_ref().map(Watch::channel)
+    }
+
     async fn probe(&self) -> Result<Capabilities, HypervisorError> {
         self.learnt().way = Way::Cim;
         let facts = self.ask_facts().await?;
         verdict(&facts)?;
-        let learnt = self.learnt();
-        Ok(capabilities(
-            &facts,
-            learnt.way,
-            learnt.memory.tells_own_share,
-        ))
+        let found = {
+            let learnt = self.learnt();
+            capabilities(&facts, learnt.way, learnt.memory.tells_own_share)
+        };
+        let channel = self.channel().unwrap_or(found.channel);
+        Ok(Capabilities { channel, ..found })
     }
 
     async fn inventory(&self, scope: Scope) -> Result<HostInventory, HypervisorError> {
@@ -425,8 +453,16 @@ impl Hypervisor for HyperV {
             Scope::Fast => self.read_within,
             Scope::Full => self.read_within.saturating_mul(FULL_FACTOR),
         };
+        if scope == Scope::Fast
+            && let Some(answer) = self.told_by_watch().await
+        {
+            let listed = parse::through_cim(answer, scope, &mut self.learnt().memory);
+            return self.believe(listed).await;
+        }
         let listed = self.list(scope, within).await?;
-        self.believe(listed).await
+        let inventory = self.believe(listed).await?;
+        self.let_watch_begin();
+        Ok(inventory)
     }
 
     async fn detail(&self, vm: &VmId) -> Result<VmDetail, HypervisorError> {
@@ -441,14 +477,22 @@ impl Hypervisor for HyperV {
         commands: &[RemoteCommand],
         progress: &ProgressSink,
     ) -> Result<(), HypervisorError> {
+        let mut result = Ok(());
         for command in commands {
-            self.run_action(command, progress).await?;
+            result = self.run_action(command, progress).await;
+            if result.is_err() {
+                break;
+            }
         }
-        Ok(())
+        // Whether it went well or not: what was seen before says nothing about it.
+        if let Some(watch) = &self.watch {
+            watch.acted();
+        }
+        result
     }
 
     async fn hints(&self) -> Result<Option<Box<dyn Hints>>, HypervisorError> {
-        Ok(None)
+        Ok(self.watch.as_ref().and_then(Watch::hints))
     }
 
     async fn close(&self) {}
@@ -634,7 +678,10 @@ fn capabilities(facts: &HostFacts, way: Way, tells_own_share: bool) -> Capabilit
         "the CIM namespace does not answer: VMs are read through the cmdlets, which is slower",
     );
     remark(
-        facts.edition.as_ref().is_some_and(|edition| edition.raw() == "Core"),
+        facts
+            .edition
+            .as_ref()
+            .is_some_and(|edition| edition.raw() == "Core"),
         "Windows PowerShell was not found, so PowerShell 7 is used",
     );
     remark(

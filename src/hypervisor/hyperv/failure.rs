@@ -107,7 +107,9 @@ impl Record {
         let of_get_vm = command.ends_with(".GetVM");
         match id {
             "AccessDenied" => return Cause::Denied,
-            "Unspecified" if of_get_vm && self.reason == "VirtualizationOperationFailedException" => {
+            "Unspecified"
+                if of_get_vm && self.reason == "VirtualizationOperationFailedException" =>
+            {
                 return Cause::NotFound;
             }
             "Unspecified" if of_get_vm => return Cause::PerhapsDenied,
@@ -263,10 +265,7 @@ fn of_ours(why: &Why) -> HypervisorError {
             program: PROGRAM.to_owned(),
             status: None,
             said: RemoteText::new(&match (facts.state, facts.value) {
-                (Some(_), _) => format!(
-                    "it reported success, and the VM is {} as before",
-                    state()
-                ),
+                (Some(_), _) => format!("it reported success, and the VM is {} as before", state()),
                 (None, Some(value)) => {
                     format!("it reported success, and the setting is {value} as before")
                 }
@@ -332,9 +331,24 @@ fn of_return_code(method: &str, code: i64) -> HypervisorError {
     let state = "it does not do that as it is";
     match code {
         32_769 => denied(said),
-        32_770 => refused(ErrorKind::Refused, "the host does not support that", said, None),
-        32_772 => refused(ErrorKind::Timeout, "the host gave up waiting", said, Some(DOCTOR)),
-        32_773 | 32_776 => refused(ErrorKind::Internal, "the host refused an argument", said, None),
+        32_770 => refused(
+            ErrorKind::Refused,
+            "the host does not support that",
+            said,
+            None,
+        ),
+        32_772 => refused(
+            ErrorKind::Timeout,
+            "the host gave up waiting",
+            said,
+            Some(DOCTOR),
+        ),
+        32_773 | 32_776 => refused(
+            ErrorKind::Internal,
+            "the host refused an argument",
+            said,
+            None,
+        ),
         32_774 | 32_782 => refused(
             ErrorKind::Busy,
             "the VM is busy with something else",
@@ -342,7 +356,12 @@ fn of_return_code(method: &str, code: i64) -> HypervisorError {
             Some("wait until that has ended"),
         ),
         32_775 => wrong_state(said),
-        32_777 => refused(ErrorKind::Refused, state, said, Some("look at the VM again")),
+        32_777 => refused(
+            ErrorKind::Refused,
+            state,
+            said,
+            Some("look at the VM again"),
+        ),
         32_778 => refused(
             ErrorKind::Remote,
             "the host has not enough memory for it",
@@ -471,7 +490,9 @@ fn guest_silent(said: RemoteText) -> HypervisorError {
         ErrorKind::Refused,
         "the guest does not answer to its host",
         said,
-        Some("the guest is still booting, or lacks its integration services; if it has to stop, force it off"),
+        Some(
+            "the guest is still booting, or lacks its integration services; if it has to stop, force it off",
+        ),
     )
 }
 

@@ -3,7 +3,7 @@
 //! Read in this order: `scripts` (what runs on the host), `script` and `envelope` (how it gets there),
 //! `frames` and `clixml` (what comes back), `failure` and `state` (what it means), `facts`, `parse` and
 //! `detail` (what it says about the host and its VMs; all pure), `command` (verbs) and `driver`, which ties
-//! them together. `docs/hyperv.md` tells the same to people.
+//! them together; `stream` and `run` (a script that stays, an extra), `mirror` (what it has told) and `leftover`. `docs/hyperv.md` tells the same to people.
 
 mod clixml;
 mod command;
@@ -17,10 +17,17 @@ mod failure;
 #[cfg(test)]
 mod failure_tests;
 mod frames;
+mod leftover;
+mod mirror;
 mod parse;
+mod run;
 mod script;
 mod state;
+mod stream;
+#[cfg(test)]
+mod stream_tests;
 
 pub use self::command::commands;
 pub use self::driver::HyperV;
 pub use self::facts::{HostFacts, Namespace};
+pub use self::leftover::Leftovers;

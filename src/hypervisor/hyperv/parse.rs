@@ -45,12 +45,17 @@ pub(crate) fn answer(frame: &Frame) -> Result<Answer, HypervisorError> {
         (Some(only), true) => only,
         _ => return Err(unparsable("not one answer", &frame.payload)),
     };
-    let gaps = many(whole.get_mut("gaps").map(Value::take))
+    let gaps = read_gaps(whole.get_mut("gaps").map(Value::take));
+    Ok(Answer { data, gaps })
+}
+
+/// Reads which parts failed, and why.
+pub(crate) fn read_gaps(said: Option<Value>) -> Vec<(RemoteText, Record)> {
+    many(said)
         .into_iter()
         .filter_map(|gap| Gap::deserialize(gap).ok())
         .map(|gap| (gap.part, gap.failure))
-        .collect();
-    Ok(Answer { data, gaps })
+        .collect()
 }
 
 #[derive(Deserialize)]
@@ -283,7 +288,11 @@ pub(crate) fn through_cmdlets(answer: Answer, scope: Scope, memory: &mut Memory)
 
 fn inventory(mut vms: Vec<Arc<Vm>>, gaps: Vec<RemoteText>, data: &Value) -> HostInventory {
     vms.sort_by(|one, other| (one.name.raw(), &one.id).cmp(&(other.name.raw(), &other.id)));
-    let kib = |name: &str| data.get(name).and_then(Value::as_u64).filter(|kib| *kib > 0);
+    let kib = |name: &str| {
+        data.get(name)
+            .and_then(Value::as_u64)
+            .filter(|kib| *kib > 0)
+    };
     let total = kib("totalKib").map(Bytes::from_kib);
     let free = kib("freeKib").map(Bytes::from_kib);
     let load = data.get("hostLoad").and_then(Value::as_f64);
@@ -372,9 +381,7 @@ impl Memory {
         let starts: HashMap<VmId, Setting> =
             keyed(rows(data, "settings"), |row: &Setting| VmId::parse(&row.id));
         let memories: HashMap<VmId, MemorySetting> =
-            keyed(rows(data, "memory"), |row: &MemorySetting| {
-                guid_in(&row.id)
-            });
+            keyed(rows(data, "memory"), |row: &MemorySetting| guid_in(&row.id));
         let mut points: HashMap<VmId, u32> = HashMap::new();
         for id in rows(data, "checkpoints") {
             if let Some(id) = id.as_str().and_then(VmId::parse) {
@@ -399,8 +406,7 @@ impl Memory {
                 text.filter(|text| !text.raw().trim().is_empty()).cloned()
             };
             let facts = VmFacts {
-                addresses: has_addresses
-                    .then(|| sorted(addresses.remove(id).unwrap_or_default())),
+                addresses: has_addresses.then(|| sorted(addresses.remove(id).unwrap_or_default())),
                 snapshots: has_points.then(|| points.get(id).copied().unwrap_or(0)),
                 autostart: starts
                     .get(id)

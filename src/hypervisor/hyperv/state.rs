@@ -154,7 +154,10 @@ mod tests {
 
     #[test]
     fn critical_health_shows_whatever_the_state() {
-        assert_eq!(said(&from_wmi(2, Some(25))), "RunningCritical (2, health 25)");
+        assert_eq!(
+            said(&from_wmi(2, Some(25))),
+            "RunningCritical (2, health 25)"
+        );
         assert_eq!(said(&from_wmi(3, Some(25))), "OffCritical (3, health 25)");
         assert_eq!(said(&from_wmi(2, Some(20))), "running");
     }
@@ -186,7 +189,11 @@ mod tests {
             ("41234", 41234, "state 41234"),
             ("", 2, "running"),
         ] {
-            assert_eq!(said(&from_cmdlet(name, number)), expected, "{name} {number}");
+            assert_eq!(
+                said(&from_cmdlet(name, number)),
+                expected,
+                "{name} {number}"
+            );
         }
     }
 }
