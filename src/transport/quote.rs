@@ -225,12 +225,27 @@ mod tests {
         );
         assert_eq!(render(&script()), Err(QuoteError::NotEncoded));
         for bad in ["", "JAB4 AA", "JAB4\"", "a&b", "%PATH%", "JAB4\n", "é"] {
-            assert_eq!(render(&script().encoded_as(bad)), Err(QuoteError::NotBase64), "{bad:?}");
+            assert_eq!(
+                render(&script().encoded_as(bad)),
+                Err(QuoteError::NotBase64),
+                "{bad:?}"
+            );
         }
         let mut odd = script().encoded_as("JAB4AA==");
-        for program in ["", "-x", "a b", "a\"b", "a&b", "C:\\Program Files\\x.exe", "x'"] {
+        for program in [
+            "",
+            "-x",
+            "a b",
+            "a\"b",
+            "a&b",
+            "C:\\Program Files\\x.exe",
+            "x'",
+        ] {
             program.clone_into(&mut odd.program);
-            assert!(matches!(render(&odd), Err(QuoteError::Program { .. })), "{program}");
+            assert!(
+                matches!(render(&odd), Err(QuoteError::Program { .. })),
+                "{program}"
+            );
         }
         let long = script().encoded_as("A".repeat(WINDOWS_LINE));
         assert!(matches!(render(&long), Err(QuoteError::TooLong { .. })));

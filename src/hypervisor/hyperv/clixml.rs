@@ -128,10 +128,18 @@ mod tests {
 
     #[test]
     fn escapes_are_utf16_and_what_only_looks_like_one_stays() {
-        let said = read(document(&error("a_xD83D__xDE00_b_x005F_x000A_ _xZZZZ_ _x12 caf_x00E9_")).as_bytes());
+        let said = read(
+            document(&error(
+                "a_xD83D__xDE00_b_x005F_x000A_ _xZZZZ_ _x12 caf_x00E9_",
+            ))
+            .as_bytes(),
+        );
         assert_eq!(said.errors, "a\u{1f600}b_x000A_ _xZZZZ_ _x12 caf\u{e9}");
         // Half a pair is replaced, not trusted.
-        assert_eq!(read(document(&error("_xD83D_")).as_bytes()).errors, "\u{fffd}");
+        assert_eq!(
+            read(document(&error("_xD83D_")).as_bytes()).errors,
+            "\u{fffd}"
+        );
     }
 
     #[test]
@@ -156,7 +164,10 @@ mod tests {
     #[test]
     fn plain_text_is_taken_as_it_is() {
         let said = read(b"'powershell.exe' is not recognized\r\n\xff\r\n");
-        assert_eq!(said.errors, "'powershell.exe' is not recognized\r\n\u{fffd}");
+        assert_eq!(
+            said.errors,
+            "'powershell.exe' is not recognized\r\n\u{fffd}"
+        );
         assert!(!said.by_powershell);
         assert_eq!(read(b""), Said::default());
     }

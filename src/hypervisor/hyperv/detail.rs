@@ -58,7 +58,8 @@ struct Disk {
     location: i64,
     #[serde(default)]
     path: Option<RemoteText>,
-    host_disk: Option<i64>,
+    #[serde(rename = "hostDisk")]
+    pass_through: Option<i64>,
     #[serde(default)]
     chain: Value,
 }
@@ -117,7 +118,9 @@ pub(crate) fn read(answer: Answer) -> VmDetail {
     let mut part = |name: &str| many(data.get_mut(name).map(Value::take));
     let disks = each(part("disks"), "a disk", &mut gaps, disk);
     let nics: Vec<Nic> = each(part("nics"), "a network card", &mut gaps, |nic| nic);
-    let points: Vec<Point> = each(part("checkpoints"), "a checkpoint", &mut gaps, |point| point);
+    let points: Vec<Point> = each(part("checkpoints"), "a checkpoint", &mut gaps, |point| {
+        point
+    });
     let services: Vec<Service> = each(part("services"), "a service", &mut gaps, |one| one);
     let addresses = nics
         .iter()
@@ -153,14 +156,14 @@ fn each<T: for<'de> Deserialize<'de>, U>(
     gaps: &mut Vec<RemoteText>,
     make: impl Fn(T) -> U,
 ) -> Vec<U> {
-    let mut made = Vec::with_capacity(rows.len());
+    let mut done = Vec::with_capacity(rows.len());
     for row in rows {
         match T::deserialize(row) {
-            Ok(row) => made.push(make(row)),
+            Ok(row) => done.push(make(row)),
             Err(error) => gaps.push(RemoteText::new(&format!("{what}: {error}"))),
         }
     }
-    made
+    done
 }
 
 fn disk(disk: Disk) -> VmDisk {
@@ -176,7 +179,7 @@ fn disk(disk: Disk) -> VmDisk {
         })
         .collect();
     let first = chain.first();
-    let source = match disk.host_disk {
+    let source = match disk.pass_through {
         Some(number) => Some(RemoteText::new(&format!("disk {number} of the host"))),
         None => disk.path.filter(|path| !path.is_empty()),
     };
@@ -234,14 +237,11 @@ fn colons(mac: &str) -> String {
 /// Orders checkpoints: each after the one it is based on, brothers by time. One whose parent is not
 /// there counts as a first one; a ring, which no host should have, is appended as it came.
 fn tree(points: Vec<Point>, current: Option<&str>) -> Vec<VmSnapshot> {
-    let id = |text: Option<RemoteText>| {
-        text.filter(|id| !id.is_empty() && id.raw() != NO_ID)
-    };
+    let id = |text: Option<RemoteText>| text.filter(|id| !id.is_empty() && id.raw() != NO_ID);
     let mut rest: Vec<VmSnapshot> = points
         .into_iter()
         .map(|point| VmSnapshot {
-            is_current: current
-                .is_some_and(|current| current.eq_ignore_ascii_case(point.id.raw())),
+            is_current: current.is_some_and(|current| current.eq_ignore_ascii_case(point.id.raw())),
             taken: point.created.and_then(|text| text.parse().ok()),
             parent: id(point.parent),
             name: point.name,
@@ -322,24 +322,21 @@ fn properties(machine: &Machine, services: &[Service]) -> Vec<VmProperty> {
 }
 
 fn memory(machine: &Machine) -> Option<String> {
-    let size = |bytes: Option<u64>| {
-        bytes.map_or_else(|| "?".to_owned(), |bytes| Bytes(bytes).to_string())
-    };
-    match machine.dynamic_memory? {
-        false => Some(format!("{} fixed", size(machine.memory_startup))),
-        true => {
-            let demand = machine
-                .memory_demand
-                .filter(|bytes| *bytes > 0)
-                .map_or_else(String::new, |bytes| format!(", wants {}", Bytes(bytes)));
-            Some(format!(
-                "dynamic, {} to {}, starts with {}{demand}",
-                size(machine.memory_minimum),
-                size(machine.memory_maximum),
-                size(machine.memory_startup),
-            ))
-        }
+    let size =
+        |bytes: Option<u64>| bytes.map_or_else(|| "?".to_owned(), |bytes| Bytes(bytes).to_string());
+    if !machine.dynamic_memory? {
+        return Some(format!("{} fixed", size(machine.memory_startup)));
     }
+    let demand = machine
+        .memory_demand
+        .filter(|bytes| *bytes > 0)
+        .map_or_else(String::new, |bytes| format!(", wants {}", Bytes(bytes)));
+    Some(format!(
+        "dynamic, {} to {}, starts with {}{demand}",
+        size(machine.memory_minimum),
+        size(machine.memory_maximum),
+        size(machine.memory_startup),
+    ))
 }
 
 fn start(machine: &Machine) -> Option<String> {
@@ -355,14 +352,17 @@ fn start(machine: &Machine) -> Option<String> {
     })
 }
 
-/// Statuses of integration components. Microsoft: CIM_ManagedSystemElement.OperationalStatus, and the
+/// Statuses of integration components. Microsoft: `CIM_ManagedSystemElement.OperationalStatus`, and the
 /// vendor's range of Hyper-V.
 fn service_line(service: &Service) -> String {
     let component = service.id.rsplit('\\').next().unwrap_or_default();
     let name = SERVICES
         .iter()
         .find(|(guid, _)| guid.eq_ignore_ascii_case(component))
-        .map_or_else(|| service.name.raw().to_owned(), |(_, name)| (*name).to_owned());
+        .map_or_else(
+            || service.name.raw().to_owned(),
+            |(_, name)| (*name).to_owned(),
+        );
     if !service.enabled {
         return format!("{name}: off");
     }

@@ -9,13 +9,13 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::command::PROGRAMS;
+use super::detail;
 use super::envelope::{Nonce, seal};
 use super::facts::{self, HostFacts, Namespace};
 use super::failure::{self, About, Cause, NoAnswer, Record};
 use super::frames::{Frame, FrameReader, Kind, unparsable};
 use super::parse::{self, Answer, Listed, Memory};
 use super::script::Task;
-use super::detail;
 use crate::domain::action::ActionKind;
 use crate::domain::capability::Capabilities;
 use crate::domain::host::HypervisorKind;
@@ -176,12 +176,7 @@ impl HyperV {
     }
 
     /// Runs a script that reads, under whatever name PowerShell has here.
-    async fn ask(
-        &self,
-        task: Task,
-        arguments: &str,
-        within: Duration,
-    ) -> Result<Answer, Trouble> {
+    async fn ask(&self, task: Task, arguments: &str, within: Duration) -> Result<Answer, Trouble> {
         let (output, nonce) = self.run(task, arguments, within).await?;
         let mut reader = FrameReader::new(nonce.as_str());
         let frames = frames_of(&mut reader, &output)?;
@@ -543,9 +538,10 @@ fn no_answer(output: &CommandOutput, reader: &FrameReader) -> Trouble {
 
 /// A time that ran out is told as a whole, whatever part of it was left for this try.
 fn in_full(error: TransportError, after: Duration) -> TransportError {
-    match error {
-        TransportError::Timeout { what, .. } => TransportError::Timeout { what, after },
-        other => other,
+    if let TransportError::Timeout { what, .. } = error {
+        TransportError::Timeout { what, after }
+    } else {
+        error
     }
 }
 
@@ -634,7 +630,10 @@ fn capabilities(facts: &HostFacts, way: Way, tells_own_share: bool) -> Capabilit
         "the CIM namespace does not answer: VMs are read through the cmdlets, which is slower",
     );
     remark(
-        facts.edition.as_ref().is_some_and(|edition| edition.raw() == "Core"),
+        facts
+            .edition
+            .as_ref()
+            .is_some_and(|edition| edition.raw() == "Core"),
         "Windows PowerShell was not found, so PowerShell 7 is used",
     );
     remark(

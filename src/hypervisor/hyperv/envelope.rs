@@ -65,11 +65,11 @@ pub(crate) fn encoded(script: &str) -> String {
 
 fn packed(script: &str) -> Result<Vec<u8>, HypervisorError> {
     let mut packer = GzEncoder::new(Vec::new(), Compression::best());
-    let packed = packer
+    let result = packer
         .write_all(script.as_bytes())
         .and_then(|()| packer.finish());
     // Writing to memory does not fail; the types allow it.
-    packed.map_err(|error| HypervisorError::Unparsable {
+    result.map_err(|error| HypervisorError::Unparsable {
         program: "gzip".to_owned(),
         what: "a script could not be packed".to_owned(),
         said: RemoteText::new(&error.to_string()),
@@ -115,7 +115,7 @@ pub(crate) mod tests {
     pub(crate) fn nonce_of(command: &RemoteCommand) -> String {
         let script = opened(command);
         let (_, rest) = script.split_once("@@HV1 ").unwrap();
-        rest[..16].to_owned()
+        rest.chars().take(16).collect()
     }
 
     const LONGEST: &str = "{\"id\":\"6c09bb55-d683-4da0-8931-c9bf705f6480\",\"limit\":300}";
@@ -132,7 +132,12 @@ pub(crate) mod tests {
                 .unwrap()
                 .to_owned();
             let line = render(&longest).unwrap();
-            assert!(line.len() <= WINDOWS_LINE, "{}: {}", task.name(), line.len());
+            assert!(
+                line.len() <= WINDOWS_LINE,
+                "{}: {}",
+                task.name(),
+                line.len()
+            );
         }
     }
 
@@ -142,7 +147,10 @@ pub(crate) mod tests {
         for task in Task::ALL {
             let shown = RemoteCommand::powershell(task.body(), "{}");
             let sealed = seal(shown, task, "{\"id\":\"x\"}", &nonce).unwrap();
-            assert_eq!(opened(&sealed), task.script(nonce.as_str(), "eyJpZCI6IngifQ=="));
+            assert_eq!(
+                opened(&sealed),
+                task.script(nonce.as_str(), "eyJpZCI6IngifQ==")
+            );
             assert_eq!(nonce_of(&sealed), nonce.as_str());
             assert_eq!(sealed.args[0].value, task.body());
             assert_eq!(sealed.stdin.as_deref(), Some(&[][..]));
