@@ -57,6 +57,12 @@ pub trait Hypervisor: Send + Sync + Debug {
         progress: &ProgressSink,
     ) -> Result<(), HypervisorError>;
 
+    /// Says how the host is read as things stand, where that is not for as long as the link lives what
+    /// the probe found ([`Capabilities::channel`]).
+    fn channel(&self) -> Option<String> {
+        None
+    }
+
     /// Opens the announcements of changes, where the hypervisor has them.
     async fn hints(&self) -> Result<Option<Box<dyn Hints>>, HypervisorError>;
 

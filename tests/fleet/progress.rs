@@ -100,6 +100,23 @@ async fn a_lost_link_leaves_how_far_it_was_beside_the_unknown_outcome() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_host_that_is_read_in_another_way_from_now_on_is_shown_so() {
+    let lab = Plans::hosts(1).await.up().await;
+    let channel = |lab: &Lab| {
+        lab.host("h1")
+            .capabilities
+            .as_ref()
+            .map(|it| it.channel.clone())
+    };
+    assert_eq!(channel(&lab).as_deref(), Some("scripted"));
+    lab.world.with("h1", |machine| machine.channel = "a watch");
+    lab.eventually("the new channel", || {
+        channel(&lab).as_deref() == Some("a watch")
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_hypervisor_that_says_nothing_has_no_progress() {
     let lab = Plans::hosts(1).await.up().await;
     let told = watched(&lab, ActionKind::Save).await;

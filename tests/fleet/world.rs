@@ -65,6 +65,8 @@ pub(crate) struct Machine {
     pub(crate) read_takes: Duration,
     pub(crate) obeys: Obeys,
     pub(crate) announces: bool,
+    /// How it is read.
+    pub(crate) channel: &'static str,
     pub(crate) vms: Vec<Arc<Vm>>,
     /// `connect`, `fast`, `full`, `do start ...`, with the time.
     pub(crate) log: Vec<(Instant, String)>,
@@ -87,6 +89,7 @@ impl Machine {
             read_takes: Duration::from_millis(10),
             obeys: Obeys::Yes,
             announces: true,
+            channel: "scripted",
             vms: vec![
                 vm(1, "web-1", PowerState::Running),
                 vm(2, "db-1", PowerState::Stopped),
@@ -402,14 +405,22 @@ impl Hypervisor for Driver {
         HypervisorKind::Libvirt
     }
 
+    fn channel(&self) -> Option<String> {
+        Some(locked(&self.machine).channel.to_owned())
+    }
+
     async fn probe(&self) -> Result<Capabilities, HypervisorError> {
+        let (channel, events) = {
+            let machine = locked(&self.machine);
+            (machine.channel.to_owned(), machine.announces)
+        };
         Ok(Capabilities {
             kind: HypervisorKind::Libvirt,
             version: RemoteText::new("libvirt 9.0.0"),
             connection: None,
             actions: ActionKind::ALL.into_iter().collect(),
-            channel: "scripted".into(),
-            events: locked(&self.machine).announces,
+            channel,
+            events,
             host_cpus: None,
             host_memory: None,
             remarks: Vec::new(),

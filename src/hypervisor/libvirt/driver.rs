@@ -369,12 +369,7 @@ impl Libvirt {
             version: RemoteText::new(&version),
             connection: (!connection.is_empty()).then_some(connection),
             actions: BTreeSet::from(ActionKind::ALL),
-            channel: if fallback.is_some() {
-                "one virsh process per command"
-            } else {
-                "kept virsh"
-            }
-            .to_owned(),
+            channel: channel(fallback.is_some()),
             events: true,
             host_cpus,
             host_memory,
@@ -383,10 +378,23 @@ impl Libvirt {
     }
 }
 
+fn channel(fell_back: bool) -> String {
+    if fell_back {
+        "one virsh process per command"
+    } else {
+        "kept virsh"
+    }
+    .to_owned()
+}
+
 #[async_trait]
 impl Hypervisor for Libvirt {
     fn kind(&self) -> HypervisorKind {
         HypervisorKind::Libvirt
+    }
+
+    fn channel(&self) -> Option<String> {
+        Some(channel(self.fast.fallback().is_some()))
     }
 
     async fn probe(&self) -> Result<Capabilities, HypervisorError> {
