@@ -388,10 +388,9 @@ fn said_no(error: &HypervisorError) -> Outcome {
     let cause = Failure::of(error);
     match error {
         // Its time ran out at the host: it may still come to pass.
-        HypervisorError::Refused {
-            kind: ErrorKind::Timeout,
-            ..
-        } => Outcome::Unknown { cause },
+        HypervisorError::Refused { kind, .. } if *kind == ErrorKind::Timeout => {
+            Outcome::Unknown { cause }
+        }
         HypervisorError::Remote { .. }
         | HypervisorError::Refused { .. }
         | HypervisorError::Permission { .. }

@@ -16,7 +16,7 @@ use vmdeck::domain::inventory::{HostInventory, Scope};
 use vmdeck::domain::operation::Progress;
 use vmdeck::domain::remote_command::RemoteCommand;
 use vmdeck::domain::text::RemoteText;
-use vmdeck::domain::vm::{PowerState, Vm, VmDetail, VmFacts, VmId};
+use vmdeck::domain::vm::{PowerState, Vm, VmDetail, VmId};
 use vmdeck::hypervisor::{Drivers, Hints, Hypervisor, HypervisorError, PollHint, ProgressSink};
 use vmdeck::transport::{
     CommandOutput, Connected, Connector, ExecLimits, ExitStatus, RemoteProcess, Target, Transport,

@@ -58,7 +58,8 @@ struct Disk {
     location: i64,
     #[serde(default)]
     path: Option<RemoteText>,
-    host_disk: Option<i64>,
+    #[serde(rename = "hostDisk")]
+    pass_through: Option<i64>,
     #[serde(default)]
     chain: Value,
 }
@@ -155,14 +156,14 @@ fn each<T: for<'de> Deserialize<'de>, U>(
     gaps: &mut Vec<RemoteText>,
     make: impl Fn(T) -> U,
 ) -> Vec<U> {
-    let mut made = Vec::with_capacity(rows.len());
+    let mut done = Vec::with_capacity(rows.len());
     for row in rows {
         match T::deserialize(row) {
-            Ok(row) => made.push(make(row)),
+            Ok(row) => done.push(make(row)),
             Err(error) => gaps.push(RemoteText::new(&format!("{what}: {error}"))),
         }
     }
-    made
+    done
 }
 
 fn disk(disk: Disk) -> VmDisk {
@@ -178,7 +179,7 @@ fn disk(disk: Disk) -> VmDisk {
         })
         .collect();
     let first = chain.first();
-    let source = match disk.host_disk {
+    let source = match disk.pass_through {
         Some(number) => Some(RemoteText::new(&format!("disk {number} of the host"))),
         None => disk.path.filter(|path| !path.is_empty()),
     };
@@ -323,21 +324,19 @@ fn properties(machine: &Machine, services: &[Service]) -> Vec<VmProperty> {
 fn memory(machine: &Machine) -> Option<String> {
     let size =
         |bytes: Option<u64>| bytes.map_or_else(|| "?".to_owned(), |bytes| Bytes(bytes).to_string());
-    match machine.dynamic_memory? {
-        false => Some(format!("{} fixed", size(machine.memory_startup))),
-        true => {
-            let demand = machine
-                .memory_demand
-                .filter(|bytes| *bytes > 0)
-                .map_or_else(String::new, |bytes| format!(", wants {}", Bytes(bytes)));
-            Some(format!(
-                "dynamic, {} to {}, starts with {}{demand}",
-                size(machine.memory_minimum),
-                size(machine.memory_maximum),
-                size(machine.memory_startup),
-            ))
-        }
+    if !machine.dynamic_memory? {
+        return Some(format!("{} fixed", size(machine.memory_startup)));
     }
+    let demand = machine
+        .memory_demand
+        .filter(|bytes| *bytes > 0)
+        .map_or_else(String::new, |bytes| format!(", wants {}", Bytes(bytes)));
+    Some(format!(
+        "dynamic, {} to {}, starts with {}{demand}",
+        size(machine.memory_minimum),
+        size(machine.memory_maximum),
+        size(machine.memory_startup),
+    ))
 }
 
 fn start(machine: &Machine) -> Option<String> {
@@ -353,7 +352,7 @@ fn start(machine: &Machine) -> Option<String> {
     })
 }
 
-/// Statuses of integration components. Microsoft: CIM_ManagedSystemElement.OperationalStatus, and the
+/// Statuses of integration components. Microsoft: `CIM_ManagedSystemElement.OperationalStatus`, and the
 /// vendor's range of Hyper-V.
 fn service_line(service: &Service) -> String {
     let component = service.id.rsplit('\\').next().unwrap_or_default();

@@ -587,9 +587,10 @@ fn no_answer(output: &CommandOutput, reader: &FrameReader) -> Trouble {
 
 /// A time that ran out is told as a whole, whatever part of it was left for this try.
 fn in_full(error: TransportError, after: Duration) -> TransportError {
-    match error {
-        TransportError::Timeout { what, .. } => TransportError::Timeout { what, after },
-        other => other,
+    if let TransportError::Timeout { what, .. } = error {
+        TransportError::Timeout { what, after }
+    } else {
+        error
     }
 }
 

@@ -109,11 +109,11 @@ pub(crate) fn encoded(script: &str) -> String {
 
 fn packed(script: &str, head: GzBuilder) -> Result<Vec<u8>, HypervisorError> {
     let mut packer = head.write(Vec::new(), Compression::best());
-    let packed = packer
+    let result = packer
         .write_all(script.as_bytes())
         .and_then(|()| packer.finish());
     // Writing to memory does not fail; the types allow it.
-    packed.map_err(|error| HypervisorError::Unparsable {
+    result.map_err(|error| HypervisorError::Unparsable {
         program: "gzip".to_owned(),
         what: "a script could not be packed".to_owned(),
         said: RemoteText::new(&error.to_string()),
@@ -212,7 +212,7 @@ pub(crate) mod tests {
     pub(crate) fn nonce_of(command: &RemoteCommand) -> String {
         let script = opened(command);
         let (_, rest) = script.split_once("@@HV1 ").unwrap();
-        rest[..16].to_owned()
+        rest.chars().take(16).collect()
     }
 
     const LONGEST: &str = "{\"id\":\"6c09bb55-d683-4da0-8931-c9bf705f6480\",\"limit\":300}";

@@ -36,7 +36,7 @@ pub struct HostFacts {
     pub caption: Option<RemoteText>,
     /// Its version (`10.0.20348`).
     pub version: Option<RemoteText>,
-    /// 1 = workstation, 2 = domain controller, 3 = server (Microsoft: Win32_OperatingSystem).
+    /// 1 = workstation, 2 = domain controller, 3 = server (Microsoft: `Win32_OperatingSystem`).
     pub product_type: Option<u32>,
     /// Logical processors.
     pub processors: Option<u32>,
@@ -45,7 +45,7 @@ pub struct HostFacts {
     /// Versions of the PowerShell module Hyper-V; empty = it is not there.
     pub module: Option<Vec<RemoteText>>,
     /// State of the services asked for that are there, by service name (`vmms`, `vmcompute`, `ClusSvc`,
-    /// `sshd`), in the words of ServiceControllerStatus (`Running`, `Stopped`).
+    /// `sshd`), in the words of `ServiceControllerStatus` (`Running`, `Stopped`).
     pub services: BTreeMap<String, RemoteText>,
     /// Paths of programs asked for that are there (`pwsh.exe`, `hvc.exe`).
     pub programs: BTreeMap<String, RemoteText>,
@@ -60,7 +60,7 @@ pub struct HostFacts {
 /// How the CIM namespace of Hyper-V answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Namespace {
-    /// It did; rows of Msvm_ComputerSystem, the host's own one included.
+    /// It did; rows of `Msvm_ComputerSystem`, the host's own one included.
     Answers {
         /// How many.
         rows: u64,
@@ -205,7 +205,17 @@ pub(crate) fn read(
         (None, Some((_, record))) => match record.cause() {
             Cause::NoNamespace => Namespace::Missing,
             Cause::Denied => Namespace::Denied(record.said()),
-            _ => Namespace::Failed(record.said()),
+            Cause::PerhapsDenied
+            | Cause::NoCmdlet
+            | Cause::NotRunning
+            | Cause::NotFound
+            | Cause::WrongState
+            | Cause::GuestSilent
+            | Cause::OutOfMemory
+            | Cause::WouldAsk
+            | Cause::OurMistake
+            | Cause::Constrained
+            | Cause::Other => Namespace::Failed(record.said()),
         },
         (None, None) => Namespace::NotAsked,
     };

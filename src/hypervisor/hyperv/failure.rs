@@ -1,7 +1,7 @@
 //! What a failure means: by ids of errors, HRESULTs, return codes of methods and exit codes. Messages are
 //! in the host's language, so they are passed on and never judged. Pure.
 //!
-//! Sources: Microsoft, "Msvm_ComputerSystem.RequestStateChange" and "Msvm_ShutdownComponent.InitiateShutdown"
+//! Sources: Microsoft, `Msvm_ComputerSystem.RequestStateChange` and `Msvm_ShutdownComponent.InitiateShutdown`
 //! (return codes), "WMI error constants" (0x8004xxxx), "HRESULT values"; ids of errors as recorded in public
 //! issue trackers of tools that drive Hyper-V.
 
@@ -11,6 +11,7 @@ use super::clixml;
 use crate::domain::error_kind::ErrorKind;
 use crate::domain::host::HypervisorKind;
 use crate::domain::text::RemoteText;
+use crate::domain::vm::PowerState;
 use crate::hypervisor::HypervisorError;
 use crate::transport::{CommandOutput, ExitStatus, TransportError};
 
@@ -34,7 +35,7 @@ pub(crate) struct Record {
     messages: Vec<RemoteText>,
     /// HRESULTs of the same.
     codes: Vec<i64>,
-    /// FullyQualifiedErrorId.
+    /// `FullyQualifiedErrorId`.
     fqid: String,
     /// Category.
     category: String,
@@ -202,14 +203,13 @@ pub(crate) fn judge(record: &Record, about: About, may_manage: Option<bool>) -> 
             program: "the PowerShell module Hyper-V".to_owned(),
             fix: "install it on the host: `Install-WindowsFeature Hyper-V-PowerShell` (Windows Server), or `Enable-WindowsOptionalFeature -Online -FeatureName Microsoft-Hyper-V-Management-PowerShell` (Windows 10 and 11)".to_owned(),
         },
-        Cause::NotRunning => not_running(said),
         Cause::NotFound if about == About::Vm => refused(
             ErrorKind::NotFound,
             "the VM was not found on the host",
             said,
             Some("it may have been removed, or its service is not running (`Get-Service vmms`)"),
         ),
-        Cause::NotFound => not_running(said),
+        Cause::NotRunning | Cause::NotFound => not_running(said),
         Cause::WrongState => wrong_state(said),
         Cause::GuestSilent => guest_silent(said),
         Cause::OutOfMemory => refused(
@@ -233,10 +233,14 @@ pub(crate) fn judge(record: &Record, about: About, may_manage: Option<bool>) -> 
 fn of_ours(why: &Why) -> HypervisorError {
     let facts = &why.facts;
     let state = || match facts.state {
-        Some(number) => match super::state::from_wmi(number, None) {
-            crate::domain::vm::PowerState::Unknown(name) => name.raw().to_owned(),
-            known => known.word().to_owned(),
-        },
+        Some(number) => {
+            let state = super::state::from_wmi(number, None);
+            if let PowerState::Unknown(name) = &state {
+                name.raw().to_owned()
+            } else {
+                state.word().to_owned()
+            }
+        }
         None => "another state".to_owned(),
     };
     let none = RemoteText::new("");
@@ -307,22 +311,14 @@ fn job_failed(facts: &Facts) -> HypervisorError {
 }
 
 fn with_words(error: HypervisorError, words: &str) -> HypervisorError {
-    match error {
-        HypervisorError::Refused {
-            kind, what, fix, ..
-        } => HypervisorError::Refused {
-            kind,
-            what,
-            said: RemoteText::new(words),
-            fix,
-        },
-        HypervisorError::Permission { what, fix, .. } => HypervisorError::Permission {
-            what,
-            said: RemoteText::new(words),
-            fix,
-        },
-        other => other,
+    let mut error = error;
+    if let HypervisorError::Refused { said, .. }
+    | HypervisorError::Permission { said, .. }
+    | HypervisorError::Remote { said, .. } = &mut error
+    {
+        *said = RemoteText::new(words);
     }
+    error
 }
 
 /// Tells what a method's return code means.

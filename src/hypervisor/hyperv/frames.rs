@@ -335,7 +335,7 @@ pub(crate) mod tests {
                 .is_empty()
         );
         // Cut within the base64: its length or its JSON gives it away.
-        let cut = &whole.trim_end()[..whole.trim_end().len() - 3];
+        let (cut, _) = whole.trim_end().split_at(whole.trim_end().len() - 3);
         let mut reader = FrameReader::new(NONCE);
         reader.feed(cut.as_bytes()).unwrap();
         let judged = reader.finish();
@@ -344,7 +344,7 @@ pub(crate) mod tests {
 
     #[test]
     fn garbage_in_a_frame_of_ours_is_a_failure_and_shown() {
-        for bad in ["OK !!!!", "OK YQ=", "WHAT e30=", "", "OK  e30="] {
+        for bad in ["OK !!!!", "OK YQ=", "WHAT e30=", "OK  e30="] {
             let mut reader = FrameReader::new(NONCE);
             let error = reader
                 .feed(format!("{MARK}{NONCE} {bad}\r\n").as_bytes())

@@ -1,8 +1,8 @@
 //! What the lists say: rows of Hyper-V, joined by GUID, in our words and units. Pure.
 //!
 //! WMI gives memory in MB and time in ms, the cmdlets bytes; `null` stays unknown. One row that cannot
-//! be read is a gap and costs no other. Sources: Microsoft, "Msvm_SummaryInformation", "Msvm_ComputerSystem",
-//! "Msvm_VirtualSystemSettingData", "Msvm_GuestNetworkAdapterConfiguration".
+//! be read is a gap and costs no other. Sources: Microsoft's pages on `Msvm_SummaryInformation`,
+//! `Msvm_ComputerSystem`, `Msvm_VirtualSystemSettingData` and `Msvm_GuestNetworkAdapterConfiguration`.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -41,9 +41,8 @@ pub(crate) fn answer(frame: &Frame) -> Result<Answer, HypervisorError> {
         return Err(unparsable("an answer of another version", &frame.payload));
     }
     let mut data = many(whole.get_mut("data").map(Value::take));
-    let data = match (data.pop(), data.is_empty()) {
-        (Some(only), true) => only,
-        _ => return Err(unparsable("not one answer", &frame.payload)),
+    let (Some(data), true) = (data.pop(), data.is_empty()) else {
+        return Err(unparsable("not one answer", &frame.payload));
     };
     let gaps = read_gaps(whole.get_mut("gaps").map(Value::take));
     Ok(Answer { data, gaps })
@@ -200,7 +199,7 @@ pub(crate) fn through_cim(answer: Answer, scope: Scope, memory: &mut Memory) -> 
             continue;
         }
         let state = state::from_wmi(system.state, system.health);
-        let stats = figures.get(&id).map_or_else(VmStats::default, |figures| {
+        let figures = figures.get(&id).map_or_else(VmStats::default, |figures| {
             memory.stats(
                 &state,
                 &Measured {
@@ -215,7 +214,7 @@ pub(crate) fn through_cim(answer: Answer, scope: Scope, memory: &mut Memory) -> 
         vms.push(Arc::new(Vm {
             name: system.name,
             state,
-            stats,
+            stats: figures,
             facts: memory.facts(&id),
             id,
         }));
@@ -250,7 +249,7 @@ pub(crate) fn through_cmdlets(answer: Answer, scope: Scope, memory: &mut Memory)
             continue;
         };
         let state = state::from_cmdlet(&machine.state_name, machine.state);
-        let stats = memory.stats(
+        let figures = memory.stats(
             &state,
             &Measured {
                 load: machine.load,
@@ -275,7 +274,7 @@ pub(crate) fn through_cmdlets(answer: Answer, scope: Scope, memory: &mut Memory)
         vms.push(Arc::new(Vm {
             name: machine.name,
             state,
-            stats,
+            stats: figures,
             facts: memory.facts(&id),
             id,
         }));
@@ -353,7 +352,7 @@ impl Memory {
         }
     }
 
-    /// Turns ProcessorLoad into the share of a VM's own processors. It is documented as the share of
+    /// Turns `ProcessorLoad` into the share of a VM's own processors. It is documented as the share of
     /// the host's; of a host that was seen to mean the VM's own, it is taken as it is.
     fn share(&self, load: u64, processors: Option<u32>) -> Option<Percent> {
         let share = if self.tells_own_share {
@@ -426,7 +425,7 @@ impl Memory {
     }
 }
 
-/// AutomaticStartupAction: 2 = nothing, 3 = start if it ran before, 4 = always start. Either of the last
+/// `AutomaticStartupAction`: 2 = nothing, 3 = start if it ran before, 4 = always start. Either of the last
 /// two starts it with its host; the details tell them apart.
 pub(crate) const fn starts_with_host(action: i64) -> Option<bool> {
     match action {

@@ -1,14 +1,14 @@
 //! States: numbers and names of Hyper-V, and the words we have for them. Pure.
 //!
-//! Two tables say nearly the same. WMI has `EnabledState` of Msvm_ComputerSystem (Microsoft:
-//! "Msvm_ComputerSystem class" for the standard values; values from 32768 on are the vendor's), the cmdlets
+//! Two tables say nearly the same. WMI has `EnabledState` of `Msvm_ComputerSystem` (Microsoft's
+//! page on that class for the standard values; values from 32768 on are the vendor's), the cmdlets
 //! have the enumeration `VMState`, which continues in the vendor's range with other meanings and was
 //! renumbered once. So where there is a name, the name decides.
 
 use crate::domain::text::RemoteText;
 use crate::domain::vm::PowerState;
 
-/// HealthState of a VM that cannot go on, for example because its storage is gone.
+/// `HealthState` of a VM that cannot go on, for example because its storage is gone.
 const CRITICAL: i64 = 25;
 
 /// Tells a state by `EnabledState` and `HealthState` of WMI.
@@ -21,14 +21,13 @@ pub(crate) fn from_wmi(number: i64, health: Option<i64>) -> PowerState {
         )));
     }
     match number {
-        2 => PowerState::Running,
+        // While it is being paused its processors run.
+        2 | 32776 => PowerState::Running,
         3 => PowerState::Stopped,
         6 | 32769 | 32779 | 32783 => PowerState::Saved,
         9 | 32768 => PowerState::Paused,
         10 | 11 | 32770 | 32777 | 32782 => PowerState::Starting,
         4 | 32773 | 32774 | 32780 | 32781 => PowerState::Stopping,
-        // Its processors run until it is paused.
-        32776 => PowerState::Running,
         _ => unknown(name.unwrap_or_default(), number),
     }
 }
@@ -40,7 +39,7 @@ const fn wmi_name(number: i64) -> Option<&'static str> {
         1 => "Other",
         2 => "Running",
         3 => "Off",
-        4 => "Stopping",
+        4 | 32774 => "Stopping",
         5 => "NotApplicable",
         6 | 32769 => "Saved",
         7 => "InTest",
@@ -51,7 +50,6 @@ const fn wmi_name(number: i64) -> Option<&'static str> {
         32771 => "Snapshotting",
         32772 => "MergingDisks",
         32773 => "Saving",
-        32774 => "Stopping",
         32776 => "Pausing",
         32777 => "Resuming",
         32779 => "FastSaved",
@@ -105,9 +103,10 @@ mod tests {
     use super::*;
 
     fn said(state: &PowerState) -> String {
-        match state {
-            PowerState::Unknown(text) => text.raw().to_owned(),
-            known => known.word().to_owned(),
+        if let PowerState::Unknown(text) = state {
+            text.raw().to_owned()
+        } else {
+            state.word().to_owned()
         }
     }
 
