@@ -171,7 +171,9 @@ pub(crate) mod tests {
     #[test]
     fn ideographs_carry_every_byte() {
         for length in [0, 1, 6, 7, 8, 255, 1750] {
-            let bytes: Vec<u8> = (0..length).map(|n: u32| (n * 37 % 256) as u8).collect();
+            let bytes: Vec<u8> = (0..length)
+                .map(|n: u32| u8::try_from(n * 37 % 256).unwrap())
+                .collect();
             let signs = dense(&bytes);
             assert!(
                 signs

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::parse::{Answer, many, read_gaps};
 
-/// `EnabledState` of a machine that runs (Microsoft: Msvm_ComputerSystem).
+/// `EnabledState` of a machine that runs (Microsoft: `Msvm_ComputerSystem`).
 const RUNNING: i64 = 2;
 
 /// Machines that are kept of one host; a host that tells of more is not to be believed.

@@ -168,7 +168,7 @@ impl Watch {
             // Warnings of the host; nothing that helps is said there.
             Ok(Chunk::Stderr(_) | Chunk::Exit(_)) => Ok(Moved::Nothing),
             Ok(Chunk::Stdout(bytes)) => {
-                let frames = run.frames.feed(&bytes).map_err(said)?;
+                let frames = run.frames.feed(&bytes).map_err(|error| said(&error))?;
                 let mut moved = Moved::Nothing;
                 for frame in frames {
                     moved = moved.max(self.hear(run, &frame)?);
@@ -198,7 +198,7 @@ impl Watch {
         let now = Instant::now();
         match (frame.kind, run.stage) {
             (Kind::Hello, Stage::Started) => {
-                let hello: Hello = frame.read().map_err(said)?;
+                let hello: Hello = frame.read().map_err(|error| said(&error))?;
                 let watch = Leftover {
                     process: hello.process,
                     started: hello.started,
@@ -215,7 +215,7 @@ impl Watch {
             }
             (Kind::Delta | Kind::Beat, Stage::Telling(_)) => self.told(run, frame, Mirror::merge),
             (Kind::Bye, Stage::Telling(process)) => {
-                let bye: Bye = frame.read().map_err(said)?;
+                let bye: Bye = frame.read().map_err(|error| said(&error))?;
                 if bye.why != "life" {
                     let why = RemoteText::new(&bye.why);
                     return failed(format!("it ended by itself: {}", why.fit(40)));
@@ -227,7 +227,7 @@ impl Watch {
             (Kind::Done, Stage::Leaving(_)) => Ok(Moved::Nothing),
             (Kind::Language, _) => failed("PowerShell is constrained on this host"),
             (Kind::Failed, _) => {
-                let failure: Failed = frame.read().map_err(said)?;
+                let failure: Failed = frame.read().map_err(|error| said(&error))?;
                 let first = failure.messages.first().map_or("it failed", String::as_str);
                 failed(RemoteText::new(first).first_line().shown())
             }
@@ -242,7 +242,7 @@ impl Watch {
         take: fn(&mut Mirror, News, Instant) -> Result<Moved, &'static str>,
     ) -> Result<Moved, End> {
         let now = Instant::now();
-        let news: News = frame.read().map_err(said)?;
+        let news: News = frame.read().map_err(|error| said(&error))?;
         if news.took() > SLOW_SWEEP {
             return failed(format!("one sweep takes {} s here", news.took().as_secs()));
         }
@@ -269,7 +269,7 @@ fn sealed(
     seal(shown, task, &arguments, nonce).map_err(|error| error.to_string())
 }
 
-fn said(error: HypervisorError) -> End {
+fn said(error: &HypervisorError) -> End {
     End::Failed(error.to_string())
 }
 
