@@ -18,6 +18,11 @@ mod faults;
 mod host;
 mod link;
 mod load;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "no simulated host is a Windows host yet")
+)]
+mod powershell;
 mod program;
 #[cfg(test)]
 mod recorded_tests;
