@@ -2,12 +2,14 @@
 //!
 //! Read in this order: `scripts` (what runs on the host), `script` and `envelope` (how it gets there),
 //! `frames` and `clixml` (what comes back), `failure` and `state` (what it means), `facts`, `parse` and
-//! `detail` (what it says about the host and its VMs; all pure), `command` (verbs) and `driver`, which ties
-//! them together. `docs/hyperv.md` tells the same to people.
+//! `detail` (what it says about the host and its VMs), `verdict` (what that makes of the host), `command`
+//! (verbs; all pure) and `driver`, which ties them together. `docs/hyperv.md` tells the same to people.
 
 mod clixml;
 mod command;
 mod detail;
+#[cfg(test)]
+mod detail_tests;
 mod driver;
 #[cfg(test)]
 mod driver_tests;
@@ -18,8 +20,11 @@ mod failure;
 mod failure_tests;
 mod frames;
 mod parse;
+#[cfg(test)]
+mod parse_tests;
 mod script;
 mod state;
+mod verdict;
 
 pub use self::command::commands;
 pub use self::driver::HyperV;
