@@ -3,10 +3,11 @@
 //! Read in this order: `scripts` (what runs on the host), `script` and `envelope` (how it gets there),
 //! `frames` and `clixml` (what comes back), `failure` and `state` (what it means), `facts`, `parse` and
 //! `detail` (what it says about the host and its VMs), `verdict` (what that makes of the host), `command`
-//! (verbs; all pure) and `driver`, which ties them together. `stream` and `run` (a script that stays, an
-//! extra), `mirror` (what it has told) and `leftover` (what it may leave behind) come last.
-//! `docs/hyperv.md` tells the same to people.
+//! (verbs; all pure), `answer` (how one run ends) and `driver`, which ties them together; `stream` and `run`
+//! (a script that stays, an extra), `mirror` (what it has told) and `leftover`. `docs/hyperv.md` tells the
+//! same to people.
 
+mod answer;
 mod clixml;
 mod command;
 mod detail;
