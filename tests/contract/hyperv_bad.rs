@@ -66,9 +66,17 @@ async fn every_error_means_the_same_in_every_language() {
             refused(LANGUAGES[0], situation).await,
             refused(LANGUAGES[1], situation).await,
         ];
-        assert_eq!(english.kind(), german.kind(), "{situation:?}: {english} / {german}");
+        assert_eq!(
+            english.kind(),
+            german.kind(),
+            "{situation:?}: {english} / {german}"
+        );
         assert_eq!(english.hint(), german.hint(), "{situation:?}");
-        assert_ne!(english.kind(), ErrorKind::Protocol, "{situation:?}: {english}");
+        assert_ne!(
+            english.kind(),
+            ErrorKind::Protocol,
+            "{situation:?}: {english}"
+        );
         told_in_words += usize::from(english.to_string() != german.to_string());
     }
     // The others are numbers that Hyper-V gives no words to.
@@ -137,7 +145,10 @@ async fn names_mean_nothing_to_anybody_on_the_way() {
                 .unwrap();
         }
         let after = driver.inventory(Scope::Fast).await.unwrap();
-        let running = after.vms.iter().filter(|vm| vm.state == PowerState::Running);
+        let running = after
+            .vms
+            .iter()
+            .filter(|vm| vm.state == PowerState::Running);
         assert_eq!(running.count(), 2);
     }
 }
@@ -187,7 +198,8 @@ async fn half_an_answer_is_a_failure_and_no_empty_list() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_channel_that_is_cut_in_the_middle_of_a_job_leaves_it_unknown_and_the_job_goes_on() {
     let host = one("de").await;
-    host.control().set_pace(|pace| pace.save = Duration::from_millis(1_500));
+    host.control()
+        .set_pace(|pace| pace.save = Duration::from_millis(1_500));
     let driver = suite::open(&host).await;
     let vm = host.vm("one");
     driver.inventory(Scope::Fast).await.unwrap();
@@ -222,7 +234,10 @@ async fn a_watch_that_outlives_its_link_is_ended_by_the_next_one() {
     let host = one("en").await;
     let drivers = suite::drivers();
     let open = async || -> Box<dyn Hypervisor> {
-        let driver = drivers.open(host.connect().await, &host.spec()).await.unwrap();
+        let driver = drivers
+            .open(host.connect().await, &host.spec())
+            .await
+            .unwrap();
         driver.inventory(Scope::Fast).await.unwrap();
         driver
     };
@@ -234,12 +249,21 @@ async fn a_watch_that_outlives_its_link_is_ended_by_the_next_one() {
     assert_eq!(watching.len(), 1, "{:?}", host.control().processes());
     drop(hints);
     host.cut().await;
-    assert!(host.control().processes().iter().any(|it| it.id == watching[0]));
+    assert!(
+        host.control()
+            .processes()
+            .iter()
+            .any(|it| it.id == watching[0])
+    );
     let driver = open().await;
     let mut hints = driver.hints().await.unwrap().unwrap();
     until_told(hints.as_mut()).await;
     let now: Vec<u32> = host.control().processes().iter().map(|it| it.id).collect();
-    assert!(!now.contains(&watching[0]), "{:?}", host.control().processes());
+    assert!(
+        !now.contains(&watching[0]),
+        "{:?}",
+        host.control().processes()
+    );
     assert_eq!(now.len(), 1);
 }
 

@@ -102,7 +102,9 @@ fn named(rows: &[Value]) -> Vec<String> {
 
 fn results(run: &Run) -> Vec<Value> {
     let lines = run.stdout.lines();
-    lines.map(|line| serde_json::from_str(line).unwrap()).collect()
+    lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -119,7 +121,10 @@ async fn both_kinds_are_one_table_sorted_and_filtered_together() {
         "win2/web-4",
     ];
     assert_eq!(named(&rows), expected);
-    let states: Vec<&str> = rows.iter().map(|row| row["state"].as_str().unwrap()).collect();
+    let states: Vec<&str> = rows
+        .iter()
+        .map(|row| row["state"].as_str().unwrap())
+        .collect();
     let expected = [
         "paused", "running", "running", "stopped", "running", "stopped", "saved",
     ];
@@ -136,7 +141,13 @@ async fn both_kinds_are_one_table_sorted_and_filtered_together() {
 async fn one_verb_acts_on_both_and_the_audit_names_what_was_run() {
     let mixed = Mixed::start().await;
     let words = [
-        "start", "kvm2/web-2", "win1/web-4", "win2/web-4", "--yes", "-o", "ndjson",
+        "start",
+        "kvm2/web-2",
+        "win1/web-4",
+        "win2/web-4",
+        "--yes",
+        "-o",
+        "ndjson",
     ];
     let run = mixed.deck.once(&words).expect(0);
     let done = results(&run);
@@ -155,10 +166,22 @@ async fn one_verb_acts_on_both_and_the_audit_names_what_was_run() {
     let resumed = mixed.deck.once(&words).expect(0).json();
     assert_eq!(resumed["outcome"], "confirmed", "{resumed:#}");
 
-    let log = mixed.deck.run(&["audit", "tail", "-n", "50", "-o", "json"]).expect(0);
-    let id = mixed.win[0].control().vm("web-4").unwrap().id.to_lowercase();
+    let log = mixed
+        .deck
+        .run(&["audit", "tail", "-n", "50", "-o", "json"])
+        .expect(0);
+    let id = mixed.win[0]
+        .control()
+        .vm("web-4")
+        .unwrap()
+        .id
+        .to_lowercase();
     assert!(log.stdout.contains("virsh"), "{}", log.stdout);
-    assert!(log.stdout.contains("Set-State $vm 2 $running"), "{}", log.stdout);
+    assert!(
+        log.stdout.contains("Set-State $vm 2 $running"),
+        "{}",
+        log.stdout
+    );
     assert!(log.stdout.contains(&id), "{}", log.stdout);
     mixed.deck.run(&["audit", "verify"]).expect(0);
     mixed.end().await;
