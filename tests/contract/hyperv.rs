@@ -66,7 +66,7 @@ fn one_of_each() -> Vec<Profile> {
         .collect()
 }
 
-const VMS: &str = r#"
+pub(crate) const VMS: &str = r#"
 [[host.vm]]
 name = "deaf"
 state = "off"
