@@ -433,6 +433,10 @@ impl Hypervisor for HyperV {
         Ok(self.watch.as_ref().and_then(Watch::hints))
     }
 
+    fn windows(&self) -> Option<Arc<HostFacts>> {
+        self.facts()
+    }
+
     async fn close(&self) {}
 }
 
