@@ -255,7 +255,7 @@ impl Default for Windows {
 }
 
 impl Windows {
-    /// Returns one of the installed PowerShells.
+    /// Returns one of the installed ones.
     pub(in crate::sim) const fn installed(&self, edition: Edition) -> Option<&Installed> {
         match edition {
             Edition::Desktop => self.desktop.as_ref(),

@@ -10,11 +10,13 @@
 
 mod ast;
 pub(in crate::sim) mod call;
+mod chars;
 pub(in crate::sim) mod error;
 pub(in crate::sim) mod life;
 pub(in crate::sim) mod machine;
 mod native;
 pub(in crate::sim) mod object;
+mod parse;
 pub(in crate::sim) mod spec;
 pub(in crate::sim) mod time;
 pub(in crate::sim) mod value;
