@@ -6,7 +6,9 @@ mod command;
 mod cursor;
 mod expression;
 mod literal;
+mod loops;
 mod operator;
+mod params;
 mod statement;
 mod string;
 #[cfg(test)]
@@ -20,6 +22,7 @@ use super::error::{Category, ErrorRecord};
 use super::machine::Edition;
 
 pub(in crate::sim) use self::cursor::SyntaxError;
+pub(super) use self::cursor::position;
 
 /// Parses a script.
 pub(in crate::sim) fn parse(text: &str, edition: Edition) -> Result<Arc<ScriptBlock>, SyntaxError> {

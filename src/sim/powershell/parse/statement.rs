@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use super::cursor::{Parsed, Parser, SyntaxError};
 use crate::sim::powershell::ast::{
-    Assign, Binary, Block, Expression, ExpressionKind, Loop, LoopKind, Matching, Parameter,
-    Pipeline, ScriptBlock, Span, Stage, Statement, StatementKind, Switch, Try, TypeLiteral,
+    Assign, Binary, Block, Expression, ExpressionKind, Matching, Pipeline, ScriptBlock, Span,
+    Stage, Statement, StatementKind, Switch, Try,
 };
 use crate::sim::powershell::chars::{is_name_start, is_newline};
-use crate::sim::powershell::value::Value;
 
 /// Parts of the language that exist and are not played here.
 const ELSEWHERE: &[&str] = &[
@@ -26,6 +25,7 @@ const ELSEWHERE: &[&str] = &[
 ];
 
 /// An assignment's operator.
+#[derive(Clone, Copy)]
 enum Assignment {
     Plain,
     With(Binary),
@@ -138,7 +138,7 @@ impl Parser {
         Err(self.missing(opened, message, "MissingEndParenthesisInExpression"))
     }
 
-    fn missing(&self, opened: usize, message: &str, id: &'static str) -> SyntaxError {
+    pub(super) fn missing(&self, opened: usize, message: &str, id: &'static str) -> SyntaxError {
         match self.peek() {
             None => self.unfinished(opened, message, id),
             Some(_) => self.error_at(self.place, message, id),
@@ -359,7 +359,7 @@ impl Parser {
     }
 
     /// Parses `( pipeline )`.
-    fn parenthesised(&mut self) -> Parsed<Statement> {
+    pub(super) fn parenthesised(&mut self) -> Parsed<Statement> {
         self.skip_lines()?;
         let start = self.place;
         if !self.take('(') {
@@ -392,7 +392,7 @@ impl Parser {
     }
 
     /// Takes one of several words if it comes next, even on a later line.
-    fn clause(&mut self, words: &[&str]) -> Parsed<Option<String>> {
+    pub(super) fn clause(&mut self, words: &[&str]) -> Parsed<Option<String>> {
         let before = self.place;
         self.skip_lines()?;
         let word = self.word_here();
@@ -403,100 +403,6 @@ impl Parser {
         }
         self.place = before;
         Ok(None)
-    }
-
-    fn looping(&mut self, word: &str, label: Option<Arc<str>>) -> Parsed<StatementKind> {
-        let (kind, body) = match word {
-            "foreach" => self.each()?,
-            "for" => self.counting()?,
-            "while" => {
-                let condition = self.parenthesised()?;
-                (LoopKind::While(condition), self.block()?)
-            }
-            _ => {
-                self.skip_lines()?;
-                let body = self.block()?;
-                match self.clause(&["while", "until"])?.as_deref() {
-                    Some("while") => (LoopKind::DoWhile(self.do_condition()?), body),
-                    Some(_) => (LoopKind::DoUntil(self.do_condition()?), body),
-                    None => {
-                        let message = "Missing while or until keyword in do loop.";
-                        let id = "MissingWhileOrUntilInDoWhile";
-                        return Err(self.missing(self.place, message, id));
-                    }
-                }
-            }
-        };
-        Ok(StatementKind::Loop(Box::new(Loop { label, kind, body })))
-    }
-
-    fn do_condition(&mut self) -> Parsed<Statement> {
-        let start = self.place;
-        if !self.take('(') {
-            return Err(self.unexpected());
-        }
-        let condition = self.grouped(|parser| {
-            parser.skip_lines()?;
-            parser.pipeline()
-        })?;
-        self.skip_lines()?;
-        self.close_paren(start)?;
-        Ok(condition)
-    }
-
-    fn each(&mut self) -> Parsed<(LoopKind, Block)> {
-        self.skip_lines()?;
-        let start = self.place;
-        if !self.take('(') {
-            return Err(self.unexpected());
-        }
-        self.skip_lines()?;
-        let variable = match self.peek() {
-            Some('$') => self.variable()?,
-            _ => return Err(self.unexpected()),
-        };
-        self.skip_lines()?;
-        if self.word_here() != "in" {
-            let message = "Missing 'in' after variable in foreach loop.";
-            return Err(self.missing(self.place, message, "MissingInInForeach"));
-        }
-        self.place += 2;
-        let list = self.grouped(|parser| {
-            parser.skip_lines()?;
-            parser.pipeline()
-        })?;
-        self.skip_lines()?;
-        self.close_paren(start)?;
-        self.skip_lines()?;
-        Ok((LoopKind::ForEach { variable, list }, self.block()?))
-    }
-
-    fn counting(&mut self) -> Parsed<(LoopKind, Block)> {
-        self.skip_lines()?;
-        let start = self.place;
-        if !self.take('(') {
-            return Err(self.unexpected());
-        }
-        let mut parts = [None, None, None];
-        for (number, part) in parts.iter_mut().enumerate() {
-            self.skip_lines()?;
-            if !matches!(self.peek(), Some(';' | ')') | None) {
-                *part = Some(self.grouped(Self::pipeline)?);
-            }
-            self.skip_lines()?;
-            if number < 2 && !self.take(';') && self.peek() != Some(')') {
-                return Err(self.unexpected());
-            }
-        }
-        self.close_paren(start)?;
-        self.skip_lines()?;
-        let [first, condition, step] = parts;
-        let kind = LoopKind::For {
-            first,
-            condition,
-            step,
-        };
-        Ok((kind, self.block()?))
     }
 
     fn switch(&mut self, label: Option<Arc<str>>) -> Parsed<StatementKind> {
@@ -624,148 +530,6 @@ impl Parser {
             self.place += 1;
         }
         word
-    }
-
-    /// Skips attributes such as `[CmdletBinding()]` before `param`.
-    fn skip_attributes(&mut self) -> Parsed<()> {
-        while self.peek() == Some('[') {
-            let before = self.place;
-            if self.attribute()?.is_none() {
-                self.place = before;
-                return Ok(());
-            }
-            self.skip_lines()?;
-        }
-        Ok(())
-    }
-
-    /// Parses `[Name(arguments)]`; `None` when it is no attribute. Says what it sets.
-    fn attribute(&mut self) -> Parsed<Option<Vec<(String, bool)>>> {
-        let start = self.place;
-        self.place += 1;
-        let name = self.word_here();
-        self.place += name.len();
-        if name.is_empty() || !self.take('(') {
-            return Ok(None);
-        }
-        let mut set = Vec::new();
-        loop {
-            self.skip_lines()?;
-            if self.take(')') {
-                break;
-            }
-            let word = self.word_here();
-            let before = self.place;
-            self.place += word.len();
-            self.skip_lines()?;
-            if !word.is_empty() && self.take('=') {
-                self.skip_lines()?;
-                let value = self.grouped(Self::without_commas)?;
-                set.push((word, !is_false(&value)));
-            } else if !word.is_empty() && matches!(self.peek(), Some(',' | ')')) {
-                set.push((word, true));
-            } else {
-                self.place = before;
-                self.grouped(Self::without_commas)?;
-            }
-            self.skip_lines()?;
-            if !self.take(',') && self.peek() != Some(')') {
-                return Err(self.missing(
-                    start,
-                    "Missing ')' in attribute.",
-                    "MissingEndParenthesisInExpression",
-                ));
-            }
-        }
-        self.skip_lines()?;
-        if !self.take(']') {
-            let message = "Missing ] at end of attribute or type literal.";
-            return Err(self.missing(start, message, "EndSquareBracketExpectedAtEndOfAttribute"));
-        }
-        if name != "parameter" {
-            set.clear();
-        }
-        Ok(Some(set))
-    }
-
-    /// Parses `( parameters )`.
-    fn parameters(&mut self) -> Parsed<Vec<Parameter>> {
-        let start = self.place;
-        if !self.take('(') {
-            return Err(self.unexpected());
-        }
-        let mut found = Vec::new();
-        loop {
-            self.skip_lines()?;
-            if self.take(')') {
-                return Ok(found);
-            }
-            if self.peek().is_none() {
-                let message = "Missing ')' in function parameter list.";
-                return Err(self.unfinished(
-                    start,
-                    message,
-                    "MissingEndParenthesisInFunctionParameterList",
-                ));
-            }
-            found.push(self.parameter()?);
-            self.skip_lines()?;
-            if !self.take(',') && self.peek() != Some(')') {
-                let message = "Missing ')' in function parameter list.";
-                return Err(self.missing(
-                    self.place,
-                    message,
-                    "MissingEndParenthesisInFunctionParameterList",
-                ));
-            }
-        }
-    }
-
-    fn parameter(&mut self) -> Parsed<Parameter> {
-        let mut types: Vec<TypeLiteral> = Vec::new();
-        let (mut mandatory, mut from_pipeline) = (false, false);
-        while self.peek() == Some('[') {
-            let before = self.place;
-            if let Some(set) = self.attribute()? {
-                for (name, on) in set {
-                    match name.as_str() {
-                        "mandatory" => mandatory = on,
-                        "valuefrompipeline" => from_pipeline = on,
-                        _ => {}
-                    }
-                }
-            } else {
-                self.place = before;
-                types.push(self.type_literal()?);
-            }
-            self.skip_lines()?;
-        }
-        if self.peek() != Some('$') {
-            return Err(self.unexpected());
-        }
-        let name = self.variable()?.name;
-        self.skip_lines()?;
-        let default = if self.take('=') {
-            self.skip_lines()?;
-            Some(self.grouped(Self::without_commas)?)
-        } else {
-            None
-        };
-        Ok(Parameter {
-            name,
-            types,
-            default,
-            mandatory,
-            from_pipeline,
-        })
-    }
-}
-
-fn is_false(value: &Expression) -> bool {
-    match &value.kind {
-        ExpressionKind::Variable(variable) => variable.name.eq_ignore_ascii_case("false"),
-        ExpressionKind::Constant(Value::Int(number)) => *number == 0,
-        _ => false,
     }
 }
 
