@@ -55,10 +55,6 @@ pub(in crate::sim) struct Process {
     /// Without `.exe`.
     pub(in crate::sim) name: String,
     pub(in crate::sim) started: Timestamp,
-    /// What it was started with.
-    pub(in crate::sim) command_line: String,
-    /// The process that started it; 0 where that is none of the table.
-    pub(in crate::sim) parent: u32,
     /// How it is ended.
     pub(in crate::sim) life: Life,
 }
@@ -76,17 +72,6 @@ struct Table {
 impl Processes {
     /// Starts a process; it runs until the guard is dropped.
     pub(in crate::sim) fn start(&self, name: &str, now: Timestamp) -> Running {
-        self.start_as(name, "", 0, now)
-    }
-
-    /// Starts a process by a command line, as a child of another.
-    pub(in crate::sim) fn start_as(
-        &self,
-        name: &str,
-        command_line: &str,
-        parent: u32,
-        now: Timestamp,
-    ) -> Running {
         let mut table = self.lock();
         let id = FIRST_ID.saturating_add(table.started.saturating_mul(ID_STEP));
         table.started = table.started.wrapping_add(1);
@@ -94,8 +79,6 @@ impl Processes {
             id,
             name: name.to_owned(),
             started: now,
-            command_line: command_line.to_owned(),
-            parent,
             life: Life::default(),
         };
         table.running.insert(id, process.clone());
