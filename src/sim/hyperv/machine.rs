@@ -190,7 +190,7 @@ impl WinMachine {
         let groups = groups.into_iter().map(sid);
         Value::from(
             Object::new("System.Security.Principal.WindowsIdentity")
-                .is_also("System.Security.Claims.ClaimsIdentity")
+                .also("System.Security.Claims.ClaimsIdentity")
                 .with("AuthenticationType", "PublicKey")
                 .with("IsAuthenticated", true)
                 .with("IsSystem", false)
@@ -233,7 +233,7 @@ impl WinMachine {
 fn sid(text: &str) -> Value {
     Value::from(
         Object::new("System.Security.Principal.SecurityIdentifier")
-            .is_also("System.Security.Principal.IdentityReference")
+            .also("System.Security.Principal.IdentityReference")
             .with("Value", text)
             .reads(text),
     )
