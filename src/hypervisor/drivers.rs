@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::hyperv::{self, HyperV};
 use super::libvirt::{self, Libvirt};
 use super::{Drivers, Hypervisor, HypervisorError, probe};
 use crate::clock::Clock;
@@ -56,7 +57,9 @@ impl Drivers for InstalledDrivers {
         };
         match kind {
             HypervisorKind::Libvirt => Ok(Box::new(libvirt)),
-            HypervisorKind::HyperV => Err(not_yet()),
+            HypervisorKind::HyperV => Ok(Box::new(
+                HyperV::new(transport).reading_within(self.read_within),
+            )),
         }
     }
 
@@ -69,14 +72,7 @@ impl Drivers for InstalledDrivers {
     ) -> Result<Vec<RemoteCommand>, HypervisorError> {
         match kind {
             HypervisorKind::Libvirt => Ok(libvirt::commands(spec, vm, action)),
-            HypervisorKind::HyperV => Err(not_yet()),
+            HypervisorKind::HyperV => Ok(hyperv::commands(vm, action)),
         }
-    }
-}
-
-fn not_yet() -> HypervisorError {
-    HypervisorError::Unsupported {
-        kind: HypervisorKind::HyperV,
-        what: "be driven by this version".to_owned(),
     }
 }
