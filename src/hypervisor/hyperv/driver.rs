@@ -9,22 +9,23 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::command::PROGRAMS;
-use super::detail;
 use super::envelope::{Nonce, seal};
 use super::facts::{self, HostFacts, Namespace};
 use super::failure::{self, About, Cause, NoAnswer, Record};
 use super::frames::{Frame, FrameReader, Kind, unparsable};
 use super::parse::{self, Answer, Listed, Memory};
 use super::script::Task;
+use super::{detail, look};
 use crate::domain::action::ActionKind;
 use crate::domain::capability::Capabilities;
 use crate::domain::host::HypervisorKind;
 use crate::domain::inventory::{HostInventory, Scope};
 use crate::domain::operation::Progress;
+use crate::domain::redact::Private;
 use crate::domain::remote_command::RemoteCommand;
 use crate::domain::text::RemoteText;
 use crate::domain::vm::{VmDetail, VmId};
-use crate::hypervisor::{Hints, Hypervisor, HypervisorError, ProgressSink};
+use crate::hypervisor::{Check, Hints, Hypervisor, HypervisorError, ProgressSink, Question};
 use crate::transport::{
     Chunk, CommandOutput, ExecLimits, ExitStatus, RemoteProcess, Transport, TransportError,
 };
@@ -444,6 +445,23 @@ impl Hypervisor for HyperV {
 
     async fn hints(&self) -> Result<Option<Box<dyn Hints>>, HypervisorError> {
         Ok(None)
+    }
+
+    async fn checks(&self) -> Vec<Check> {
+        let facts = self.ask_facts().await;
+        look::checks(facts.as_deref().map_err(Clone::clone))
+    }
+
+    fn survives_banners(&self) -> bool {
+        true
+    }
+
+    fn questions(&self, vms: &[VmId]) -> Vec<Question> {
+        look::questions(self.learnt().program, vms)
+    }
+
+    fn private(&self) -> Private {
+        look::private(self.facts().as_deref())
     }
 
     async fn close(&self) {}

@@ -17,6 +17,7 @@ mod failure;
 #[cfg(test)]
 mod failure_tests;
 mod frames;
+mod look;
 mod parse;
 mod script;
 mod state;
