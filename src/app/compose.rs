@@ -135,8 +135,8 @@ async fn assemble_with(
         audit,
         connector: Arc::new(connector),
         drivers: Arc::new(InstalledDrivers {
-            clock: around.clock.clone(),
             read_within: config.poll.deadline,
+            ..InstalledDrivers::new(around.clock.clone())
         }),
         policy: config.policy.clone().into(),
         read_only: around.globals.read_only,

@@ -313,6 +313,26 @@ pub struct VmDetail {
     pub gaps: Vec<RemoteText>,
 }
 
+impl VmDetail {
+    /// Returns how many snapshots a snapshot is based on, as far as they are known.
+    pub fn depth_of(&self, snapshot: &VmSnapshot) -> usize {
+        let mut depth = 0;
+        let mut at = snapshot;
+        // A ring, which no host should have, ends after as many steps as there are snapshots.
+        while depth < self.snapshots.len()
+            && let Some(parent) = at.parent.as_ref()
+            && let Some(found) = self
+                .snapshots
+                .iter()
+                .find(|other| other.id.raw().eq_ignore_ascii_case(parent.raw()))
+        {
+            depth += 1;
+            at = found;
+        }
+        depth
+    }
+}
+
 /// A multi-line text from a host; each line is made visible on its own.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct RemoteDocument(pub Vec<RemoteText>);

@@ -16,8 +16,14 @@ mod demo;
 mod error;
 mod faults;
 mod host;
+pub mod hyperv;
 mod link;
 mod load;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "no simulated host is a Windows host yet")
+)]
+mod powershell;
 mod program;
 #[cfg(test)]
 mod recorded_tests;

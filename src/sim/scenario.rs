@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::error::SimError;
 use super::faults::{Faults, Outage};
+use super::hyperv::plan::WindowsPlan;
 use super::load::{mix, mix_text};
 use super::scenario_file::ScenarioFile;
 use crate::domain::host::{HostName, LibvirtUri, Tag, Tier};
@@ -37,6 +38,8 @@ pub(super) struct HostPlan {
     pub(super) faults: Faults,
     pub(super) outage: Option<Outage>,
     pub(super) vms: Vec<VmPlan>,
+    /// A Hyper-V host: what it is beyond this, its VMs included.
+    pub(super) windows: Option<WindowsPlan>,
 }
 
 /// What a VM is doing when the fleet starts.
@@ -198,6 +201,7 @@ fn grid_host(seed: u64, number: usize, vms_each: usize) -> Result<HostPlan, SimE
         },
         outage: None,
         vms: (1..=vms_each).map(|vm| grid_vm(seed, vm)).collect(),
+        windows: None,
     })
 }
 

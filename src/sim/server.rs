@@ -39,10 +39,10 @@ fn is_accepted_variable(name: &str) -> bool {
     name == "LANG" || name.starts_with("LC_") || name == "LIBVIRT_DEFAULT_URI"
 }
 
-/// Makes the configuration of a server with one host key.
-pub(super) fn config(key: PrivateKey) -> Arc<Config> {
+/// Makes the configuration of a server with one host key, which introduces itself with a line.
+pub(super) fn config(key: PrivateKey, introduction: &'static str) -> Arc<Config> {
     Arc::new(Config {
-        server_id: SshId::Standard("SSH-2.0-OpenSSH_9.2p1".into()),
+        server_id: SshId::Standard(introduction.into()),
         methods: MethodSet::from([MethodKind::PublicKey].as_slice()),
         auth_rejection_time: Duration::from_millis(200),
         auth_rejection_time_initial: Some(Duration::ZERO),

@@ -1,6 +1,5 @@
 //! The driver: which script is run when, and what is kept between them. No text is read here.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -8,27 +7,27 @@ use async_trait::async_trait;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use super::answer::{self, Trouble, follow};
 use super::command::PROGRAMS;
 use super::envelope::{Nonce, seal};
-use super::facts::{self, HostFacts, Namespace};
+use super::facts::{self, HostFacts};
 use super::failure::{self, About, Cause, NoAnswer, Record};
-use super::frames::{Frame, FrameReader, Kind, unparsable};
+use super::frames::{FrameReader, unparsable};
+use super::leftover::Leftovers;
 use super::parse::{self, Answer, Listed, Memory};
 use super::script::Task;
+use super::stream::Watch;
+use super::verdict::{self, Way};
 use super::{detail, look};
-use crate::domain::action::ActionKind;
 use crate::domain::capability::Capabilities;
-use crate::domain::host::HypervisorKind;
+use crate::domain::host::{HostId, HypervisorKind};
 use crate::domain::inventory::{HostInventory, Scope};
-use crate::domain::operation::Progress;
 use crate::domain::redact::Private;
 use crate::domain::remote_command::RemoteCommand;
 use crate::domain::text::RemoteText;
 use crate::domain::vm::{VmDetail, VmId};
 use crate::hypervisor::{Check, Hints, Hypervisor, HypervisorError, ProgressSink, Question};
-use crate::transport::{
-    Chunk, CommandOutput, ExecLimits, ExitStatus, RemoteProcess, Transport, TransportError,
-};
+use crate::transport::{CommandOutput, ExecLimits, Transport, TransportError};
 
 /// How long the probe may take: a first PowerShell after the host's start loads for many seconds.
 const PROBE_WITHIN: Duration = Duration::from_secs(20);
@@ -54,14 +53,6 @@ const MAX_OUTPUT: usize = 24 * 1024 * 1024;
 /// The arguments of a script that needs none.
 const NO_ARGUMENTS: &str = "{}";
 
-/// How the VMs are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
-    Cim,
-    Cmdlets,
-    Constrained,
-}
-
 /// What is learnt on the way.
 #[derive(Debug)]
 struct Learnt {
@@ -70,31 +61,6 @@ struct Learnt {
     way: Way,
     facts: Option<Arc<HostFacts>>,
     memory: Memory,
-}
-
-/// Why a script gave no result.
-#[derive(Debug)]
-enum Trouble {
-    /// It failed on the host.
-    Record(Box<Record>),
-    /// Its PowerShell was not found.
-    NotFound(RemoteText),
-    /// Its PowerShell is constrained.
-    Constrained,
-    /// Anything else.
-    Error(HypervisorError),
-}
-
-impl From<HypervisorError> for Trouble {
-    fn from(error: HypervisorError) -> Self {
-        Self::Error(error)
-    }
-}
-
-impl From<TransportError> for Trouble {
-    fn from(error: TransportError) -> Self {
-        Self::Error(error.into())
-    }
 }
 
 /// The Hyper-V driver, bound to one link.
@@ -106,6 +72,8 @@ pub struct HyperV {
     gate: Semaphore,
     /// Held for moments only, never over an await.
     learnt: Mutex<Learnt>,
+    /// Tells of the VMs without being asked, where it can.
+    watch: Option<Watch>,
 }
 
 impl HyperV {
@@ -121,6 +89,7 @@ impl HyperV {
                 facts: None,
                 memory: Memory::default(),
             }),
+            watch: None,
         }
     }
 
@@ -128,6 +97,14 @@ impl HyperV {
     #[must_use]
     pub fn reading_within(mut self, within: Duration) -> Self {
         self.read_within = within;
+        self
+    }
+
+    /// Lets a script that stays tell of the host, so that a read costs no process there. `leftovers`
+    /// remembers over links what may still run on the host.
+    #[must_use]
+    pub fn watching(mut self, host: HostId, leftovers: Leftovers) -> Self {
+        self.watch = Some(Watch::new(Arc::clone(&self.transport), host, leftovers));
         self
     }
 
@@ -179,16 +156,7 @@ impl HyperV {
     /// Runs a script that reads, under whatever name PowerShell has here.
     async fn ask(&self, task: Task, arguments: &str, within: Duration) -> Result<Answer, Trouble> {
         let (output, nonce) = self.run(task, arguments, within).await?;
-        let mut reader = FrameReader::new(nonce.as_str());
-        let frames = frames_of(&mut reader, &output)?;
-        let last = only_final(&frames)?;
-        match last.map(|frame| (frame.kind, frame)) {
-            Some((Kind::Done, frame)) => Ok(parse::answer(frame)?),
-            Some((Kind::Failed, frame)) => Err(Trouble::Record(Box::new(frame.read()?))),
-            Some((Kind::Language, _)) => Err(Trouble::Constrained),
-            Some((_, frame)) => Err(unparsable("a frame out of place", &frame.payload).into()),
-            None => Err(no_answer(&output, &reader)),
-        }
+        answer::of(&output, &nonce)
     }
 
     /// Runs a script that stands alone: rows of plain JSON and their number.
@@ -198,24 +166,7 @@ impl HyperV {
         within: Duration,
     ) -> Result<Vec<serde_json::Value>, Trouble> {
         let (output, nonce) = self.run(task, NO_ARGUMENTS, within).await?;
-        let mut reader = FrameReader::new(nonce.as_str());
-        let frames = frames_of(&mut reader, &output)?;
-        match only_final(&frames)?.map(|frame| (frame.kind, frame)) {
-            Some((Kind::RawFailed, frame)) => Err(Trouble::Record(Box::new(frame.read()?))),
-            Some((Kind::End, end)) => {
-                let mut rows = Vec::new();
-                for frame in frames.iter().filter(|frame| frame.kind == Kind::Raw) {
-                    rows.push(frame.read()?);
-                }
-                if end.payload == rows.len().to_string().as_bytes() {
-                    Ok(rows)
-                } else {
-                    Err(unparsable("rows are missing", &end.payload).into())
-                }
-            }
-            Some((_, frame)) => Err(unparsable("a frame out of place", &frame.payload).into()),
-            None => Err(no_answer(&output, &reader)),
-        }
+        answer::plain(&output, &nonce)
     }
 
     /// Runs one script to its end. Until one has answered, every name that PowerShell may have is
@@ -344,7 +295,7 @@ impl HyperV {
             None => self.ask_facts().await?,
         };
         if facts.may_manage() == Some(false) {
-            return Err(not_a_member(&facts));
+            return Err(verdict::not_a_member(&facts));
         }
         if listed.is_blank {
             return Err(failure::not_running(RemoteText::new(
@@ -352,6 +303,22 @@ impl HyperV {
             )));
         }
         Ok(listed.inventory)
+    }
+
+    /// Returns what the watch tells, where there is one that can be relied on.
+    async fn told_by_watch(&self) -> Option<Answer> {
+        if self.learnt().way != Way::Cim {
+            return None;
+        }
+        self.watch.as_ref()?.answer().await
+    }
+
+    /// Lets a watch begin now that the host was read the other way, through CIM as it does itself.
+    fn let_watch_begin(&self) {
+        let learnt = self.learnt();
+        if let (Way::Cim, Some(watch), Some(program)) = (learnt.way, &self.watch, learnt.program) {
+            watch.may_begin(program);
+        }
     }
 
     /// Runs one command of an action and passes on how far it is.
@@ -404,16 +371,20 @@ impl Hypervisor for HyperV {
         HypervisorKind::HyperV
     }
 
+    fn channel(&self) -> Option<String> {
+        self.watch.as_ref().map(Watch::channel)
+    }
+
     async fn probe(&self) -> Result<Capabilities, HypervisorError> {
         self.learnt().way = Way::Cim;
         let facts = self.ask_facts().await?;
-        verdict(&facts)?;
-        let learnt = self.learnt();
-        Ok(capabilities(
-            &facts,
-            learnt.way,
-            learnt.memory.tells_own_share,
-        ))
+        verdict::judge(&facts)?;
+        let found = {
+            let learnt = self.learnt();
+            verdict::capabilities(&facts, learnt.way, learnt.memory.tells_own_share)
+        };
+        let channel = self.channel().unwrap_or(found.channel);
+        Ok(Capabilities { channel, ..found })
     }
 
     async fn inventory(&self, scope: Scope) -> Result<HostInventory, HypervisorError> {
@@ -421,8 +392,16 @@ impl Hypervisor for HyperV {
             Scope::Fast => self.read_within,
             Scope::Full => self.read_within.saturating_mul(FULL_FACTOR),
         };
+        if scope == Scope::Fast
+            && let Some(answer) = self.told_by_watch().await
+        {
+            let listed = parse::through_cim(answer, scope, &mut self.learnt().memory);
+            return self.believe(listed).await;
+        }
         let listed = self.list(scope, within).await?;
-        self.believe(listed).await
+        let inventory = self.believe(listed).await?;
+        self.let_watch_begin();
+        Ok(inventory)
     }
 
     async fn detail(&self, vm: &VmId) -> Result<VmDetail, HypervisorError> {
@@ -437,14 +416,22 @@ impl Hypervisor for HyperV {
         commands: &[RemoteCommand],
         progress: &ProgressSink,
     ) -> Result<(), HypervisorError> {
+        let mut result = Ok(());
         for command in commands {
-            self.run_action(command, progress).await?;
+            result = self.run_action(command, progress).await;
+            if result.is_err() {
+                break;
+            }
         }
-        Ok(())
+        // Whether it went well or not: what was seen before says nothing about it.
+        if let Some(watch) = &self.watch {
+            watch.acted();
+        }
+        result
     }
 
     async fn hints(&self) -> Result<Option<Box<dyn Hints>>, HypervisorError> {
-        Ok(None)
+        Ok(self.watch.as_ref().and_then(Watch::hints))
     }
 
     async fn checks(&self) -> Vec<Check> {
@@ -467,93 +454,6 @@ impl Hypervisor for HyperV {
     async fn close(&self) {}
 }
 
-/// Reads a process to its final frame.
-async fn follow(
-    process: &mut dyn RemoteProcess,
-    nonce: &Nonce,
-    progress: &ProgressSink,
-) -> Result<(), Trouble> {
-    let mut reader = FrameReader::new(nonce.as_str());
-    let mut output = CommandOutput {
-        status: ExitStatus::Missing,
-        stdout: Vec::new(),
-        stderr: Vec::new(),
-        truncated: false,
-        elapsed: Duration::ZERO,
-    };
-    loop {
-        let (frames, is_end) = match process.read().await? {
-            Chunk::Stdout(bytes) => (reader.feed(&bytes)?, false),
-            Chunk::Stderr(bytes) => {
-                let room = ExecLimits::within(Duration::ZERO).stderr;
-                let room = room.saturating_sub(output.stderr.len()).min(bytes.len());
-                output.stderr.extend(bytes.iter().take(room));
-                continue;
-            }
-            Chunk::Exit(status) => {
-                output.status = status;
-                continue;
-            }
-            Chunk::Closed => (reader.finish()?, true),
-        };
-        for frame in &frames {
-            match frame.kind {
-                Kind::Done => return Ok(parse::answer(frame).map(drop)?),
-                Kind::Failed => return Err(Trouble::Record(Box::new(frame.read()?))),
-                Kind::Language => return Err(Trouble::Constrained),
-                Kind::Progress => progress.tell(told_progress(frame)?),
-                Kind::Job
-                | Kind::Hello
-                | Kind::Snapshot
-                | Kind::Delta
-                | Kind::Beat
-                | Kind::Bye
-                | Kind::Raw
-                | Kind::RawFailed
-                | Kind::End => {}
-            }
-        }
-        if is_end {
-            return Err(no_answer(&output, &reader));
-        }
-    }
-}
-
-fn told_progress(frame: &Frame) -> Result<Progress, HypervisorError> {
-    let said: serde_json::Value = frame.read()?;
-    let percent = said.get("percent").and_then(serde_json::Value::as_u64);
-    Ok(Progress::new(percent, None))
-}
-
-fn frames_of(
-    reader: &mut FrameReader,
-    output: &CommandOutput,
-) -> Result<Vec<Frame>, HypervisorError> {
-    let mut frames = reader.feed(&output.stdout)?;
-    // What was cut by a bound is not a last line.
-    if !output.truncated {
-        frames.extend(reader.finish()?);
-    }
-    Ok(frames)
-}
-
-fn only_final(frames: &[Frame]) -> Result<Option<&Frame>, HypervisorError> {
-    let mut finals = frames.iter().filter(|frame| frame.kind.is_final());
-    let first = finals.next();
-    match finals.next() {
-        None => Ok(first),
-        Some(second) => Err(unparsable("more than one answer", &second.payload)),
-    }
-}
-
-fn no_answer(output: &CommandOutput, reader: &FrameReader) -> Trouble {
-    match failure::without_answer(output, &reader.noise()) {
-        NoAnswer::NotFound(said) => Trouble::NotFound(said),
-        NoAnswer::Constrained => Trouble::Constrained,
-        NoAnswer::Error(error) => Trouble::Error(error),
-    }
-}
-
 /// A time that ran out is told as a whole, whatever part of it was left for this try.
 fn in_full(error: TransportError, after: Duration) -> TransportError {
     if let TransportError::Timeout { what, .. } = error {
@@ -567,114 +467,5 @@ fn not_ours() -> HypervisorError {
     HypervisorError::Unsupported {
         kind: HypervisorKind::HyperV,
         what: "run a script that is not its own".to_owned(),
-    }
-}
-
-fn not_a_member(facts: &HostFacts) -> HypervisorError {
-    let user = facts
-        .user
-        .as_ref()
-        .map_or_else(|| "the account".to_owned(), |user| user.raw().to_owned());
-    failure::denied(RemoteText::new(&format!(
-        "{user} is in neither Administrators nor Hyper-V Administrators, and no VM is shown to it"
-    )))
-}
-
-/// Judges whether the host can be driven.
-fn verdict(facts: &HostFacts) -> Result<(), HypervisorError> {
-    let installed = facts.has_module() || facts.vmms().is_some();
-    match &facts.namespace {
-        Namespace::Missing if !installed => return Err(failure::not_installed()),
-        Namespace::Denied(said) => return Err(failure::denied(said.clone())),
-        Namespace::Missing
-        | Namespace::Answers { .. }
-        | Namespace::Failed(_)
-        | Namespace::NotAsked => {}
-    }
-    if facts.vmms_is_down() {
-        let state = facts.vmms().map_or("", RemoteText::raw);
-        return Err(failure::not_running(RemoteText::new(&format!(
-            "the service is {state}"
-        ))));
-    }
-    match &facts.namespace {
-        Namespace::Answers { rows: 0 } if facts.may_manage() == Some(false) => {
-            Err(not_a_member(facts))
-        }
-        Namespace::Missing if !facts.has_module() => Err(failure::not_installed()),
-        Namespace::Failed(said) if !facts.has_module() => Err(failure::not_running(said.clone())),
-        Namespace::Answers { .. }
-        | Namespace::Missing
-        | Namespace::Failed(_)
-        | Namespace::Denied(_)
-        | Namespace::NotAsked => Ok(()),
-    }
-}
-
-fn capabilities(facts: &HostFacts, way: Way, tells_own_share: bool) -> Capabilities {
-    let version = match &facts.version {
-        Some(version) => format!("Hyper-V on {} ({})", facts.release().raw(), version.raw()),
-        None => format!("Hyper-V on {}", facts.release().raw()),
-    };
-    let mut actions: BTreeSet<ActionKind> = match way {
-        Way::Constrained => BTreeSet::new(),
-        Way::Cim | Way::Cmdlets => ActionKind::ALL.into_iter().collect(),
-    };
-    let has_module = facts.module.is_none() || facts.has_module();
-    if !has_module {
-        actions.remove(&ActionKind::AutostartOn);
-        actions.remove(&ActionKind::AutostartOff);
-    }
-    let mut remarks = Vec::new();
-    let mut remark = |holds: bool, text: &str| {
-        if holds {
-            remarks.push(RemoteText::new(text));
-        }
-    };
-    remark(
-        facts.may_manage() == Some(false),
-        "the account is in neither Administrators nor Hyper-V Administrators: VMs may be missing here",
-    );
-    remark(
-        !has_module,
-        "the PowerShell module Hyper-V is missing: no details and no autostart",
-    );
-    remark(
-        way == Way::Constrained,
-        "PowerShell is constrained here: VMs can be read and not changed",
-    );
-    remark(
-        matches!(facts.namespace, Namespace::Failed(_) | Namespace::Missing),
-        "the CIM namespace does not answer: VMs are read through the cmdlets, which is slower",
-    );
-    remark(
-        facts
-            .edition
-            .as_ref()
-            .is_some_and(|edition| edition.raw() == "Core"),
-        "Windows PowerShell was not found, so PowerShell 7 is used",
-    );
-    remark(
-        facts.is_clustered(),
-        "this host is in a failover cluster: VMs that are its roles are moved with the cluster's tools",
-    );
-    remark(
-        tells_own_share,
-        "this host reports the share of a VM's own processors, and it is shown as it is",
-    );
-    for gap in &facts.gaps {
-        remarks.push(RemoteText::new(&format!("not found out: {}", gap.raw())));
-    }
-    let connection = format!("root\\virtualization\\v2 ({})", facts.shell());
-    Capabilities {
-        kind: HypervisorKind::HyperV,
-        version: RemoteText::new(&version),
-        connection: Some(RemoteText::new(&connection)),
-        actions,
-        channel: "one process per command".to_owned(),
-        events: false,
-        host_cpus: facts.processors,
-        host_memory: facts.memory,
-        remarks,
     }
 }

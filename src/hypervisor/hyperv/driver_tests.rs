@@ -28,7 +28,9 @@ fn ok(data: Value) -> Answer {
 }
 
 fn ok_with(data: Value, gaps: Value) -> Answer {
-    let whole = json!({"v": 1, "data": [data], "gaps": gaps});
+    let mut whole = json!({"v": 1});
+    whole["data"] = Value::Array(vec![data]);
+    whole["gaps"] = gaps;
     Answer::made(move |command| Answer::out(framed(&nonce_of(command), "OK", &whole)))
 }
 
