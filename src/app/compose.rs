@@ -175,6 +175,7 @@ fn fleet_options(around: &Surroundings, demo: bool) -> FleetOptions {
     FleetOptions {
         session: SessionOptions {
             tick: poll.libvirt_tick,
+            hyperv_tick: poll.hyperv_tick,
             unfocused_factor: poll.unfocused_factor,
             full_every: poll.slow_facts,
             read_within: poll.deadline,
