@@ -11,6 +11,8 @@ mod dice;
 mod driver_suite;
 mod host_keys;
 mod hostile;
+mod hyperv;
+mod hyperv_bad;
 mod known_hosts;
 mod libvirt;
 mod libvirt_fixtures;

@@ -114,7 +114,10 @@ impl Watch {
             .and_then(|encoded| mark(encoded, nonce.as_str()))
             .unwrap_or_default();
         let now = Instant::now();
-        let process = self.transport.spawn(&command).await;
+        let spawning = self.transport.spawn(&command);
+        let Ok(process) = timeout_at(now + BEGIN_WITHIN, spawning).await else {
+            return Err("it could not be started in time".to_owned());
+        };
         Ok(Run {
             process: process.map_err(|error| error.to_string())?,
             frames: FrameReader::new(nonce.as_str()),

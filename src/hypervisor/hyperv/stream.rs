@@ -129,7 +129,8 @@ impl Watch {
         self.shared.state().acted = Some(Instant::now());
     }
 
-    /// Returns what the list script would answer now; `None` when the host has to be asked. After an action it waits a moment for a sweep that has seen it.
+    /// Returns what the list script would answer now; `None` when the host has to be asked. After an
+    /// action it waits a moment for a sweep that has seen it.
     pub(super) async fn answer(&self) -> Option<Answer> {
         let mut told = self.shared.told.subscribe();
         let until = Instant::now() + SETTLE;
@@ -142,6 +143,9 @@ impl Watch {
                 }
                 if state.mirror.is_fresh(now, BEAT + SLACK, state.acted) {
                     return Some(state.mirror.answer(now));
+                }
+                if matches!(state.standing, Standing::Failed(_)) {
+                    return None;
                 }
             }
             if !matches!(timeout_at(until, told.changed()).await, Ok(Ok(()))) {

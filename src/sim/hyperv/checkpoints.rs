@@ -181,7 +181,7 @@ pub(in crate::sim) const fn situation_of(number: u16) -> Situation {
         32775 => Situation::WrongState,
         32777 => Situation::ObjectNotFound,
         32778 => Situation::OutOfMemory,
-        32780 | 32781 | 32782 => Situation::DeviceNotReady,
+        32780..=32782 => Situation::DeviceNotReady,
         32788 => Situation::FailedToChange,
         _ => Situation::GeneralFailure,
     }

@@ -69,7 +69,7 @@ pub(in crate::sim) fn object(thing: Thing, style: Style) -> Value {
     let first = types.next().unwrap_or_else(|| "System.Object".to_owned());
     let mut made = Object::new(&named(first));
     for name in types {
-        made = made.is_also(&named(name));
+        made = made.also(&named(name));
     }
     for (name, cell) in thing.props {
         made = made.with(name, value(cell, style));

@@ -72,7 +72,7 @@ pub struct WindowsFaults {
     pub wmi_denial: WmiDenial,
     /// The Hyper-V module.
     pub module: ModuleHealth,
-    /// VMware's module exports the same names and is found first by a bare name.
+    /// `PowerCLI`'s module exports the same names and is found first by a bare name.
     pub vmware_module: bool,
     /// Hyper-V is not installed: its WMI namespace does not exist.
     pub no_namespace: bool,

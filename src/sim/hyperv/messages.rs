@@ -151,7 +151,10 @@ pub(in crate::sim) fn failure(
         Situation::NoSuchName | Situation::NoSuchId | Situation::ObjectNotFound => {
             ("ObjectNotFound", "ObjectNotFound", None)
         }
-        Situation::MoreThanOne => ("InvalidOperation", "InvalidOperation", None),
+        Situation::MoreThanOne
+        | Situation::PromptNeeded
+        | Situation::KeyProtector
+        | Situation::Clustered => ("InvalidOperation", "InvalidOperation", None),
         Situation::WrongStateForSettings | Situation::WrongState => {
             ("InvalidOperation", "InvalidState", None)
         }
@@ -168,13 +171,10 @@ pub(in crate::sim) fn failure(
         Situation::Denied => ("PermissionDenied", "AccessDenied", None),
         Situation::OutOfMemory => ("FromStdErr", "OutOfMemory", Some(0x8007_000E)),
         Situation::InsufficientResources => ("NotSpecified", "Unspecified", Some(0x8007_05AA)),
-        Situation::PromptNeeded => ("InvalidOperation", "InvalidOperation", None),
         Situation::DeviceNotReady => ("NotSpecified", "Unspecified", Some(0x8007_10DF)),
         Situation::BadPath => ("ObjectNotFound", "ObjectNotFound", Some(0x8007_0003)),
         Situation::BadParameter => ("InvalidData", "ParameterArgumentValidationError", None),
         Situation::GeneralFailure => ("NotSpecified", "OperationFailed", Some(0x8004_1001)),
-        Situation::KeyProtector => ("InvalidOperation", "InvalidOperation", None),
-        Situation::Clustered => ("InvalidOperation", "InvalidOperation", None),
     };
     let message = message(situation, cmdlet, about, language);
     let below = match situation {

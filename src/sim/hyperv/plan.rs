@@ -108,6 +108,10 @@ pub(in crate::sim) struct Settings {
 
 /// One VM.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a property of its own of a VM"
+)]
 pub(in crate::sim) struct WinVmPlan {
     /// Upper case, as WMI has it.
     pub(in crate::sim) id: String,

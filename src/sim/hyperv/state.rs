@@ -141,24 +141,19 @@ impl Standing {
 
     /// The number and the name that cmdlets give; a number without a name prints itself.
     pub(in crate::sim) fn vm_state(self, numbers: Numbers) -> (i32, String) {
-        let critical = self.critical.then(|| self.state.critical()).flatten();
-        match critical {
-            Some((place, name)) => {
-                let first = if numbers == Numbers::Old {
-                    32781
-                } else {
-                    32785
-                };
-                (first + place, name.to_owned())
-            }
-            None => {
-                let (number, name) = self.state.named();
-                if name.is_empty() {
-                    (number, number.to_string())
-                } else {
-                    (number, name.to_owned())
-                }
-            }
+        if let Some((place, name)) = self.critical.then(|| self.state.critical()).flatten() {
+            let first = if numbers == Numbers::Old {
+                32781
+            } else {
+                32785
+            };
+            return (first + place, name.to_owned());
+        }
+        let (number, name) = self.state.named();
+        if name.is_empty() {
+            (number, number.to_string())
+        } else {
+            (number, name.to_owned())
         }
     }
 

@@ -309,7 +309,6 @@ impl WinWorld {
             (Request::ShutDown, WinState::Running) if ready => {
                 (WinState::Stopping, WinState::Stopping, pace.turn_off)
             }
-            (Request::ShutDown, WinState::Running) => return Err(code::NOT_AVAILABLE),
             (Request::Offline, WinState::Running | WinState::Paused) => {
                 (WinState::Saving, WinState::Saved, pace.save)
             }
@@ -317,7 +316,9 @@ impl WinWorld {
                 (WinState::Pausing, WinState::Paused, pace.pause)
             }
             (Request::Reboot, WinState::Running) if ready => (state, state, pace.turn_off),
-            (Request::Reboot, WinState::Running) => return Err(code::NOT_AVAILABLE),
+            (Request::ShutDown | Request::Reboot, WinState::Running) => {
+                return Err(code::NOT_AVAILABLE);
+            }
             (Request::Reset, WinState::Running | WinState::Paused) => {
                 (WinState::Reset, WinState::Running, pace.reset)
             }

@@ -71,6 +71,12 @@ pub(in crate::sim) trait Machine: Send {
         None
     }
 
+    /// Finds a program that is neither a shell nor one of Windows' own, by its name with or without
+    /// `.exe`; returns its path.
+    fn program(&self, _name: &str) -> Option<String> {
+        None
+    }
+
     /// Says what is at a path; `None` when there is nothing.
     fn path(&self, _path: &str) -> Option<PathKind> {
         None
@@ -255,7 +261,7 @@ impl Default for Windows {
 }
 
 impl Windows {
-    /// Returns one of the installed PowerShells.
+    /// Returns one of the installed ones.
     pub(in crate::sim) const fn installed(&self, edition: Edition) -> Option<&Installed> {
         match edition {
             Edition::Desktop => self.desktop.as_ref(),

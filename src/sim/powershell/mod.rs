@@ -8,13 +8,34 @@
 //! The interpreter is synchronous and runs on a blocking thread. What a script reaches beyond the
 //! language is a [`Machine`]'s: its commands, objects, clock and processes.
 
+mod arguments;
 mod ast;
 pub(in crate::sim) mod call;
+mod chars;
+mod clixml;
+mod cmd;
+mod cmdlets;
+mod codepage;
+mod compare;
+mod console;
+mod convert;
+mod dates;
+mod dotnet;
 pub(in crate::sim) mod error;
+mod format;
+mod interp;
 pub(in crate::sim) mod life;
 pub(in crate::sim) mod machine;
 mod native;
 pub(in crate::sim) mod object;
+mod operators;
+mod parse;
+mod pattern;
+pub(in crate::sim) mod process;
+mod programs;
+mod render;
 pub(in crate::sim) mod spec;
+mod text;
 pub(in crate::sim) mod time;
+mod types;
 pub(in crate::sim) mod value;

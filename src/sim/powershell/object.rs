@@ -95,7 +95,7 @@ impl Object {
 
     /// Adds a type that it also is, less derived than those before.
     #[must_use]
-    pub(in crate::sim) fn is_also(mut self, type_name: &str) -> Self {
+    pub(in crate::sim) fn also(mut self, type_name: &str) -> Self {
         self.types.push(Arc::from(type_name));
         self
     }
@@ -270,17 +270,14 @@ impl Hash {
     pub(in crate::sim) fn set(&self, key: Value, value: Value) {
         let mut entries = lock(&self.0);
         let text = key_text(&key);
-        match entries.places.get(&text).copied() {
-            Some(place) => {
-                if let Some((_, slot)) = entries.pairs.get_mut(place) {
-                    *slot = value;
-                }
+        if let Some(place) = entries.places.get(&text).copied() {
+            if let Some((_, slot)) = entries.pairs.get_mut(place) {
+                *slot = value;
             }
-            None => {
-                let place = entries.pairs.len();
-                entries.places.insert(text, place);
-                entries.pairs.push((key, value));
-            }
+        } else {
+            let place = entries.pairs.len();
+            entries.places.insert(text, place);
+            entries.pairs.push((key, value));
         }
     }
 

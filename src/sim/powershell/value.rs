@@ -16,6 +16,9 @@ use super::time::{DateTime, TimeSpan};
 pub(in crate::sim) enum Value {
     #[default]
     Null,
+    /// No value at all, as a command without results leaves it: `$null` to operators, nothing to a
+    /// pipeline (.NET: `AutomationNull`).
+    Void,
     Bool(bool),
     Char(char),
     Byte(u8),
@@ -99,7 +102,7 @@ impl Value {
     /// Makes what a pipeline of several results leaves in a variable: nothing is `$null`, one is itself.
     pub(in crate::sim) fn of_output(mut items: Vec<Self>) -> Self {
         match items.len() {
-            0 => Self::Null,
+            0 => Self::Void,
             1 => items.pop().unwrap_or_default(),
             _ => Self::array(items),
         }
@@ -107,13 +110,23 @@ impl Value {
 
     /// Whether it is `$null`.
     pub(in crate::sim) const fn is_null(&self) -> bool {
-        matches!(self, Self::Null)
+        matches!(self, Self::Null | Self::Void)
+    }
+
+    /// Returns `$null` for no value and everything else as it is.
+    #[must_use]
+    pub(in crate::sim) fn plain(self) -> Self {
+        match self {
+            Self::Void => Self::Null,
+            other => other,
+        }
     }
 
     /// Returns the elements of an array, and anything else as a list of one; `$null` is an empty list.
     pub(in crate::sim) fn items(&self) -> Vec<Self> {
         match self {
-            Self::Null => Vec::new(),
+            Self::Null | Self::Void => Vec::new(),
+            Self::Native(native) => native.items().unwrap_or_else(|| vec![self.clone()]),
             Self::Array(array) => array.items(),
             Self::Bytes(bytes) => bytes.iter().map(|byte| Self::Byte(*byte)).collect(),
             other => vec![other.clone()],
@@ -155,7 +168,7 @@ impl Value {
     /// Returns the .NET type's full name, as `GetType().FullName` says it; `None` for `$null`.
     pub(in crate::sim) fn type_name(&self) -> Option<String> {
         Some(match self {
-            Self::Null => return None,
+            Self::Null | Self::Void => return None,
             Self::Bool(_) => "System.Boolean".to_owned(),
             Self::Char(_) => "System.Char".to_owned(),
             Self::Byte(_) => "System.Byte".to_owned(),
@@ -186,7 +199,7 @@ impl Value {
 impl fmt::Debug for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Null => f.write_str("$null"),
+            Self::Null | Self::Void => f.write_str("$null"),
             Self::Bool(truth) => write!(f, "${truth}"),
             Self::Str(text) => write!(f, "{text:?}"),
             Self::Guid(id) => f.write_str(&guid_text(*id)),

@@ -20,8 +20,7 @@ const LOOK: Duration = Duration::from_millis(20);
 /// `Start-VM`, `Suspend-VM`, `Resume-VM`, `Save-VM`.
 pub(super) fn plain(machine: &mut WinMachine, call: &Call) -> Reply {
     let (request, there): (_, &[WinState]) = match call.spec.name {
-        "Start-VM" => (Request::Enabled, &[WinState::Running]),
-        "Resume-VM" => (Request::Enabled, &[WinState::Running]),
+        "Start-VM" | "Resume-VM" => (Request::Enabled, &[WinState::Running]),
         "Suspend-VM" => (Request::Quiesce, &[WinState::Paused]),
         _ => (Request::Offline, &[WinState::Saved]),
     };

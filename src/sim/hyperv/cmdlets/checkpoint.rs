@@ -9,7 +9,6 @@ use super::super::world::Request;
 use super::act::{passthru, provoked, request_and_wait, state_of, wait};
 use super::{Stop, missing, objects};
 use crate::sim::powershell::call::Call;
-use crate::sim::powershell::error::ErrorRecord;
 use crate::sim::powershell::machine::Reply;
 
 /// `Checkpoint-VM`.
@@ -43,7 +42,7 @@ pub(super) fn create(machine: &mut WinMachine, call: &Call) -> Reply {
 pub(super) fn restore(machine: &mut WinMachine, call: &Call) -> Reply {
     let chosen = match chosen(machine, call) {
         Ok(chosen) => chosen,
-        Err(record) => return Reply::error(record),
+        Err(stop) => return stop.reply(),
     };
     if !call.refused("Confirm") {
         return Reply::error(machine.fail(call, Situation::PromptNeeded, ""));
@@ -65,7 +64,7 @@ pub(super) fn restore(machine: &mut WinMachine, call: &Call) -> Reply {
 pub(super) fn remove(machine: &mut WinMachine, call: &Call) -> Reply {
     let chosen = match chosen(machine, call) {
         Ok(chosen) => chosen,
-        Err(record) => return Reply::error(record),
+        Err(stop) => return stop.reply(),
     };
     let with_children = call.switch("IncludeAllChildSnapshots");
     each(machine, call, chosen, &mut |machine, (vm, id)| {
@@ -82,21 +81,21 @@ pub(super) fn remove(machine: &mut WinMachine, call: &Call) -> Reply {
 type Chosen = (String, String);
 
 /// Finds the checkpoints that a call names.
-fn chosen(machine: &WinMachine, call: &Call) -> Result<Vec<Chosen>, ErrorRecord> {
+fn chosen(machine: &WinMachine, call: &Call) -> Result<Vec<Chosen>, Stop> {
     if let Some(situation) = machine.barred(call) {
-        return Err(machine.fail(call, situation, ""));
+        return Err(machine.fail(call, situation, "").into());
     }
     let by_name = call.has("VM") || call.has("VMName");
     if !by_name {
         let given = call.given_or_input("VMSnapshot");
         if given.is_empty() {
-            return Err(missing(call, "VMSnapshot"));
+            return Err(missing(call, "VMSnapshot").into());
         }
         return given
             .iter()
             .map(|value| match known(value) {
                 Some(Known::Checkpoint { vm, id }) => Ok((vm, id)),
-                _ => Err(machine.fail(call, Situation::ObjectNotFound, "")),
+                _ => Err(machine.fail(call, Situation::ObjectNotFound, "").into()),
             })
             .collect();
     }
@@ -123,7 +122,7 @@ fn chosen(machine: &WinMachine, call: &Call) -> Result<Vec<Chosen>, ErrorRecord>
                 .unwrap_or_default()
         });
         if of_vm.is_empty() && !names.is_empty() {
-            return Err(machine.fail(call, Situation::ObjectNotFound, &vm));
+            return Err(machine.fail(call, Situation::ObjectNotFound, &vm).into());
         }
         found.extend(of_vm);
     }
@@ -147,9 +146,8 @@ fn each(
         };
         match result {
             Ok(()) => reply.output.extend(passthru(machine, call, &vm)),
-            Err(Stop::Error(record)) => reply = reply.and_error(*record),
-            Err(Stop::Warning(text)) => reply = reply.and_warning(text),
             Err(Stop::Killed) => break,
+            Err(stop) => stop.add_to(&mut reply),
         }
     }
     reply

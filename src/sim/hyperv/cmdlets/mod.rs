@@ -36,6 +36,24 @@ pub(in crate::sim) enum Stop {
     Warning(String),
 }
 
+impl Stop {
+    /// Adds it to what a cmdlet answers.
+    fn add_to(self, reply: &mut Reply) {
+        match self {
+            Self::Error(record) => reply.errors.push(*record),
+            Self::Warning(text) => reply.warnings.push(text),
+            Self::Killed => {}
+        }
+    }
+
+    /// Makes it all that a cmdlet answers.
+    fn reply(self) -> Reply {
+        let mut reply = Reply::nothing();
+        self.add_to(&mut reply);
+        reply
+    }
+}
+
 impl From<ErrorRecord> for Stop {
     fn from(record: ErrorRecord) -> Self {
         Self::Error(Box::new(record))
@@ -119,7 +137,7 @@ impl WinMachine {
     }
 
     /// Finds the VMs that a call names: by object, by name, or by neither, which is an error.
-    fn chosen(&self, call: &Call, name: &str) -> Result<Vec<String>, ErrorRecord> {
+    fn chosen(&self, call: &Call, name: &str) -> Result<Vec<String>, Stop> {
         if let Some(value) = call.get("VM") {
             return value.items().iter().map(|one| vm_of(call, one)).collect();
         }
@@ -133,7 +151,7 @@ impl WinMachine {
             for wanted in names {
                 let ids = self.by_name(&wanted);
                 if ids.is_empty() && !is_pattern(&wanted) {
-                    return Err(self.fail(call, Situation::NoSuchName, &wanted));
+                    return Err(self.fail(call, Situation::NoSuchName, &wanted).into());
                 }
                 found.extend(ids);
             }
@@ -141,7 +159,7 @@ impl WinMachine {
         }
         match &call.input {
             Some(input) => input.iter().map(|one| vm_of(call, one)).collect(),
-            None => Err(missing(call, name)),
+            None => Err(missing(call, name).into()),
         }
     }
 
@@ -168,7 +186,7 @@ impl WinMachine {
         }
         let ids = match self.chosen(call, name) {
             Ok(ids) => ids,
-            Err(record) => return Reply::error(record),
+            Err(stop) => return stop.reply(),
         };
         let mut reply = Reply::nothing();
         for id in ids {
@@ -179,9 +197,8 @@ impl WinMachine {
             }
             match act(self, &id) {
                 Ok(values) => reply.output.extend(values),
-                Err(Stop::Error(record)) => reply = reply.and_error(*record),
-                Err(Stop::Warning(text)) => reply = reply.and_warning(text),
                 Err(Stop::Killed) => break,
+                Err(stop) => stop.add_to(&mut reply),
             }
         }
         reply
@@ -197,23 +214,20 @@ impl WinMachine {
 }
 
 /// Reads a VM given as an object.
-fn vm_of(call: &Call, value: &Value) -> Result<String, ErrorRecord> {
-    match convert::known(value) {
-        Some(Known::Vm(id) | Known::Checkpoint { vm: id, .. }) => Ok(id),
-        _ => {
-            let from = value.type_name().unwrap_or_default();
-            Err(call
-                .error(
-                    "System.Management.Automation.ParameterBindingException",
-                    format!(
-                        "Cannot bind parameter 'VM'. Cannot convert value of type \"{from}\" to type \"Microsoft.HyperV.PowerShell.VirtualMachine\"."
-                    ),
-                    "CannotConvertArgumentNoMessage",
-                    Category::InvalidArgument,
-                )
-                .terminating())
-        }
+fn vm_of(call: &Call, value: &Value) -> Result<String, Stop> {
+    if let Some(Known::Vm(id) | Known::Checkpoint { vm: id, .. }) = convert::known(value) {
+        return Ok(id);
     }
+    let from = value.type_name().unwrap_or_default();
+    let record = call.error(
+        "System.Management.Automation.ParameterBindingException",
+        format!(
+            "Cannot bind parameter 'VM'. Cannot convert value of type \"{from}\" to type \"Microsoft.HyperV.PowerShell.VirtualMachine\"."
+        ),
+        "CannotConvertArgumentNoMessage",
+        Category::InvalidArgument,
+    );
+    Err(record.terminating().into())
 }
 
 /// A mandatory parameter was not given and nobody can be asked for it.

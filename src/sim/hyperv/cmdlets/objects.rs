@@ -210,6 +210,36 @@ pub(in crate::sim) fn machine(world: &WinWorld, vm: &WinVm) -> Thing {
                 ""
             }),
         ),
+    ];
+    props.extend(identity(world, vm, (parent_id, parent_name)));
+    props.extend(settings(world, vm, shown));
+    props.extend(replication(vm));
+    props.push(("HardDrives", things(hard_disks(vm, None))));
+    props.push(("NetworkAdapters", things(adapters(world, vm))));
+    props.push(("VMIntegrationService", things(services(world, vm))));
+    Thing {
+        types: types(&[
+            type_name!("VirtualMachine"),
+            type_name!("VirtualMachineBase"),
+            type_name!("ComputeResource"),
+        ]),
+        props,
+        shown: Some(format!(
+            "VirtualMachine (Name = '{}') [Id = '{}']",
+            shown.name,
+            vm.id().to_lowercase()
+        )),
+        key: Some(Key::Vm(vm.id().to_owned())),
+    }
+}
+
+/// What a VM is, whatever it does.
+fn identity(
+    world: &WinWorld,
+    vm: &WinVm,
+    (parent_id, parent_name): (Cell, Cell),
+) -> Vec<(&'static str, Cell)> {
+    vec![
         ("ComputerName", Cell::text(world.hostname.clone())),
         ("CreationTime", cim::created(world, vm)),
         ("IsClustered", Cell::Bool(vm.plan.clustered)),
@@ -235,26 +265,7 @@ pub(in crate::sim) fn machine(world: &WinWorld, vm: &WinVm) -> Thing {
         ("NumaAligned", Cell::Bool(true)),
         ("NumaNodesCount", Cell::I32(1)),
         ("NumaSocketCount", Cell::I32(1)),
-    ];
-    props.extend(settings(world, vm, shown));
-    props.extend(replication(vm));
-    props.push(("HardDrives", things(hard_disks(vm, None))));
-    props.push(("NetworkAdapters", things(adapters(world, vm))));
-    props.push(("VMIntegrationService", things(services(world, vm))));
-    Thing {
-        types: types(&[
-            type_name!("VirtualMachine"),
-            type_name!("VirtualMachineBase"),
-            type_name!("ComputeResource"),
-        ]),
-        props,
-        shown: Some(format!(
-            "VirtualMachine (Name = '{}') [Id = '{}']",
-            shown.name,
-            vm.id().to_lowercase()
-        )),
-        key: Some(Key::Vm(vm.id().to_owned())),
-    }
+    ]
 }
 
 fn things(things: Vec<Thing>) -> Cell {

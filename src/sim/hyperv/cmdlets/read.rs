@@ -3,10 +3,12 @@
 use super::super::cim;
 use super::super::convert::{self, Known, guid_of};
 use super::super::machine::WinMachine;
-use super::super::messages::Situation;
+use super::super::messages::{OPERATION_FAILED, Situation};
 use super::super::plan::CheckpointKind;
+use super::super::profile::Windows;
 use super::{Stop, is_pattern, missing, objects, wildcard};
 use crate::sim::powershell::call::Call;
+use crate::sim::powershell::error::{Category, ErrorRecord};
 use crate::sim::powershell::machine::Reply;
 use crate::sim::powershell::value::Value;
 
@@ -27,7 +29,7 @@ pub(super) fn vms(machine: &mut WinMachine, call: &Call) -> Reply {
     if let Some(id) = id {
         return match machine.vm_value(&id) {
             Some(vm) => Reply::value(vm),
-            None => Reply::error(machine.fail(call, Situation::NoSuchId, &id.to_lowercase())),
+            None => Reply::error(no_such_id(machine, call, &id)),
         };
     }
     let names = call.texts("Name");
@@ -56,6 +58,22 @@ pub(super) fn vms(machine: &mut WinMachine, call: &Call) -> Reply {
     reply
 }
 
+/// The error about a GUID that no VM has; older systems report it in another way.
+fn no_such_id(machine: &WinMachine, call: &Call, id: &str) -> ErrorRecord {
+    let mut record = machine.fail(call, Situation::NoSuchId, &id.to_lowercase());
+    let old = machine
+        .host()
+        .world(|world| world.plan.windows == Windows::Server2016);
+    if old {
+        record.category = Category::NotSpecified;
+        record.fqid = format!("Unspecified,{}", call.spec.class);
+        if let Some(outer) = record.exceptions.first_mut() {
+            OPERATION_FAILED.clone_into(&mut outer.type_name);
+        }
+    }
+    record
+}
+
 /// `Get-VMSnapshot`.
 pub(super) fn snapshots(machine: &mut WinMachine, call: &Call) -> Reply {
     if let Some(id) = call.get("Id").and_then(guid_of) {
@@ -74,7 +92,7 @@ pub(super) fn snapshots(machine: &mut WinMachine, call: &Call) -> Reply {
         .into_iter()
         .find_map(|name| call.get(name).map(|value| (name, convert::known(value))));
     if let Some((name, known)) = relation {
-        return relatives(machine, name == "ParentOf", known);
+        return relatives(machine, name == "ParentOf", known.as_ref());
     }
     let name: Option<Vec<char>> = call
         .text("Name")
@@ -108,9 +126,9 @@ pub(super) fn snapshots(machine: &mut WinMachine, call: &Call) -> Reply {
 }
 
 /// The parent or the children of a checkpoint or of a VM as it is.
-fn relatives(machine: &WinMachine, parent: bool, of: Option<Known>) -> Reply {
+fn relatives(machine: &WinMachine, parent: bool, of: Option<&Known>) -> Reply {
     let found = machine.host().world(|world| {
-        let (vm, point) = match &of {
+        let (vm, point) = match of {
             Some(Known::Vm(vm)) => (vm, None),
             Some(Known::Checkpoint { vm, id }) => (vm, Some(id.as_str())),
             _ => return Vec::new(),
@@ -203,12 +221,11 @@ pub(super) fn vhds(machine: &mut WinMachine, call: &Call) -> Reply {
     let mut reply = Reply::nothing();
     for path in paths {
         let found = machine.host().world(|world| objects::vhd(world, &path));
-        match found {
-            Some(thing) => reply.output.extend(machine.objects(vec![thing])),
-            None => {
-                let record = machine.fail(call, Situation::BadPath, &path);
-                reply = reply.and_error(record.with_target(path));
-            }
+        if let Some(thing) = found {
+            reply.output.extend(machine.objects(vec![thing]));
+        } else {
+            let record = machine.fail(call, Situation::BadPath, &path);
+            reply = reply.and_error(record.with_target(path));
         }
     }
     reply

@@ -1,5 +1,5 @@
 //! Declarations of the commands a Windows host has beyond the language (Microsoft: module pages of
-//! Hyper-V, CimCmdlets, Microsoft.PowerShell.Management). Data only.
+//! Hyper-V, `CimCmdlets`, `Microsoft.PowerShell.Management`). Data only.
 
 use crate::sim::powershell::spec::{Param, Spec};
 

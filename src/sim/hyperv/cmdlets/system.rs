@@ -6,7 +6,7 @@ use super::super::services::{self, WinService};
 use super::wildcard;
 use crate::sim::powershell::call::Call;
 use crate::sim::powershell::error::{Category, ErrorRecord};
-use crate::sim::powershell::machine::{Edition, Reply};
+use crate::sim::powershell::machine::Reply;
 use crate::sim::powershell::object::Object;
 use crate::sim::powershell::value::{Value, Version};
 
@@ -176,15 +176,10 @@ fn not_found(call: &Call, machine: &WinMachine, name: &str) -> ErrorRecord {
         "The specified module '{}' was not loaded because no valid module file was found in any module directory.",
         "Das angegebene Modul \"{}\" wurde nicht geladen, da in keinem Modulverzeichnis eine gültige Moduldatei gefunden wurde.",
     );
-    let id = if call.edition == Edition::Core {
-        "Modules_ModuleNotFound"
-    } else {
-        "Modules_ModuleNotFound"
-    };
     call.error(
         "System.IO.FileNotFoundException",
         text.replace("{}", name),
-        id,
+        "Modules_ModuleNotFound",
         Category::ResourceUnavailable,
     )
     .with_target(name)
