@@ -176,6 +176,7 @@ impl Engine {
             plan: Arc::new(submission.plan.clone()),
             actor: submission.actor.clone(),
             phase: Phase::Queued,
+            progress: None,
             outcome: None,
             started_at: now,
             finished_at: None,
@@ -193,7 +194,7 @@ impl Engine {
             state: self.snapshots.subscribe(),
             audit: self.keeper.audit.clone(),
             clock: self.clock().clone(),
-            progress: self.progress.clone(),
+            news: self.operation_news.clone(),
             cancel,
         };
         // The operation looks at snapshots: it must not find one from before its own admission.

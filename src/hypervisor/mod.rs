@@ -9,10 +9,13 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 pub mod drivers;
+pub mod hyperv;
 pub mod libvirt;
 mod probe;
+mod progress;
 
 pub use self::drivers::InstalledDrivers;
+pub use self::progress::{ProgressNews, ProgressSink};
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -46,8 +49,19 @@ pub trait Hypervisor: Send + Sync + Debug {
     async fn detail(&self, vm: &VmId) -> Result<VmDetail, HypervisorError>;
 
     /// Runs the commands of a plan on channels of their own; returns when the hypervisor has
-    /// accepted the last one.
-    async fn perform(&self, commands: &[RemoteCommand]) -> Result<(), HypervisorError>;
+    /// accepted the last one. What the hypervisor says on the way about how far it is, is told
+    /// through `progress`; one that says nothing tells nothing.
+    async fn perform(
+        &self,
+        commands: &[RemoteCommand],
+        progress: &ProgressSink,
+    ) -> Result<(), HypervisorError>;
+
+    /// Says how the host is read as things stand, where that is not for as long as the link lives what
+    /// the probe found ([`Capabilities::channel`]).
+    fn channel(&self) -> Option<String> {
+        None
+    }
 
     /// Opens the announcements of changes, where the hypervisor has them.
     async fn hints(&self) -> Result<Option<Box<dyn Hints>>, HypervisorError>;
@@ -153,6 +167,18 @@ pub enum HypervisorError {
         /// The line it is about.
         said: RemoteText,
     },
+    /// The hypervisor refused for a reason that has a kind of its own.
+    #[error("{what}{}", after_colon(.said))]
+    Refused {
+        /// What kind of failure it is.
+        kind: ErrorKind,
+        /// What was refused, as a fragment.
+        what: String,
+        /// The host's own words; empty where it had none.
+        said: RemoteText,
+        /// What to do, where something can be done.
+        fix: Option<String>,
+    },
     /// This driver cannot do that.
     #[error("{kind} cannot {what}")]
     Unsupported {
@@ -175,11 +201,20 @@ fn excerpt(said: &RemoteText) -> String {
     }
 }
 
+fn after_colon(said: &RemoteText) -> String {
+    if said.is_empty() {
+        String::new()
+    } else {
+        format!(": {said}")
+    }
+}
+
 impl Classify for HypervisorError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Transport(error) => error.kind(),
             Self::Remote { .. } | Self::NotRunning { .. } => ErrorKind::Remote,
+            Self::Refused { kind, .. } => *kind,
             Self::Permission { .. } => ErrorKind::Permission,
             Self::ToolMissing { .. } | Self::Unparsable { .. } => ErrorKind::Protocol,
             Self::Unsupported { .. } => ErrorKind::Refused,
@@ -198,6 +233,7 @@ impl Classify for HypervisorError {
             Self::Remote { .. } => Some(Hint::new(
                 "that is the host's own answer; `vmdeck host doctor NAME` checks every step",
             )),
+            Self::Refused { fix, .. } => fix.clone().map(Hint::new),
             Self::Unsupported { .. } => None,
         }
     }

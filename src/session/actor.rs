@@ -251,10 +251,11 @@ impl Actor {
             HostCommand::Perform {
                 commands,
                 within,
+                progress,
                 reply,
             } => {
                 if let Some(link) = &self.link {
-                    link.perform(commands, within, reply);
+                    link.perform(commands, within, progress, reply);
                 } else {
                     send_or_gone(reply, Err(PerformError::NotSent(not_connected())));
                 }
@@ -291,6 +292,7 @@ impl Actor {
         match (result, &mut self.link) {
             (Ok(opened), Some(link)) => {
                 link.driver = Some(opened.driver);
+                link.capabilities = Some(Arc::clone(&opened.capabilities));
                 self.tell(News::Probed(opened.capabilities)).await;
                 let first = self.context.options.first;
                 self.feed(SessionEvent::Probed { first }).await;
@@ -340,6 +342,9 @@ impl Actor {
             restarts: self.restarts.seen(),
         }));
         self.tell_tick().await;
+        if let Some(capabilities) = self.link.as_mut().and_then(Link::rerouted) {
+            self.tell(News::Probed(capabilities)).await;
+        }
         if changed && scope == Scope::Fast {
             // Still counted as in flight: it is served after a short rest.
             self.feed(SessionEvent::ReadWanted { full: true }).await;

@@ -20,7 +20,7 @@ use crate::domain::host_key::PinnedKey;
 use crate::domain::inventory::{HostInventory, Scope};
 use crate::domain::remote_command::RemoteCommand;
 use crate::domain::vm::{VmDetail, VmId};
-use crate::hypervisor::Drivers;
+use crate::hypervisor::{Drivers, ProgressSink};
 use crate::task::Tasks;
 use crate::transport::Connector;
 
@@ -95,6 +95,8 @@ pub enum HostCommand {
         commands: Vec<RemoteCommand>,
         /// How long the hypervisor may take to accept.
         within: Duration,
+        /// Where the hypervisor's word on how far it is goes.
+        progress: ProgressSink,
         /// How it went.
         reply: oneshot::Sender<Result<(), PerformError>>,
     },

@@ -16,6 +16,7 @@ mod demo;
 mod error;
 mod faults;
 mod host;
+pub mod hyperv;
 mod link;
 mod load;
 #[cfg_attr(

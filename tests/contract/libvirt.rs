@@ -13,7 +13,7 @@ use vmdeck::domain::inventory::Scope;
 use vmdeck::domain::remote_command::RemoteCommand;
 use vmdeck::domain::text::is_hostile;
 use vmdeck::domain::vm::{PowerState, VmId};
-use vmdeck::hypervisor::{Drivers, Hypervisor, HypervisorError};
+use vmdeck::hypervisor::{Drivers, Hypervisor, HypervisorError, ProgressSink};
 use vmdeck::transport::{Chunk, RemoteProcess, Transport};
 
 use crate::libvirt_suite::{self as suite, Bench};
@@ -158,7 +158,10 @@ async fn laboratory_hostile_names() {
             &ActionKind::Start.into(),
         )
         .unwrap();
-    driver.perform(&commands).await.unwrap();
+    driver
+        .perform(&commands, &ProgressSink::unheard())
+        .await
+        .unwrap();
     let inventory = driver.inventory(Scope::Fast).await.unwrap();
     for vm in &inventory.vms {
         let wanted = if vm.id == plain { "running" } else { "stopped" };

@@ -13,7 +13,9 @@ use vmdeck::domain::inventory::{HostInventory, Scope};
 use vmdeck::domain::remote_command::RemoteCommand;
 use vmdeck::domain::text::RemoteText;
 use vmdeck::domain::vm::{PowerState, Vm, VmId};
-use vmdeck::hypervisor::{Drivers, Hints, Hypervisor, HypervisorError, InstalledDrivers, PollHint};
+use vmdeck::hypervisor::{
+    Drivers, Hints, Hypervisor, HypervisorError, InstalledDrivers, PollHint, ProgressSink,
+};
 use vmdeck::transport::{ExecLimits, Transport};
 
 /// How long anything may take to become true.
@@ -61,7 +63,7 @@ pub(crate) async fn perform(
     let commands = drivers()
         .commands(HypervisorKind::Libvirt, &bench.spec(), vm, &kind.into())
         .expect("commands");
-    driver.perform(&commands).await
+    driver.perform(&commands, &ProgressSink::unheard()).await
 }
 
 /// Runs plain `virsh` behind the driver's back.

@@ -5,4 +5,5 @@
 mod hosts;
 mod lab;
 mod operations;
+mod progress;
 mod world;

@@ -247,11 +247,8 @@ async fn engine(mut inbox: mpsc::Receiver<Request>, state: Arc<FleetSnapshot>, a
             Request::Detail { reply, .. } => {
                 let definition = "<domain type='kvm'>\n\t<name>x</name>\n</domain>";
                 let detail = VmDetail {
-                    facts: vmdeck::domain::vm::VmFacts::default(),
-                    disks: Vec::new(),
-                    nics: Vec::new(),
                     definition: RemoteDocument::new(definition),
-                    gaps: Vec::new(),
+                    ..VmDetail::default()
                 };
                 reply.send(Ok(Arc::new(detail))).unwrap();
             }

@@ -81,6 +81,7 @@ pub(crate) async fn read(worker: &Worker, vm: &VmId) -> Result<VmDetail, Hypervi
         nics: definition.nics,
         definition: RemoteDocument::new(String::from_utf8_lossy(&xml.stdout).trim_end()),
         gaps,
+        ..VmDetail::default()
     })
 }
 

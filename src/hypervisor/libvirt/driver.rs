@@ -26,7 +26,7 @@ use crate::domain::inventory::{HostInventory, Scope};
 use crate::domain::remote_command::RemoteCommand;
 use crate::domain::text::RemoteText;
 use crate::domain::vm::{Vm, VmDetail, VmId};
-use crate::hypervisor::{Hints, Hypervisor, HypervisorError};
+use crate::hypervisor::{Hints, Hypervisor, HypervisorError, ProgressSink};
 use crate::transport::{ExecLimits, Transport};
 
 /// How long the questions of a probe may take.
@@ -369,12 +369,7 @@ impl Libvirt {
             version: RemoteText::new(&version),
             connection: (!connection.is_empty()).then_some(connection),
             actions: BTreeSet::from(ActionKind::ALL),
-            channel: if fallback.is_some() {
-                "one virsh process per command"
-            } else {
-                "kept virsh"
-            }
-            .to_owned(),
+            channel: channel(fallback.is_some()),
             events: true,
             host_cpus,
             host_memory,
@@ -383,10 +378,23 @@ impl Libvirt {
     }
 }
 
+fn channel(fell_back: bool) -> String {
+    if fell_back {
+        "one virsh process per command"
+    } else {
+        "kept virsh"
+    }
+    .to_owned()
+}
+
 #[async_trait]
 impl Hypervisor for Libvirt {
     fn kind(&self) -> HypervisorKind {
         HypervisorKind::Libvirt
+    }
+
+    fn channel(&self) -> Option<String> {
+        Some(channel(self.fast.fallback().is_some()))
     }
 
     async fn probe(&self) -> Result<Capabilities, HypervisorError> {
@@ -437,7 +445,11 @@ impl Hypervisor for Libvirt {
         detail::read(&self.slow, vm).await
     }
 
-    async fn perform(&self, commands: &[RemoteCommand]) -> Result<(), HypervisorError> {
+    async fn perform(
+        &self,
+        commands: &[RemoteCommand],
+        _progress: &ProgressSink,
+    ) -> Result<(), HypervisorError> {
         for command in commands {
             let life = command.life.unwrap_or(QUESTION_LIFE);
             let limits = ExecLimits::within(life + GRACE);

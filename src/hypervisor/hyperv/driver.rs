@@ -1,0 +1,544 @@
+//! The driver: which script is run when, and what is kept between them. No text is read here.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use super::command::PROGRAMS;
+use super::detail;
+use super::envelope::{Nonce, seal};
+use super::facts::{self, HostFacts};
+use super::failure::{self, About, Cause, NoAnswer, Record};
+use super::frames::{Frame, FrameReader, Kind, unparsable};
+use super::parse::{self, Answer, Listed, Memory};
+use super::script::Task;
+use super::verdict::{self, Way};
+use crate::domain::capability::Capabilities;
+use crate::domain::host::HypervisorKind;
+use crate::domain::inventory::{HostInventory, Scope};
+use crate::domain::operation::Progress;
+use crate::domain::remote_command::RemoteCommand;
+use crate::domain::text::RemoteText;
+use crate::domain::vm::{VmDetail, VmId};
+use crate::hypervisor::{Hints, Hypervisor, HypervisorError, ProgressSink};
+use crate::transport::{
+    Chunk, CommandOutput, ExecLimits, ExitStatus, RemoteProcess, Transport, TransportError,
+};
+
+/// How long the probe may take: a first PowerShell after the host's start loads for many seconds.
+const PROBE_WITHIN: Duration = Duration::from_secs(20);
+
+/// How long one read of states and figures may take, where nobody has said otherwise.
+const READ_WITHIN: Duration = Duration::from_secs(10);
+
+/// A read with slow facts may take so many times as long.
+const FULL_FACTOR: u32 = 3;
+
+/// How long the details of one VM may take; sizes of images are read from their files.
+const DETAIL_WITHIN: Duration = Duration::from_secs(20);
+
+/// What is added on this side to the time a script may take for an action.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Scripts at once on one host. Each is a process of some 80 MB and costs a second of processor.
+const AT_ONCE: usize = 3;
+
+/// Bytes of standard output: an answer, and a profile's banner before it.
+const MAX_OUTPUT: usize = 24 * 1024 * 1024;
+
+/// The arguments of a script that needs none.
+const NO_ARGUMENTS: &str = "{}";
+
+/// What is learnt on the way.
+#[derive(Debug)]
+struct Learnt {
+    /// What PowerShell is called here, once one has answered.
+    program: Option<&'static str>,
+    way: Way,
+    facts: Option<Arc<HostFacts>>,
+    memory: Memory,
+}
+
+/// Why a script gave no result.
+#[derive(Debug)]
+enum Trouble {
+    /// It failed on the host.
+    Record(Box<Record>),
+    /// Its PowerShell was not found.
+    NotFound(RemoteText),
+    /// Its PowerShell is constrained.
+    Constrained,
+    /// Anything else.
+    Error(HypervisorError),
+}
+
+impl From<HypervisorError> for Trouble {
+    fn from(error: HypervisorError) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl From<TransportError> for Trouble {
+    fn from(error: TransportError) -> Self {
+        Self::Error(error.into())
+    }
+}
+
+/// The Hyper-V driver, bound to one link.
+#[derive(Debug)]
+pub struct HyperV {
+    transport: Arc<dyn Transport>,
+    read_within: Duration,
+    /// Held while a script runs.
+    gate: Semaphore,
+    /// Held for moments only, never over an await.
+    learnt: Mutex<Learnt>,
+}
+
+impl HyperV {
+    /// Binds the driver to a link; nothing is asked yet.
+    pub fn new(transport: Arc<dyn Transport>) -> Self {
+        Self {
+            transport,
+            read_within: READ_WITHIN,
+            gate: Semaphore::new(AT_ONCE),
+            learnt: Mutex::new(Learnt {
+                program: None,
+                way: Way::Cim,
+                facts: None,
+                memory: Memory::default(),
+            }),
+        }
+    }
+
+    /// Says how long one read of all VMs may take.
+    #[must_use]
+    pub fn reading_within(mut self, within: Duration) -> Self {
+        self.read_within = within;
+        self
+    }
+
+    /// Returns what the last probe found out, also where its verdict was a failure.
+    pub fn facts(&self) -> Option<Arc<HostFacts>> {
+        self.learnt().facts.clone()
+    }
+
+    /// Asks the host what it is, and judges nothing.
+    pub async fn ask_facts(&self) -> Result<Arc<HostFacts>, HypervisorError> {
+        let answer = match self.ask(Task::Probe, NO_ARGUMENTS, PROBE_WITHIN).await {
+            Err(Trouble::Constrained) => {
+                self.learnt().way = Way::Constrained;
+                let rows = self.ask_plain(Task::ConstrainedProbe, PROBE_WITHIN).await;
+                rows.map(|mut rows| Answer {
+                    data: rows.pop().unwrap_or_default(),
+                    gaps: Vec::new(),
+                })
+            }
+            other => other,
+        };
+        let answer = answer.map_err(|trouble| self.told(trouble, About::Host))?;
+        let facts = facts::read(&answer.data, &answer.gaps)
+            .map_err(|error| unparsable(&format!("the probe: {error}"), b""))?;
+        let facts = Arc::new(facts);
+        let mut learnt = self.learnt();
+        learnt.memory.processors = facts.processors;
+        learnt.facts = Some(Arc::clone(&facts));
+        Ok(facts)
+    }
+
+    fn learnt(&self) -> MutexGuard<'_, Learnt> {
+        self.learnt.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Turns trouble into what those above understand.
+    fn told(&self, trouble: Trouble, about: About) -> HypervisorError {
+        match trouble {
+            Trouble::Record(record) => {
+                let may = self.facts().and_then(|facts| facts.may_manage());
+                failure::judge(&record, about, may)
+            }
+            Trouble::NotFound(said) => failure::no_powershell(&said),
+            Trouble::Constrained => failure::constrained(&RemoteText::new("")),
+            Trouble::Error(error) => error,
+        }
+    }
+
+    /// Runs a script that reads, under whatever name PowerShell has here.
+    async fn ask(&self, task: Task, arguments: &str, within: Duration) -> Result<Answer, Trouble> {
+        let (output, nonce) = self.run(task, arguments, within).await?;
+        let mut reader = FrameReader::new(nonce.as_str());
+        let frames = frames_of(&mut reader, &output)?;
+        let last = only_final(&frames)?;
+        match last.map(|frame| (frame.kind, frame)) {
+            Some((Kind::Done, frame)) => Ok(parse::answer(frame)?),
+            Some((Kind::Failed, frame)) => Err(Trouble::Record(Box::new(frame.read()?))),
+            Some((Kind::Language, _)) => Err(Trouble::Constrained),
+            Some((_, frame)) => Err(unparsable("a frame out of place", &frame.payload).into()),
+            None => Err(no_answer(&output, &reader)),
+        }
+    }
+
+    /// Runs a script that stands alone: rows of plain JSON and their number.
+    async fn ask_plain(
+        &self,
+        task: Task,
+        within: Duration,
+    ) -> Result<Vec<serde_json::Value>, Trouble> {
+        let (output, nonce) = self.run(task, NO_ARGUMENTS, within).await?;
+        let mut reader = FrameReader::new(nonce.as_str());
+        let frames = frames_of(&mut reader, &output)?;
+        match only_final(&frames)?.map(|frame| (frame.kind, frame)) {
+            Some((Kind::RawFailed, frame)) => Err(Trouble::Record(Box::new(frame.read()?))),
+            Some((Kind::End, end)) => {
+                let mut rows = Vec::new();
+                for frame in frames.iter().filter(|frame| frame.kind == Kind::Raw) {
+                    rows.push(frame.read()?);
+                }
+                if end.payload == rows.len().to_string().as_bytes() {
+                    Ok(rows)
+                } else {
+                    Err(unparsable("rows are missing", &end.payload).into())
+                }
+            }
+            Some((_, frame)) => Err(unparsable("a frame out of place", &frame.payload).into()),
+            None => Err(no_answer(&output, &reader)),
+        }
+    }
+
+    /// Runs one script to its end. Until one has answered, every name that PowerShell may have is
+    /// tried; only scripts that read go through here, so trying again changes nothing.
+    async fn run(
+        &self,
+        task: Task,
+        arguments: &str,
+        within: Duration,
+    ) -> Result<(CommandOutput, Nonce), Trouble> {
+        let until = Instant::now() + within;
+        let known = self.learnt().program;
+        let programs: &[&'static str] = match &known {
+            Some(program) => std::slice::from_ref(program),
+            None => &PROGRAMS,
+        };
+        let mut first = None;
+        for program in programs {
+            let nonce = Nonce::fresh();
+            let mut shown = RemoteCommand::powershell(task.name(), arguments).life(within);
+            (*program).clone_into(&mut shown.program);
+            let command = seal(shown, task, arguments, &nonce)?;
+            let limits = ExecLimits {
+                stdout: MAX_OUTPUT,
+                ..ExecLimits::within(until.saturating_duration_since(Instant::now()))
+            };
+            let output = {
+                let _permit = self.gate.acquire().await;
+                self.transport.exec(&command, limits).await
+            }
+            .map_err(|error| in_full(error, within))?;
+            let reader = || FrameReader::new(nonce.as_str());
+            let spoke = reader()
+                .feed(&output.stdout)
+                .map_or(true, |frames| !frames.is_empty());
+            if !spoke
+                && let NoAnswer::NotFound(said) =
+                    failure::without_answer(&output, &RemoteText::new(""))
+            {
+                first.get_or_insert(said);
+                continue;
+            }
+            self.learnt().program = Some(program);
+            return Ok((output, nonce));
+        }
+        Err(Trouble::NotFound(first.unwrap_or(RemoteText::new(""))))
+    }
+
+    /// Reads all VMs, by the way that works here.
+    async fn list(&self, scope: Scope, within: Duration) -> Result<Listed, HypervisorError> {
+        let way = self.learnt().way;
+        match way {
+            Way::Cim => match self.list_by(Way::Cim, scope, within).await {
+                Ok(listed) => Ok(listed),
+                Err(Trouble::Constrained) => {
+                    self.learnt().way = Way::Constrained;
+                    self.list_as(Way::Constrained, scope, within).await
+                }
+                Err(Trouble::Record(record)) if self.cmdlets_may_help(&record) => {
+                    match self.list_by(Way::Cmdlets, scope, within).await {
+                        Ok(listed) => {
+                            self.learnt().way = Way::Cmdlets;
+                            Ok(listed)
+                        }
+                        // What CIM said is nearer to the root of it.
+                        Err(_) => Err(self.told(Trouble::Record(record), About::Host)),
+                    }
+                }
+                Err(trouble) => Err(self.told(trouble, About::Host)),
+            },
+            Way::Cmdlets | Way::Constrained => self.list_as(way, scope, within).await,
+        }
+    }
+
+    async fn list_as(
+        &self,
+        way: Way,
+        scope: Scope,
+        within: Duration,
+    ) -> Result<Listed, HypervisorError> {
+        self.list_by(way, scope, within)
+            .await
+            .map_err(|trouble| self.told(trouble, About::Host))
+    }
+
+    async fn list_by(&self, way: Way, scope: Scope, within: Duration) -> Result<Listed, Trouble> {
+        let arguments = match scope {
+            Scope::Fast => "{\"scope\":\"fast\"}",
+            Scope::Full => "{\"scope\":\"full\"}",
+        };
+        match way {
+            Way::Cim => {
+                let answer = self.ask(Task::List, arguments, within).await?;
+                Ok(parse::through_cim(answer, scope, &mut self.learnt().memory))
+            }
+            Way::Cmdlets => {
+                let answer = self.ask(Task::ListCmdlets, arguments, within).await?;
+                let memory = &mut self.learnt().memory;
+                Ok(parse::through_cmdlets(answer, scope, memory))
+            }
+            Way::Constrained => {
+                let rows = self.ask_plain(Task::ConstrainedList, within).await?;
+                let answer = Answer {
+                    data: serde_json::json!({ "machines": rows }),
+                    gaps: Vec::new(),
+                };
+                let memory = &mut self.learnt().memory;
+                Ok(parse::through_cmdlets(answer, scope, memory))
+            }
+        }
+    }
+
+    /// Tells whether the cmdlets are worth trying after CIM has failed so.
+    fn cmdlets_may_help(&self, record: &Record) -> bool {
+        let has_module = self.facts().is_some_and(|facts| facts.has_module());
+        has_module && !matches!(record.cause(), Cause::Denied | Cause::NotRunning)
+    }
+
+    /// An empty list is believed only of an account that may see VMs.
+    async fn believe(&self, listed: Listed) -> Result<HostInventory, HypervisorError> {
+        if !listed.inventory.vms.is_empty() || !listed.inventory.gaps.is_empty() {
+            return Ok(listed.inventory);
+        }
+        let facts = match self.facts() {
+            Some(facts) => facts,
+            None => self.ask_facts().await?,
+        };
+        if facts.may_manage() == Some(false) {
+            return Err(verdict::not_a_member(&facts));
+        }
+        if listed.is_blank {
+            return Err(failure::not_running(RemoteText::new(
+                "it shows no VM, and not even the host itself",
+            )));
+        }
+        Ok(listed.inventory)
+    }
+
+    /// Runs one command of an action and passes on how far it is.
+    async fn run_action(
+        &self,
+        command: &RemoteCommand,
+        progress: &ProgressSink,
+    ) -> Result<(), HypervisorError> {
+        let [body, arguments] = command.args.as_slice() else {
+            return Err(not_ours());
+        };
+        let task = Task::of_body(&body.value).ok_or_else(not_ours)?;
+        if self.learnt().way == Way::Constrained {
+            return Err(failure::constrained(&RemoteText::new("")));
+        }
+        let nonce = Nonce::fresh();
+        let mut shown = command.clone();
+        if let Some(program) = self.learnt().program {
+            program.clone_into(&mut shown.program);
+        }
+        let sealed = seal(shown, task, &arguments.value, &nonce)?;
+        let within = command.life.unwrap_or(READ_WITHIN) + GRACE;
+        let _permit = self.gate.acquire().await;
+        let began = Instant::now();
+        let mut process = self.transport.spawn(&sealed).await?;
+        let following = follow(process.as_mut(), &nonce, progress);
+        let followed = match tokio::time::timeout(within, following).await {
+            Ok(followed) => followed,
+            Err(_elapsed) => Err(TransportError::Timeout {
+                what: "the action",
+                after: within,
+            }
+            .into()),
+        };
+        process.close().await;
+        let status = match &followed {
+            Ok(()) => "done",
+            Err(Trouble::Error(HypervisorError::Transport(_))) => "no answer",
+            Err(_) => "failed",
+        };
+        self.transport
+            .note_asked(&command.shown_line(), status, began.elapsed());
+        followed.map_err(|trouble| self.told(trouble, About::Vm))
+    }
+}
+
+#[async_trait]
+impl Hypervisor for HyperV {
+    fn kind(&self) -> HypervisorKind {
+        HypervisorKind::HyperV
+    }
+
+    async fn probe(&self) -> Result<Capabilities, HypervisorError> {
+        self.learnt().way = Way::Cim;
+        let facts = self.ask_facts().await?;
+        verdict::judge(&facts)?;
+        let learnt = self.learnt();
+        Ok(verdict::capabilities(
+            &facts,
+            learnt.way,
+            learnt.memory.tells_own_share,
+        ))
+    }
+
+    async fn inventory(&self, scope: Scope) -> Result<HostInventory, HypervisorError> {
+        let within = match scope {
+            Scope::Fast => self.read_within,
+            Scope::Full => self.read_within.saturating_mul(FULL_FACTOR),
+        };
+        let listed = self.list(scope, within).await?;
+        self.believe(listed).await
+    }
+
+    async fn detail(&self, vm: &VmId) -> Result<VmDetail, HypervisorError> {
+        let arguments = format!("{{\"id\":\"{vm}\"}}");
+        let answer = self.ask(Task::Detail, &arguments, DETAIL_WITHIN).await;
+        let answer = answer.map_err(|trouble| self.told(trouble, About::Vm))?;
+        Ok(detail::read(answer))
+    }
+
+    async fn perform(
+        &self,
+        commands: &[RemoteCommand],
+        progress: &ProgressSink,
+    ) -> Result<(), HypervisorError> {
+        for command in commands {
+            self.run_action(command, progress).await?;
+        }
+        Ok(())
+    }
+
+    async fn hints(&self) -> Result<Option<Box<dyn Hints>>, HypervisorError> {
+        Ok(None)
+    }
+
+    async fn close(&self) {}
+}
+
+/// Reads a process to its final frame.
+async fn follow(
+    process: &mut dyn RemoteProcess,
+    nonce: &Nonce,
+    progress: &ProgressSink,
+) -> Result<(), Trouble> {
+    let mut reader = FrameReader::new(nonce.as_str());
+    let mut output = CommandOutput {
+        status: ExitStatus::Missing,
+        stdout: Vec::new(),
+        stderr: Vec::new(),
+        truncated: false,
+        elapsed: Duration::ZERO,
+    };
+    loop {
+        let (frames, is_end) = match process.read().await? {
+            Chunk::Stdout(bytes) => (reader.feed(&bytes)?, false),
+            Chunk::Stderr(bytes) => {
+                let room = ExecLimits::within(Duration::ZERO).stderr;
+                let room = room.saturating_sub(output.stderr.len()).min(bytes.len());
+                output.stderr.extend(bytes.iter().take(room));
+                continue;
+            }
+            Chunk::Exit(status) => {
+                output.status = status;
+                continue;
+            }
+            Chunk::Closed => (reader.finish()?, true),
+        };
+        for frame in &frames {
+            match frame.kind {
+                Kind::Done => return Ok(parse::answer(frame).map(drop)?),
+                Kind::Failed => return Err(Trouble::Record(Box::new(frame.read()?))),
+                Kind::Language => return Err(Trouble::Constrained),
+                Kind::Progress => progress.tell(told_progress(frame)?),
+                Kind::Job
+                | Kind::Hello
+                | Kind::Snapshot
+                | Kind::Delta
+                | Kind::Beat
+                | Kind::Bye
+                | Kind::Raw
+                | Kind::RawFailed
+                | Kind::End => {}
+            }
+        }
+        if is_end {
+            return Err(no_answer(&output, &reader));
+        }
+    }
+}
+
+fn told_progress(frame: &Frame) -> Result<Progress, HypervisorError> {
+    let said: serde_json::Value = frame.read()?;
+    let percent = said.get("percent").and_then(serde_json::Value::as_u64);
+    Ok(Progress::new(percent, None))
+}
+
+fn frames_of(
+    reader: &mut FrameReader,
+    output: &CommandOutput,
+) -> Result<Vec<Frame>, HypervisorError> {
+    let mut frames = reader.feed(&output.stdout)?;
+    // What was cut by a bound is not a last line.
+    if !output.truncated {
+        frames.extend(reader.finish()?);
+    }
+    Ok(frames)
+}
+
+fn only_final(frames: &[Frame]) -> Result<Option<&Frame>, HypervisorError> {
+    let mut finals = frames.iter().filter(|frame| frame.kind.is_final());
+    let first = finals.next();
+    match finals.next() {
+        None => Ok(first),
+        Some(second) => Err(unparsable("more than one answer", &second.payload)),
+    }
+}
+
+fn no_answer(output: &CommandOutput, reader: &FrameReader) -> Trouble {
+    match failure::without_answer(output, &reader.noise()) {
+        NoAnswer::NotFound(said) => Trouble::NotFound(said),
+        NoAnswer::Constrained => Trouble::Constrained,
+        NoAnswer::Error(error) => Trouble::Error(error),
+    }
+}
+
+/// A time that ran out is told as a whole, whatever part of it was left for this try.
+fn in_full(error: TransportError, after: Duration) -> TransportError {
+    if let TransportError::Timeout { what, .. } = error {
+        TransportError::Timeout { what, after }
+    } else {
+        error
+    }
+}
+
+fn not_ours() -> HypervisorError {
+    HypervisorError::Unsupported {
+        kind: HypervisorKind::HyperV,
+        what: "run a script that is not its own".to_owned(),
+    }
+}
