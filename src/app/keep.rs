@@ -8,7 +8,9 @@ use super::signals;
 use crate::cli::{AuditCommand, HostCommand, HostImport, Task};
 use crate::domain::error_kind::{ErrorKind, ExitCode, Failure};
 use crate::domain::operation::Door;
-use crate::manage::{self, Desk, audit, credential, doctor, host, import, profile, trust};
+use crate::manage::{
+    self, Desk, audit, credential, doctor, host, import, profile, recording, trust,
+};
 use crate::report::Complaint;
 use crate::task::Tasks;
 
@@ -73,6 +75,12 @@ async fn hosts(
         HostCommand::Trust(args) => {
             let fleet = dial(around, desk, &args.name).await?;
             let told = trust::run(desk, &fleet.handle, args).await;
+            fleet.end(None).await;
+            told
+        }
+        HostCommand::Record(args) => {
+            let fleet = dial(around, desk, &args.name).await?;
+            let told = recording::run(desk, &fleet.handle, &args.name, &args.out).await;
             fleet.end(None).await;
             told
         }

@@ -19,6 +19,8 @@ pub mod host_words;
 pub mod inventory;
 pub mod operation;
 pub mod policy;
+pub mod recording;
+pub mod redact;
 pub mod remote_command;
 pub mod secret;
 pub mod selector;

@@ -11,6 +11,7 @@ use super::engine::Engine;
 use super::operation::Runner;
 use super::plan;
 use super::record;
+use super::recorder;
 use super::request::{HostSelection, KeyDecision, Proposal, Reply, Request};
 use super::roster::no_such_host;
 use crate::domain::action::Action;
@@ -20,6 +21,7 @@ use crate::domain::host::{HostId, HostSpec};
 use crate::domain::host_key::{HostKeyQuestion, HostKeyVerdict};
 use crate::domain::operation::{Actor, Operation, OperationId, Phase, Submission};
 use crate::domain::policy::Verdict;
+use crate::domain::recording::Recording;
 use crate::domain::vm::{VmDetail, VmRef};
 use crate::session::{HostCommand, SessionHandle};
 use crate::task::send_or_gone;
@@ -59,6 +61,7 @@ impl Engine {
             }
             Request::Errors { reply } => send_or_gone(reply, Ok(self.state.errors.records())),
             Request::Doctor { host, reply } => self.examine(host, reply),
+            Request::Record { host, reply } => self.record(host, reply),
             Request::AuditTail { limit, vm, reply } => {
                 let host = vm
                     .as_ref()
@@ -243,6 +246,17 @@ impl Engine {
         let context = Arc::clone(&self.context);
         self.groups.jobs.spawn("doctor", async move {
             send_or_gone(reply, Ok(doctor::examine(&context, &spec).await));
+        });
+    }
+
+    fn record(&self, host: HostId, reply: Reply<Recording>) {
+        let Some(known) = self.state.host(host) else {
+            return send_or_gone(reply, Err(no_such_host()));
+        };
+        let spec = Arc::clone(&known.spec);
+        let context = Arc::clone(&self.context);
+        self.groups.jobs.spawn("recorder", async move {
+            send_or_gone(reply, recorder::record(&context, &spec).await);
         });
     }
 

@@ -45,7 +45,6 @@ pub const PUBLISH_EVERY: Duration = Duration::from_millis(50);
 /// The same when a host has spoken for the first time: that is what people and scripts wait for.
 const FIRST_WORDS: Duration = Duration::from_millis(10);
 
-/// Notes and progress that may wait at the engine.
 /// Notes and news of operations that may wait at the engine.
 const NOTE_QUEUE: usize = 256;
 

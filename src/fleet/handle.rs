@@ -15,6 +15,7 @@ use crate::domain::host::{HostId, HostSpec};
 use crate::domain::host_key::HostKeyQuestion;
 use crate::domain::inventory::FleetSnapshot;
 use crate::domain::operation::{Actor, Operation, OperationId, Submission};
+use crate::domain::recording::Recording;
 use crate::domain::secret::SecretText;
 use crate::domain::vm::{VmDetail, VmRef};
 
@@ -167,6 +168,11 @@ impl FleetHandle {
     /// Checks a host step by step.
     pub async fn doctor(&self, host: HostId) -> Result<Vec<Finding>, Failure> {
         self.ask(|reply| Request::Doctor { host, reply }).await
+    }
+
+    /// Records what a host answers to questions that change nothing, with stand-ins for what is private.
+    pub async fn record(&self, host: HostId) -> Result<Recording, Failure> {
+        self.ask(|reply| Request::Record { host, reply }).await
     }
 
     /// Returns the last records of the audit log, oldest first.

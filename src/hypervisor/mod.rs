@@ -13,9 +13,11 @@ pub mod hyperv;
 pub mod libvirt;
 mod probe;
 mod progress;
+mod question;
 
 pub use self::drivers::InstalledDrivers;
 pub use self::progress::{ProgressNews, ProgressSink};
+pub use self::question::{AnswerForm, Check, Question, usual_checks};
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -28,6 +30,7 @@ use crate::domain::capability::Capabilities;
 use crate::domain::error_kind::{Classify, ErrorKind, Hint};
 use crate::domain::host::{HostSpec, HypervisorKind};
 use crate::domain::inventory::{HostInventory, Scope};
+use crate::domain::redact::Private;
 use crate::domain::remote_command::RemoteCommand;
 use crate::domain::text::RemoteText;
 use crate::domain::vm::{VmDetail, VmId};
@@ -66,10 +69,24 @@ pub trait Hypervisor: Send + Sync + Debug {
     /// Opens the announcements of changes, where the hypervisor has them.
     async fn hints(&self) -> Result<Option<Box<dyn Hints>>, HypervisorError>;
 
-    /// Returns what the last probe found out about a Windows host, also where its verdict was a
-    /// failure: for the doctor. `None` before a probe, and on every other system.
-    fn windows(&self) -> Option<Arc<hyperv::HostFacts>> {
-        None
+    /// Looks at everything it needs on the host, step by step, each with what mends it. Changes nothing.
+    async fn checks(&self) -> Vec<Check> {
+        usual_checks(self.probe().await)
+    }
+
+    /// Returns whether it survives what a login writes to standard output by itself.
+    fn survives_banners(&self) -> bool {
+        false
+    }
+
+    /// Returns its questions as data: what it asks of this host, and of each of these VMs. None of them
+    /// changes anything.
+    fn questions(&self, vms: &[VmId]) -> Vec<Question>;
+
+    /// Returns what in the answers is the business of the host's owner, as far as only the driver knows
+    /// it.
+    fn private(&self) -> Private {
+        Private::default()
     }
 
     /// Ends kept processes.

@@ -13,6 +13,7 @@ pub mod host_key;
 pub mod import;
 pub mod passphrase;
 pub mod profile;
+pub mod recording;
 pub mod trust;
 pub mod unlock;
 

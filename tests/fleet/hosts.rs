@@ -20,7 +20,7 @@ use vmdeck::vault::{SealContext, Vault};
 use crate::lab::{Lab, Plans, spec};
 use crate::world::{Mood, key, vm, vm_id};
 
-fn unreachable() -> TransportError {
+pub(crate) fn unreachable() -> TransportError {
     TransportError::Dial {
         endpoint: "h1:22".into(),
         reason: "no route to host".into(),

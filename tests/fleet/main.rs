@@ -6,4 +6,5 @@ mod hosts;
 mod lab;
 mod operations;
 mod progress;
+mod windows;
 mod world;

@@ -17,7 +17,9 @@ use vmdeck::domain::operation::Progress;
 use vmdeck::domain::remote_command::RemoteCommand;
 use vmdeck::domain::text::RemoteText;
 use vmdeck::domain::vm::{PowerState, Vm, VmDetail, VmId};
-use vmdeck::hypervisor::{Drivers, Hints, Hypervisor, HypervisorError, PollHint, ProgressSink};
+use vmdeck::hypervisor::{
+    AnswerForm, Drivers, Hints, Hypervisor, HypervisorError, PollHint, ProgressSink, Question,
+};
 use vmdeck::transport::{
     CommandOutput, Connected, Connector, ExecLimits, ExitStatus, RemoteProcess, Target, Transport,
     TransportError,
@@ -514,6 +516,20 @@ impl Hypervisor for Driver {
         machine.hints.push(sender);
         machine.note("hints");
         Ok(Some(Box::new(Announcements(receiver))))
+    }
+
+    fn questions(&self, vms: &[VmId]) -> Vec<Question> {
+        let question = |words: String| Question {
+            command: RemoteCommand::posix("describe").arg(words.clone()),
+            name: words,
+            within: Duration::from_secs(5),
+            form: AnswerForm::Text,
+        };
+        let of_vms = vms.iter().map(|vm| question(format!("about {vm}")));
+        [question("host".into())]
+            .into_iter()
+            .chain(of_vms)
+            .collect()
     }
 
     async fn close(&self) {}

@@ -3,8 +3,8 @@
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 
-use crate::support::deck::{Deck, Run};
 use crate::{VMDECK, snapshot, support};
+use support::deck::{Deck, Run};
 
 /// Runs with the passphrase in a file of mode 0600.
 fn with_passphrase(deck: &Deck, passphrase: &str, args: &[&str]) -> Run {
@@ -113,7 +113,7 @@ fn hosts_are_taken_over_from_the_ssh_client() {
     let deck = Deck::new(VMDECK);
     let ssh = deck.home().join(".ssh");
     std::fs::create_dir(&ssh).unwrap();
-    crate::support::write(
+    support::write(
         ssh.join("config"),
         "Host kvm1 kvm2\n  User ops\n  Port 2200\nHost *.lan\n  User root\nHost gate\n  HostName gate.example\n",
     );
@@ -146,7 +146,7 @@ fn credentials_are_sealed_and_the_first_sets_the_passphrase() {
     assert!(made.stdout.contains(public.trim()), "{public}");
     // Adding a second one needs no passphrase: it is sealed to the public half.
     let key = deck.home().join("key");
-    crate::support::write(&key, "no key at all");
+    support::write(&key, "no key at all");
     let key = key.to_str().unwrap();
     let run = deck.run(&["credential", "add", "broken", "--key-file", key]);
     snapshot!(&deck, "credential_is_no_key", run).expect(2);
@@ -212,7 +212,7 @@ fn a_wrong_passphrase_changes_nothing() {
     run("correct").expect(4);
     run("fresh").expect(0);
     let open = deck.home().join("open");
-    crate::support::write(&open, "fresh");
+    support::write(&open, "fresh");
     std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o644)).unwrap();
     let output = deck
         .command(&["audit", "verify"])
@@ -329,7 +329,7 @@ fn the_check_knows_themes_commands_and_keys() {
         .unwrap();
     let folder = std::path::PathBuf::from(themes.split_whitespace().nth(1).unwrap());
     std::fs::create_dir_all(&folder).unwrap();
-    support::write(&folder.join("mine.toml"), "[roles]\ntxt = {}\n");
+    support::write(folder.join("mine.toml"), "[roles]\ntxt = {}\n");
     let file = deck.configure("[tui]\ntheme = \"mine\"\n");
     let told = deck
         .run(&["--config", file.to_str().unwrap(), "config", "check"])
@@ -434,12 +434,8 @@ fn a_lost_end_of_the_record_is_accepted_in_so_many_words_only() {
         .join("profiles/default/audit/audit-000001.jsonl");
     let text = std::fs::read_to_string(&file).unwrap();
     let all = text.lines().count();
-    let kept: String = text
-        .lines()
-        .take(2)
-        .map(|line| format!("{line}\n"))
-        .collect();
-    support::write(&file, kept);
+    let kept: Vec<&str> = text.split_inclusive('\n').take(2).collect();
+    support::write(&file, kept.concat());
     let verify = deck.run(&["audit", "verify"]).expect(1);
     assert!(
         verify.stdout.contains(&format!("remembers record {all}")),

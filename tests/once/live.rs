@@ -393,6 +393,44 @@ fn an_unknown_key_is_shown_and_pinned_only_when_it_is_the_one() {
 }
 
 #[test]
+fn a_host_is_recorded_with_stand_ins_and_never_over_something() {
+    let lab = Lab::new();
+    let out = lab.deck.home().join("recorded");
+    let words = ["host", "record", "kvm1", "--out", out.to_str().unwrap()];
+    let told = lab.deck.run(&words).expect(0);
+    assert!(told.stdout.contains("replaced by stand-ins"), "{told:?}");
+    let read = |name: &str| std::fs::read_to_string(out.join(name)).unwrap();
+    let manifest: Value = serde_json::from_str(&read("manifest.json")).unwrap();
+    assert_eq!(manifest["hypervisor"], "libvirt");
+    assert_eq!(manifest["unanswered"], serde_json::json!([]));
+    assert_eq!(manifest["replaced"]["vms"], 3);
+    assert!(read("origin").starts_with("A real host, recorded by"));
+    let mut whole = String::new();
+    for entry in std::fs::read_dir(&out).unwrap() {
+        whole.push_str(&std::fs::read_to_string(entry.unwrap().path()).unwrap());
+    }
+    for word in ["11111111-1111", "kvm1", "deaf", "calc", "10.0.0.5", "web"] {
+        assert!(!whole.contains(word), "{word} is still there");
+    }
+    for word in [
+        "dumpxml 00000000-0000-4000-8000-00000000000",
+        "<name>vm-",
+        "192.0.2.",
+    ] {
+        assert!(whole.contains(word), "{word} is not there");
+    }
+    let again = lab.deck.run(&words).expect(4);
+    assert!(again.stderr.contains("nothing is overwritten"), "{again:?}");
+    assert_eq!(
+        serde_json::from_str::<Value>(&read("manifest.json")).unwrap(),
+        manifest
+    );
+    lab.deck
+        .run(&["host", "record", "nobody", "--out", "/nonexistent/x"])
+        .expect(3);
+}
+
+#[test]
 fn watching_ends_in_order() {
     let lab = Lab::new();
     let mut child = lab

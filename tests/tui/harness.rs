@@ -256,6 +256,10 @@ async fn engine(mut inbox: mpsc::Receiver<Request>, state: Arc<FleetSnapshot>, a
             Request::Errors { reply } => reply.send(Ok(vec![error()])).unwrap(),
             Request::CommandLog { reply, .. } => reply.send(Ok(Vec::new())).unwrap(),
             Request::Credentials { reply } => reply.send(Ok(Vec::new())).unwrap(),
+            Request::Record { reply, .. } => {
+                let cause = Failure::new(ErrorKind::Internal, "not from here");
+                reply.send(Err(cause)).unwrap();
+            }
             Request::Doctor { reply, .. } => reply.send(Ok(findings())).unwrap(),
             Request::Unlock { passphrase, reply } => {
                 note("unlock".to_owned());

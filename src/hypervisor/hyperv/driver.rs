@@ -9,7 +9,6 @@ use tokio::time::Instant;
 
 use super::answer::{self, Trouble, follow};
 use super::command::PROGRAMS;
-use super::detail;
 use super::envelope::{Nonce, seal};
 use super::facts::{self, HostFacts};
 use super::failure::{self, About, Cause, NoAnswer, Record};
@@ -19,13 +18,15 @@ use super::parse::{self, Answer, Listed, Memory};
 use super::script::Task;
 use super::stream::Watch;
 use super::verdict::{self, Way};
+use super::{detail, look};
 use crate::domain::capability::Capabilities;
 use crate::domain::host::{HostId, HypervisorKind};
 use crate::domain::inventory::{HostInventory, Scope};
+use crate::domain::redact::Private;
 use crate::domain::remote_command::RemoteCommand;
 use crate::domain::text::RemoteText;
 use crate::domain::vm::{VmDetail, VmId};
-use crate::hypervisor::{Hints, Hypervisor, HypervisorError, ProgressSink};
+use crate::hypervisor::{Check, Hints, Hypervisor, HypervisorError, ProgressSink, Question};
 use crate::transport::{CommandOutput, ExecLimits, Transport, TransportError};
 
 /// How long the probe may take: a first PowerShell after the host's start loads for many seconds.
@@ -433,8 +434,21 @@ impl Hypervisor for HyperV {
         Ok(self.watch.as_ref().and_then(Watch::hints))
     }
 
-    fn windows(&self) -> Option<Arc<HostFacts>> {
-        self.facts()
+    async fn checks(&self) -> Vec<Check> {
+        let facts = self.ask_facts().await;
+        look::checks(facts.as_deref().map_err(Clone::clone))
+    }
+
+    fn survives_banners(&self) -> bool {
+        true
+    }
+
+    fn questions(&self, vms: &[VmId]) -> Vec<Question> {
+        look::questions(self.learnt().program, vms)
+    }
+
+    fn private(&self) -> Private {
+        look::private(self.facts().as_deref())
     }
 
     async fn close(&self) {}

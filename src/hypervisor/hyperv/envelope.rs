@@ -32,6 +32,11 @@ impl Nonce {
         &self.0
     }
 
+    /// Takes the digits that all recordings have.
+    pub(crate) fn of_recordings(digits: &'static str) -> Self {
+        Self(digits.to_owned())
+    }
+
     /// Takes fixed digits.
     #[cfg(test)]
     pub(crate) fn fixed(digits: &str) -> Self {

@@ -23,6 +23,7 @@ mod failure;
 mod failure_tests;
 mod frames;
 mod leftover;
+mod look;
 mod mirror;
 mod parse;
 #[cfg(test)]

@@ -18,16 +18,17 @@ use super::parse::{self, Misshapen, Record};
 use super::state::has_process;
 use super::verdict::{judge, judge_said};
 use super::worker::{Fallback, Patience, Worker};
-use super::{detail, node, uptime};
+use super::{detail, look, node, uptime};
 use crate::clock::Clock;
 use crate::domain::action::{Action, ActionKind};
 use crate::domain::capability::Capabilities;
 use crate::domain::host::{HostSpec, HypervisorKind};
 use crate::domain::inventory::{HostInventory, Scope};
+use crate::domain::redact::Private;
 use crate::domain::remote_command::RemoteCommand;
 use crate::domain::text::RemoteText;
 use crate::domain::vm::{Vm, VmDetail, VmId};
-use crate::hypervisor::{Hints, Hypervisor, HypervisorError, ProgressSink};
+use crate::hypervisor::{Hints, Hypervisor, HypervisorError, ProgressSink, Question};
 use crate::transport::{ExecLimits, Transport};
 
 /// How long the questions of a probe may take.
@@ -107,12 +108,7 @@ impl Libvirt {
     }
 
     async fn ask_versions(&self) -> Result<Capabilities, HypervisorError> {
-        let lines = [
-            Line::new("version --daemon"),
-            Line::new("uri"),
-            Line::new("nodeinfo"),
-            Line::new("nodememstats"),
-        ];
+        let lines = probe_lines();
         // A read follows every probe that goes well: it is sent along, and saves its own round trip.
         let first_tick = self.tick_lines(true, true);
         let replies = self
@@ -509,6 +505,14 @@ impl Hypervisor for Libvirt {
         Ok(Some(Box::new(announcements)))
     }
 
+    fn questions(&self, vms: &[VmId]) -> Vec<Question> {
+        look::questions(&self.virsh, vms)
+    }
+
+    fn private(&self) -> Private {
+        look::private()
+    }
+
     async fn close(&self) {
         tokio::join!(self.fast.close(), self.slow.close());
     }
@@ -518,7 +522,7 @@ impl Hypervisor for Libvirt {
 type ReadSlowly = (HostInventory, Result<Findings, HypervisorError>);
 
 /// Questions about states, with the number that libvirt gives each.
-const STATES: [(&str, u32); 3] = [
+pub(super) const STATES: [(&str, u32); 3] = [
     ("list --all --uuid --state-running", 1),
     ("list --all --uuid --state-paused", 3),
     ("list --all --uuid --state-shutoff", 5),
@@ -530,7 +534,17 @@ fn has_no_figures(said: &RemoteText) -> bool {
     said.contains("not supported by the connection driver") || said.contains("unknown command")
 }
 
-fn list() -> Line {
+/// The questions of a probe.
+pub(super) fn probe_lines() -> [Line; 4] {
+    [
+        Line::new("version --daemon"),
+        Line::new("uri"),
+        Line::new("nodeinfo"),
+        Line::new("nodememstats"),
+    ]
+}
+
+pub(super) fn list() -> Line {
     Line::new("list --all --uuid --name")
 }
 

@@ -156,7 +156,7 @@ impl Cmd<'_> {
     fn redirected(&mut self, command: &str) -> Ran {
         let before = (self.out_to, self.err_to);
         let ran = match self.redirections(command) {
-            Ok(command) => self.command(command.trim()),
+            Ok(command) => self.command(command.trim_start()),
             Err(code) => Ran::Code(code),
         };
         (self.out_to, self.err_to) = before;

@@ -22,7 +22,6 @@ const LOOK: Duration = Duration::from_millis(5);
 pub(super) struct HostConsole<'s> {
     pub(super) stdio: &'s mut Stdio,
     pub(super) life: Life,
-    pub(super) edition: Edition,
     encoding: Encoding,
     /// Whether a mark is still to be written before the first output.
     marks: bool,
@@ -49,7 +48,6 @@ impl<'s> HostConsole<'s> {
         Self {
             stdio,
             life,
-            edition,
             encoding: Encoding::Page(windows.code_page),
             marks: windows.writes_bom,
             wedges: windows.input_wedges && edition == Edition::Desktop,

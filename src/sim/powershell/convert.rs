@@ -131,7 +131,7 @@ pub(super) fn cast(value: &Value, full: &str, locale: Locale) -> Converted {
             _ => Err(cannot(value, full, locale)),
         },
         "System.Array" => to_array(value, "System.Object", locale),
-        "System.Void" => Ok(Value::Null),
+        "System.Void" => Ok(Value::Void),
         "System.Text.RegularExpressions.Regex" => regex::Regex::new(&text::of(value, locale))
             .map(|regex| Value::Native(Arc::new(Native::Regex(Box::new(regex)))))
             .or_else(|_| Err(cannot(value, full, locale))),

@@ -4,7 +4,7 @@ use crate::sim::powershell::call::Call;
 use crate::sim::powershell::interp::{Interpreter, Run};
 use crate::sim::powershell::machine::{Edition, Reply};
 use crate::sim::powershell::text::{self, Locale};
-use crate::sim::powershell::time::{DateTime, Kind, TICKS};
+use crate::sim::powershell::time::{DateTime, Kind};
 use crate::sim::powershell::value::{Value, guid_text};
 
 /// Levels without `-Depth`.
@@ -288,12 +288,3 @@ fn pretty(json: &Json, desktop: bool, column: usize, written: &mut String) {
     written.push_str(&" ".repeat(column));
     written.push(close);
 }
-
-/// The parts of a span that JSON shows, as its properties.
-pub(super) const SPAN_UNITS: [(&str, i64); 5] = [
-    ("TotalDays", 86_400 * TICKS),
-    ("TotalHours", 3600 * TICKS),
-    ("TotalMilliseconds", TICKS / 1000),
-    ("TotalMinutes", 60 * TICKS),
-    ("TotalSeconds", TICKS),
-];

@@ -40,7 +40,6 @@ enum Kind {
         written: String,
         bound: Bound,
         input: Vec<Value>,
-        outer: Option<Vec<Value>>,
     },
     /// A function or script block with its arguments, called when all input has come, or for each
     /// value where it has a `process` block.
@@ -182,7 +181,6 @@ impl Interpreter<'_> {
                         written,
                         bound,
                         input: Vec::new(),
-                        outer: None,
                     },
                 }
             }
@@ -237,7 +235,6 @@ impl Interpreter<'_> {
                 written,
                 bound,
                 input,
-                ..
             } => self.call_cmdlet(spec, &written, bound, Some(input)),
             Kind::Block {
                 block,
@@ -262,7 +259,7 @@ impl Interpreter<'_> {
                     let value = self.expression(expression)?.plain();
                     found.push(Argument::Positional(value));
                 }
-                Element::Parameter { name, value, .. } => {
+                Element::Parameter { name, value } => {
                     let value = match value {
                         Some(value) => Some(self.expression(value)?.plain()),
                         None => None,
