@@ -133,7 +133,7 @@ pub const KEYS: &[KeySpec] = &[
             max: 600_000,
             zero: None,
         },
-        "Time between two reads of a Hyper-V host; no effect until Hyper-V hosts can be read.",
+        "Time between two reads of a Hyper-V host.",
         |c| Slot::Duration(&mut c.poll.hyperv_tick),
     ),
     key(

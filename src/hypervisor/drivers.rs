@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::hyperv::{self, HyperV};
+use super::hyperv::{self, HyperV, Leftovers};
 use super::libvirt::{self, Libvirt};
 use super::{Drivers, Hypervisor, HypervisorError, probe};
 use crate::clock::Clock;
@@ -26,6 +26,8 @@ pub struct InstalledDrivers {
     pub clock: Clock,
     /// How long one read of states and figures may take.
     pub read_within: Duration,
+    /// What may still run on Hyper-V hosts of links that are gone.
+    pub leftovers: Leftovers,
 }
 
 impl InstalledDrivers {
@@ -33,10 +35,11 @@ impl InstalledDrivers {
     pub const READ_WITHIN: Duration = Duration::from_secs(10);
 
     /// Takes the usual deadline.
-    pub const fn new(clock: Clock) -> Self {
+    pub fn new(clock: Clock) -> Self {
         Self {
             clock,
             read_within: Self::READ_WITHIN,
+            leftovers: Leftovers::default(),
         }
     }
 }
@@ -83,7 +86,9 @@ impl Drivers for InstalledDrivers {
         match kind {
             HypervisorKind::Libvirt => Ok(Box::new(libvirt)),
             HypervisorKind::HyperV => Ok(Box::new(
-                HyperV::new(transport).reading_within(self.read_within),
+                HyperV::new(transport)
+                    .reading_within(self.read_within)
+                    .watching(spec.id, self.leftovers.clone()),
             )),
         }
     }

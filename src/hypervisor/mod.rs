@@ -66,6 +66,12 @@ pub trait Hypervisor: Send + Sync + Debug {
     /// Opens the announcements of changes, where the hypervisor has them.
     async fn hints(&self) -> Result<Option<Box<dyn Hints>>, HypervisorError>;
 
+    /// Returns what the last probe found out about a Windows host, also where its verdict was a
+    /// failure: for the doctor. `None` before a probe, and on every other system.
+    fn windows(&self) -> Option<Arc<hyperv::HostFacts>> {
+        None
+    }
+
     /// Ends kept processes.
     async fn close(&self);
 }

@@ -291,6 +291,7 @@ impl Actor {
     async fn opened(&mut self, result: Result<Opened, HypervisorError>) {
         match (result, &mut self.link) {
             (Ok(opened), Some(link)) => {
+                self.rhythm.suit(opened.driver.kind());
                 link.driver = Some(opened.driver);
                 link.capabilities = Some(Arc::clone(&opened.capabilities));
                 self.tell(News::Probed(opened.capabilities)).await;

@@ -14,8 +14,9 @@ pub const RETRY_HANDSHAKES: usize = 8;
 /// 20 s); this one only makes sure that a broken transport cannot hold a place for ever.
 pub const CONNECT_PER_HOP: Duration = Duration::from_secs(35);
 
-/// Finding out what is on the other side.
-pub const PROBE: Duration = Duration::from_secs(15);
+/// Finding out what is on the other side. The first PowerShell after a Windows host has started loads for
+/// many seconds, and its driver waits 20 s.
+pub const PROBE: Duration = Duration::from_secs(25);
 
 /// Reading states and figures, where nobody has configured another time.
 pub const READ_FAST: Duration = Duration::from_secs(10);

@@ -8,12 +8,12 @@ mod support;
 
 mod client_config;
 mod dice;
+mod driver_suite;
 mod host_keys;
 mod hostile;
 mod known_hosts;
 mod libvirt;
 mod libvirt_fixtures;
-mod libvirt_suite;
 mod login;
 mod rig;
 mod server;
@@ -21,3 +21,4 @@ mod sessions;
 mod simulator;
 mod sshd;
 mod transport;
+mod virsh;

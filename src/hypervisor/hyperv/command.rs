@@ -16,11 +16,15 @@ pub(crate) const PROGRAMS: [&str; 3] = [
     "pwsh",
 ];
 
-/// How long a script follows a job that reads or writes a VM's memory.
-const MEMORY_LIMIT: Duration = Duration::from_secs(120);
+/// How long a script follows the job of a save, which writes all of a VM's memory. A job that takes longer
+/// goes on; what comes of it is read from the host.
+const SAVE_LIMIT: Duration = Duration::from_secs(120);
+
+/// How long it follows the job of a start, which may read that memory back.
+const START_LIMIT: Duration = Duration::from_secs(80);
 
 /// How long it follows any other job.
-const USUAL_LIMIT: Duration = Duration::from_secs(60);
+const USUAL_LIMIT: Duration = Duration::from_secs(50);
 
 /// What is added for starting a process, loading what it needs, and looking at what came of it.
 const AROUND: Duration = Duration::from_secs(30);
@@ -29,7 +33,8 @@ const AROUND: Duration = Duration::from_secs(30);
 pub fn commands(vm: &VmId, action: &Action) -> Vec<RemoteCommand> {
     let task = task_of(action.kind);
     let limit = match action.kind {
-        ActionKind::Start | ActionKind::Save => MEMORY_LIMIT,
+        ActionKind::Start => START_LIMIT,
+        ActionKind::Save => SAVE_LIMIT,
         ActionKind::Shutdown
         | ActionKind::ForceOff
         | ActionKind::Reboot
@@ -92,7 +97,7 @@ mod tests {
             shown(ActionKind::Start),
             "powershell.exe { $vm = Find-Machine $ask.id; Assert-State $vm ($off + $saved); \
              Set-State $vm 2 $running } \
-             '{\"id\":\"6c09bb55-d683-4da0-8931-c9bf705f6480\",\"limit\":120}'"
+             '{\"id\":\"6c09bb55-d683-4da0-8931-c9bf705f6480\",\"limit\":80}'"
         );
         assert!(shown(ActionKind::Shutdown).contains("'InitiateShutdown'"));
         assert!(shown(ActionKind::Reboot).contains("'InitiateReboot'"));

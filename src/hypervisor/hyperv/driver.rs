@@ -7,26 +7,26 @@ use async_trait::async_trait;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use super::answer::{self, Trouble, follow};
 use super::command::PROGRAMS;
 use super::detail;
 use super::envelope::{Nonce, seal};
 use super::facts::{self, HostFacts};
 use super::failure::{self, About, Cause, NoAnswer, Record};
-use super::frames::{Frame, FrameReader, Kind, unparsable};
+use super::frames::{FrameReader, unparsable};
+use super::leftover::Leftovers;
 use super::parse::{self, Answer, Listed, Memory};
 use super::script::Task;
+use super::stream::Watch;
 use super::verdict::{self, Way};
 use crate::domain::capability::Capabilities;
-use crate::domain::host::HypervisorKind;
+use crate::domain::host::{HostId, HypervisorKind};
 use crate::domain::inventory::{HostInventory, Scope};
-use crate::domain::operation::Progress;
 use crate::domain::remote_command::RemoteCommand;
 use crate::domain::text::RemoteText;
 use crate::domain::vm::{VmDetail, VmId};
 use crate::hypervisor::{Hints, Hypervisor, HypervisorError, ProgressSink};
-use crate::transport::{
-    Chunk, CommandOutput, ExecLimits, ExitStatus, RemoteProcess, Transport, TransportError,
-};
+use crate::transport::{CommandOutput, ExecLimits, Transport, TransportError};
 
 /// How long the probe may take: a first PowerShell after the host's start loads for many seconds.
 const PROBE_WITHIN: Duration = Duration::from_secs(20);
@@ -62,31 +62,6 @@ struct Learnt {
     memory: Memory,
 }
 
-/// Why a script gave no result.
-#[derive(Debug)]
-enum Trouble {
-    /// It failed on the host.
-    Record(Box<Record>),
-    /// Its PowerShell was not found.
-    NotFound(RemoteText),
-    /// Its PowerShell is constrained.
-    Constrained,
-    /// Anything else.
-    Error(HypervisorError),
-}
-
-impl From<HypervisorError> for Trouble {
-    fn from(error: HypervisorError) -> Self {
-        Self::Error(error)
-    }
-}
-
-impl From<TransportError> for Trouble {
-    fn from(error: TransportError) -> Self {
-        Self::Error(error.into())
-    }
-}
-
 /// The Hyper-V driver, bound to one link.
 #[derive(Debug)]
 pub struct HyperV {
@@ -96,6 +71,8 @@ pub struct HyperV {
     gate: Semaphore,
     /// Held for moments only, never over an await.
     learnt: Mutex<Learnt>,
+    /// Tells of the VMs without being asked, where it can.
+    watch: Option<Watch>,
 }
 
 impl HyperV {
@@ -111,6 +88,7 @@ impl HyperV {
                 facts: None,
                 memory: Memory::default(),
             }),
+            watch: None,
         }
     }
 
@@ -118,6 +96,14 @@ impl HyperV {
     #[must_use]
     pub fn reading_within(mut self, within: Duration) -> Self {
         self.read_within = within;
+        self
+    }
+
+    /// Lets a script that stays tell of the host, so that a read costs no process there. `leftovers`
+    /// remembers over links what may still run on the host.
+    #[must_use]
+    pub fn watching(mut self, host: HostId, leftovers: Leftovers) -> Self {
+        self.watch = Some(Watch::new(Arc::clone(&self.transport), host, leftovers));
         self
     }
 
@@ -169,16 +155,7 @@ impl HyperV {
     /// Runs a script that reads, under whatever name PowerShell has here.
     async fn ask(&self, task: Task, arguments: &str, within: Duration) -> Result<Answer, Trouble> {
         let (output, nonce) = self.run(task, arguments, within).await?;
-        let mut reader = FrameReader::new(nonce.as_str());
-        let frames = frames_of(&mut reader, &output)?;
-        let last = only_final(&frames)?;
-        match last.map(|frame| (frame.kind, frame)) {
-            Some((Kind::Done, frame)) => Ok(parse::answer(frame)?),
-            Some((Kind::Failed, frame)) => Err(Trouble::Record(Box::new(frame.read()?))),
-            Some((Kind::Language, _)) => Err(Trouble::Constrained),
-            Some((_, frame)) => Err(unparsable("a frame out of place", &frame.payload).into()),
-            None => Err(no_answer(&output, &reader)),
-        }
+        answer::of(&output, &nonce)
     }
 
     /// Runs a script that stands alone: rows of plain JSON and their number.
@@ -188,24 +165,7 @@ impl HyperV {
         within: Duration,
     ) -> Result<Vec<serde_json::Value>, Trouble> {
         let (output, nonce) = self.run(task, NO_ARGUMENTS, within).await?;
-        let mut reader = FrameReader::new(nonce.as_str());
-        let frames = frames_of(&mut reader, &output)?;
-        match only_final(&frames)?.map(|frame| (frame.kind, frame)) {
-            Some((Kind::RawFailed, frame)) => Err(Trouble::Record(Box::new(frame.read()?))),
-            Some((Kind::End, end)) => {
-                let mut rows = Vec::new();
-                for frame in frames.iter().filter(|frame| frame.kind == Kind::Raw) {
-                    rows.push(frame.read()?);
-                }
-                if end.payload == rows.len().to_string().as_bytes() {
-                    Ok(rows)
-                } else {
-                    Err(unparsable("rows are missing", &end.payload).into())
-                }
-            }
-            Some((_, frame)) => Err(unparsable("a frame out of place", &frame.payload).into()),
-            None => Err(no_answer(&output, &reader)),
-        }
+        answer::plain(&output, &nonce)
     }
 
     /// Runs one script to its end. Until one has answered, every name that PowerShell may have is
@@ -344,6 +304,22 @@ impl HyperV {
         Ok(listed.inventory)
     }
 
+    /// Returns what the watch tells, where there is one that can be relied on.
+    async fn told_by_watch(&self) -> Option<Answer> {
+        if self.learnt().way != Way::Cim {
+            return None;
+        }
+        self.watch.as_ref()?.answer().await
+    }
+
+    /// Lets a watch begin now that the host was read the other way, through CIM as it does itself.
+    fn let_watch_begin(&self) {
+        let learnt = self.learnt();
+        if let (Way::Cim, Some(watch), Some(program)) = (learnt.way, &self.watch, learnt.program) {
+            watch.may_begin(program);
+        }
+    }
+
     /// Runs one command of an action and passes on how far it is.
     async fn run_action(
         &self,
@@ -394,16 +370,20 @@ impl Hypervisor for HyperV {
         HypervisorKind::HyperV
     }
 
+    fn channel(&self) -> Option<String> {
+        self.watch.as_ref().map(Watch::channel)
+    }
+
     async fn probe(&self) -> Result<Capabilities, HypervisorError> {
         self.learnt().way = Way::Cim;
         let facts = self.ask_facts().await?;
         verdict::judge(&facts)?;
-        let learnt = self.learnt();
-        Ok(verdict::capabilities(
-            &facts,
-            learnt.way,
-            learnt.memory.tells_own_share,
-        ))
+        let found = {
+            let learnt = self.learnt();
+            verdict::capabilities(&facts, learnt.way, learnt.memory.tells_own_share)
+        };
+        let channel = self.channel().unwrap_or(found.channel);
+        Ok(Capabilities { channel, ..found })
     }
 
     async fn inventory(&self, scope: Scope) -> Result<HostInventory, HypervisorError> {
@@ -411,8 +391,16 @@ impl Hypervisor for HyperV {
             Scope::Fast => self.read_within,
             Scope::Full => self.read_within.saturating_mul(FULL_FACTOR),
         };
+        if scope == Scope::Fast
+            && let Some(answer) = self.told_by_watch().await
+        {
+            let listed = parse::through_cim(answer, scope, &mut self.learnt().memory);
+            return self.believe(listed).await;
+        }
         let listed = self.list(scope, within).await?;
-        self.believe(listed).await
+        let inventory = self.believe(listed).await?;
+        self.let_watch_begin();
+        Ok(inventory)
     }
 
     async fn detail(&self, vm: &VmId) -> Result<VmDetail, HypervisorError> {
@@ -427,104 +415,29 @@ impl Hypervisor for HyperV {
         commands: &[RemoteCommand],
         progress: &ProgressSink,
     ) -> Result<(), HypervisorError> {
+        let mut result = Ok(());
         for command in commands {
-            self.run_action(command, progress).await?;
+            result = self.run_action(command, progress).await;
+            if result.is_err() {
+                break;
+            }
         }
-        Ok(())
+        // Whether it went well or not: what was seen before says nothing about it.
+        if let Some(watch) = &self.watch {
+            watch.acted();
+        }
+        result
     }
 
     async fn hints(&self) -> Result<Option<Box<dyn Hints>>, HypervisorError> {
-        Ok(None)
+        Ok(self.watch.as_ref().and_then(Watch::hints))
+    }
+
+    fn windows(&self) -> Option<Arc<HostFacts>> {
+        self.facts()
     }
 
     async fn close(&self) {}
-}
-
-/// Reads a process to its final frame.
-async fn follow(
-    process: &mut dyn RemoteProcess,
-    nonce: &Nonce,
-    progress: &ProgressSink,
-) -> Result<(), Trouble> {
-    let mut reader = FrameReader::new(nonce.as_str());
-    let mut output = CommandOutput {
-        status: ExitStatus::Missing,
-        stdout: Vec::new(),
-        stderr: Vec::new(),
-        truncated: false,
-        elapsed: Duration::ZERO,
-    };
-    loop {
-        let (frames, is_end) = match process.read().await? {
-            Chunk::Stdout(bytes) => (reader.feed(&bytes)?, false),
-            Chunk::Stderr(bytes) => {
-                let room = ExecLimits::within(Duration::ZERO).stderr;
-                let room = room.saturating_sub(output.stderr.len()).min(bytes.len());
-                output.stderr.extend(bytes.iter().take(room));
-                continue;
-            }
-            Chunk::Exit(status) => {
-                output.status = status;
-                continue;
-            }
-            Chunk::Closed => (reader.finish()?, true),
-        };
-        for frame in &frames {
-            match frame.kind {
-                Kind::Done => return Ok(parse::answer(frame).map(drop)?),
-                Kind::Failed => return Err(Trouble::Record(Box::new(frame.read()?))),
-                Kind::Language => return Err(Trouble::Constrained),
-                Kind::Progress => progress.tell(told_progress(frame)?),
-                Kind::Job
-                | Kind::Hello
-                | Kind::Snapshot
-                | Kind::Delta
-                | Kind::Beat
-                | Kind::Bye
-                | Kind::Raw
-                | Kind::RawFailed
-                | Kind::End => {}
-            }
-        }
-        if is_end {
-            return Err(no_answer(&output, &reader));
-        }
-    }
-}
-
-fn told_progress(frame: &Frame) -> Result<Progress, HypervisorError> {
-    let said: serde_json::Value = frame.read()?;
-    let percent = said.get("percent").and_then(serde_json::Value::as_u64);
-    Ok(Progress::new(percent, None))
-}
-
-fn frames_of(
-    reader: &mut FrameReader,
-    output: &CommandOutput,
-) -> Result<Vec<Frame>, HypervisorError> {
-    let mut frames = reader.feed(&output.stdout)?;
-    // What was cut by a bound is not a last line.
-    if !output.truncated {
-        frames.extend(reader.finish()?);
-    }
-    Ok(frames)
-}
-
-fn only_final(frames: &[Frame]) -> Result<Option<&Frame>, HypervisorError> {
-    let mut finals = frames.iter().filter(|frame| frame.kind.is_final());
-    let first = finals.next();
-    match finals.next() {
-        None => Ok(first),
-        Some(second) => Err(unparsable("more than one answer", &second.payload)),
-    }
-}
-
-fn no_answer(output: &CommandOutput, reader: &FrameReader) -> Trouble {
-    match failure::without_answer(output, &reader.noise()) {
-        NoAnswer::NotFound(said) => Trouble::NotFound(said),
-        NoAnswer::Constrained => Trouble::Constrained,
-        NoAnswer::Error(error) => Trouble::Error(error),
-    }
 }
 
 /// A time that ran out is told as a whole, whatever part of it was left for this try.

@@ -9,13 +9,13 @@ use std::io::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use flate2::Compression;
-use flate2::write::GzEncoder;
+use flate2::{Compression, GzBuilder};
 
-use super::script::{Task, bootstrap};
+use super::script::{Task, bootstrap, dense_bootstrap};
 use crate::domain::remote_command::RemoteCommand;
 use crate::domain::text::RemoteText;
 use crate::hypervisor::HypervisorError;
+use crate::transport::quote::WINDOWS_LINE;
 
 /// What marks the frames of one call: sixteen hexadecimal digits that nobody on the host can foresee.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,11 +50,55 @@ pub(crate) fn seal(
     let script = if task.stands_alone() {
         script
     } else {
-        bootstrap(nonce.as_str(), &STANDARD.encode(packed(&script)?))
+        carried(nonce, &script)?
     };
     // Empty standard input: its write side is closed at once. Windows PowerShell can hang for ever on
     // a pipe of its SSH server.
     Ok(shown.encoded_as(encoded(&script)).stdin(Vec::new()))
+}
+
+/// Puts a packed script into another that unpacks it: as base64 where the command line has room for it.
+fn carried(nonce: &Nonce, script: &str) -> Result<String, HypervisorError> {
+    let mut small = packed(script, GzBuilder::new())?;
+    let plain = bootstrap(nonce.as_str(), &STANDARD.encode(&small));
+    // The launcher before it takes at most so many characters.
+    let room = WINDOWS_LINE - 200;
+    if plain.len().saturating_mul(8).div_ceil(3) <= room {
+        return Ok(plain);
+    }
+    let filled = (small.len() * 8).next_multiple_of(SIGN_BITS) - small.len() * 8;
+    if filled >= 8 {
+        // A whole byte of filling would follow the end of the gzip. An empty name in its head makes it
+        // one byte longer, and then there is none.
+        small = packed(script, GzBuilder::new().filename(""))?;
+    }
+    Ok(dense_bootstrap(nonce.as_str(), &dense(&small)))
+}
+
+/// Bits that one ideograph carries.
+const SIGN_BITS: usize = 14;
+
+/// The first sign of fourteen bits: of an unbroken block of sixteen thousand and more ideographs that
+/// nothing composes, orders or takes for a quote.
+const FIRST_SIGN: u32 = 0x4e00;
+
+/// Writes bytes as ideographs, fourteen bits each; the last one is filled up with zeros.
+fn dense(bytes: &[u8]) -> String {
+    let (mut bits, mut count) = (0_u32, 0_u32);
+    let mut signs = String::with_capacity(bytes.len() * 2);
+    let mut push = |value: u32| signs.extend(char::from_u32(FIRST_SIGN + (value & 0x3fff)));
+    for byte in bytes {
+        bits = (bits << 8) | u32::from(*byte);
+        count += 8;
+        if count >= 14 {
+            count -= 14;
+            push(bits >> count);
+        }
+    }
+    if count > 0 {
+        push(bits << (14 - count));
+    }
+    signs
 }
 
 /// Base64 of UTF-16LE, as `-EncodedCommand` takes it.
@@ -63,8 +107,8 @@ pub(crate) fn encoded(script: &str) -> String {
     STANDARD.encode(bytes)
 }
 
-fn packed(script: &str) -> Result<Vec<u8>, HypervisorError> {
-    let mut packer = GzEncoder::new(Vec::new(), Compression::best());
+fn packed(script: &str, head: GzBuilder) -> Result<Vec<u8>, HypervisorError> {
+    let mut packer = head.write(Vec::new(), Compression::best());
     let result = packer
         .write_all(script.as_bytes())
         .and_then(|()| packer.finish());
@@ -83,11 +127,14 @@ pub(crate) mod tests {
     use flate2::read::GzDecoder;
 
     use super::*;
-    use crate::transport::quote::{WINDOWS_LINE, render};
+    use crate::transport::quote::render;
 
     /// Opens what travels: the script that runs in the end.
     pub(crate) fn opened(command: &RemoteCommand) -> String {
         let outer = decoded(command.encoded.as_deref().unwrap());
+        if let Some((_, rest)) = outer.split_once("foreach ($sign in '") {
+            return inflated(&undense(rest.split_once('\'').unwrap().0));
+        }
         let Some((_, rest)) = outer.split_once("FromBase64String('") else {
             return outer;
         };
@@ -95,11 +142,63 @@ pub(crate) mod tests {
             return outer;
         }
         let payload = rest.split_once('\'').unwrap().0;
+        inflated(&STANDARD.decode(payload).unwrap())
+    }
+
+    fn inflated(packed: &[u8]) -> String {
         let mut script = String::new();
-        GzDecoder::new(STANDARD.decode(payload).unwrap().as_slice())
-            .read_to_string(&mut script)
-            .unwrap();
+        let mut unpacker = GzDecoder::new(packed);
+        unpacker.read_to_string(&mut script).unwrap();
+        let left = unpacker.into_inner();
+        assert!(left.is_empty(), "{} bytes after the end", left.len());
         script
+    }
+
+    /// Does what `bootstrap-dense.ps1` does.
+    fn undense(signs: &str) -> Vec<u8> {
+        let (mut bits, mut count, mut bytes) = (0_u32, 0_u32, Vec::new());
+        for sign in signs.chars() {
+            bits = (bits & 255) * 16_384 + u32::from(sign) - 19_968;
+            count += 14;
+            while count >= 8 {
+                count -= 8;
+                bytes.push(u8::try_from((bits >> count) & 255).unwrap());
+            }
+        }
+        bytes
+    }
+
+    #[test]
+    fn ideographs_carry_every_byte() {
+        for length in [0, 1, 6, 7, 8, 255, 1750] {
+            let bytes: Vec<u8> = (0..length)
+                .map(|n: u32| u8::try_from(n * 37 % 256).unwrap())
+                .collect();
+            let signs = dense(&bytes);
+            assert!(
+                signs
+                    .chars()
+                    .all(|sign| ('\u{4e00}'..='\u{8dff}').contains(&sign))
+            );
+            assert_eq!(undense(&signs)[..bytes.len()], bytes);
+        }
+    }
+
+    #[test]
+    fn a_script_too_long_for_base64_goes_as_ideographs_and_ends_where_it_ends() {
+        let nonce = Nonce::fixed("00112233aabbccdd");
+        let sealed = |arguments: &str| {
+            let shown = RemoteCommand::powershell("watch.ps1", arguments);
+            seal(shown, Task::Watch, arguments, &nonce).unwrap()
+        };
+        // Every remainder of the length, each inflated with nothing left over.
+        for length in 0..14 {
+            let arguments = format!("{{\"x\":\"{}\"}}", "q7Zk2".repeat(length));
+            let sealed = sealed(&arguments);
+            assert!(decoded(sealed.encoded.as_deref().unwrap()).contains("19968"));
+            let script = Task::Watch.script(nonce.as_str(), &STANDARD.encode(&arguments));
+            assert_eq!(opened(&sealed), script);
+        }
     }
 
     fn decoded(base64: &str) -> String {

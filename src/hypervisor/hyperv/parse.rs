@@ -44,12 +44,17 @@ pub(crate) fn answer(frame: &Frame) -> Result<Answer, HypervisorError> {
     let (Some(data), true) = (data.pop(), data.is_empty()) else {
         return Err(unparsable("not one answer", &frame.payload));
     };
-    let gaps = many(whole.get_mut("gaps").map(Value::take))
+    let gaps = read_gaps(whole.get_mut("gaps").map(Value::take));
+    Ok(Answer { data, gaps })
+}
+
+/// Reads which parts failed, and why.
+pub(crate) fn read_gaps(said: Option<Value>) -> Vec<(RemoteText, Record)> {
+    many(said)
         .into_iter()
         .filter_map(|gap| Gap::deserialize(gap).ok())
         .map(|gap| (gap.part, gap.failure))
-        .collect();
-    Ok(Answer { data, gaps })
+        .collect()
 }
 
 #[derive(Deserialize)]

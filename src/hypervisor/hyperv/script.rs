@@ -16,6 +16,8 @@ const BOOTSTRAP: &str = file!("bootstrap");
 const MACHINE: &str = file!("machine");
 const GUEST: &str = file!("guest");
 const SETTING: &str = file!("setting");
+const READ_LIST: &str = concat!("function Read-List {\n", file!("list"), "}\n");
+const DENSE_BOOTSTRAP: &str = file!("bootstrap-dense");
 
 /// The lines of the prelude that stand for the parts of a task.
 const FUNCTIONS_HERE: &str = "#<functions>";
@@ -36,6 +38,10 @@ pub(crate) enum Task {
     ConstrainedProbe,
     /// The list, where PowerShell is constrained.
     ConstrainedList,
+    /// Tell of every VM for as long as it lives.
+    Watch,
+    /// End what an earlier watch has left behind.
+    Leftover,
     /// Verb.
     Start,
     /// Verb.
@@ -60,13 +66,15 @@ pub(crate) enum Task {
 
 impl Task {
     /// Every task.
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::Probe,
         Self::List,
         Self::ListCmdlets,
         Self::Detail,
         Self::ConstrainedProbe,
         Self::ConstrainedList,
+        Self::Watch,
+        Self::Leftover,
         Self::Start,
         Self::Shutdown,
         Self::ForceOff,
@@ -88,6 +96,8 @@ impl Task {
             Self::Detail => "detail.ps1",
             Self::ConstrainedProbe => "constrained-probe.ps1",
             Self::ConstrainedList => "constrained-list.ps1",
+            Self::Watch => "watch.ps1",
+            Self::Leftover => "leftover.ps1",
             Self::Start => "start.ps1",
             Self::Shutdown => "shutdown.ps1",
             Self::ForceOff => "force-off.ps1",
@@ -109,6 +119,8 @@ impl Task {
             Self::Detail => file!("detail"),
             Self::ConstrainedProbe => file!("constrained-probe"),
             Self::ConstrainedList => file!("constrained-list"),
+            Self::Watch => file!("watch"),
+            Self::Leftover => file!("leftover"),
             Self::Start => file!("start"),
             Self::Shutdown => file!("shutdown"),
             Self::ForceOff => file!("force-off"),
@@ -130,7 +142,9 @@ impl Task {
             | Self::ListCmdlets
             | Self::Detail
             | Self::ConstrainedProbe
-            | Self::ConstrainedList => &[],
+            | Self::ConstrainedList
+            | Self::Leftover => &[],
+            Self::Watch => &[READ_LIST],
             Self::Shutdown | Self::Reboot => &[MACHINE, GUEST],
             Self::Start
             | Self::ForceOff
@@ -181,6 +195,13 @@ impl Task {
 /// Puts together the script that inflates and runs another.
 pub(crate) fn bootstrap(nonce: &str, payload: &str) -> String {
     bare(BOOTSTRAP)
+        .replace("NONCE", nonce)
+        .replace("PAYLOAD", payload)
+}
+
+/// The same for a script that is too long for it; its payload is made of ideographs.
+pub(crate) fn dense_bootstrap(nonce: &str, payload: &str) -> String {
+    bare(DENSE_BOOTSTRAP)
         .replace("NONCE", nonce)
         .replace("PAYLOAD", payload)
 }
@@ -303,6 +324,10 @@ mod tests {
             }
         }
         assert_parses("bootstrap", &bootstrap("0123456789abcdef", "H4s="));
+        assert_parses(
+            "dense",
+            &dense_bootstrap("0123456789abcdef", "\u{4e00}\u{8dff}"),
+        );
     }
 
     #[test]

@@ -12,7 +12,8 @@ foreach ($sign in 'PAYLOAD'.ToCharArray()) {
     $count += 14
     while ($count -ge 8) {
         $count -= 8
-        $data.WriteByte(($bits -shr $count) -band 255)
+        $byte = ($bits -shr $count) -band 255
+        $data.WriteByte($byte)
     }
 }
 $data.Position = 0
