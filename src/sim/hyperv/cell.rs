@@ -8,7 +8,6 @@ use jiff::Timestamp;
 pub(in crate::sim) enum Cell {
     Null,
     Bool(bool),
-    U8(u8),
     U16(u16),
     U32(u32),
     U64(u64),
@@ -93,7 +92,6 @@ impl Cell {
     pub(in crate::sim) const fn number(&self) -> Option<i128> {
         Some(match self {
             Self::Bool(value) => *value as i128,
-            Self::U8(value) => *value as i128,
             Self::U16(value) => *value as i128,
             Self::U32(value) => *value as i128,
             Self::U64(value) => *value as i128,

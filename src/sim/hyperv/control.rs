@@ -183,6 +183,12 @@ impl WindowsControl {
         self.host.world(super::world::WinWorld::restart_service);
     }
 
+    /// Restarts the management service after a while, in the middle of whatever it is at then.
+    pub fn restart_service_in(&self, time: Duration) {
+        self.host
+            .world(|world| world.restart_service_at(world.t() + time.as_secs_f64()));
+    }
+
     /// Whether the management service answers.
     pub fn service_runs(&self) -> bool {
         self.host.world(|world| world.service_runs())

@@ -22,7 +22,6 @@ pub(in crate::sim) fn value(cell: Cell, style: Style) -> Value {
     match cell {
         Cell::Null => Value::Null,
         Cell::Bool(truth) => Value::Bool(truth),
-        Cell::U8(number) => Value::Byte(number),
         Cell::U16(number) => Value::UInt16(number),
         Cell::U32(number) => Value::UInt32(number),
         Cell::U64(number) => Value::UInt64(number),
@@ -41,7 +40,6 @@ pub(in crate::sim) fn value(cell: Cell, style: Style) -> Value {
 
 fn list(cells: Vec<Cell>, style: Style) -> Value {
     let element = match cells.first() {
-        Some(Cell::U8(_)) => Some("System.Byte"),
         Some(Cell::U16(_)) => Some("System.UInt16"),
         Some(Cell::U32(_)) => Some("System.UInt32"),
         Some(Cell::Text(_)) => Some("System.String"),

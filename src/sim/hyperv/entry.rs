@@ -119,7 +119,16 @@ struct CheckpointEntry {
     age_h: f64,
     automatic: bool,
     with_memory: bool,
-    recovery: bool,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    #[default]
+    Standard,
+    Recovery,
+    Replica,
 }
 
 impl Default for WinVmEntry {
@@ -342,10 +351,10 @@ impl WinVmEntry {
                 name: entry.name.clone(),
                 created: -hours(entry.age_h, at)?.as_secs_f64(),
                 parent,
-                kind: if entry.recovery {
-                    CheckpointKind::Recovery
-                } else {
-                    CheckpointKind::Standard
+                kind: match entry.kind {
+                    Kind::Standard => CheckpointKind::Standard,
+                    Kind::Recovery => CheckpointKind::Recovery,
+                    Kind::Replica => CheckpointKind::Replica,
                 },
                 automatic: entry.automatic,
                 with_memory: entry.with_memory,

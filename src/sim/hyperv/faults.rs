@@ -88,6 +88,8 @@ pub struct WindowsFaults {
     pub jobs_vanish: bool,
     /// Cmdlets and WMI methods that report success and change nothing.
     pub no_effect: Vec<String>,
+    /// Cmdlets and WMI methods whose jobs complete with warnings.
+    pub with_warnings: Vec<String>,
     /// Cmdlets and WMI classes that never answer.
     pub hanging: Vec<String>,
     /// Errors to provoke.
@@ -113,6 +115,11 @@ impl WindowsFaults {
     /// Returns true when this command changes nothing.
     pub(in crate::sim) fn is_idle(&self, command: &str) -> bool {
         listed(&self.no_effect, command)
+    }
+
+    /// Returns true when this command's job completes with warnings.
+    pub(in crate::sim) fn warns(&self, command: &str) -> bool {
+        listed(&self.with_warnings, command)
     }
 
     /// Takes the error to provoke on a command, if there is one.

@@ -355,6 +355,15 @@ impl Machine for WinMachine {
         })
     }
 
+    fn program(&self, name: &str) -> Option<String> {
+        let name = name.to_ascii_lowercase();
+        let has = self.host.world(|world| {
+            world.plan.windows != profile::Windows::Server2016 && !world.faults.no_namespace
+        });
+        let hvc = matches!(name.as_str(), "hvc" | "hvc.exe");
+        (hvc && has).then(|| "C:\\Windows\\system32\\hvc.exe".to_owned())
+    }
+
     fn path(&self, path: &str) -> Option<PathKind> {
         let path = path.trim_end_matches('\\');
         let folders = ["C:", "C:\\Windows", "C:\\Windows\\system32", "C:\\Hyper-V"];

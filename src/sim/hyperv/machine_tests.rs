@@ -412,6 +412,27 @@ fn a_stopped_service_is_told() {
 }
 
 #[test]
+fn a_restart_of_the_service_fails_what_it_interrupts() {
+    let host = bench("timing = \"realistic\"");
+    let restarting = Arc::clone(&host);
+    // The evaluator asks the world on its own thread; the restart is due while the cmdlet waits.
+    restarting.world(|world| world.restart_service_at(world.t() + 3.0));
+    assert!(
+        caught(&host, &format!("Start-VM -VM (Get-VM -Id '{SECOND}')")).starts_with(
+            "ObjectNotFound,Microsoft.HyperV.PowerShell.Commands.StartVM|ObjectNotFound|"
+        )
+    );
+    assert_eq!(
+        lines(
+            &host,
+            &format!("Start-Sleep -Seconds 20; \"$((Get-VM -Id '{SECOND}').State)\"")
+        ),
+        ["Running"],
+        "the VM starts all the same"
+    );
+}
+
+#[test]
 fn seven_on_an_old_system_gets_data_without_behaviour() {
     let host = bench("windows = \"2016\"\npowershell = \"7\"");
     assert_eq!(

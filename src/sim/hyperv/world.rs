@@ -21,7 +21,6 @@ use crate::sim::powershell::life::Processes;
 
 /// Return values of WMI's methods.
 pub(in crate::sim) mod code {
-    pub(in crate::sim) const FAILED: u16 = 32768;
     pub(in crate::sim) const INVALID_PARAMETER: u16 = 32773;
     pub(in crate::sim) const INVALID_STATE: u16 = 32775;
     pub(in crate::sim) const NOT_AVAILABLE: u16 = 32777;
@@ -89,6 +88,8 @@ enum Change {
     Finished(Box<super::checkpoints::Deed>),
     /// The VM does something nobody asked for.
     OwnWill,
+    /// The management service restarts, whatever it is at.
+    ServiceRestarts,
 }
 
 #[derive(Debug, Clone)]
@@ -207,11 +208,6 @@ impl WinWorld {
         self.now
     }
 
-    /// The moment of a time of this world.
-    pub(in crate::sim) fn instant(&self, t: f64) -> Instant {
-        self.epoch + Duration::try_from_secs_f64(t).unwrap_or_default()
-    }
-
     /// The time on the wall at a time of this world.
     pub(in crate::sim) fn wall_at(&self, t: f64) -> Timestamp {
         let since = SignedDuration::try_from_secs_f64(t).unwrap_or_default();
@@ -239,6 +235,16 @@ impl WinWorld {
         self.service_back = self.now + self.pace().service_restart.as_secs_f64();
         self.service_turn += 1;
         self.jobs.clear();
+    }
+
+    /// Lets the management service restart at a time of this world.
+    pub(in crate::sim) fn restart_service_at(&mut self, at: f64) {
+        self.due.push(Due {
+            at,
+            vm: String::new(),
+            turn: 0,
+            change: Change::ServiceRestarts,
+        });
     }
 
     /// Finds a VM by its GUID.
@@ -330,7 +336,12 @@ impl WinWorld {
         if self.faults.is_idle(METHOD) || self.faults.is_idle(request.cmdlet()) {
             return Ok(self.begin_job(id, request, lasts, Outcome::Completed));
         }
-        let job = self.begin_job(id, request, lasts, Outcome::Completed);
+        let outcome = if self.faults.warns(METHOD) || self.faults.warns(request.cmdlet()) {
+            Outcome::CompletedWithWarnings
+        } else {
+            Outcome::Completed
+        };
+        let job = self.begin_job(id, request, lasts, outcome);
         match request {
             Request::ShutDown => {
                 self.pass(id, WinState::Stopping, lasts, None);
@@ -534,6 +545,10 @@ impl WinWorld {
     }
 
     fn apply(&mut self, due: Due) {
+        if matches!(due.change, Change::ServiceRestarts) {
+            self.restart_service();
+            return;
+        }
         let Some(vm) = self.vm(&due.vm) else { return };
         let (state, same) = (vm.state(), vm.turn == due.turn);
         match due.change {
@@ -560,7 +575,10 @@ impl WinWorld {
                 }
                 self.plan_own_will(&due.vm);
             }
-            Change::Arrive(_) | Change::GuestOff | Change::GuestRebooted => {}
+            Change::Arrive(_)
+            | Change::GuestOff
+            | Change::GuestRebooted
+            | Change::ServiceRestarts => {}
         }
     }
 

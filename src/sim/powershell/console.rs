@@ -95,7 +95,7 @@ impl<'s> HostConsole<'s> {
                 Input::End => return false,
                 // The wait for data on such a pipe is never answered, whatever comes later.
                 Input::Empty if self.wedges && first => {
-                    while self.life.wait(Duration::from_hours(1)) {}
+                    while self.life.wait(Duration::from_secs(3600)) {}
                     return false;
                 }
                 Input::Empty => {

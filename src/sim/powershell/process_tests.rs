@@ -263,8 +263,10 @@ fn a_read_of_5_1_that_begins_on_an_empty_pipe_never_ends() {
 
 #[test]
 fn a_process_survives_its_client_and_can_be_stopped_by_another() {
-    let mut machine = TestMachine::default();
-    machine.jumps = false;
+    let machine = TestMachine {
+        jumps: false,
+        ..TestMachine::default()
+    };
     let script = "while ($true) { [Console]::Out.WriteLine('beat'); Start-Sleep -Milliseconds 1 }";
     let (thread, mut ends) = start(&machine, &encoded("powershell.exe", script));
     assert_eq!(

@@ -17,7 +17,6 @@ use super::wql::{Condition, Query, Row};
 
 /// HRESULTs of WMI (Microsoft: WMI error constants).
 pub(in crate::sim) mod hresult {
-    pub(in crate::sim) const FAILED: u32 = 0x8004_1001;
     pub(in crate::sim) const NOT_FOUND: u32 = 0x8004_1002;
     pub(in crate::sim) const ACCESS_DENIED: u32 = 0x8004_1003;
     pub(in crate::sim) const INVALID_PARAMETER: u32 = 0x8004_1008;
@@ -181,26 +180,6 @@ impl Instance {
             .map(|(_, cell)| cell)
     }
 
-    /// Its path on a host.
-    pub(in crate::sim) fn path(&self, host: &str) -> String {
-        let keys: Vec<String> = self
-            .class
-            .keys
-            .iter()
-            .map(|key| {
-                let value = self.get(key).and_then(Cell::as_text).unwrap_or_default();
-                let value = value.replace('\\', "\\\\").replace('"', "\\\"");
-                format!("{key}=\"{value}\"")
-            })
-            .collect();
-        format!(
-            "\\\\{host}\\{}:{}.{}",
-            self.class.space.path(),
-            self.class.name,
-            keys.join(",")
-        )
-    }
-
     /// Keeps only these properties. Without its keys an object cannot be given back to WMI.
     fn project(mut self, columns: &[&'static str]) -> Self {
         self.whole = self.class.keys.iter().all(|key| columns.contains(key));
@@ -209,12 +188,6 @@ impl Instance {
             .filter_map(|column| self.get(column).map(|cell| (*column, cell.clone())))
             .collect();
         self
-    }
-
-    /// Keeps only what identifies it: what a reference of another object holds.
-    pub(in crate::sim) fn reference(self) -> Self {
-        let keys = self.class.keys;
-        self.project(keys)
     }
 }
 

@@ -157,13 +157,21 @@ pub(super) fn request_and_wait(
 /// Waits for a job and tells how it ended.
 pub(super) fn wait(machine: &mut WinMachine, call: &Call, job: &str) -> Result<(), Stop> {
     loop {
-        let (over, failure) = machine.host().world(|world| {
+        let (over, failure, vm) = machine.host().world(|world| {
             let t = world.t();
             match world.job(job) {
-                None => (true, None),
-                Some(job) => (job.is_over(t), job.failure(t).cloned()),
+                None => (world.service_runs(), None, None),
+                Some(job) => (
+                    job.is_over(t),
+                    job.failure(t).cloned(),
+                    Some(job.vm.clone()),
+                ),
             }
         });
+        if vm.is_none() && !over {
+            // The service has forgotten the job: it was restarted in between.
+            return Err(machine.fail(call, Situation::ObjectNotFound, "").into());
+        }
         if let Some(mut failure) = failure {
             // The job knows what went wrong, not which cmdlet tells it.
             let class = call.spec.name.replace('-', "");

@@ -1,5 +1,10 @@
 //! `ConvertTo-Json` in both editions: escapes, layout, dates, depth and what happens to lists.
 
+#![expect(
+    clippy::unnecessary_wraps,
+    reason = "the table has one shape for all cmdlets"
+)]
+
 use crate::sim::powershell::call::Call;
 use crate::sim::powershell::interp::{Interpreter, Run};
 use crate::sim::powershell::machine::{Edition, Reply};
@@ -201,12 +206,12 @@ fn quoted(text: &str, desktop: bool) -> String {
             '\u{8}' => written.push_str("\\b"),
             '\u{c}' => written.push_str("\\f"),
             '\'' | '<' | '>' | '&' if desktop => {
-                written.push_str(&format!("\\u{:04x}", u32::from(c)));
+                written.extend([format!("\\u{:04x}", u32::from(c))]);
             }
             '\u{85}' | '\u{2028}' | '\u{2029}' => {
-                written.push_str(&format!("\\u{:04x}", u32::from(c)));
+                written.extend([format!("\\u{:04x}", u32::from(c))]);
             }
-            c if u32::from(c) < 0x20 => written.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c if u32::from(c) < 0x20 => written.extend([format!("\\u{:04x}", u32::from(c))]),
             c => written.push(c),
         }
     }

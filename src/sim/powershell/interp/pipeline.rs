@@ -156,7 +156,7 @@ impl Interpreter<'_> {
                     streaming.begin(self)?;
                     return streaming.end(self);
                 }
-                self.call_cmdlet(spec, &written, bound, None)
+                self.call_cmdlet(spec, &written, &bound, None)
             }
             Resolved::Block(block, new_scope) => {
                 self.call_block(&block, arguments, new_scope, None)
@@ -235,7 +235,7 @@ impl Interpreter<'_> {
                 written,
                 bound,
                 input,
-            } => self.call_cmdlet(spec, &written, bound, Some(input)),
+            } => self.call_cmdlet(spec, &written, &bound, Some(input)),
             Kind::Block {
                 block,
                 arguments,

@@ -6,10 +6,10 @@ use crate::sim::powershell::bench::{run, run_core, run_file};
 fn check(table: &[(&str, &str)]) {
     let mut script = String::from("$ProgressPreference='SilentlyContinue'\n");
     for (expression, _) in table {
-        script.push_str(&format!(
+        script.extend([format!(
             "try {{ $r = @(& {{ {expression} }}); ConvertTo-Json -InputObject $r -Compress -Depth 4 }} \
              catch {{ 'ERR ' + $_.FullyQualifiedErrorId }}\n"
-        ));
+        )]);
     }
     let done = run_file(&script);
     let text = done.text();
