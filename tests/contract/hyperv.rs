@@ -70,6 +70,7 @@ pub(crate) const VMS: &str = r#"
 [[host.vm]]
 name = "deaf"
 state = "off"
+start_action = "nothing"
 obeys_shutdown = false
 [[host.vm]]
 name = "obedient"
