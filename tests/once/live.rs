@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 
 use serde_json::Value;
+use vmdeck::domain::host::KindChoice;
 use vmdeck::sim::DemoHost;
 
 use crate::support::deck::{Deck, Run};
@@ -53,8 +54,8 @@ memory_mib = 2048
 "#;
 
 /// A profile with simulated hosts.
-struct Lab {
-    deck: Deck,
+pub(crate) struct Lab {
+    pub(crate) deck: Deck,
     fleet: SimFleet,
     _runtime: tokio::runtime::Runtime,
 }
@@ -62,7 +63,12 @@ struct Lab {
 impl Lab {
     /// Starts the hosts and adds them, their keys pinned.
     fn new() -> Self {
-        let lab = Self::unknown();
+        Self::of(SCENARIO)
+    }
+
+    /// The same with the hosts of another scenario.
+    pub(crate) fn of(scenario: &str) -> Self {
+        let lab = Self::unknown_of(scenario);
         for host in &lab.fleet.demo.hosts {
             let key = format!(
                 "{} {}",
@@ -75,12 +81,16 @@ impl Lab {
 
     /// Starts the hosts and adds none.
     fn unknown() -> Self {
+        Self::unknown_of(SCENARIO)
+    }
+
+    fn unknown_of(scenario: &str) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
             .build()
             .unwrap();
-        let fleet = runtime.block_on(SimFleet::start(SCENARIO));
+        let fleet = runtime.block_on(SimFleet::start(scenario));
         let deck = Deck::new(VMDECK);
         let pem = fleet.demo.login_key_pem.expose();
         vmdeck::private_file::write_atomic(&deck.home().join("login"), pem.as_bytes()).unwrap();
@@ -107,6 +117,9 @@ impl Lab {
         ]);
         if let Some(tier) = &spec.tier {
             args.extend(["--tier", tier.as_str()]);
+        }
+        if spec.kind != KindChoice::Auto {
+            args.extend(["--kind", spec.kind.word()]);
         }
         for tag in &spec.tags {
             args.extend(["--tag", tag.as_str()]);
