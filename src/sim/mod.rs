@@ -19,10 +19,6 @@ mod host;
 pub mod hyperv;
 mod link;
 mod load;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "no simulated host is a Windows host yet")
-)]
 mod powershell;
 mod program;
 #[cfg(test)]

@@ -19,6 +19,9 @@ const RUNNING: i64 = 2;
 /// Machines that are kept of one host; a host that tells of more is not to be believed.
 const MAX_ROWS: usize = 20_000;
 
+/// Text that is kept of one host, in bytes, for the same reason.
+const MAX_TEXT: usize = 64 * 1024 * 1024;
+
 /// What one frame says that tells of machines: `SNAP`, `DELTA` or `BEAT`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -143,7 +146,10 @@ impl Mirror {
             self.figures.insert(id, Figure { says, at: now });
             moved = moved.max(Moved::Rows);
         }
-        if self.systems.len() > MAX_ROWS || self.figures.len() > MAX_ROWS {
+        if self.systems.len() > MAX_ROWS
+            || self.figures.len() > MAX_ROWS
+            || (moved > Moved::Nothing && self.text() > MAX_TEXT)
+        {
             return Err("it tells of more VMs than a host can have");
         }
         self.as_of = now.checked_sub(age);
@@ -190,6 +196,14 @@ impl Mirror {
             data: Value::Object(data),
             gaps: read_gaps(Some(self.gaps.clone())),
         }
+    }
+
+    /// Bytes of text in all rows.
+    fn text(&self) -> usize {
+        let figures = self.figures.values().map(|figure| &figure.says);
+        let rows = self.systems.values().chain(figures);
+        let size = |value: &Value| value.as_str().map_or(64, str::len);
+        rows.flat_map(Map::values).map(size).sum()
     }
 
     fn runs(&self, id: &str) -> bool {
@@ -343,5 +357,12 @@ mod tests {
             .collect();
         let told = Mirror::default().snap(frame(&rows, &[], &[]), Instant::now());
         assert!(told.is_err());
+        let mut mirror = Mirror::default();
+        let name = "x".repeat(15 << 20);
+        let mut told = (0..5).map(|n| {
+            let rows = [system(&n.to_string(), &name, 3)];
+            mirror.merge(frame(&rows, &[], &[]), Instant::now())
+        });
+        assert!(told.any(|result| result.is_err()));
     }
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
 use super::envelope::{Nonce, seal};
+use super::failure::{self, NoAnswer};
 use super::frames::{Frame, FrameReader, Kind};
 use super::leftover::{Fate, Leftover, mark};
 use super::mirror::{Mirror, Moved, News};
@@ -15,7 +16,10 @@ use super::stream::{BEAT, PERIOD, Watch};
 use crate::domain::remote_command::RemoteCommand;
 use crate::domain::text::RemoteText;
 use crate::hypervisor::HypervisorError;
-use crate::transport::{Chunk, ExecLimits, RemoteProcess};
+use crate::transport::{Chunk, CommandOutput, ExecLimits, ExitStatus, RemoteProcess};
+
+/// Bytes of complaints that are kept.
+const MAX_STDERR: usize = 16 * 1024;
 
 /// The script ends itself after this, because it cannot notice that nobody reads what it writes.
 const LIFE: Duration = Duration::from_secs(600);
@@ -38,11 +42,31 @@ const SLOW_SWEEP: Duration = Duration::from_secs(8);
 pub(super) struct Run {
     process: Box<dyn RemoteProcess>,
     frames: FrameReader,
+    stderr: Vec<u8>,
+    status: ExitStatus,
     mark: String,
     pub(super) began: Instant,
     /// When it counts as dead.
     until: Instant,
     stage: Stage,
+}
+
+impl Run {
+    /// Says why nothing of ours was ever printed.
+    fn why_it_never_began(&self) -> String {
+        let output = CommandOutput {
+            status: self.status.clone(),
+            stdout: Vec::new(),
+            stderr: self.stderr.clone(),
+            truncated: false,
+            elapsed: self.began.elapsed(),
+        };
+        match failure::without_answer(&output, &self.frames.noise()) {
+            NoAnswer::NotFound(said) => format!("PowerShell was not found: {}", said.fit(60)),
+            NoAnswer::Constrained => "PowerShell is constrained on this host".to_owned(),
+            NoAnswer::Error(error) => error.to_string(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,10 +138,15 @@ impl Watch {
             .and_then(|encoded| mark(encoded, nonce.as_str()))
             .unwrap_or_default();
         let now = Instant::now();
-        let process = self.transport.spawn(&command).await;
+        let spawning = self.transport.spawn(&command);
+        let Ok(process) = timeout_at(now + BEGIN_WITHIN, spawning).await else {
+            return Err("it could not be started in time".to_owned());
+        };
         Ok(Run {
             process: process.map_err(|error| error.to_string())?,
             frames: FrameReader::new(nonce.as_str()),
+            stderr: Vec::new(),
+            status: ExitStatus::Missing,
             mark,
             began: now,
             until: now + BEGIN_WITHIN,
@@ -165,8 +194,16 @@ impl Watch {
         match read {
             Err(error) => failed(error.to_string()),
             Ok(Chunk::Closed) => Err(self.closed(run)),
-            // Warnings of the host; nothing that helps is said there.
-            Ok(Chunk::Stderr(_) | Chunk::Exit(_)) => Ok(Moved::Nothing),
+            // Warnings of the host, unless it never begins: then it says there why.
+            Ok(Chunk::Stderr(bytes)) => {
+                let room = MAX_STDERR.saturating_sub(run.stderr.len());
+                run.stderr.extend(bytes.iter().take(room));
+                Ok(Moved::Nothing)
+            }
+            Ok(Chunk::Exit(status)) => {
+                run.status = status;
+                Ok(Moved::Nothing)
+            }
             Ok(Chunk::Stdout(bytes)) => {
                 let frames = run.frames.feed(&bytes).map_err(|error| said(&error))?;
                 let mut moved = Moved::Nothing;
@@ -190,7 +227,7 @@ impl Watch {
                 tracing::debug!(process, "the watch's channel was closed");
                 End::Failed("it ended without a word".to_owned())
             }
-            Stage::Started => End::Failed("it could not be started".to_owned()),
+            Stage::Started => End::Failed(run.why_it_never_began()),
         }
     }
 

@@ -5,11 +5,14 @@
 //! question until it is tried again, later every time. There is never more than one for a host: what
 //! may have been left behind is ended first.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
@@ -129,7 +132,8 @@ impl Watch {
         self.shared.state().acted = Some(Instant::now());
     }
 
-    /// Returns what the list script would answer now; `None` when the host has to be asked. After an action it waits a moment for a sweep that has seen it.
+    /// Returns what the list script would answer now; `None` when the host has to be asked. After an
+    /// action it waits a moment for a sweep that has seen it.
     pub(super) async fn answer(&self) -> Option<Answer> {
         let mut told = self.shared.told.subscribe();
         let until = Instant::now() + SETTLE;
@@ -142,6 +146,9 @@ impl Watch {
                 }
                 if state.mirror.is_fresh(now, BEAT + SLACK, state.acted) {
                     return Some(state.mirror.answer(now));
+                }
+                if matches!(state.standing, Standing::Failed(_)) {
+                    return None;
                 }
             }
             if !matches!(timeout_at(until, told.changed()).await, Ok(Ok(()))) {
@@ -189,7 +196,6 @@ impl Watch {
 }
 
 /// Drives the watch: whoever waits for its announcements keeps it going.
-#[derive(Debug)]
 struct Loop {
     watch: Watch,
     at: At,
@@ -204,9 +210,19 @@ impl Drop for Loop {
     }
 }
 
-#[derive(Debug)]
+impl fmt::Debug for Loop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loop")
+            .field("failures", &self.failures)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where it stands. Whoever waits for the next announcement may give up at any moment, and go on later
+/// where it was: what must not be done twice is kept as a future of its own.
 enum At {
     Resting(Instant),
+    Starting(BoxFuture<'static, Result<Run, String>>),
     Running(Box<Run>),
 }
 
@@ -218,11 +234,14 @@ impl Hints for Loop {
                 At::Resting(until) => {
                     tokio::time::sleep_until(*until).await;
                     let program = self.watch.program().await;
-                    match self.watch.start(program).await {
-                        Ok(run) => self.at = At::Running(Box::new(run)),
-                        Err(why) => self.rest(End::Failed(why), Duration::ZERO),
-                    }
+                    let watch = self.watch.clone();
+                    let starting = async move { watch.start(program).await };
+                    self.at = At::Starting(starting.boxed());
                 }
+                At::Starting(starting) => match starting.await {
+                    Ok(run) => self.at = At::Running(Box::new(run)),
+                    Err(why) => self.rest(End::Failed(why), Duration::ZERO),
+                },
                 At::Running(run) => match self.watch.listen(run).await {
                     Ok(Moved::Nothing) => {}
                     Ok(Moved::Rows) => return Ok(PollHint::Changed),

@@ -9,11 +9,13 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
 
+use super::driver::HyperV;
 use super::envelope::tests::{nonce_of, opened};
 use super::leftover::Leftovers;
 use super::stream::Watch;
 use crate::domain::host::HostId;
-use crate::hypervisor::{Hints, PollHint};
+use crate::domain::inventory::Scope;
+use crate::hypervisor::{Hints, Hypervisor, PollHint};
 use crate::transport::Chunk;
 use crate::transport::scripted::{Answer, Script};
 
@@ -123,14 +125,14 @@ fn news(systems: &[Value], figures: &[Value], gone: &[&str]) -> Value {
 
 fn machine(state: u32, load: u32) -> Value {
     let system = json!({"id": ID, "name": "web", "state": state, "health": 5});
-    let figure = json!({"id": ID, "load": load, "uptimeMs": 1000});
+    let figure = json!({"id": ID, "load": load, "memoryMb": load, "uptimeMs": 1000});
     news(&[system], &[figure], &[])
 }
 
 fn load(load: u32) -> Value {
     news(
         &[],
-        &[json!({"id": ID, "load": load, "uptimeMs": 1000})],
+        &[json!({"id": ID, "load": load, "memoryMb": load, "uptimeMs": 1000})],
         &[],
     )
 }
@@ -394,4 +396,72 @@ async fn a_broken_link_is_no_error_of_the_watch() {
     host.script.break_links("reset");
     host.poll(hints.as_mut()).await;
     assert!(host.watch.channel().contains("no watch: "));
+}
+
+/// What the list script answers: the same machine, loaded as much.
+fn listed(load: u32) -> Answer {
+    Answer::made(move |command| {
+        let mut data = machine(2, load);
+        data["scope"] = json!("fast");
+        let whole = json!({"v": 1, "data": [data], "gaps": []});
+        let text = STANDARD.encode(whole.to_string());
+        Answer::out(format!("@@HV1 {} OK {text}\r\n", nonce_of(command)))
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tick_costs_one_process_without_the_watch_and_none_with_it() {
+    let host = Host::new();
+    host.script.on("list.ps1", listed(7));
+    let driver = HyperV::new(host.script.transport()).watching(HOST, host.leftovers.clone());
+    let memory = async || {
+        let read = driver.inventory(Scope::Fast).await.unwrap();
+        let vm = Arc::clone(&read.vms[0]);
+        vm.stats.memory_used.map(|used| used.0 >> 20)
+    };
+    assert!(
+        driver
+            .channel()
+            .unwrap()
+            .starts_with("one PowerShell process")
+    );
+    let first = memory().await;
+    assert_eq!(first, Some(7));
+    assert_eq!(host.script.count("list.ps1"), 1);
+    let mut hints = driver.hints().await.unwrap().unwrap();
+    host.until_started(1, hints.as_mut()).await;
+    assert_eq!(memory().await, first);
+    assert_eq!(
+        host.script.count("list.ps1"),
+        2,
+        "it has not told anything yet"
+    );
+    host.hello(4711);
+    host.says("SNAP", &machine(2, 7));
+    assert_eq!(hints.next().await.unwrap(), PollHint::Changed);
+    for _ in 0..20 {
+        assert_eq!(memory().await, first);
+    }
+    host.says("DELTA", &load(70));
+    assert_eq!(hints.next().await.unwrap(), PollHint::Changed);
+    assert_eq!(memory().await, Some(70));
+    assert_eq!(host.script.count("list.ps1"), 2);
+    // Silence: the host is asked again, and nobody waits for a dead watch.
+    tokio::time::advance(Duration::from_secs(9)).await;
+    assert_eq!(memory().await, first);
+    assert_eq!(host.script.count("list.ps1"), 3);
+    // The slow facts are asked for at their own rhythm, whoever tells the rest.
+    driver.inventory(Scope::Full).await.unwrap();
+    assert_eq!(host.script.count("list.ps1"), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_cannot_be_read_is_not_watched() {
+    let host = Host::new();
+    let driver = HyperV::new(host.script.transport()).watching(HOST, host.leftovers.clone());
+    assert!(driver.inventory(Scope::Fast).await.is_err());
+    let mut hints = driver.hints().await.unwrap().unwrap();
+    let waited = timeout(Duration::from_secs(600), hints.next()).await;
+    assert!(waited.is_err());
+    assert_eq!(host.started(), 0);
 }

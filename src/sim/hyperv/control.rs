@@ -211,13 +211,13 @@ impl WindowsControl {
 
     /// Returns the processes that clients have started and that still run.
     pub fn processes(&self) -> Vec<WinProcess> {
-        let left = self.host.left_behind();
         self.host
             .processes()
             .list()
             .into_iter()
+            .filter(|process| process.launch != 0)
             .map(|process| WinProcess {
-                left_behind: left.contains(&process.id),
+                left_behind: self.host.is_left_behind(process.launch),
                 id: process.id,
                 name: process.name,
             })

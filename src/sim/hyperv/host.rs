@@ -2,6 +2,7 @@
 //! and never held while something waits.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -29,8 +30,10 @@ pub(in crate::sim) struct WinHost {
     world: Mutex<WinWorld>,
     time: Time,
     processes: Processes,
-    /// Processes whose client has left.
-    left_behind: Mutex<BTreeSet<u32>>,
+    /// Numbers the command lines of clients.
+    launches: AtomicU64,
+    /// Those whose client has left.
+    left: Mutex<BTreeSet<u64>>,
 }
 
 impl WinHost {
@@ -58,7 +61,8 @@ impl WinHost {
             processes: world.processes.clone(),
             world: Mutex::new(world),
             time,
-            left_behind: Mutex::default(),
+            launches: AtomicU64::new(0),
+            left: Mutex::default(),
         })
     }
 
@@ -86,17 +90,19 @@ impl WinHost {
         &self.processes
     }
 
-    /// Remembers that the client of a process has left.
-    pub(in crate::sim) fn leave_behind(&self, pid: u32) {
-        lock(&self.left_behind).insert(pid);
+    /// Returns a number for a client's command line.
+    pub(in crate::sim) fn next_launch(&self) -> u64 {
+        self.launches.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// Ids of processes that run on although their client has left.
-    pub(in crate::sim) fn left_behind(&self) -> Vec<u32> {
-        let mut left = lock(&self.left_behind);
-        let running: BTreeSet<u32> = self.processes.list().iter().map(|one| one.id).collect();
-        left.retain(|pid| running.contains(pid));
-        left.iter().copied().collect()
+    /// Remembers that the client of a command line has left.
+    pub(in crate::sim) fn leave_behind(&self, launch: u64) {
+        lock(&self.left).insert(launch);
+    }
+
+    /// Whether the client of a command line has left.
+    pub(in crate::sim) fn is_left_behind(&self, launch: u64) -> bool {
+        lock(&self.left).contains(&launch)
     }
 }
 

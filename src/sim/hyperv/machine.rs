@@ -31,6 +31,7 @@ const HYPER_V_ADMINISTRATORS: &str = "S-1-5-32-578";
 #[derive(Debug)]
 pub(in crate::sim) struct WinMachine {
     host: Arc<WinHost>,
+    processes: Processes,
     loaded: bool,
     /// `PowerShell` 7 on a system whose module knows only 5.1.
     deserialised: bool,
@@ -41,10 +42,11 @@ pub(in crate::sim) struct WinMachine {
 }
 
 impl WinMachine {
-    /// Makes the view of a new process.
-    pub(in crate::sim) fn new(host: Arc<WinHost>) -> Self {
+    /// Makes the view of a new command line: the process that starts it, and its number.
+    pub(in crate::sim) fn new(host: Arc<WinHost>, processes: Processes) -> Self {
         Self {
             host,
+            processes,
             loaded: false,
             deserialised: false,
             watchers: Vec::new(),
@@ -333,7 +335,7 @@ impl Machine for WinMachine {
     }
 
     fn processes(&self) -> Processes {
-        self.host.processes().clone()
+        self.processes.clone()
     }
 
     fn environment(&self, name: &str) -> Option<String> {

@@ -22,12 +22,16 @@ mod events;
 mod faults;
 pub(in crate::sim) mod host;
 mod job;
+pub(in crate::sim) mod launch;
 pub(in crate::sim) mod machine;
+#[cfg(test)]
+mod machine_tests;
 mod messages;
 mod methods;
 pub(in crate::sim) mod plan;
 mod profile;
 mod services;
+pub mod socket;
 mod state;
 mod vm;
 pub(in crate::sim) mod world;

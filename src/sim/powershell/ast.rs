@@ -195,7 +195,6 @@ pub(in crate::sim) enum Element {
     Parameter {
         name: Arc<str>,
         value: Option<Expression>,
-        at: Span,
     },
     Splat(Variable),
 }

@@ -29,8 +29,6 @@ pub(in crate::sim) struct Call {
     /// The action in force; the interpreter applies it to what is answered.
     pub(in crate::sim) error_action: ErrorAction,
     pub(in crate::sim) edition: Edition,
-    /// The calling process's id.
-    pub(in crate::sim) process: u32,
     /// What a command waits on; see [`super::machine::Machine::sleep`].
     pub(in crate::sim) life: Life,
 }

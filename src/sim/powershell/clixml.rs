@@ -21,14 +21,14 @@ impl Document {
             Stream::Error => {
                 for line in text.split("\r\n") {
                     let line = escaped(&format!("{line}\r\n"));
-                    written.push_str(&format!("<S S=\"Error\">{line}</S>"));
+                    written.extend([format!("<S S=\"Error\">{line}</S>")]);
                 }
             }
             Stream::Warning => {
-                written.push_str(&format!("<S S=\"warning\">{}</S>", escaped(text)));
+                written.extend([format!("<S S=\"warning\">{}</S>", escaped(text))]);
             }
             Stream::Verbose => {
-                written.push_str(&format!("<S S=\"verbose\">{}</S>", escaped(text)));
+                written.extend([format!("<S S=\"verbose\">{}</S>", escaped(text))]);
             }
         }
         written
@@ -45,12 +45,12 @@ impl Document {
             "<TNRef RefId=\"0\" />"
         };
         self.objects += 1;
-        written.push_str(&format!(
+        written.extend([format!(
             "<Obj S=\"progress\" RefId=\"{id}\">{types}<MS><I64 N=\"SourceId\">1</I64>\
              <PR N=\"Record\"><AV>{}</AV><AI>0</AI><Nil /><PI>-1</PI><PC>-1</PC><T>Completed</T>\
              <SR>-1</SR><SD> </SD></PR></MS></Obj>",
             escaped(activity)
-        ));
+        )]);
         written
     }
 
@@ -79,7 +79,7 @@ fn escaped(text: &str) -> String {
             '<' => written.push_str("&lt;"),
             '>' => written.push_str("&gt;"),
             '_' if rest.as_str().starts_with('x') => written.push_str("_x005F_"),
-            c if c.is_control() => written.push_str(&format!("_x{:04X}_", u32::from(c))),
+            c if c.is_control() => written.extend([format!("_x{:04X}_", u32::from(c))]),
             c => written.push(c),
         }
     }

@@ -113,21 +113,16 @@ impl Cmd<'_> {
         let mut rest = line;
         while let Some((before, after)) = rest.split_once('%') {
             written.push_str(before);
-            match after.split_once('%') {
-                Some((name, tail)) if !name.is_empty() => match self.variable(name) {
-                    Some(value) => {
-                        written.push_str(&value);
-                        rest = tail;
-                    }
-                    None => {
-                        written.push('%');
-                        rest = after;
-                    }
-                },
-                _ => {
-                    written.push('%');
-                    rest = after;
-                }
+            let named = after
+                .split_once('%')
+                .filter(|(name, _)| !name.is_empty())
+                .and_then(|(name, tail)| Some((self.variable(name)?, tail)));
+            if let Some((value, tail)) = named {
+                written.push_str(&value);
+                rest = tail;
+            } else {
+                written.push('%');
+                rest = after;
             }
         }
         written.push_str(rest);
@@ -156,7 +151,7 @@ impl Cmd<'_> {
     fn redirected(&mut self, command: &str) -> Ran {
         let before = (self.out_to, self.err_to);
         let ran = match self.redirections(command) {
-            Ok(command) => self.command(command.trim()),
+            Ok(command) => self.command(command.trim_start()),
             Err(code) => Ran::Code(code),
         };
         (self.out_to, self.err_to) = before;

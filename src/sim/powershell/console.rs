@@ -22,7 +22,6 @@ const LOOK: Duration = Duration::from_millis(5);
 pub(super) struct HostConsole<'s> {
     pub(super) stdio: &'s mut Stdio,
     pub(super) life: Life,
-    pub(super) edition: Edition,
     encoding: Encoding,
     /// Whether a mark is still to be written before the first output.
     marks: bool,
@@ -49,7 +48,6 @@ impl<'s> HostConsole<'s> {
         Self {
             stdio,
             life,
-            edition,
             encoding: Encoding::Page(windows.code_page),
             marks: windows.writes_bom,
             wedges: windows.input_wedges && edition == Edition::Desktop,
@@ -97,7 +95,7 @@ impl<'s> HostConsole<'s> {
                 Input::End => return false,
                 // The wait for data on such a pipe is never answered, whatever comes later.
                 Input::Empty if self.wedges && first => {
-                    while self.life.wait(Duration::from_hours(1)) {}
+                    while self.life.wait(Duration::from_secs(3600)) {}
                     return false;
                 }
                 Input::Empty => {

@@ -106,7 +106,9 @@ pub(super) fn cast(value: &Value, full: &str, locale: Locale) -> Converted {
             Value::Str(_) => value.clone(),
             other => Value::from(text::of(other, locale)),
         }),
-        "System.Boolean" | "System.Management.Automation.SwitchParameter" => to_bool(value),
+        "System.Boolean" | "System.Management.Automation.SwitchParameter" => {
+            Ok(Value::Bool(truth(value)))
+        }
         "System.Char" => to_char(value),
         "System.Byte" | "System.UInt16" | "System.Int32" | "System.UInt32" | "System.Int64"
         | "System.UInt64" => to_whole(value, full, locale),
@@ -131,10 +133,10 @@ pub(super) fn cast(value: &Value, full: &str, locale: Locale) -> Converted {
             _ => Err(cannot(value, full, locale)),
         },
         "System.Array" => to_array(value, "System.Object", locale),
-        "System.Void" => Ok(Value::Null),
+        "System.Void" => Ok(Value::Void),
         "System.Text.RegularExpressions.Regex" => regex::Regex::new(&text::of(value, locale))
             .map(|regex| Value::Native(Arc::new(Native::Regex(Box::new(regex)))))
-            .or_else(|_| Err(cannot(value, full, locale))),
+            .map_err(|_not_a_pattern| cannot(value, full, locale)),
         "System.Text.Encoding" if matches!(value, Value::Native(native) if matches!(**native, Native::Encoding(_))) => {
             Ok(value.clone())
         }
@@ -204,10 +206,6 @@ fn to_array(value: &Value, element: &str, locale: Locale) -> Converted {
         return Ok(Value::Bytes(Arc::from(bytes)));
     }
     Ok(Value::typed_array(element, items))
-}
-
-fn to_bool(value: &Value) -> Converted {
-    Ok(Value::Bool(truth(value)))
 }
 
 fn to_char(value: &Value) -> Converted {
@@ -345,7 +343,7 @@ fn not_a_number(value: &Value, full: &str, locale: Locale, id: &str) -> ErrorRec
 
 fn too_large(value: &Value, full: &str, locale: Locale) -> ErrorRecord {
     let short = full.rsplit('.').next().unwrap_or(full);
-    let article = if short.starts_with("I") { "an" } else { "a" };
+    let article = if short.starts_with('I') { "an" } else { "a" };
     let why = format!("Value was either too large or too small for {article} {short}.");
     failed(value, full, locale, &why, "InvalidCastIConvertible")
 }

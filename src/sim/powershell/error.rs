@@ -2,6 +2,7 @@
 //! errors of the language itself; a machine's own errors are made with [`ErrorRecord::new`].
 
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 
 use super::value::Value;
 
@@ -155,9 +156,13 @@ pub(in crate::sim) struct Position {
     pub(in crate::sim) span: usize,
 }
 
-/// An error as a script and a person see it.
+/// An error as a script and a person see it. Small to hand on: what it says is in a box.
 #[derive(Debug, Clone)]
-pub(in crate::sim) struct ErrorRecord {
+pub(in crate::sim) struct ErrorRecord(Box<Record>);
+
+/// What an error record says.
+#[derive(Debug, Clone)]
+pub(in crate::sim) struct Record {
     /// The exception and those inside it, outermost first; never empty.
     pub(in crate::sim) exceptions: Vec<Exception>,
     /// `FullyQualifiedErrorId`, with the class behind the comma where it has one.
@@ -185,7 +190,7 @@ impl ErrorRecord {
         fqid: impl Into<String>,
         category: Category,
     ) -> Self {
-        Self {
+        Self(Box::new(Record {
             exceptions: vec![Exception::new(type_name, message)],
             fqid: fqid.into(),
             category,
@@ -195,7 +200,7 @@ impl ErrorRecord {
             terminating: false,
             position: None,
             details: None,
-        }
+        }))
     }
 
     /// Makes a terminating error of the language itself.
@@ -271,7 +276,7 @@ impl ErrorRecord {
 
     /// Makes it end the statement whatever the preference says.
     #[must_use]
-    pub(in crate::sim) const fn terminating(mut self) -> Self {
+    pub(in crate::sim) fn terminating(mut self) -> Self {
         self.terminating = true;
         self
     }
@@ -295,6 +300,20 @@ impl ErrorRecord {
         self.reason
             .as_deref()
             .unwrap_or_else(|| short_type(self.exception_type()))
+    }
+}
+
+impl Deref for ErrorRecord {
+    type Target = Record;
+
+    fn deref(&self) -> &Record {
+        &self.0
+    }
+}
+
+impl DerefMut for ErrorRecord {
+    fn deref_mut(&mut self) -> &mut Record {
+        &mut self.0
     }
 }
 

@@ -123,7 +123,7 @@ fn custom_span(parts: [i64; 5], shape: &str) -> Option<String> {
             }
             _ => return None,
         };
-        written.push_str(&format!("{number:0count$}"));
+        written.extend([format!("{number:0count$}")]);
     }
     Some(written)
 }

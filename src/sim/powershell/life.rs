@@ -55,13 +55,22 @@ pub(in crate::sim) struct Process {
     /// Without `.exe`.
     pub(in crate::sim) name: String,
     pub(in crate::sim) started: Timestamp,
+    /// The process that started it; 0 for none that is known.
+    pub(in crate::sim) parent: u32,
+    /// The command line of a client that it belongs to; 0 for none.
+    pub(in crate::sim) launch: u64,
     /// How it is ended.
     pub(in crate::sim) life: Life,
 }
 
 /// The process table of a host; clones are the same table.
 #[derive(Debug, Clone, Default)]
-pub(in crate::sim) struct Processes(Arc<Mutex<Table>>);
+pub(in crate::sim) struct Processes {
+    table: Arc<Mutex<Table>>,
+    launch: u64,
+    /// The parent of the first process of a launch.
+    under: u32,
+}
 
 #[derive(Debug, Default)]
 struct Table {
@@ -70,15 +79,33 @@ struct Table {
 }
 
 impl Processes {
+    /// Returns the same table for one command line of a client: its processes start one another, the
+    /// first is started by `under`.
+    #[must_use]
+    pub(in crate::sim) fn of_launch(&self, launch: u64, under: u32) -> Self {
+        Self {
+            table: Arc::clone(&self.table),
+            launch,
+            under,
+        }
+    }
+
     /// Starts a process; it runs until the guard is dropped.
     pub(in crate::sim) fn start(&self, name: &str, now: Timestamp) -> Running {
         let mut table = self.lock();
+        let before = table
+            .running
+            .values()
+            .rfind(|one| one.launch == self.launch && self.launch != 0);
+        let parent = before.map_or(self.under, |one| one.id);
         let id = FIRST_ID.saturating_add(table.started.saturating_mul(ID_STEP));
         table.started = table.started.wrapping_add(1);
         let process = Process {
             id,
             name: name.to_owned(),
             started: now,
+            parent,
+            launch: self.launch,
             life: Life::default(),
         };
         table.running.insert(id, process.clone());
@@ -113,7 +140,7 @@ impl Processes {
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -148,5 +175,21 @@ mod tests {
         assert_eq!(table.list().len(), 1);
         table.stop_all();
         assert!(second.process.life.ended());
+    }
+
+    #[test]
+    fn processes_of_one_command_line_have_each_other_as_parents() {
+        let table = Processes::default();
+        let server = table.start("sshd", Timestamp::UNIX_EPOCH);
+        let launch = table.of_launch(7, server.process.id);
+        let shell = launch.start("cmd", Timestamp::UNIX_EPOCH);
+        let inner = launch.start("powershell", Timestamp::UNIX_EPOCH);
+        let other = table
+            .of_launch(8, server.process.id)
+            .start("cmd", Timestamp::UNIX_EPOCH);
+        assert_eq!(shell.process.parent, server.process.id);
+        assert_eq!(inner.process.parent, shell.process.id);
+        assert_eq!(other.process.parent, server.process.id);
+        assert_eq!(server.process.parent, 0);
     }
 }

@@ -10,6 +10,8 @@
 
 mod arguments;
 mod ast;
+#[cfg(test)]
+mod bench;
 pub(in crate::sim) mod call;
 mod chars;
 mod clixml;
@@ -32,6 +34,8 @@ mod operators;
 mod parse;
 mod pattern;
 pub(in crate::sim) mod process;
+#[cfg(test)]
+mod process_tests;
 mod programs;
 mod render;
 pub(in crate::sim) mod spec;

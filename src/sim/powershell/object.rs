@@ -48,11 +48,6 @@ impl Properties {
         self.0.retain(|(known, _)| !same_name(known, name));
         self.0.len() != before
     }
-
-    /// Returns names and values in their order.
-    pub(in crate::sim) fn iter(&self) -> impl Iterator<Item = &(Arc<str>, Value)> {
-        self.0.iter()
-    }
 }
 
 /// An object with a .NET type, ordered properties and, where the machine gave one, an identity.

@@ -95,7 +95,7 @@ fn expand(found: &Captures<'_>, replacement: &str) -> String {
         {
             match group(found, name) {
                 Some(group) => written.push_str(group),
-                None => written.push_str(&format!("${{{name}}}")),
+                None => written.extend([format!("${{{name}}}")]),
             }
             rest = tail;
         } else if let Some(group) = group(found, &digits) {

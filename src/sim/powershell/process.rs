@@ -161,14 +161,13 @@ fn run_text(interpreter: &mut Interpreter<'_>, text: &str) -> Option<u32> {
         }
     };
     match interpreter.run_script(&script) {
-        Ok(()) => None,
         Err(Flow::Exit(code)) => Some(code.cast_unsigned()),
         Err(Flow::Error(record, _)) => {
             interpreter.show_uncaught(*record);
             Some(1)
         }
         Err(Flow::Ended) => Some(ENDED),
-        Err(_) => None,
+        _ => None,
     }
 }
 

@@ -49,7 +49,7 @@ pub(super) fn output(value: &Value, locale: Locale) -> String {
             }
             other => text::of(other, locale),
         };
-        lines.push_str(&format!("{name:width$} : {shown}\r\n"));
+        lines.extend([format!("{name:width$} : {shown}\r\n")]);
     }
     lines.push_str("\r\n");
     lines

@@ -217,7 +217,7 @@ pub(super) fn double(number: f64, edition: Edition) -> String {
 }
 
 fn placed(digits: &str, exponent: i32) -> String {
-    if exponent >= 15 || exponent < -5 {
+    if !(-5..15).contains(&exponent) {
         let (first, rest) = digits.split_at_checked(1).unwrap_or((digits, ""));
         let point = if rest.is_empty() { "" } else { "." };
         let sign = if exponent < 0 { '-' } else { '+' };

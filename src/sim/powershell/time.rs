@@ -1,7 +1,7 @@
 //! `System.DateTime` and `System.TimeSpan` as .NET counts them: ticks of 100 ns. Knows no clock.
 
+use jiff::Timestamp;
 use jiff::civil;
-use jiff::{SignedDuration, Timestamp};
 
 /// Ticks in a second.
 pub(in crate::sim) const TICKS: i64 = 10_000_000;
@@ -128,11 +128,6 @@ impl TimeSpan {
         Self {
             ticks: milliseconds.saturating_mul(10_000),
         }
-    }
-
-    /// Returns it as a duration.
-    pub(in crate::sim) fn duration(self) -> SignedDuration {
-        SignedDuration::from_nanos(self.ticks.saturating_mul(100))
     }
 
     /// Returns the parts: days, hours, minutes, seconds, milliseconds.

@@ -67,7 +67,7 @@ const KNOWN: &[(&str, &[&str])] = &[
     ("System.Void", &["void"]),
 ];
 
-/// Types allowed in constrained language (about_Language_Modes).
+/// Types allowed in constrained language (`about_Language_Modes`).
 const CORE: &[&str] = &[
     "System.Array",
     "System.Boolean",

@@ -4,19 +4,17 @@
 $ProgressPreference = 'SilentlyContinue'
 $mode = "$($ExecutionContext.SessionState.LanguageMode)"
 if ($mode -ne 'FullLanguage') { "@@HV1 NONCE LANG $mode"; exit 1 }
-$data = New-Object IO.MemoryStream
 $bits = 0
 $count = 0
-foreach ($sign in 'PAYLOAD'.ToCharArray()) {
+$packed = [byte[]]@(foreach ($sign in 'PAYLOAD'.ToCharArray()) {
     $bits = ($bits -band 255) * 16384 + [int]$sign - 19968
     $count += 14
     while ($count -ge 8) {
         $count -= 8
-        $byte = ($bits -shr $count) -band 255
-        $data.WriteByte($byte)
+        ($bits -shr $count) -band 255
     }
-}
-$data.Position = 0
+})
+$data = New-Object IO.MemoryStream -ArgumentList (, $packed)
 $gzip = New-Object IO.Compression.GzipStream -ArgumentList $data, ([IO.Compression.CompressionMode]::Decompress)
 $text = New-Object IO.StreamReader -ArgumentList $gzip
 & ([scriptblock]::Create($text.ReadToEnd()))

@@ -178,7 +178,7 @@ static SERVICE: Class = Class {
 static PROCESS: Class = Class {
     name: "Win32_Process",
     space: Space::System,
-    columns: "Handle Name ProcessId CreationDate CommandLine",
+    columns: "Handle Name ProcessId ParentProcessId CreationDate CommandLine SessionId",
     keys: &["Handle"],
     derives: &["CIM_Process"],
     methods: &[],
@@ -192,6 +192,8 @@ static PROCESS: Class = Class {
                     .text("Handle", process.id.to_string())
                     .text("Name", format!("{}.exe", process.name))
                     .with("ProcessId", Cell::U32(process.id))
+                    .with("ParentProcessId", Cell::U32(process.parent))
+                    .with("SessionId", Cell::U32(0))
                     .with("CreationDate", Cell::Time(process.started))
             })
             .collect()

@@ -150,7 +150,7 @@ const OPERATORS: &[(&str, Comparison, bool)] = &[
 
 impl Where {
     pub(super) fn new(_interpreter: &mut Interpreter<'_>, call: &Call) -> Run<Self> {
-        let subject = call.get("FilterScript").or_else(|| call.get("Property"));
+        let subject = call.get("Property").or_else(|| call.get("FilterScript"));
         let property = match subject {
             Some(Value::ScriptBlock(block)) => {
                 return Ok(Self(Condition::Block(Arc::clone(block))));
@@ -171,7 +171,9 @@ impl Where {
         let operator = OPERATORS.iter().find(|(name, ..)| call.switch(name));
         let value = match (call.get("Value"), call.has("Property")) {
             (Some(value), _) => Some(value.clone()),
-            (None, _) => None,
+            // With a named property, the first loose argument is the value.
+            (None, true) => call.get("FilterScript").cloned(),
+            (None, false) => None,
         };
         Ok(Self(match (operator, value) {
             (Some((_, operator, case)), value) => Condition::Compared {

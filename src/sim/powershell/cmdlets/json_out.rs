@@ -1,10 +1,15 @@
 //! `ConvertTo-Json` in both editions: escapes, layout, dates, depth and what happens to lists.
 
+#![expect(
+    clippy::unnecessary_wraps,
+    reason = "the table has one shape for all cmdlets"
+)]
+
 use crate::sim::powershell::call::Call;
 use crate::sim::powershell::interp::{Interpreter, Run};
 use crate::sim::powershell::machine::{Edition, Reply};
 use crate::sim::powershell::text::{self, Locale};
-use crate::sim::powershell::time::{DateTime, Kind, TICKS};
+use crate::sim::powershell::time::{DateTime, Kind};
 use crate::sim::powershell::value::{Value, guid_text};
 
 /// Levels without `-Depth`.
@@ -201,12 +206,12 @@ fn quoted(text: &str, desktop: bool) -> String {
             '\u{8}' => written.push_str("\\b"),
             '\u{c}' => written.push_str("\\f"),
             '\'' | '<' | '>' | '&' if desktop => {
-                written.push_str(&format!("\\u{:04x}", u32::from(c)));
+                written.extend([format!("\\u{:04x}", u32::from(c))]);
             }
             '\u{85}' | '\u{2028}' | '\u{2029}' => {
-                written.push_str(&format!("\\u{:04x}", u32::from(c)));
+                written.extend([format!("\\u{:04x}", u32::from(c))]);
             }
-            c if u32::from(c) < 0x20 => written.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c if u32::from(c) < 0x20 => written.extend([format!("\\u{:04x}", u32::from(c))]),
             c => written.push(c),
         }
     }
@@ -288,12 +293,3 @@ fn pretty(json: &Json, desktop: bool, column: usize, written: &mut String) {
     written.push_str(&" ".repeat(column));
     written.push(close);
 }
-
-/// The parts of a span that JSON shows, as its properties.
-pub(super) const SPAN_UNITS: [(&str, i64); 5] = [
-    ("TotalDays", 86_400 * TICKS),
-    ("TotalHours", 3600 * TICKS),
-    ("TotalMilliseconds", TICKS / 1000),
-    ("TotalMinutes", 60 * TICKS),
-    ("TotalSeconds", TICKS),
-];

@@ -113,18 +113,17 @@ pub(super) fn measure(interpreter: &mut Interpreter<'_>, call: &Call) -> Run<Rep
         }
         count = count.saturating_add(1);
         if numeric {
-            match convert::number(&measured) {
-                Some(number) => numbers.push(number.real()),
-                None => {
-                    let shown = interpreter.text_of(&measured);
-                    let message = format!("Input object \"{shown}\" is not numeric.");
-                    reply.errors.push(call.error(
-                        "System.Management.Automation.PSInvalidCastException",
-                        message,
-                        "NonNumericInputObject",
-                        Category::InvalidType,
-                    ));
-                }
+            if let Some(number) = convert::number(&measured) {
+                numbers.push(number.real());
+            } else {
+                let shown = interpreter.text_of(&measured);
+                let message = format!("Input object \"{shown}\" is not numeric.");
+                reply.errors.push(call.error(
+                    "System.Management.Automation.PSInvalidCastException",
+                    message,
+                    "NonNumericInputObject",
+                    Category::InvalidType,
+                ));
             }
         }
         let locale = interpreter.locale;

@@ -1,5 +1,10 @@
 //! Cmdlets that make and change objects and variables.
 
+#![expect(
+    clippy::unnecessary_wraps,
+    reason = "the table has one shape for all cmdlets"
+)]
+
 use super::input;
 use crate::sim::powershell::ast::Variable;
 use crate::sim::powershell::call::Call;
@@ -34,38 +39,36 @@ pub(super) fn new_object(interpreter: &mut Interpreter<'_>, call: &Call) -> Run<
         full.as_str(),
         CUSTOM_OBJECT | "System.Management.Automation.PSObject" | "System.Object"
     );
-    let made = if is_bag {
+    let object = if is_bag {
         Object::custom().into()
     } else {
-        match interpreter.construct(&full, &arguments)? {
-            Some(made) => made,
-            None => {
-                let message = format!(
-                    "Cannot find type [{written}]: verify that the assembly containing this type \
-                     is loaded."
-                );
-                return failed(
-                    call.error(
-                        "System.Management.Automation.PSArgumentException",
-                        message,
-                        "TypeNotFound",
-                        Category::InvalidType,
-                    )
-                    .terminating(),
-                );
-            }
-        }
+        let Some(new) = interpreter.construct(&full, &arguments)? else {
+            let message = format!(
+                "Cannot find type [{written}]: verify that the assembly containing this type is \
+                 loaded."
+            );
+            return failed(
+                call.error(
+                    "System.Management.Automation.PSArgumentException",
+                    message,
+                    "TypeNotFound",
+                    Category::InvalidType,
+                )
+                .terminating(),
+            );
+        };
+        new
     };
     if let Some(Value::Hash(properties)) = call.get("Property") {
         for (name, value) in properties.pairs() {
             let name = interpreter.text_of(&name);
-            match &made {
-                Value::Object(object) => object.set(&name, value),
+            match &object {
+                Value::Object(bag) => bag.set(&name, value),
                 other => interpreter.set_property(other, &name, value)?,
             }
         }
     }
-    Ok(Reply::value(made))
+    Ok(Reply::value(object))
 }
 
 pub(super) fn add_member(_interpreter: &mut Interpreter<'_>, call: &Call) -> Run<Reply> {

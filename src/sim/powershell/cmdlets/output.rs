@@ -1,5 +1,10 @@
 //! Cmdlets that write to a stream.
 
+#![expect(
+    clippy::unnecessary_wraps,
+    reason = "the table has one shape for all cmdlets"
+)]
+
 use super::input;
 use crate::sim::powershell::call::Call;
 use crate::sim::powershell::error::{Category, ErrorRecord};

@@ -1,5 +1,10 @@
 //! Cmdlets about time, processes, paths and the commands there are.
 
+#![expect(
+    clippy::unnecessary_wraps,
+    reason = "the table has one shape for all cmdlets"
+)]
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -141,21 +146,20 @@ fn found(interpreter: &Interpreter<'_>, call: &Call) -> (Vec<Process>, Vec<Error
                 .filter_map(|item| item.as_object()?.get("Id")),
         );
     for id in ids.filter_map(|id| id.as_integer()) {
-        match all.iter().find(|process| i128::from(process.id) == id) {
-            Some(process) => named.push(process.clone()),
-            None => {
-                let message = format!("Cannot find a process with the process identifier {id}.");
-                errors.push(
-                    call.error(
-                        PROCESS_ERROR,
-                        message,
-                        "NoProcessFoundForGivenId",
-                        Category::ObjectNotFound,
-                    )
-                    .with_target(i32::try_from(id).unwrap_or(0)),
-                );
-            }
+        if let Some(process) = all.iter().find(|process| i128::from(process.id) == id) {
+            named.push(process.clone());
+            continue;
         }
+        let message = format!("Cannot find a process with the process identifier {id}.");
+        errors.push(
+            call.error(
+                PROCESS_ERROR,
+                message,
+                "NoProcessFoundForGivenId",
+                Category::ObjectNotFound,
+            )
+            .with_target(i32::try_from(id).unwrap_or(0)),
+        );
     }
     for name in call.texts("Name") {
         let before = named.len();

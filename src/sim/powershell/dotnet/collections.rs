@@ -198,8 +198,7 @@ pub(super) fn growing_method(native: &Arc<Native>, name: &str, arguments: &[Valu
                 }
             }
         }
-        ("toarray", []) => Value::array(lock(items).clone()),
-        ("getenumerator", []) => Value::array(lock(items).clone()),
+        ("toarray" | "getenumerator", []) => Value::array(lock(items).clone()),
         _ => return None,
     }))
 }

@@ -2,6 +2,7 @@
 //! not have is `$null` for a property and PowerShell's error for a method.
 
 mod collections;
+mod construct;
 mod methods;
 mod records;
 mod statics;
@@ -41,6 +42,10 @@ pub(super) fn culture(name: &str) -> Value {
 
 impl Interpreter<'_> {
     /// Reads a property; of a list, those of its elements.
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "reading may run a script or ask the machine, like calling"
+    )]
     pub(super) fn property(&mut self, on: &Value, name: &str) -> Run<Value> {
         if let Some(value) = self.own_property(on, name) {
             return Ok(value);

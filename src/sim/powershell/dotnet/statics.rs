@@ -5,24 +5,24 @@ use std::sync::{Arc, Mutex};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::culture;
 use super::methods::not_in_constrained;
-use super::{culture, streams};
 use crate::sim::powershell::convert;
 use crate::sim::powershell::dates;
 use crate::sim::powershell::error::{Category, ErrorRecord, Exception};
 use crate::sim::powershell::format;
 use crate::sim::powershell::interp::unknown_type;
-use crate::sim::powershell::interp::{Flow, Interpreter, Run, failed};
+use crate::sim::powershell::interp::{Interpreter, Run, failed};
 use crate::sim::powershell::machine::LanguageMode;
 use crate::sim::powershell::native::{Encoding, Native, Stopwatch};
-use crate::sim::powershell::object::{Array, Hash, Object};
+use crate::sim::powershell::object::Object;
 use crate::sim::powershell::operators::no_method;
 use crate::sim::powershell::parse;
 use crate::sim::powershell::pattern;
 use crate::sim::powershell::text;
 use crate::sim::powershell::time::{DateTime, Kind, TICKS, TimeSpan};
 use crate::sim::powershell::types;
-use crate::sim::powershell::value::{Value, Version, parse_guid};
+use crate::sim::powershell::value::{Value, parse_guid};
 
 /// What a static member answers; `None` when the type has no such member here.
 type Answer = Option<Result<Value, Exception>>;
@@ -204,9 +204,9 @@ impl Interpreter<'_> {
             return self.script_block(arguments);
         }
         let answer = match full.as_str() {
-            "System.Console" => self.console_call(&lower, arguments)?,
+            "System.Console" => self.console_call(&lower, arguments),
             "System.Convert" => self.convert_call(&lower, arguments)?,
-            "System.String" => self.string_call(&lower, arguments)?,
+            "System.String" => self.string_call(&lower, arguments),
             _ => self.known_call(&full, &lower, arguments),
         };
         if let Some(answer) = answer {
@@ -243,9 +243,9 @@ impl Interpreter<'_> {
         }
     }
 
-    fn console_call(&mut self, name: &str, arguments: &[Value]) -> Run<Answer> {
+    fn console_call(&mut self, name: &str, arguments: &[Value]) -> Answer {
         if !matches!(name, "write" | "writeline") {
-            return Ok(None);
+            return None;
         }
         let end = if name == "writeline" { "\r\n" } else { "" };
         let text = match arguments {
@@ -257,7 +257,7 @@ impl Interpreter<'_> {
             }
         };
         self.write_console(false, &format!("{text}{end}"));
-        Ok(Some(Ok(Value::Void)))
+        Some(Ok(Value::Void))
     }
 
     fn convert_call(&mut self, name: &str, arguments: &[Value]) -> Run<Answer> {
@@ -316,8 +316,8 @@ impl Interpreter<'_> {
         })
     }
 
-    fn string_call(&mut self, name: &str, arguments: &[Value]) -> Run<Answer> {
-        Ok(match (name, arguments) {
+    fn string_call(&self, name: &str, arguments: &[Value]) -> Answer {
+        match (name, arguments) {
             ("isnullorempty", [value]) => Some(Ok(Value::Bool(self.text_of(value).is_empty()))),
             ("isnullorwhitespace", [value]) => {
                 Some(Ok(Value::Bool(self.text_of(value).trim().is_empty())))
@@ -356,7 +356,7 @@ impl Interpreter<'_> {
                 })))
             }
             _ => None,
-        })
+        }
     }
 
     fn known_call(&mut self, full: &str, name: &str, arguments: &[Value]) -> Answer {
@@ -452,128 +452,16 @@ impl Interpreter<'_> {
             ))),
             ("System.Int32" | "System.Int64" | "System.Double", "parse", [text]) => {
                 let cast = convert::cast(text, full, self.locale);
-                Some(cast.map_err(|_| {
+                Some(cast.map_err(|_not_a_number| {
                     Exception::new(FORMAT, "Input string was not in a correct format.")
                 }))
             }
             _ => None,
         }
     }
-
-    /// Makes an object; `None` when there is no such type.
-    pub(in crate::sim::powershell) fn construct(
-        &mut self,
-        full: &str,
-        arguments: &[Value],
-    ) -> Run<Option<Value>> {
-        let made = match (full.split('[').next().unwrap_or(full), arguments) {
-            ("System.Text.UTF8Encoding", _) => {
-                let marked = arguments.first().is_some_and(convert::truth);
-                Some(convert::encoding(Encoding::Utf8 { marked }))
-            }
-            ("System.Text.UnicodeEncoding", _) => Some(convert::encoding(Encoding::Utf16)),
-            ("System.Text.ASCIIEncoding", _) => Some(convert::encoding(Encoding::Ascii)),
-            ("System.Text.StringBuilder", _) => {
-                let text = arguments.first().map(|text| self.text_of(text));
-                let cell = Mutex::new(text.unwrap_or_default());
-                Some(Value::Native(Arc::new(Native::StringBuilder(cell))))
-            }
-            ("System.IO.MemoryStream", _) => streams::memory(arguments),
-            ("System.IO.StreamReader", _) => streams::reader(arguments),
-            ("System.IO.Compression.GzipStream", _) => {
-                match streams::inflated(&self.with_mode(arguments)) {
-                    Some(Ok(stream)) => Some(stream),
-                    Some(Err(inner)) => {
-                        return failed(ErrorRecord::in_method(".ctor", arguments.len(), inner));
-                    }
-                    None => None,
-                }
-            }
-            ("System.Diagnostics.Stopwatch", []) => Some(Value::Native(Arc::new(
-                Native::Stopwatch(Mutex::new(Stopwatch::default())),
-            ))),
-            ("System.Collections.ArrayList", _) => {
-                Some(list(arguments, "System.Collections.ArrayList"))
-            }
-            ("System.Collections.Generic.List", _) => {
-                Some(list(arguments, "System.Collections.Generic.List`1"))
-            }
-            ("System.Collections.Hashtable", []) => Some(Value::Hash(Hash::new())),
-            ("System.Collections.Specialized.OrderedDictionary", []) => {
-                Some(Value::Hash(Hash::ordered()))
-            }
-            ("System.Guid" | "System.Version" | "System.Uri", [text]) => {
-                Some(self.cast_to(text, full)?)
-            }
-            ("System.Version", parts) if parts.len() >= 2 => {
-                let texts: Vec<String> = parts.iter().map(|part| self.text_of(part)).collect();
-                Version::parse(&texts.join(".")).map(Value::Version)
-            }
-            ("System.TimeSpan", parts) => span(parts),
-            ("System.Object" | "System.Management.Automation.PSObject", []) => {
-                Some(Object::custom().into())
-            }
-            ("System.Exception" | "System.Management.Automation.RuntimeException", _) => {
-                let message = arguments.first().map(|text| self.text_of(text));
-                let message = message.unwrap_or_default();
-                Some(
-                    Object::new(full)
-                        .also("System.Exception")
-                        .with("Message", message.as_str())
-                        .with("InnerException", Value::Null)
-                        .with("HResult", 0x8013_1500_u32.cast_signed())
-                        .reads(format!("{full}: {message}"))
-                        .into(),
-                )
-            }
-            _ => None,
-        };
-        if made.is_some() {
-            return Ok(made);
-        }
-        if let Some(answer) = self.process.machine.construct(full, arguments) {
-            return Ok(Some(answer?));
-        }
-        if types::known(full).is_none() {
-            return Ok(None);
-        }
-        let message = format!(
-            "Cannot find an overload for \"{}\" and the argument count: \"{}\".",
-            full.rsplit('.').next().unwrap_or(full),
-            arguments.len()
-        );
-        Err(Flow::from(ErrorRecord::runtime(
-            message,
-            "MethodCountCouldNotFindBest",
-            Category::InvalidOperation,
-        )))
-    }
-
-    /// Turns the name of a compression mode into the constant.
-    fn with_mode(&self, arguments: &[Value]) -> Vec<Value> {
-        arguments
-            .iter()
-            .map(|value| match value {
-                Value::Str(name) => constant(
-                    "System.IO.Compression.CompressionMode",
-                    &name.to_ascii_lowercase(),
-                )
-                .unwrap_or_else(|| value.clone()),
-                other => other.clone(),
-            })
-            .collect()
-    }
 }
 
-fn list(arguments: &[Value], class: &'static str) -> Value {
-    let items = match arguments {
-        [Value::Array(items)] => Array::items(items),
-        _ => Vec::new(),
-    };
-    Value::Native(Arc::new(Native::List(Mutex::new(items), class)))
-}
-
-fn constant(full: &str, name: &str) -> Option<Value> {
+pub(super) fn constant(full: &str, name: &str) -> Option<Value> {
     let names: &[&str] = match full {
         "System.IO.Compression.CompressionMode" => &["Decompress", "Compress"],
         "System.DateTimeKind" => &["Unspecified", "Utc", "Local"],
@@ -605,27 +493,6 @@ fn date_time_offset(at: DateTime) -> Value {
         .with("UnixMilliseconds", unix)
         .reads(text::round_trip(at))
         .into()
-}
-
-fn span(parts: &[Value]) -> Option<Value> {
-    let numbers: Vec<i64> = parts
-        .iter()
-        .map(|part| part.as_integer().and_then(|n| i64::try_from(n).ok()))
-        .collect::<Option<_>>()?;
-    let seconds = |days: i64, hours: i64, minutes: i64, seconds: i64| {
-        days * 86_400 + hours * 3600 + minutes * 60 + seconds
-    };
-    let ticks = match numbers.as_slice() {
-        [] => 0,
-        [ticks] => *ticks,
-        [h, m, s] => seconds(0, *h, *m, *s).saturating_mul(TICKS),
-        [d, h, m, s] => seconds(*d, *h, *m, *s).saturating_mul(TICKS),
-        [d, h, m, s, ms] => seconds(*d, *h, *m, *s)
-            .saturating_mul(TICKS)
-            .saturating_add(ms * (TICKS / 1000)),
-        _ => return None,
-    };
-    Some(Value::TimeSpan(TimeSpan { ticks }))
 }
 
 #[expect(

@@ -94,7 +94,7 @@ fn as_bytes(value: &Value) -> Option<Vec<u8>> {
 pub(super) fn encoding_method(encoding: Encoding, name: &str, arguments: &[Value]) -> Answer {
     Some(Ok(match (name, arguments) {
         ("getbytes", [Value::Str(text)]) => Value::Bytes(Arc::from(encode(encoding, text))),
-        ("getbytes", [Value::Null]) | ("getstring", [Value::Null]) => {
+        ("getbytes" | "getstring", [Value::Null]) => {
             return Some(Err(Exception::new(
                 "System.ArgumentNullException",
                 "Value cannot be null.\r\nParameter name: s",

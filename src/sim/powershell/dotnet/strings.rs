@@ -202,11 +202,11 @@ fn split(this: &str, arguments: &[Value], locale: Locale) -> Value {
     )
 }
 
-fn padded(this: &str, width: &str, with: &[&str], left: bool) -> Value {
+fn padded(this: &str, width: &str, fills: &[&str], left: bool) -> Value {
     let width = width.parse().unwrap_or(0).min(100_000_usize);
-    let fill = with
+    let fill = fills
         .first()
-        .and_then(|with| with.chars().next())
+        .and_then(|fill| fill.chars().next())
         .unwrap_or(' ');
     let missing = width.saturating_sub(this.encode_utf16().count());
     let padding: String = std::iter::repeat_n(fill, missing).collect();

@@ -89,16 +89,13 @@ impl Interpreter<'_> {
                 (Some(value), true) => Value::Bool(convert::truth(&value)),
                 (Some(value), false) => value,
                 (None, true) => Value::Bool(true),
-                (None, false) => match words.next() {
-                    Some(Argument::Positional(value)) => value,
-                    _ => {
-                        let message = format!(
-                            "Missing an argument for parameter '{}'. Specify a parameter of type 'System.Object' and try again.",
-                            named.name()
-                        );
+                (None, false) => {
+                    let Some(Argument::Positional(next)) = words.next() else {
+                        let message = missing_argument(named.name());
                         return failed(binding_error(spec, message, "MissingArgument"));
-                    }
-                },
+                    };
+                    next
+                }
             };
             self.bind_named(spec, &mut bound, &named, value)?;
         }
@@ -131,13 +128,11 @@ impl Interpreter<'_> {
             Named::Confirming(name) => bound.arguments.push((name, value)),
             Named::Common("ErrorAction", _) => {
                 let text = text::of(&value, self.locale);
-                match action_of(&text) {
-                    Some(action) => bound.action = Some(action),
-                    None => {
-                        let names = "SilentlyContinue, Stop, Continue, Inquire, Ignore, Suspend";
-                        return failed(not_one_of(spec, "ErrorAction", &text, names));
-                    }
-                }
+                let Some(action) = action_of(&text) else {
+                    let known = "SilentlyContinue, Stop, Continue, Inquire, Ignore, Suspend";
+                    return failed(not_one_of(spec, "ErrorAction", &text, known));
+                };
+                bound.action = Some(action);
             }
             Named::Common("ErrorVariable", _) => {
                 let text = text::of(&value, self.locale);
@@ -259,24 +254,20 @@ impl Interpreter<'_> {
             let value = match value {
                 Some(value) => value,
                 None if is_switch => Value::Bool(true),
-                None => match words.next() {
-                    Some(Argument::Positional(value)) => value,
-                    _ => {
-                        let message = format!(
-                            "Missing an argument for parameter '{name}'. Specify a parameter of \
-                             type 'System.Object' and try again."
-                        );
+                None => {
+                    let Some(Argument::Positional(next)) = words.next() else {
                         return failed(
                             ErrorRecord::new(
                                 PARAMETER_BINDING,
-                                message,
+                                missing_argument(&name),
                                 "MissingArgument",
                                 Category::InvalidArgument,
                             )
                             .terminating(),
                         );
-                    }
-                },
+                    };
+                    next
+                }
             };
             if let Some(slot) = given.get_mut(place) {
                 *slot = Some(value);
@@ -488,6 +479,13 @@ fn not_one_of(spec: &'static Spec, param: &str, text: &str, names: &str) -> Erro
 
 fn is_switch(literal: &crate::sim::powershell::ast::TypeLiteral) -> bool {
     literal.0.eq_ignore_ascii_case("switch")
+}
+
+fn missing_argument(name: &str) -> String {
+    format!(
+        "Missing an argument for parameter '{name}'. Specify a parameter of type 'System.Object' \
+         and try again."
+    )
 }
 
 /// Finds a function's parameter by its name or an unambiguous beginning of it.

@@ -171,7 +171,6 @@ impl Interpreter<'_> {
             input,
             error_action: bound.action.unwrap_or_else(|| self.preferred_action()),
             edition: self.edition(),
-            process: self.process.id,
             life: self.process.life.clone(),
         }
     }
@@ -181,10 +180,10 @@ impl Interpreter<'_> {
         &mut self,
         spec: &'static Spec,
         written: &str,
-        bound: Bound,
+        bound: &Bound,
         input: Option<Vec<Value>>,
     ) -> Run<()> {
-        let call = self.call_of(spec, written, &bound, input);
+        let call = self.call_of(spec, written, bound, input);
         let action = call.error_action;
         let reply = match cmdlets::function(spec) {
             Some(function) => match function(self, &call) {

@@ -175,7 +175,7 @@ impl Interpreter<'_> {
         if full == "System.String" {
             return Ok(Value::from(self.text_of(value)));
         }
-        if types::known(full).is_none() && !self.is_type(value, full) {
+        if types::known(full).is_none() && !Self::is_type(value, full) {
             if let Some(made) = self.enumeration_of(value, full) {
                 return Ok(made);
             }
@@ -204,7 +204,7 @@ impl Interpreter<'_> {
     }
 
     /// Whether `-is` says that a value is of a type.
-    pub(in crate::sim::powershell) fn is_type(&self, value: &Value, full: &str) -> bool {
+    pub(in crate::sim::powershell) fn is_type(value: &Value, full: &str) -> bool {
         let Some(own) = value.type_name() else {
             return false;
         };
@@ -212,14 +212,14 @@ impl Interpreter<'_> {
             return true;
         }
         match (value, full) {
-            (Value::Array(_) | Value::Bytes(_), "System.Array") => true,
+            (Value::Array(_) | Value::Bytes(_), "System.Array")
+            | (Value::Enum(_), "System.Enum")
+            | (Value::Type(_), "System.Type") => true,
             (Value::Object(object), full) => {
                 object.is(full)
                     || full == "System.Management.Automation.PSObject" && object.is_custom()
             }
             (Value::Native(_), "System.Text.Encoding") => own.starts_with("System.Text."),
-            (Value::Enum(_), "System.Enum") => true,
-            (Value::Type(_), "System.Type") => true,
             _ => false,
         }
     }
@@ -248,13 +248,13 @@ impl Interpreter<'_> {
         let b = self.expression(right)?.plain();
         match operator {
             Binary::Is | Binary::IsNot => {
-                let full = self.type_of_operand(&b)?;
+                let full = self.type_of_operand(&b);
                 Ok(Value::Bool(
-                    self.is_type(&a, &full) == (operator == Binary::Is),
+                    Self::is_type(&a, &full) == (operator == Binary::Is),
                 ))
             }
             Binary::As => {
-                let full = self.type_of_operand(&b)?;
+                let full = self.type_of_operand(&b);
                 match self.cast_to(&a, &full) {
                     Err(Flow::Error(_, false)) => Ok(Value::Null),
                     other => other,
@@ -271,10 +271,10 @@ impl Interpreter<'_> {
         }
     }
 
-    fn type_of_operand(&mut self, value: &Value) -> Run<String> {
+    fn type_of_operand(&self, value: &Value) -> String {
         match value {
-            Value::Type(name) => Ok(name.0.as_ref().to_owned()),
-            other => Ok(types::full_name(&self.text_of(other))),
+            Value::Type(name) => name.0.as_ref().to_owned(),
+            other => types::full_name(&self.text_of(other)),
         }
     }
 

@@ -40,7 +40,6 @@ enum Kind {
         written: String,
         bound: Bound,
         input: Vec<Value>,
-        outer: Option<Vec<Value>>,
     },
     /// A function or script block with its arguments, called when all input has come, or for each
     /// value where it has a `process` block.
@@ -157,7 +156,7 @@ impl Interpreter<'_> {
                     streaming.begin(self)?;
                     return streaming.end(self);
                 }
-                self.call_cmdlet(spec, &written, bound, None)
+                self.call_cmdlet(spec, &written, &bound, None)
             }
             Resolved::Block(block, new_scope) => {
                 self.call_block(&block, arguments, new_scope, None)
@@ -182,7 +181,6 @@ impl Interpreter<'_> {
                         written,
                         bound,
                         input: Vec::new(),
-                        outer: None,
                     },
                 }
             }
@@ -237,8 +235,7 @@ impl Interpreter<'_> {
                 written,
                 bound,
                 input,
-                ..
-            } => self.call_cmdlet(spec, &written, bound, Some(input)),
+            } => self.call_cmdlet(spec, &written, &bound, Some(input)),
             Kind::Block {
                 block,
                 arguments,
@@ -262,7 +259,7 @@ impl Interpreter<'_> {
                     let value = self.expression(expression)?.plain();
                     found.push(Argument::Positional(value));
                 }
-                Element::Parameter { name, value, .. } => {
+                Element::Parameter { name, value } => {
                     let value = match value {
                         Some(value) => Some(self.expression(value)?.plain()),
                         None => None,

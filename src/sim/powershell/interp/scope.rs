@@ -227,9 +227,8 @@ impl Interpreter<'_> {
             Some(scope @ ("global" | "script" | "local" | "private")) => {
                 self.scopes.scoped(scope, name).cloned().unwrap_or_default()
             }
-            Some("variable") => self.plain_variable(name),
+            Some("variable") | None => self.plain_variable(name),
             Some(_) => Value::Null,
-            None => self.plain_variable(name),
         }
     }
 

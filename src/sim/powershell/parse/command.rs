@@ -63,7 +63,6 @@ impl Parser {
     }
 
     fn element(&mut self) -> Parsed<Element> {
-        let start = self.place;
         match self.peek() {
             Some('@') if self.peek_at(1).is_some_and(is_name_start) => {
                 Ok(Element::Splat(self.variable()?))
@@ -92,7 +91,6 @@ impl Parser {
                 Ok(Element::Parameter {
                     name: Arc::from(name),
                     value,
-                    at: self.span(start),
                 })
             }
             _ => Ok(Element::Argument(self.argument_list()?)),

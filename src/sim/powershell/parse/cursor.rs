@@ -1,5 +1,6 @@
 //! The place in the text, and what is skipped between words.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::sim::powershell::ast::{Source, Span};
@@ -10,15 +11,27 @@ use crate::sim::powershell::machine::Edition;
 /// Blocks, groups and operators inside one another; beyond it, PowerShell too gives up.
 const MAX_DEPTH: usize = 60;
 
-/// Why a text is no script.
+/// Why a text is no script. Small to hand on: what it says is in a box.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::sim) struct SyntaxError {
+pub(in crate::sim) struct SyntaxError(Box<Syntax>);
+
+/// What a syntax error says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::sim) struct Syntax {
     pub(in crate::sim) message: String,
     /// PowerShell's identifier, such as `UnexpectedToken`.
     pub(in crate::sim) id: &'static str,
     pub(in crate::sim) position: Position,
     /// Whether more text could make it a script, as a shell that reads line by line asks.
     pub(in crate::sim) incomplete: bool,
+}
+
+impl Deref for SyntaxError {
+    type Target = Syntax;
+
+    fn deref(&self) -> &Syntax {
+        &self.0
+    }
 }
 
 pub(super) type Parsed<T> = Result<T, SyntaxError>;
@@ -192,7 +205,7 @@ impl Parser {
         message: impl Into<String>,
         id: &'static str,
     ) -> SyntaxError {
-        SyntaxError {
+        SyntaxError(Box::new(Syntax {
             message: message.into(),
             id,
             position: position(
@@ -203,7 +216,7 @@ impl Parser {
                 },
             ),
             incomplete: false,
-        }
+        }))
     }
 
     /// Makes an error about something that begins at a place and does not end.
@@ -213,10 +226,9 @@ impl Parser {
         message: impl Into<String>,
         id: &'static str,
     ) -> SyntaxError {
-        SyntaxError {
-            incomplete: true,
-            ..self.error_at(start, message, id)
-        }
+        let mut error = self.error_at(start, message, id);
+        error.0.incomplete = true;
+        error
     }
 
     /// Makes the error about what stands here though it may not.

@@ -26,7 +26,7 @@ impl Parser {
             '0'..='9' => self.begins_with_number(),
             _ if is_single_quote(c) || is_double_quote(c) => true,
             _ if is_dash(c) => {
-                next.is_some_and(|c| is_dash(c) || "$(.'\"".contains(c) || c.is_ascii_digit())
+                next.is_some_and(|c| is_dash(c) || "$(.'\" ".contains(c) || c.is_ascii_digit())
                     || operator::unary_word(&self.dashed_word()).is_some()
             }
             _ => false,
