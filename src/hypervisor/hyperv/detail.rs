@@ -237,15 +237,23 @@ fn colons(mac: &str) -> String {
 /// Orders checkpoints: each after the one it is based on, brothers by time. One whose parent is not
 /// there counts as a first one; a ring, which no host should have, is appended as it came.
 fn tree(points: Vec<Point>, current: Option<&str>) -> Vec<VmSnapshot> {
-    let id = |text: Option<RemoteText>| text.filter(|id| !id.is_empty() && id.raw() != NO_ID);
+    // CIM names a checkpoint by its instance id, and a parent by a path of that.
+    let guid = |text: &str| parse::guid_in(text).filter(|id| id.as_str() != NO_ID);
+    let bare = |text: &RemoteText| {
+        guid(text.raw()).map_or_else(|| text.clone(), |id| RemoteText::new(id.as_str()))
+    };
+    let current = current.and_then(guid);
     let mut rest: Vec<VmSnapshot> = points
         .into_iter()
         .map(|point| VmSnapshot {
-            is_current: current.is_some_and(|current| current.eq_ignore_ascii_case(point.id.raw())),
+            is_current: current.is_some() && guid(point.id.raw()) == current,
             taken: point.created.and_then(|text| text.parse().ok()),
-            parent: id(point.parent),
+            parent: point
+                .parent
+                .filter(|parent| !parent.is_empty() && !parent.raw().contains(NO_ID))
+                .map(|parent| bare(&parent)),
             name: point.name,
-            id: point.id,
+            id: bare(&point.id),
         })
         .collect();
     rest.sort_by(|one, other| (one.taken, one.id.raw()).cmp(&(other.taken, other.id.raw())));

@@ -47,6 +47,9 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Scripts at once on one host. Each is a process of some 80 MB and costs a second of processor.
 const AT_ONCE: usize = 3;
 
+/// Of those, how many may be actions: they can follow a job for minutes, and reading goes on meanwhile.
+const ACTIONS_AT_ONCE: usize = 2;
+
 /// Bytes of standard output: an answer, and a profile's banner before it.
 const MAX_OUTPUT: usize = 24 * 1024 * 1024;
 
@@ -70,6 +73,8 @@ pub struct HyperV {
     read_within: Duration,
     /// Held while a script runs.
     gate: Semaphore,
+    /// Held, before that, while an action runs.
+    actions: Semaphore,
     /// Held for moments only, never over an await.
     learnt: Mutex<Learnt>,
     /// Tells of the VMs without being asked, where it can.
@@ -83,6 +88,7 @@ impl HyperV {
             transport,
             read_within: READ_WITHIN,
             gate: Semaphore::new(AT_ONCE),
+            actions: Semaphore::new(ACTIONS_AT_ONCE),
             learnt: Mutex::new(Learnt {
                 program: None,
                 way: Way::Cim,
@@ -159,6 +165,37 @@ impl HyperV {
         answer::of(&output, &nonce)
     }
 
+    /// Asks for everything about one VM, by the way that can work here.
+    async fn ask_detail(&self, vm: &VmId) -> Result<Answer, Trouble> {
+        let arguments = format!("{{\"id\":\"{vm}\"}}");
+        if self.learnt().way == Way::Constrained {
+            return Err(Trouble::Constrained);
+        }
+        let lacks_cmdlets = self.facts().is_some_and(|facts| {
+            facts.gets_copies() || (facts.module.is_some() && !facts.has_module())
+        });
+        if !lacks_cmdlets {
+            match self.ask(Task::Detail, &arguments, DETAIL_WITHIN).await {
+                Err(Trouble::Record(record)) if record.cause() == Cause::NoCmdlet => {}
+                other => return other,
+            }
+        }
+        self.ask(Task::DetailCim, &arguments, DETAIL_WITHIN).await
+    }
+
+    /// Tells what trouble about one VM means. Of a VM that is gone and of a service that is stopped the
+    /// cmdlets say the same, so the service is looked at.
+    async fn look_closer(&self, trouble: Trouble) -> HypervisorError {
+        if let Trouble::Record(record) = &trouble
+            && record.cause() == Cause::NotFound
+            && let Ok(facts) = self.ask_facts().await
+            && facts.vmms_is_down()
+        {
+            return failure::not_running(record.said());
+        }
+        self.told(trouble, About::Vm)
+    }
+
     /// Runs a script that stands alone: rows of plain JSON and their number.
     async fn ask_plain(
         &self,
@@ -189,15 +226,14 @@ impl HyperV {
             let mut shown = RemoteCommand::powershell(task.name(), arguments).life(within);
             (*program).clone_into(&mut shown.program);
             let command = seal(shown, task, arguments, &nonce)?;
+            let permit = tokio::time::timeout_at(until, self.gate.acquire()).await;
             let limits = ExecLimits {
                 stdout: MAX_OUTPUT,
                 ..ExecLimits::within(until.saturating_duration_since(Instant::now()))
             };
-            let output = {
-                let _permit = self.gate.acquire().await;
-                self.transport.exec(&command, limits).await
-            }
-            .map_err(|error| in_full(error, within))?;
+            let output = self.transport.exec(&command, limits).await;
+            drop(permit);
+            let output = output.map_err(|error| in_full(error, within))?;
             let reader = || FrameReader::new(nonce.as_str());
             let spoke = reader()
                 .feed(&output.stdout)
@@ -341,7 +377,8 @@ impl HyperV {
         }
         let sealed = seal(shown, task, &arguments.value, &nonce)?;
         let within = command.life.unwrap_or(READ_WITHIN) + GRACE;
-        let _permit = self.gate.acquire().await;
+        let turn = self.actions.acquire().await;
+        let permit = self.gate.acquire().await;
         let began = Instant::now();
         let mut process = self.transport.spawn(&sealed).await?;
         let following = follow(process.as_mut(), &nonce, progress);
@@ -354,6 +391,7 @@ impl HyperV {
             .into()),
         };
         process.close().await;
+        drop((permit, turn));
         let status = match &followed {
             Ok(()) => "done",
             Err(Trouble::Error(HypervisorError::Transport(_))) => "no answer",
@@ -361,7 +399,10 @@ impl HyperV {
         };
         self.transport
             .note_asked(&command.shown_line(), status, began.elapsed());
-        followed.map_err(|trouble| self.told(trouble, About::Vm))
+        match followed {
+            Ok(()) => Ok(()),
+            Err(trouble) => Err(self.look_closer(trouble).await),
+        }
     }
 }
 
@@ -405,10 +446,20 @@ impl Hypervisor for HyperV {
     }
 
     async fn detail(&self, vm: &VmId) -> Result<VmDetail, HypervisorError> {
-        let arguments = format!("{{\"id\":\"{vm}\"}}");
-        let answer = self.ask(Task::Detail, &arguments, DETAIL_WITHIN).await;
-        let answer = answer.map_err(|trouble| self.told(trouble, About::Vm))?;
-        Ok(detail::read(answer))
+        let answer = match self.ask_detail(vm).await {
+            Ok(answer) => answer,
+            Err(Trouble::Constrained) => return Err(no_details()),
+            Err(trouble) => return Err(self.look_closer(trouble).await),
+        };
+        let mut detail = detail::read(answer);
+        // The guest's system stands in the summary only.
+        if detail.facts.os.is_none() {
+            detail
+                .facts
+                .os
+                .clone_from(&self.learnt().memory.facts(vm).os);
+        }
+        Ok(detail)
     }
 
     async fn perform(
@@ -460,6 +511,13 @@ fn in_full(error: TransportError, after: Duration) -> TransportError {
         TransportError::Timeout { what, after }
     } else {
         error
+    }
+}
+
+fn no_details() -> HypervisorError {
+    HypervisorError::Unsupported {
+        kind: HypervisorKind::HyperV,
+        what: "tell more about a VM: the host's PowerShell is constrained".to_owned(),
     }
 }
 

@@ -549,3 +549,120 @@ async fn a_read_may_take_as_long_as_was_said() {
         assert_eq!(began.elapsed(), Duration::from_secs(seconds));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn details_come_through_cim_where_the_cmdlets_cannot_be_used() {
+    let vm = VmId::parse(A).unwrap();
+    let root = "aaaaaaaa-0000-0000-0000-000000000000";
+    let child = "bbbbbbbb-0000-0000-0000-000000000000";
+    let path = format!(
+        "\\\\HV1\\root\\virtualization\\v2:Msvm_VirtualSystemSettingData.InstanceID=\"Microsoft:{root}\""
+    );
+    let answer = json!({
+        "machine": {"notes": "", "generation": 1, "startAction": 2, "parentCheckpoint": format!("Microsoft:{child}")},
+        "checkpoints": [
+            {"id": format!("Microsoft:{child}"), "name": "child", "parent": path},
+            {"id": format!("Microsoft:{root}"), "name": "root", "parent": ""},
+        ]
+    });
+    let missing = with(|facts| facts["module"] = json!([]));
+    let copies = with(|facts| {
+        facts["edition"] = json!("Core");
+        facts["version"] = json!("10.0.14393");
+    });
+    for (facts, tries) in [(missing, 0), (copies, 0), (healthy(), 1)] {
+        let (script, driver) = host(ok(facts), ok(list_of(vec![])));
+        script.on(
+            " detail.ps1",
+            err(failure("CouldNotAutoloadMatchingModule", "Nicht ladbar.")),
+        );
+        script.on("detail-cim.ps1", ok(answer.clone()));
+        driver.probe().await.unwrap();
+        let detail = driver.detail(&vm).await.unwrap();
+        assert_eq!(script.count(" detail.ps1"), tries);
+        let tree: Vec<(&str, usize, bool)> = detail
+            .snapshots
+            .iter()
+            .map(|point| (point.name.raw(), detail.depth_of(point), point.is_current))
+            .collect();
+        assert_eq!(tree, [("root", 0, false), ("child", 1, true)]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_known_of_the_guest_stays_in_its_details() {
+    let vm_row = vm(A, "web", 2);
+    let mut list = list_of(vec![vm_row]);
+    list["figures"] = json!([{"id": A, "system": "Windows Server 2022 Standard"}]);
+    let (script, driver) = host(ok(healthy()), ok(list));
+    script.on(" detail.ps1", ok(json!({"machine": {"generation": 2}})));
+    driver.inventory(Scope::Full).await.unwrap();
+    let detail = driver.detail(&VmId::parse(A).unwrap()).await.unwrap();
+    assert_eq!(
+        detail.facts.os.unwrap().raw(),
+        "Windows Server 2022 Standard"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_vm_that_is_gone_is_told_from_a_service_that_is_stopped() {
+    let gone = "ObjectNotFound,Microsoft.HyperV.PowerShell.Commands.GetVM";
+    let seen = |facts: Value| async move {
+        let (script, driver) = host(ok(facts), ok(list_of(vec![])));
+        script.on(" detail.ps1", err(failure(gone, "Objekt nicht gefunden.")));
+        script.on("autostart", err(failure(gone, "Objekt nicht gefunden.")));
+        script.on(
+            "AutomaticStartAction",
+            err(failure(gone, "Objekt nicht gefunden.")),
+        );
+        let detail = driver.detail(&VmId::parse(A).unwrap()).await.unwrap_err();
+        let action = driver
+            .perform(&plan(ActionKind::AutostartOn), &ProgressSink::unheard())
+            .await
+            .unwrap_err();
+        assert_eq!(detail.kind(), action.kind());
+        detail
+    };
+    assert_eq!(seen(healthy()).await.kind(), ErrorKind::NotFound);
+    let stopped = seen(with(|facts| facts["services"] = json!({"vmms": "Stopped"}))).await;
+    assert_eq!(stopped.kind(), ErrorKind::Remote);
+    assert!(stopped.hint().unwrap().0.contains("Start-Service vmms"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_account_without_rights_does_not_see_is_not_gone() {
+    let stranger = with(|facts| facts["isHyperVAdmin"] = json!(false));
+    let (script, driver) = host(ok(stranger), ok(list_of(vec![vm(A, "a", 2)])));
+    let record = json!({"v": 1, "messages": ["vmdeck:gone"], "fqid": "vmdeck:gone", "why": {"code": "gone", "facts": {"id": A}}});
+    script.on("Set-State", err(record));
+    driver.probe().await.unwrap();
+    let error = driver
+        .perform(&plan(ActionKind::Pause), &ProgressSink::unheard())
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Permission);
+}
+
+#[tokio::test(start_paused = true)]
+async fn actions_that_wait_for_their_jobs_do_not_keep_reading_from_going_on() {
+    let (script, driver) = host(ok(healthy()), ok(list_of(vec![vm(A, "a", 2)])));
+    script.on("Set-State", Answer::hang());
+    driver.probe().await.unwrap();
+    let driver = Arc::new(driver);
+    let actions = (0..5).map(|_| {
+        let driver = Arc::clone(&driver);
+        async move {
+            driver
+                .perform(&plan(ActionKind::Save), &ProgressSink::unheard())
+                .await
+        }
+    });
+    let reading = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        driver.inventory(Scope::Fast).await
+    };
+    tokio::select! {
+        _ = futures_util::future::join_all(actions) => panic!("the jobs never end"),
+        read = reading => assert_eq!(read.unwrap().vms.len(), 1),
+    }
+}

@@ -123,6 +123,18 @@ impl HostFacts {
             .is_some_and(|state| state.raw() == "Running")
     }
 
+    /// Returns whether its PowerShell gets mere copies of Hyper-V's objects: PowerShell 7 before Windows
+    /// 10.0.17763 loads the module through a session of the other edition.
+    pub fn gets_copies(&self) -> bool {
+        let is_core = self.edition.as_ref().is_some_and(|is| is.raw() == "Core");
+        is_core && self.build().is_some_and(|build| build < 17763)
+    }
+
+    fn build(&self) -> Option<u32> {
+        let version = self.version.as_ref()?;
+        version.raw().split('.').nth(2)?.parse().ok()
+    }
+
     /// Returns whether PowerShell keeps our scripts from running.
     pub fn is_constrained(&self) -> bool {
         self.language_mode
@@ -132,11 +144,7 @@ impl HostFacts {
 
     /// Returns the release by its usual name (`Windows Server 2022`), else the host's own caption.
     pub fn release(&self) -> RemoteText {
-        let build = self
-            .version
-            .as_ref()
-            .and_then(|version| version.raw().split('.').nth(2)?.parse::<u32>().ok());
-        let known = build.and_then(|build| {
+        let known = self.build().and_then(|build| {
             RELEASES
                 .iter()
                 .rev()

@@ -192,6 +192,12 @@ pub(crate) fn judge(record: &Record, about: About, may_manage: Option<bool>) -> 
     if let Some(why) = &record.why
         && record.fqid.starts_with("vmdeck:")
     {
+        // To an account without rights WMI shows nothing, without a word.
+        if why.code == "gone" && may_manage == Some(false) {
+            return denied(RemoteText::new(
+                "the account is in neither Administrators nor Hyper-V Administrators, and the VM is not shown to it",
+            ));
+        }
         return of_ours(why);
     }
     let said = record.said();
@@ -200,7 +206,11 @@ pub(crate) fn judge(record: &Record, about: About, may_manage: Option<bool>) -> 
         Cause::Denied | Cause::PerhapsDenied => denied(said),
         Cause::NoNamespace => not_installed(),
         Cause::NoCmdlet => HypervisorError::ToolMissing {
-            program: "the PowerShell module Hyper-V".to_owned(),
+            program: if record.fqid.starts_with("CouldNotAuto") {
+                "a PowerShell module Hyper-V that can be loaded".to_owned()
+            } else {
+                "the PowerShell module Hyper-V".to_owned()
+            },
             fix: "install it on the host: `Install-WindowsFeature Hyper-V-PowerShell` (Windows Server), or `Enable-WindowsOptionalFeature -Online -FeatureName Microsoft-Hyper-V-Management-PowerShell` (Windows 10 and 11)".to_owned(),
         },
         Cause::NotFound if about == About::Vm => refused(

@@ -319,7 +319,7 @@ struct Measured {
 
 impl Memory {
     /// Returns the slow facts of a VM.
-    fn facts(&self, id: &VmId) -> Arc<VmFacts> {
+    pub(crate) fn facts(&self, id: &VmId) -> Arc<VmFacts> {
         self.slow
             .get(id)
             .map_or_else(Arc::default, |slow| Arc::clone(&slow.facts))
@@ -441,9 +441,11 @@ fn of_own(load: u64, host: u32, own: u32) -> Option<f64> {
     (own > 0).then(|| load * f64::from(host) / f64::from(own))
 }
 
-/// Finds the VM's GUID in an instance id such as `Microsoft:GuestNetwork\<VM>\<NIC>`.
-fn guid_in(instance: &str) -> Option<VmId> {
-    instance.split(['\\', ':']).find_map(VmId::parse)
+/// Finds the first GUID in an instance id such as `Microsoft:GuestNetwork\<VM>\<NIC>`, or in a path of one.
+pub(crate) fn guid_in(instance: &str) -> Option<VmId> {
+    instance
+        .split(|c: char| !(c.is_ascii_hexdigit() || c == '-'))
+        .find_map(VmId::parse)
 }
 
 /// Reads addresses, IPv4 first. Link-local ones are nobody's address.

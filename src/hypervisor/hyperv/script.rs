@@ -34,6 +34,8 @@ pub(crate) enum Task {
     ListCmdlets,
     /// Read everything about one VM.
     Detail,
+    /// The same through CIM, where the cmdlets cannot be used.
+    DetailCim,
     /// The probe, where PowerShell is constrained.
     ConstrainedProbe,
     /// The list, where PowerShell is constrained.
@@ -66,11 +68,12 @@ pub(crate) enum Task {
 
 impl Task {
     /// Every task.
-    pub(crate) const ALL: [Self; 18] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::Probe,
         Self::List,
         Self::ListCmdlets,
         Self::Detail,
+        Self::DetailCim,
         Self::ConstrainedProbe,
         Self::ConstrainedList,
         Self::Watch,
@@ -94,6 +97,7 @@ impl Task {
             Self::List => "list.ps1",
             Self::ListCmdlets => "list-cmdlets.ps1",
             Self::Detail => "detail.ps1",
+            Self::DetailCim => "detail-cim.ps1",
             Self::ConstrainedProbe => "constrained-probe.ps1",
             Self::ConstrainedList => "constrained-list.ps1",
             Self::Watch => "watch.ps1",
@@ -117,6 +121,7 @@ impl Task {
             Self::List => file!("list"),
             Self::ListCmdlets => file!("list-cmdlets"),
             Self::Detail => file!("detail"),
+            Self::DetailCim => file!("detail-cim"),
             Self::ConstrainedProbe => file!("constrained-probe"),
             Self::ConstrainedList => file!("constrained-list"),
             Self::Watch => file!("watch"),
@@ -141,6 +146,7 @@ impl Task {
             | Self::List
             | Self::ListCmdlets
             | Self::Detail
+            | Self::DetailCim
             | Self::ConstrainedProbe
             | Self::ConstrainedList
             | Self::Leftover => &[],

@@ -35,7 +35,8 @@ pub(crate) fn not_a_member(facts: &HostFacts) -> HypervisorError {
 
 /// Judges whether the host can be driven.
 pub(crate) fn judge(facts: &HostFacts) -> Result<(), HypervisorError> {
-    let installed = facts.has_module() || facts.vmms().is_some();
+    // The module alone may be there for other hosts' sake; the service is Hyper-V's own.
+    let installed = facts.vmms().is_some();
     match &facts.namespace {
         Namespace::Missing if !installed => return Err(failure::not_installed()),
         Namespace::Denied(said) => return Err(failure::denied(said.clone())),
@@ -75,7 +76,7 @@ pub(crate) fn capabilities(facts: &HostFacts, way: Way, tells_own_share: bool) -
         Way::Cim | Way::Cmdlets => ActionKind::ALL.into_iter().collect(),
     };
     let has_module = facts.module.is_none() || facts.has_module();
-    if !has_module {
+    if !has_module || facts.gets_copies() {
         actions.remove(&ActionKind::AutostartOn);
         actions.remove(&ActionKind::AutostartOff);
     }
@@ -91,7 +92,11 @@ pub(crate) fn capabilities(facts: &HostFacts, way: Way, tells_own_share: bool) -
     );
     remark(
         !has_module,
-        "the PowerShell module Hyper-V is missing: no details and no autostart",
+        "the PowerShell module Hyper-V is missing: fewer details, and autostart cannot be set",
+    );
+    remark(
+        facts.gets_copies(),
+        "PowerShell 7 gets copies of Hyper-V's objects on this Windows: fewer details, and autostart cannot be set",
     );
     remark(
         way == Way::Constrained,
