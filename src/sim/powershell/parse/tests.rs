@@ -158,3 +158,21 @@ fn nesting_is_bounded() {
         assert!(parse(&deep, Edition::Desktop).is_err(), "{open}");
     }
 }
+
+#[test]
+fn the_scripts_that_are_sent_parse_in_both_editions() {
+    let folder =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/hypervisor/hyperv/scripts");
+    let mut parsed = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        for edition in [Edition::Desktop, Edition::Core] {
+            if let Err(error) = parse(&text, edition) {
+                panic!("{}: {error:?}", path.display());
+            }
+        }
+        parsed += 1;
+    }
+    assert!(parsed > 10, "the scripts were not found");
+}
