@@ -555,10 +555,15 @@ impl WinWorld {
             Change::Arrive(to) if same => self.arrive(&due.vm, to),
             Change::GuestOff if same => self.arrive(&due.vm, WinState::Off),
             Change::GuestRebooted if same => {
-                let ready = self.now + self.pace().boot.as_secs_f64();
+                let now = self.now;
+                let ready = now + self.pace().boot.as_secs_f64();
+                let keeps = self.faults.reboot_keeps_uptime;
                 if let Some(vm) = self.vm_mut(&due.vm) {
                     vm.asked = None;
                     vm.ready = ready;
+                    if !keeps {
+                        vm.began = now;
+                    }
                 }
             }
             Change::Finished(deed) => self.finish(&due.vm, *deed),
