@@ -84,6 +84,8 @@ pub struct WindowsFaults {
     pub dead_watchers: bool,
     /// Event watchers are refused.
     pub no_watchers: bool,
+    /// A guest that restarts by itself leaves its VM's uptime as it was.
+    pub reboot_keeps_uptime: bool,
     /// Jobs are gone as soon as they have ended.
     pub jobs_vanish: bool,
     /// Cmdlets and WMI methods that report success and change nothing.

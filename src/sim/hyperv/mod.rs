@@ -30,6 +30,7 @@ mod messages;
 mod methods;
 pub(in crate::sim) mod plan;
 mod profile;
+mod request;
 mod services;
 pub mod socket;
 mod state;

@@ -5,6 +5,7 @@ mod act;
 mod checkpoint;
 mod cim;
 mod events;
+mod files;
 mod objects;
 mod read;
 mod settings;

@@ -6,7 +6,7 @@ use super::super::machine::WinMachine;
 use super::super::messages::{OPERATION_FAILED, Situation};
 use super::super::plan::CheckpointKind;
 use super::super::profile::Windows;
-use super::{Stop, is_pattern, missing, objects, wildcard};
+use super::{Stop, files, is_pattern, missing, objects, wildcard};
 use crate::sim::powershell::call::Call;
 use crate::sim::powershell::error::{Category, ErrorRecord};
 use crate::sim::powershell::machine::Reply;
@@ -220,7 +220,7 @@ pub(super) fn vhds(machine: &mut WinMachine, call: &Call) -> Reply {
     }
     let mut reply = Reply::nothing();
     for path in paths {
-        let found = machine.host().world(|world| objects::vhd(world, &path));
+        let found = machine.host().world(|world| files::vhd(world, &path));
         if let Some(thing) = found {
             reply.output.extend(machine.objects(vec![thing]));
         } else {
@@ -290,7 +290,7 @@ pub(super) fn host(machine: &mut WinMachine, call: &Call) -> Reply {
     if let Some(situation) = machine.barred(call) {
         return Reply::error(machine.fail(call, situation, ""));
     }
-    let host = machine.host().world(|world| objects::host(world));
+    let host = machine.host().world(|world| files::host(world));
     Reply::values(machine.objects(vec![host]))
 }
 
@@ -317,7 +317,7 @@ pub(super) fn switches(machine: &mut WinMachine, call: &Call) -> Reply {
                 wanted.as_ref().is_none_or(|wanted| wildcard(&own, wanted))
                     && (ids.is_empty() || ids.contains(&cim::switch_id(world, name)))
             })
-            .map(|name| objects::switch(world, &name))
+            .map(|name| files::switch(world, &name))
             .collect()
     });
     if let (true, Some(name)) = (found.is_empty(), call.text("Name"))
