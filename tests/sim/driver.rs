@@ -36,12 +36,13 @@ async fn read(fleet: &SimFleet, spec: &HostSpec, scope: Scope) -> HostInventory 
     }
 }
 
-/// The demo fleet without its slow link; that it is slow is tested elsewhere.
+/// The demo fleet without its slow host; that it is slow is tested elsewhere.
 async fn quick_demo() -> SimFleet {
     let fleet = SimFleet::of(Scenario::demo().expect("the demo")).await;
     for control in fleet.demo.control.hosts() {
         let mut faults = control.faults();
         faults.latency = Duration::ZERO;
+        faults.stats_latency = Duration::ZERO;
         control.set_faults(faults);
     }
     fleet
