@@ -283,7 +283,10 @@ pub(crate) async fn announces_changes(bench: &dyn Bench) {
             break hint.expect("a hint");
         }
         let channel = driver.channel();
-        assert!(start.elapsed() < BOUND, "nothing was heard through {channel:?}");
+        assert!(
+            start.elapsed() < BOUND,
+            "nothing was heard through {channel:?}"
+        );
     };
     assert_eq!(heard, PollHint::Changed);
     bench.power(&vm, true).await;
