@@ -8,7 +8,6 @@ mod support;
 
 mod bad_input;
 mod dashboard;
-mod mixed;
 mod script;
 mod trust;
 
