@@ -185,37 +185,31 @@ async fn reads(windows: &'static str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "written against the emulator, not yet seen to pass: run it before relying on it"]
 async fn emulated_2016_probe_list_and_details() {
     reads("2016").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "written against the emulator, not yet seen to pass: run it before relying on it"]
 async fn emulated_2019_probe_list_and_details() {
     reads("2019").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "written against the emulator, not yet seen to pass: run it before relying on it"]
 async fn emulated_2022_probe_list_and_details() {
     reads("2022").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "written against the emulator, not yet seen to pass: run it before relying on it"]
 async fn emulated_2025_probe_list_and_details() {
     reads("2025").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "written against the emulator, not yet seen to pass: run it before relying on it"]
 async fn emulated_11_probe_list_and_details() {
     reads("11").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "written against the emulator, not yet seen to pass: run it before relying on it"]
 async fn emulated_every_verb() {
     for profile in one_of_each() {
         suite::obeys_every_verb(&EmulatedHost::start(profile).await).await;
@@ -223,7 +217,6 @@ async fn emulated_every_verb() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "written against the emulator, not yet seen to pass: run it before relying on it"]
 async fn emulated_guests_asked_to_stop() {
     for profile in one_of_each() {
         suite::asks_guests_to_stop(&EmulatedHost::start(profile).await).await;
@@ -231,7 +224,6 @@ async fn emulated_guests_asked_to_stop() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "written against the emulator, not yet seen to pass: run it before relying on it"]
 async fn emulated_announcements() {
     for profile in one_of_each() {
         suite::announces_changes(&EmulatedHost::start(profile).await).await;
@@ -239,7 +231,6 @@ async fn emulated_announcements() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "written against the emulator, not yet seen to pass: run it before relying on it"]
 async fn emulated_restarts() {
     for profile in one_of_each() {
         suite::shows_restarts(&EmulatedHost::start(profile).await).await;

@@ -235,7 +235,6 @@ async fn until_told(driver: &dyn Hypervisor, hints: &mut dyn Hints) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "written against the emulator, not yet seen to pass: run it before relying on it"]
 async fn a_watch_that_outlives_its_link_is_ended_by_the_next_one() {
     let host = one("en").await;
     let drivers = suite::drivers();

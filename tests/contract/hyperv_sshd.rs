@@ -124,7 +124,6 @@ const GERMAN: Profile = Profile {
 };
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "written against the emulator, not yet seen to pass: run it before relying on it"]
 async fn behind_sshd_probe_list_and_details() {
     for profile in [ENGLISH, GERMAN] {
         let bench = HostBehindSshd::start(profile).await;
@@ -137,31 +136,26 @@ async fn behind_sshd_probe_list_and_details() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "written against the emulator, not yet seen to pass: run it before relying on it"]
 async fn behind_sshd_every_verb() {
     suite::obeys_every_verb(&HostBehindSshd::start(ENGLISH).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "written against the emulator, not yet seen to pass: run it before relying on it"]
 async fn behind_sshd_guests_asked_to_stop() {
     suite::asks_guests_to_stop(&HostBehindSshd::start(GERMAN).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "written against the emulator, not yet seen to pass: run it before relying on it"]
 async fn behind_sshd_announcements() {
     suite::announces_changes(&HostBehindSshd::start(ENGLISH).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "written against the emulator, not yet seen to pass: run it before relying on it"]
 async fn behind_sshd_restarts() {
     suite::shows_restarts(&HostBehindSshd::start(GERMAN).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "written against the emulator, not yet seen to pass: run it before relying on it"]
 async fn behind_sshd_a_watch_outlives_its_link_and_the_next_link_ends_it() {
     let host = HostBehindSshd::start(ENGLISH).await;
     let drivers = suite::drivers();
@@ -189,7 +183,6 @@ async fn behind_sshd_a_watch_outlives_its_link_and_the_next_link_ends_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "written against the emulator, not yet seen to pass: run it before relying on it"]
 async fn behind_sshd_a_link_that_dies_in_the_middle_of_a_job_leaves_the_job() {
     use vmdeck::domain::action::ActionKind;
     use vmdeck::hypervisor::{HypervisorError, ProgressSink};
