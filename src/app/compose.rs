@@ -135,8 +135,8 @@ async fn assemble_with(
         audit,
         connector: Arc::new(connector),
         drivers: Arc::new(InstalledDrivers {
-            clock: around.clock.clone(),
             read_within: config.poll.deadline,
+            ..InstalledDrivers::new(around.clock.clone())
         }),
         policy: config.policy.clone().into(),
         read_only: around.globals.read_only,
@@ -175,6 +175,7 @@ pub(super) fn fleet_options(around: &Surroundings, demo: bool) -> FleetOptions {
     FleetOptions {
         session: SessionOptions {
             tick: poll.libvirt_tick,
+            hyperv_tick: poll.hyperv_tick,
             unfocused_factor: poll.unfocused_factor,
             full_every: poll.slow_facts,
             read_within: poll.deadline,

@@ -4,11 +4,12 @@ use std::fs::File;
 use std::io::{Read, Write};
 
 use super::{Surroundings, compose};
-use crate::config::ColorChoice;
+use crate::config::{ColorChoice, Origin};
 use crate::domain::error_kind::{ErrorKind, ExitCode, Failure};
 use crate::domain::operation::Door;
 use crate::report::Complaint;
-use crate::tui::run::ThemeChoice;
+use crate::tui::keymap::Keymap;
+use crate::tui::run::{ThemeChoice, TuiError};
 use crate::tui::theme::ColourDepth;
 use crate::tui::{self, TuiOptions};
 
@@ -24,6 +25,23 @@ pub(super) async fn run(around: &Surroundings, err: &mut dyn Write) -> Result<Ex
     shown
         .map(|_| ExitCode::Done)
         .map_err(|error| Complaint::of(&error))
+}
+
+/// Checks what only the screen can: whether the theme is one, whether commands and keys exist.
+pub(super) fn check(around: &Surroundings) -> Result<(), Complaint> {
+    let options = options(around)?;
+    let theme = options.theme().map(drop).map_err(TuiError::from);
+    let keys = Keymap::new(&options.keys).map(drop).map_err(TuiError::from);
+    for (key, checked) in [("tui.theme", theme), ("tui.keys", keys)] {
+        if let Err(error) = checked {
+            let mut failure = Failure::of(&error);
+            if let Some(Origin::Set(place)) = around.loaded.origins.get(key) {
+                failure.message = format!("{place}: {}", failure.message);
+            }
+            return Err(failure.into());
+        }
+    }
+    Ok(())
 }
 
 fn options(around: &Surroundings) -> Result<TuiOptions, Complaint> {

@@ -7,7 +7,10 @@ use super::compose::{self, Fleet};
 use super::signals;
 use crate::cli::{AuditCommand, HostCommand, HostImport, ImportCommand, Task};
 use crate::domain::error_kind::{ErrorKind, ExitCode, Failure};
-use crate::manage::{self, Desk, audit, credential, doctor, host, import, profile, trust};
+use crate::domain::operation::Door;
+use crate::manage::{
+    self, Desk, audit, credential, doctor, host, import, profile, recording, trust,
+};
 use crate::report::Complaint;
 use crate::task::Tasks;
 
@@ -25,6 +28,7 @@ pub(super) async fn run(
         named,
         passphrase: around.passphrase(),
         clock: around.clock.clone(),
+        actor: around.actor(Door::Once),
         interactive: around.interactive,
         out,
         err,
@@ -49,6 +53,7 @@ pub(super) async fn run(
         }
         Task::Audit(AuditCommand::Verify) => audit::verify(&mut desk).await,
         Task::Audit(AuditCommand::Export) => audit::export(&mut desk).await,
+        Task::Audit(AuditCommand::AcceptCut(args)) => audit::accept_cut(&mut desk, args).await,
         Task::Audit(AuditCommand::Tail(args)) => {
             let tasks = Tasks::new();
             let signals = signals::listen(&tasks);
@@ -80,6 +85,12 @@ async fn hosts(
         HostCommand::Trust(args) => {
             let fleet = dial(around, desk, &args.name).await?;
             let told = trust::run(desk, &fleet.handle, args).await;
+            fleet.end(None).await;
+            told
+        }
+        HostCommand::Record(args) => {
+            let fleet = dial(around, desk, &args.name).await?;
+            let told = recording::run(desk, &fleet.handle, &args.name, &args.out).await;
             fleet.end(None).await;
             told
         }

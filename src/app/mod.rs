@@ -136,7 +136,9 @@ async fn dispatch(
             let around = Surroundings::read(globals)?;
             around.log(false)?;
             // The check says it itself.
-            if !matches!(task, Task::Config(cli::ConfigCommand::Check)) {
+            if matches!(task, Task::Config(cli::ConfigCommand::Check)) {
+                dashboard::check(&around)?;
+            } else {
                 around.warn(err);
             }
             keep::run(&around, &task, out, err).await

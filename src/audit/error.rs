@@ -41,6 +41,13 @@ pub enum AuditError {
     Closed,
 }
 
+impl AuditError {
+    /// Returns the refusal of what was to be recorded.
+    pub fn refusal(&self, what: &str) -> Failure {
+        Failure::of(self).refusing_unrecorded(what)
+    }
+}
+
 /// Says what was tried so that it reads on after "could not ...: ".
 fn passive(doing: &str) -> &str {
     match doing {

@@ -150,7 +150,17 @@ pub fn command() -> Command {
     let root = <Root as clap::CommandFactory>::command().after_help(after);
     scripts
         .into_iter()
-        .fold(root, |root, script| root.subcommand(script.hide(true)))
+        .fold(root, |root, script| root.subcommand(behind_once(script)))
+}
+
+/// Lets a scripted command say how it is really written; it is hidden from the first help.
+fn behind_once(script: Command) -> Command {
+    // Of a copy: to render it, a definition is completed, and would miss the global options then.
+    let usage = script.clone().render_usage().to_string();
+    let words = usage.trim_start_matches("Usage: ");
+    script
+        .override_usage(format!("vmdeck --once {words}"))
+        .hide(true)
 }
 
 /// Reads the parts that are derived.

@@ -40,6 +40,8 @@ pub enum HostCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Record its answers to questions that change nothing, for tests and bug reports.
+    Record(HostRecord),
     /// Take hosts over from the SSH client's configuration.
     Import(HostImport),
 }
@@ -218,6 +220,20 @@ pub struct HostTrust {
     /// Accept the key it shows, without asking.
     #[arg(long, conflicts_with = "fingerprint")]
     pub yes: bool,
+}
+
+/// `host record`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Names, ids, addresses, paths and texts are replaced by stand-ins, the same one wherever it stands. Secrets are
+never asked for. Read the files through before you give them to anybody.")]
+pub struct HostRecord {
+    /// Its name.
+    pub name: HostName,
+
+    /// Directory to write to; it must not exist yet.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
 }
 
 /// `host import`.

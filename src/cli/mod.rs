@@ -21,7 +21,8 @@ pub use self::host::{HostAdd, HostCommand, HostEdit, HostImport, HostTrust, Logi
 pub use self::import::ImportCommand;
 pub use self::parse::{Invocation, Task, UsageError, parse};
 pub use self::profile::{
-    AuditCommand, AuditTail, ConfigCommand, CredentialAdd, CredentialCommand, ProfileCommand,
+    AuditAcceptCut, AuditCommand, AuditTail, ConfigCommand, CredentialAdd, CredentialCommand,
+    ProfileCommand,
 };
 pub use self::script::{Act, HostsArgs, ListArgs, OutputFormat, ScriptTask, ShowArgs, WatchArgs};
 pub use self::serve::{ServeArgs, UserAdd, UserCommand};

@@ -120,6 +120,20 @@ pub enum AuditCommand {
     Verify,
     /// Print all records as they are kept, one JSON object a line.
     Export,
+    /// Accept that the end of the record was lost, and write down that it was.
+    AcceptCut(AuditAcceptCut),
+}
+
+/// `audit accept-cut`.
+#[derive(Debug, Clone, Args)]
+pub struct AuditAcceptCut {
+    /// Why it is accepted: kept in the record.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+
+    /// Do not ask.
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// `audit tail`.

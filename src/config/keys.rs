@@ -163,7 +163,7 @@ const GENERAL_KEYS: &[KeySpec] = &[
             max: 600_000,
             zero: None,
         },
-        "Time between two reads of a Hyper-V host; no effect until Hyper-V hosts can be read.",
+        "Time between two reads of a Hyper-V host.",
         |c| Slot::Duration(&mut c.poll.hyperv_tick),
     ),
     key(
@@ -175,7 +175,7 @@ const GENERAL_KEYS: &[KeySpec] = &[
     key(
         "poll.unfocused_factor",
         Kind::Count { min: 1, max: 100 },
-        "Factor on the ticks of hosts of which nothing is on the screen.",
+        "Factor on the ticks of hosts of which nothing is on the screen; of all hosts while another window has the focus.",
         |c| Slot::Count(&mut c.poll.unfocused_factor),
     ),
     key(

@@ -20,7 +20,7 @@ pub struct Capabilities {
     pub connection: Option<RemoteText>,
     /// Actions that can be asked of it.
     pub actions: BTreeSet<ActionKind>,
-    /// How it is being read: `kept virsh`, `one process per command`.
+    /// How it is being read as things stand: `kept virsh`, `one process per command`.
     pub channel: String,
     /// Whether changes are announced, so that a row moves without waiting for a tick.
     pub events: bool,

@@ -39,6 +39,8 @@ pub enum ErrorKind {
     Remote,
     /// The remote side said something we do not understand.
     Protocol,
+    /// It was refused because the audit log cannot be written: what leaves no record is not done.
+    NotRecorded,
     /// The profile's database or the audit log cannot be read or written.
     Store,
     /// A bug of ours.
@@ -72,7 +74,7 @@ pub enum ExitCode {
     Usage = 2,
     /// No such thing, or more than one.
     NotFound = 3,
-    /// Refused by policy, state or a missing `--yes`.
+    /// Refused by policy, state, a missing `--yes`, or an audit log that cannot be written.
     Refused = 4,
     /// A host is unreachable, refused the login, or its key is not trusted.
     Unreachable = 5,
@@ -91,7 +93,7 @@ impl ExitCode {
         (Self::NotFound, "not found, or ambiguous"),
         (
             Self::Refused,
-            "refused by policy, state or a missing `--yes`",
+            "refused by policy, state, a missing `--yes`, or an audit log that cannot be written",
         ),
         (Self::Unreachable, "unreachable, login or host key"),
         (Self::Unknown, "timed out or outcome unknown"),
@@ -122,7 +124,7 @@ const fn row(
 
 impl ErrorKind {
     /// Every kind with what it means at each door.
-    pub const TABLE: [KindSpec; 17] = [
+    pub const TABLE: [KindSpec; 18] = [
         row(Self::Usage, "usage", ExitCode::Usage, 400, false),
         row(Self::Config, "config", ExitCode::Usage, 500, false),
         row(Self::Locked, "locked", ExitCode::Refused, 503, false),
@@ -144,6 +146,13 @@ impl ErrorKind {
         row(Self::Timeout, "timeout", ExitCode::Unknown, 504, true),
         row(Self::Remote, "remote", ExitCode::Failed, 500, true),
         row(Self::Protocol, "protocol", ExitCode::Failed, 502, true),
+        row(
+            Self::NotRecorded,
+            "not_recorded",
+            ExitCode::Refused,
+            503,
+            false,
+        ),
         row(Self::Store, "store", ExitCode::Failed, 503, false),
         row(Self::Internal, "internal", ExitCode::Failed, 500, true),
     ];
@@ -230,6 +239,16 @@ impl Failure {
             kind,
             message: message.into(),
             hint: None,
+        }
+    }
+
+    /// Turns the reason why nothing can be recorded into the refusal of what was to be recorded.
+    #[must_use]
+    pub fn refusing_unrecorded(self, what: &str) -> Self {
+        Self {
+            kind: ErrorKind::NotRecorded,
+            message: format!("{what} cannot be recorded: {}", self.message),
+            hint: self.hint,
         }
     }
 

@@ -175,6 +175,26 @@ impl Outcome {
     }
 }
 
+/// How far a hypervisor says that it is, while it is at it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// How much of it is done, 0 to 100; `None` where it does not say.
+    pub percent: Option<u8>,
+    /// What it is doing, in its own word.
+    pub doing: Option<RemoteText>,
+}
+
+impl Progress {
+    /// Takes what a hypervisor said. More than everything is everything; an empty word is none.
+    pub fn new(percent: Option<u64>, doing: Option<RemoteText>) -> Self {
+        let whole = |percent: u64| u8::try_from(percent.min(100)).unwrap_or(100);
+        Self {
+            percent: percent.map(whole),
+            doing: doing.filter(|word| !word.is_empty()),
+        }
+    }
+}
+
 /// One run of a plan.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Operation {
@@ -186,6 +206,8 @@ pub struct Operation {
     pub actor: Actor,
     /// Where it stands.
     pub phase: Phase,
+    /// How far the hypervisor last said that it was; gone once it has taken it.
+    pub progress: Option<Progress>,
     /// How it ended; present exactly when `phase` is `Done`.
     pub outcome: Option<Outcome>,
     /// When it was admitted.

@@ -40,6 +40,10 @@ pub struct RemoteCommand {
     /// How long the program may live on the host. The host enforces it (`timeout -k 2 N`), because
     /// closing a channel does not end what runs in it. `None` for processes meant to stay.
     pub life: Option<Duration>,
+    /// What PowerShell is given as its encoded command: base64 of UTF-16LE. It is made when the command is
+    /// performed and never shown; what is shown is the script it was made of. `None` everywhere else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoded: Option<String>,
 }
 
 impl RemoteCommand {
@@ -52,7 +56,27 @@ impl RemoteCommand {
             stdin: None,
             dialect: Dialect::Posix,
             life: None,
+            encoded: None,
         }
+    }
+
+    /// Starts a command for Windows PowerShell: a script, as it is to be read, and its arguments as
+    /// JSON. Whoever performs it has to encode it ([`Self::encoded_as`]) first.
+    pub fn powershell(script: impl Into<String>, arguments: impl Into<String>) -> Self {
+        Self {
+            program: "powershell.exe".to_owned(),
+            dialect: Dialect::PowerShell,
+            ..Self::posix("")
+        }
+        .arg(script)
+        .arg(arguments)
+    }
+
+    /// Gives it the form in which it travels.
+    #[must_use]
+    pub fn encoded_as(mut self, base64: impl Into<String>) -> Self {
+        self.encoded = Some(base64.into());
+        self
     }
 
     /// Adds an argument.
@@ -120,26 +144,41 @@ impl RemoteCommand {
     }
 
     /// Returns the argument vector joined for one line of a dialog or log; words with blanks or
-    /// quotes are quoted so that the borders of words stay visible.
+    /// quotes are quoted so that the borders of words stay visible. The statements of a PowerShell
+    /// script stand in braces.
     pub fn shown_line(&self) -> String {
-        let plain = |word: &String| {
-            !word.is_empty()
-                && word
-                    .chars()
-                    .all(|c| c.is_alphanumeric() || "@%+=:,./-_".contains(c))
+        let words: Vec<String> = match self.dialect {
+            Dialect::Posix => self.shown().into_iter().map(posix_word).collect(),
+            Dialect::PowerShell => self.shown().into_iter().map(powershell_word).collect(),
         };
-        let words: Vec<String> = self
-            .shown()
-            .into_iter()
-            .map(|word| {
-                if plain(&word) {
-                    word
-                } else {
-                    format!("'{}'", word.replace('\'', "'\\''"))
-                }
-            })
-            .collect();
         words.join(" ")
+    }
+}
+
+fn is_plain(word: &str) -> bool {
+    let plain = |c: char| c.is_alphanumeric() || "@%+=:,./-_".contains(c);
+    !word.is_empty() && word.chars().all(plain)
+}
+
+fn posix_word(word: String) -> String {
+    if is_plain(&word) {
+        word
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
+fn powershell_word(word: String) -> String {
+    if is_plain(&word) {
+        return word;
+    }
+    let mut lines = word.lines().map(str::trim).filter(|line| !line.is_empty());
+    match (lines.next(), lines.next()) {
+        (Some(first), Some(second)) => {
+            let statements: Vec<&str> = [first, second].into_iter().chain(lines).collect();
+            format!("{{ {} }}", statements.join("; "))
+        }
+        _ => format!("'{}'", word.replace('\'', "''")),
     }
 }
 
@@ -159,5 +198,24 @@ mod tests {
     fn borders_of_words_stay_visible() {
         let command = RemoteCommand::posix("echo").arg("a b").arg("it's").arg("");
         assert_eq!(command.shown_line(), r"echo 'a b' 'it'\''s' ''");
+    }
+
+    #[test]
+    fn a_script_is_shown_as_it_is_read_and_never_as_it_travels() {
+        let command = RemoteCommand::powershell("$vm = 1\nStop $vm\n", "{\"id\":\"it's\"}")
+            .encoded_as("QUJD");
+        assert_eq!(
+            command.shown_line(),
+            "powershell.exe { $vm = 1; Stop $vm } '{\"id\":\"it''s\"}'"
+        );
+        assert_eq!(command.shown().len(), 3);
+    }
+
+    #[test]
+    fn plans_written_before_there_was_an_encoded_form_stay_readable() {
+        let mut old = serde_json::to_value(RemoteCommand::posix("virsh")).unwrap();
+        assert!(old.as_object_mut().unwrap().remove("encoded").is_none());
+        let read: RemoteCommand = serde_json::from_value(old).unwrap();
+        assert_eq!(read, RemoteCommand::posix("virsh"));
     }
 }

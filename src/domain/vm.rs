@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::host::HostId;
@@ -228,6 +229,24 @@ pub struct VmDisk {
     pub capacity: Option<Bytes>,
     /// Size on the host.
     pub allocation: Option<Bytes>,
+    /// The image and those it is based on, the image itself first; empty where that is not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chain: Vec<VmDiskImage>,
+}
+
+/// One image of a disk's chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VmDiskImage {
+    /// File on the host.
+    pub path: RemoteText,
+    /// Image format (`VHDX`).
+    pub format: Option<RemoteText>,
+    /// How it stores (`Fixed`, `Dynamic`, `Differencing`).
+    pub kind: Option<RemoteText>,
+    /// Size the VM sees.
+    pub capacity: Option<Bytes>,
+    /// Size on the host.
+    pub allocation: Option<Bytes>,
 }
 
 /// One network card of a VM.
@@ -243,10 +262,37 @@ pub struct VmNic {
     pub network: Option<RemoteText>,
     /// Model (`virtio`, `e1000`).
     pub model: Option<RemoteText>,
+    /// Addresses of this card, as the guest reports them; empty where that is not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<IpAddr>,
+}
+
+/// One VM snapshot (Hyper-V: checkpoint).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VmSnapshot {
+    /// Its id on the host.
+    pub id: RemoteText,
+    /// Its name: a label.
+    pub name: RemoteText,
+    /// Id of the snapshot it is based on.
+    pub parent: Option<RemoteText>,
+    /// When it was taken.
+    pub taken: Option<Timestamp>,
+    /// What the VM goes on from now.
+    pub is_current: bool,
+}
+
+/// One setting of a VM that has no field of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VmProperty {
+    /// What it is called here.
+    pub name: String,
+    /// Its value, in the host's words or ours.
+    pub value: RemoteText,
 }
 
 /// Everything about one VM, read when a person opens it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VmDetail {
     /// Slow facts, read afresh.
     pub facts: VmFacts,
@@ -254,10 +300,37 @@ pub struct VmDetail {
     pub disks: Vec<VmDisk>,
     /// Network cards.
     pub nics: Vec<VmNic>,
-    /// The hypervisor's own definition (libvirt: domain XML, without secrets).
+    /// Its snapshots, parents before children.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub snapshots: Vec<VmSnapshot>,
+    /// Settings that have no field of their own, in the order in which they are to be shown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub properties: Vec<VmProperty>,
+    /// The hypervisor's own definition (libvirt: domain XML, without secrets; Hyper-V: what the host
+    /// answered, as JSON).
     pub definition: RemoteDocument,
     /// What could not be read, and why, in the hypervisor's words.
     pub gaps: Vec<RemoteText>,
+}
+
+impl VmDetail {
+    /// Returns how many snapshots a snapshot is based on, as far as they are known.
+    pub fn depth_of(&self, snapshot: &VmSnapshot) -> usize {
+        let mut depth = 0;
+        let mut at = snapshot;
+        // A ring, which no host should have, ends after as many steps as there are snapshots.
+        while depth < self.snapshots.len()
+            && let Some(parent) = at.parent.as_ref()
+            && let Some(found) = self
+                .snapshots
+                .iter()
+                .find(|other| other.id.raw().eq_ignore_ascii_case(parent.raw()))
+        {
+            depth += 1;
+            at = found;
+        }
+        depth
+    }
 }
 
 /// A multi-line text from a host; each line is made visible on its own.

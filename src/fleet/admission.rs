@@ -195,11 +195,7 @@ fn is_fresh(host: &HostSnapshot, vm: &Vm, now: Timestamp) -> Result<(), Failure>
 fn can_be_recorded(state: &FleetSnapshot) -> Result<(), Failure> {
     match &state.audit {
         AuditState::Writable => Ok(()),
-        AuditState::Blocked(cause) => Err(Failure {
-            kind: ErrorKind::Store,
-            message: format!("the action cannot be recorded: {}", cause.message),
-            hint: cause.hint.clone(),
-        }),
+        AuditState::Blocked(cause) => Err(cause.clone().refusing_unrecorded("the action")),
     }
 }
 

@@ -150,7 +150,7 @@ fn each_obstacle_has_its_kind_and_its_words() {
                 state.audit =
                     AuditState::Blocked(Failure::new(ErrorKind::Store, "the disk is full"));
             }),
-            ErrorKind::Store,
+            ErrorKind::NotRecorded,
             "cannot be recorded: the disk is full",
         ),
         (

@@ -11,6 +11,7 @@ use super::engine::Engine;
 use super::operation::Runner;
 use super::plan;
 use super::record;
+use super::recorder;
 use super::request::{HostSelection, KeyDecision, Proposal, Reply, Request};
 use super::roster::no_such_host;
 use crate::domain::action::Action;
@@ -20,6 +21,7 @@ use crate::domain::host::{HostId, HostSpec};
 use crate::domain::host_key::{HostKeyQuestion, HostKeyVerdict};
 use crate::domain::operation::{Actor, Operation, OperationId, Phase, Submission};
 use crate::domain::policy::Verdict;
+use crate::domain::recording::Recording;
 use crate::domain::vm::{VmDetail, VmRef};
 use crate::session::{HostCommand, SessionHandle};
 use crate::task::send_or_gone;
@@ -46,6 +48,9 @@ impl Engine {
             }
             Request::Disconnect { host, reply } => send_or_gone(reply, self.disconnect(host)),
             Request::Refresh { hosts, reply } => send_or_gone(reply, self.connect(&hosts, true)),
+            Request::ReadAgain { hosts, reply } => {
+                send_or_gone(reply, self.read_once_more(&hosts));
+            }
             Request::Focus { hosts, reply } => {
                 self.focus(hosts);
                 send_or_gone(reply, Ok(()));
@@ -56,6 +61,7 @@ impl Engine {
             }
             Request::Errors { reply } => send_or_gone(reply, Ok(self.state.errors.records())),
             Request::Doctor { host, reply } => self.examine(host, reply),
+            Request::Record { host, reply } => self.record(host, reply),
             Request::AuditTail { limit, vm, reply } => {
                 let host = vm
                     .as_ref()
@@ -176,6 +182,7 @@ impl Engine {
             plan: Arc::new(submission.plan.clone()),
             actor: submission.actor.clone(),
             phase: Phase::Queued,
+            progress: None,
             outcome: None,
             started_at: now,
             finished_at: None,
@@ -193,7 +200,7 @@ impl Engine {
             state: self.snapshots.subscribe(),
             audit: self.keeper.audit.clone(),
             clock: self.clock().clone(),
-            progress: self.progress.clone(),
+            news: self.operation_news.clone(),
             cancel,
         };
         // The operation looks at snapshots: it must not find one from before its own admission.
@@ -239,6 +246,17 @@ impl Engine {
         let context = Arc::clone(&self.context);
         self.groups.jobs.spawn("doctor", async move {
             send_or_gone(reply, Ok(doctor::examine(&context, &spec).await));
+        });
+    }
+
+    fn record(&self, host: HostId, reply: Reply<Recording>) {
+        let Some(known) = self.state.host(host) else {
+            return send_or_gone(reply, Err(no_such_host()));
+        };
+        let spec = Arc::clone(&known.spec);
+        let context = Arc::clone(&self.context);
+        self.groups.jobs.spawn("recorder", async move {
+            send_or_gone(reply, recorder::record(&context, &spec).await);
         });
     }
 
@@ -289,6 +307,19 @@ impl Engine {
                 question: Some(asked),
                 ..
             } => asked,
+            HostHealth::NeedsOperator {
+                cause,
+                question: None,
+            } if cause.kind == ErrorKind::HostKey => {
+                return Err(Failure::new(
+                    ErrorKind::Conflict,
+                    format!(
+                        "the question about the key of {} is over: nobody answered in time",
+                        known.spec.name
+                    ),
+                )
+                .with_hint("refresh the host to be asked again"));
+            }
             HostHealth::NeedsOperator { .. }
             | HostHealth::Disabled
             | HostHealth::Connecting { .. }

@@ -1,41 +1,33 @@
 //! The staged check of one host, over a connection of its own: what is in order, where it stops, and
 //! the one thing that mends it. Changes nothing on the host.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::request::Finding;
-use crate::domain::error_kind::{Classify, ErrorKind, Failure};
+use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::host::HostSpec;
 use crate::domain::inventory::Scope;
 use crate::domain::remote_command::RemoteCommand;
 use crate::domain::text::RemoteText;
-use crate::hypervisor::{Hypervisor, HypervisorError};
+use crate::hypervisor::{Check, Hypervisor, HypervisorError};
 use crate::session::SessionContext;
 use crate::session::limits::{CLOSE, CONNECT_PER_HOP, PROBE};
 use crate::transport::{ExecLimits, Target, Transport, TransportError};
 
-/// The steps, in order.
-pub const STEPS: [&str; 8] = [
-    "name",
-    "tcp",
-    "host key",
-    "login",
-    "shell",
-    "tool",
-    "permission",
-    "latency",
-];
+/// The steps that every host has, in order; a driver may look at more of them between the shell and the end.
+pub const STEPS: [&str; 8] = [NAME, TCP, HOST_KEY, LOGIN, SHELL, TOOL, PERMISSION, LATENCY];
 
-const NAME: usize = 0;
-const TCP: usize = 1;
-const HOST_KEY: usize = 2;
-const LOGIN: usize = 3;
-const SHELL: usize = 4;
-const TOOL: usize = 5;
-const PERMISSION: usize = 6;
-const LATENCY: usize = 7;
+const NAME: &str = "name";
+const TCP: &str = "tcp";
+const HOST_KEY: &str = "host key";
+const LOGIN: &str = "login";
+const SHELL: &str = "shell";
+const TOOL: &str = "tool";
+const PERMISSION: &str = "permission";
+const LATENCY: &str = "latency";
 
 /// What a shell must give back, and nothing else.
 const MARK: &str = "vmdeck-was-here";
@@ -43,22 +35,32 @@ const MARK: &str = "vmdeck-was-here";
 /// A read slower than this is worth a word.
 const SLOW: Duration = Duration::from_secs(2);
 
+/// How long a driver may look: a first PowerShell after the host's start loads for many seconds.
+const CHECKS: Duration = Duration::from_secs(30);
+
 /// The findings as they grow; steps after the first failure are not reached.
 #[derive(Debug, Default)]
 struct Chart(Vec<Finding>);
 
 impl Chart {
-    fn fine(&mut self, step: usize, seen: &str) {
-        self.add(step, Some(true), RemoteText::new(seen), None);
+    fn fine(&mut self, step: &'static str, seen: &str) {
+        self.take(Check::fine(step, seen));
     }
 
-    fn wrong(&mut self, step: usize, cause: &Failure) {
-        let fix = cause.hint.as_ref().map(ToString::to_string);
-        self.add(step, Some(false), RemoteText::new(&cause.message), fix);
+    fn wrong(&mut self, step: &'static str, cause: &Failure) {
+        self.take(Check {
+            fix: cause.hint.as_ref().map(ToString::to_string),
+            ..Check::wrong(step, &cause.message, "")
+        });
     }
 
-    fn add(&mut self, step: usize, ok: Option<bool>, seen: RemoteText, fix: Option<String>) {
-        let step = STEPS.get(step).copied().unwrap_or("check");
+    fn take(&mut self, check: Check) {
+        let Check {
+            step,
+            ok,
+            seen,
+            fix,
+        } = check;
         self.0.push(Finding {
             step,
             ok,
@@ -67,9 +69,16 @@ impl Chart {
         });
     }
 
+    fn has_failed(&self) -> bool {
+        self.0.iter().any(|finding| finding.ok == Some(false))
+    }
+
+    /// Says of the usual steps that were not looked at that they were not reached.
     fn end(mut self) -> Vec<Finding> {
-        for step in self.0.len()..STEPS.len() {
-            self.add(step, None, RemoteText::new("not reached"), None);
+        for step in STEPS {
+            if self.0.iter().all(|finding| finding.step != step) {
+                self.take(Check::unknown(step, "not reached"));
+            }
         }
         self.0
     }
@@ -109,9 +118,7 @@ pub async fn examine(context: &SessionContext, spec: &HostSpec) -> Vec<Finding> 
     chart.fine(HOST_KEY, "trusted");
     chart.fine(LOGIN, &connected.logged_in_with);
     let transport = connected.transport;
-    if shell(transport.as_ref(), &mut chart).await {
-        tool(context, spec, &transport, &mut chart).await;
-    }
+    look(context, spec, &transport, &mut chart).await;
     if tokio::time::timeout(CLOSE, transport.close())
         .await
         .is_err()
@@ -131,14 +138,14 @@ fn way(target: &Target) -> String {
 }
 
 /// Says that the steps before one were not looked at.
-fn not_before(chart: &mut Chart, step: usize) {
-    for earlier in 0..step {
-        chart.add(earlier, None, RemoteText::new("not looked at"), None);
+fn not_before(chart: &mut Chart, step: &str) {
+    for earlier in STEPS.into_iter().take_while(|earlier| *earlier != step) {
+        chart.take(Check::unknown(earlier, "not looked at"));
     }
 }
 
 /// Finds the step at which a connection stopped.
-const fn step_of(error: &TransportError) -> usize {
+const fn step_of(error: &TransportError) -> &'static str {
     match error {
         TransportError::Resolve { .. } => NAME,
         TransportError::Dial { .. } | TransportError::Timeout { .. } => TCP,
@@ -154,84 +161,105 @@ const fn step_of(error: &TransportError) -> usize {
 
 fn stopped(mut chart: Chart, error: &TransportError, way: &str) -> Vec<Finding> {
     let step = step_of(error);
-    for (earlier, seen) in [
+    let passed = [
         (NAME, way),
         (TCP, "connected"),
         (HOST_KEY, "trusted"),
         (LOGIN, "accepted"),
-    ] {
-        if earlier < step {
-            chart.fine(earlier, seen);
-        }
+    ];
+    for (earlier, seen) in passed
+        .into_iter()
+        .take_while(|(earlier, _)| *earlier != step)
+    {
+        chart.fine(earlier, seen);
     }
     chart.wrong(step, &Failure::of(error));
     chart.end()
 }
 
-/// Whether commands run, and say nothing but what they say.
-async fn shell(transport: &dyn Transport, chart: &mut Chart) -> bool {
-    // `echo` and a plain word mean the same to every shell this may meet.
-    let command = RemoteCommand::posix("echo").arg(MARK);
-    match transport.exec(&command, ExecLimits::within(PROBE)).await {
-        Err(error) => {
-            chart.wrong(SHELL, &Failure::of(&error));
-            false
-        }
-        Ok(output) => {
-            let said = String::from_utf8_lossy(&output.stdout);
-            if said.trim() == MARK {
-                chart.fine(SHELL, "clean");
-                return true;
-            }
-            let message = if said.contains(MARK) {
-                let noise = said.replace(MARK, "");
-                let noise = RemoteText::new(&noise).first_line();
-                format!("the login writes to standard output: {noise}")
-            } else {
-                let said = RemoteText::from_bytes(&output.stderr).first_line();
-                format!("`echo` does not echo ({}): {said}", output.status)
-            };
-            let cause = Failure::new(ErrorKind::Protocol, message).with_hint(
-                "let the account's shell start-up files be silent when no person logs in (`case $- in *i*) ;; *) return;; esac`)",
-            );
-            chart.wrong(SHELL, &cause);
-            false
-        }
-    }
+/// What a shell does with a command.
+enum Shell {
+    /// It runs it, and says nothing but what that says.
+    Clean,
+    /// It runs it, and says more.
+    Noisy(RemoteText),
+    /// It does not run it.
+    Broken(Failure),
 }
 
-async fn tool(
+async fn shell(transport: &dyn Transport) -> Shell {
+    // `echo` and a plain word mean the same to every shell this may meet.
+    let command = RemoteCommand::posix("echo").arg(MARK);
+    let output = match transport.exec(&command, ExecLimits::within(PROBE)).await {
+        Err(error) => return Shell::Broken(Failure::of(&error)),
+        Ok(output) => output,
+    };
+    let said = String::from_utf8_lossy(&output.stdout);
+    if said.trim() == MARK {
+        return Shell::Clean;
+    }
+    if said.contains(MARK) {
+        let noise = said.replace(MARK, "");
+        return Shell::Noisy(RemoteText::new(noise.trim()).first_line());
+    }
+    let said = RemoteText::from_bytes(&output.stderr).first_line();
+    let message = format!("`echo` does not echo ({}): {said}", output.status);
+    Shell::Broken(Failure::new(ErrorKind::Protocol, message).with_hint(SILENT))
+}
+
+/// What makes a POSIX login silent.
+const SILENT: &str = "let the account's shell start-up files be silent when no person logs in (`case $- in *i*) ;; *) return;; esac`)";
+
+/// What makes a login silent where its noise is survived.
+const SILENT_BANNER: &str = "nothing has to be done; logins are quicker without it (a profile script of the host's default shell)";
+
+/// Looks at the shell, then has the driver look at what it needs.
+async fn look(
     context: &SessionContext,
     spec: &HostSpec,
-    transport: &std::sync::Arc<dyn Transport>,
+    transport: &Arc<dyn Transport>,
     chart: &mut Chart,
 ) {
-    let opening = context.drivers.open(std::sync::Arc::clone(transport), spec);
-    let driver = match in_time(opening, PROBE).await {
-        Ok(driver) => driver,
-        Err(error) => return chart_tool(chart, &error),
-    };
-    match in_time(driver.probe(), PROBE).await {
-        Err(error) => chart_tool(chart, &error),
-        Ok(able) => {
-            chart.add(TOOL, Some(true), able.version.clone(), None);
-            let connection = able.connection.unwrap_or(RemoteText::new("granted"));
-            chart.add(PERMISSION, Some(true), connection, None);
-            latency(driver.as_ref(), context.options.read_within, chart).await;
+    let shell = shell(transport.as_ref()).await;
+    if let Shell::Broken(cause) = &shell {
+        return chart.wrong(SHELL, cause);
+    }
+    let opening = context.drivers.open(Arc::clone(transport), spec);
+    let opened = in_time(opening, PROBE * 2).await;
+    let survives = opened
+        .as_ref()
+        .is_ok_and(|driver| driver.survives_banners());
+    match shell {
+        Shell::Noisy(noise) if survives => chart.take(
+            Check::fine(SHELL, &format!("says more than it is asked: {noise}"))
+                .better_with(SILENT_BANNER),
+        ),
+        Shell::Noisy(noise) => {
+            let message = format!("the login writes to standard output: {noise}");
+            let cause = Failure::new(ErrorKind::Protocol, message).with_hint(SILENT);
+            return chart.wrong(SHELL, &cause);
         }
+        Shell::Clean | Shell::Broken(_) => chart.fine(SHELL, "clean"),
+    }
+    let driver = match opened {
+        Ok(driver) => driver,
+        Err(error) => return chart.wrong(TOOL, &Failure::of(&error)),
+    };
+    match tokio::time::timeout(CHECKS, driver.checks()).await {
+        Ok(checks) => checks.into_iter().for_each(|check| chart.take(check)),
+        Err(_elapsed) => {
+            let error = TransportError::Timeout {
+                what: "the host's answer",
+                after: CHECKS,
+            };
+            chart.wrong(TOOL, &Failure::of(&error));
+        }
+    }
+    if !chart.has_failed() {
+        latency(driver.as_ref(), context.options.read_within, chart).await;
     }
     if tokio::time::timeout(CLOSE, driver.close()).await.is_err() {
         tracing::warn!("the checked driver did not close in time");
-    }
-}
-
-fn chart_tool(chart: &mut Chart, error: &HypervisorError) {
-    let cause = Failure::of(error);
-    if error.kind() == ErrorKind::Permission {
-        chart.fine(TOOL, "found");
-        chart.wrong(PERMISSION, &cause);
-    } else {
-        chart.wrong(TOOL, &cause);
     }
 }
 
@@ -246,11 +274,21 @@ async fn latency(driver: &dyn Hypervisor, within: Duration, chart: &mut Chart) {
                 inventory.vms.len(),
                 took.as_millis()
             );
-            let fix = (took > SLOW).then(|| {
+            // Where every read costs a process, it takes its time.
+            let slow = if driver.survives_banners() {
+                SLOW * 2
+            } else {
+                SLOW
+            };
+            let fix = (took > slow).then(|| {
                 "look at the load of the host and the way to it; it is read less often meanwhile"
                     .to_owned()
             });
-            chart.add(LATENCY, Some(took <= SLOW), RemoteText::new(&seen), fix);
+            chart.take(Check {
+                ok: Some(took <= slow),
+                fix,
+                ..Check::fine(LATENCY, &seen)
+            });
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The engine: the one task that writes the state of the fleet.
 //!
-//! It takes news of sessions, progress of operations, notes of background work and requests of front
+//! It takes news of sessions, news of operations, notes of background work and requests of front
 //! ends, applies each to [`FleetState`] and publishes an immutable snapshot: at once when things are
 //! quiet, every [`PUBLISH_EVERY`] when they are not. It never waits for a session, a disk or a
 //! person: it sends without waiting, spawns, and goes on. (Requests are in `answer`, sessions in
@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::chores::Chores;
 use super::handle::{EVENT_QUEUE, FleetHandle, REQUEST_QUEUE};
 use super::keeper::{Keeper, Note};
-use super::operation::{OperationIds, Progress};
+use super::operation::{OperationIds, OperationNews};
 use super::request::{Reply, Request};
 use super::roster::Roster;
 use super::state::FleetState;
@@ -42,7 +42,10 @@ use crate::vault::Vault;
 /// Time between two snapshots while things keep changing.
 pub const PUBLISH_EVERY: Duration = Duration::from_millis(50);
 
-/// Notes and progress that may wait at the engine.
+/// The same when a host has spoken for the first time: that is what people and scripts wait for.
+const FIRST_WORDS: Duration = Duration::from_millis(10);
+
+/// Notes and news of operations that may wait at the engine.
 const NOTE_QUEUE: usize = 256;
 
 /// How long cancelled operations get to record that they are unknown.
@@ -97,19 +100,19 @@ pub struct FleetOptions {
 pub async fn start(setup: FleetSetup) -> Result<FleetHandle, Failure> {
     let (requests, request_inbox) = mpsc::channel(REQUEST_QUEUE);
     let (updates, update_inbox) = mpsc::channel(UPDATE_QUEUE);
-    let (progress, progress_inbox) = mpsc::channel(NOTE_QUEUE);
+    let (operation_news, operation_inbox) = mpsc::channel(NOTE_QUEUE);
     let (notes, note_inbox) = mpsc::channel(NOTE_QUEUE);
     let (events, _) = broadcast::channel(EVENT_QUEUE);
     let root = setup.tasks.clone();
     let inboxes = Inboxes {
         requests: request_inbox,
         updates: update_inbox,
-        progress: progress_inbox,
+        operation_news: operation_inbox,
         notes: note_inbox,
     };
     let ends = Ends {
         updates,
-        progress,
+        operation_news,
         notes,
         events: events.clone(),
     };
@@ -123,7 +126,7 @@ pub async fn start(setup: FleetSetup) -> Result<FleetHandle, Failure> {
 /// The sending ends of the engine's queues.
 struct Ends {
     updates: mpsc::Sender<SessionUpdate>,
-    progress: mpsc::Sender<Progress>,
+    operation_news: mpsc::Sender<OperationNews>,
     notes: mpsc::Sender<Note>,
     events: broadcast::Sender<FleetEvent>,
 }
@@ -132,7 +135,7 @@ struct Ends {
 struct Inboxes {
     requests: mpsc::Receiver<Request>,
     updates: mpsc::Receiver<SessionUpdate>,
-    progress: mpsc::Receiver<Progress>,
+    operation_news: mpsc::Receiver<OperationNews>,
     notes: mpsc::Receiver<Note>,
 }
 
@@ -170,7 +173,7 @@ pub(super) struct Engine {
     pub(super) cancels: HashMap<OperationId, CancellationToken>,
     pub(super) ids: OperationIds,
     pub(super) identity: Option<WrappedIdentity>,
-    pub(super) progress: mpsc::Sender<Progress>,
+    pub(super) operation_news: mpsc::Sender<OperationNews>,
     pub(super) snapshots: watch::Sender<Arc<FleetSnapshot>>,
     pub(super) chores: Chores,
     /// Whether the program was started read-only.
@@ -179,6 +182,8 @@ pub(super) struct Engine {
     events: broadcast::Sender<FleetEvent>,
     audit_states: watch::Receiver<AuditState>,
     dirty: bool,
+    /// Whether what is to be published holds the first words of a host.
+    waited_for: bool,
     published: Instant,
 }
 
@@ -267,7 +272,7 @@ impl Engine {
             cancels: HashMap::new(),
             ids: OperationIds::default(),
             identity,
-            progress: ends.progress,
+            operation_news: ends.operation_news,
             snapshots: watch::Sender::new(first),
             chores,
             keeper,
@@ -275,6 +280,7 @@ impl Engine {
             stopping: None,
             events: ends.events,
             dirty: false,
+            waited_for: false,
             published: Instant::now(),
         };
         let sweep = engine.keeper.clone().close_unfinished();
@@ -303,15 +309,15 @@ impl Engine {
                         self.take_update(update);
                     }
                 }
-                Some(progress) = inboxes.progress.recv() => {
+                Some(news) = inboxes.operation_news.recv() => {
                     // What an operation was confirmed by is in the state before it is.
                     self.drain_updates(&mut inboxes);
-                    self.take_progress(progress);
+                    self.take_operation_news(news);
                 }
                 Some(note) = inboxes.notes.recv() => self.take_note(note),
                 request = inboxes.requests.recv(), if listening => {
                     self.drain_updates(&mut inboxes);
-                    self.drain_progress(&mut inboxes);
+                    self.drain_operation_news(&mut inboxes);
                     if let Some(request) = request {
                         self.answer(request);
                     } else {
@@ -340,9 +346,9 @@ impl Engine {
         }
     }
 
-    fn drain_progress(&mut self, inboxes: &mut Inboxes) {
-        while let Ok(progress) = inboxes.progress.try_recv() {
-            self.take_progress(progress);
+    fn drain_operation_news(&mut self, inboxes: &mut Inboxes) {
+        while let Ok(news) = inboxes.operation_news.try_recv() {
+            self.take_operation_news(news);
         }
     }
 
@@ -365,18 +371,19 @@ impl Engine {
             News::Health(_) | News::Tick(_) | News::Probed(_) => {}
         }
         let now = self.clock().now();
+        self.waited_for |= matches!(news, News::Inventory { .. }) && self.state.is_unread(host);
         self.dirty |= self.state.apply(host, news, now);
     }
 
-    fn take_progress(&mut self, progress: Progress) {
-        match progress {
-            Progress::Moved(operation) => {
+    fn take_operation_news(&mut self, news: OperationNews) {
+        match news {
+            OperationNews::Moved(operation) => {
                 if operation.is_finished() {
                     self.cancels.remove(&operation.id);
                 }
                 self.state.put_operation(*operation);
             }
-            Progress::NotRecorded(cause) => {
+            OperationNews::NotRecorded(cause) => {
                 let now = self.clock().now();
                 self.state.note_error(None, cause, now);
             }
@@ -445,7 +452,12 @@ impl Engine {
     }
 
     fn publish_at(&self) -> Option<Instant> {
-        self.dirty.then(|| self.published + PUBLISH_EVERY)
+        let pause = if self.waited_for {
+            FIRST_WORDS
+        } else {
+            PUBLISH_EVERY
+        };
+        self.dirty.then(|| self.published + pause)
     }
 
     fn publish_if_due(&mut self) {
@@ -459,6 +471,7 @@ impl Engine {
     pub(super) fn publish(&mut self) {
         let at = self.clock().now();
         self.dirty = false;
+        self.waited_for = false;
         self.published = Instant::now();
         self.snapshots
             .send_replace(Arc::new(self.state.snapshot(at)));
@@ -514,9 +527,7 @@ impl Engine {
         drop(inboxes);
         self.publish();
         self.groups.sessions.cancel();
-        if !self.groups.sessions.wait(ENDING).await {
-            tracing::warn!("some sessions did not end in time");
-        }
+        // What is to be remembered is settled: the links end while it is written.
         let unwritten = self.chores.unwritten(&self.state);
         let head = self
             .keeper
@@ -529,7 +540,14 @@ impl Engine {
                 self.keeper.clone().mirror_head(head).await;
             }
         };
-        if tokio::time::timeout(ENDING, last).await.is_err() {
+        let (ended, written) = tokio::join!(
+            self.groups.sessions.wait(ENDING),
+            tokio::time::timeout(ENDING, last)
+        );
+        if !ended {
+            tracing::warn!("some sessions did not end in time");
+        }
+        if written.is_err() {
             tracing::warn!("the profile could not be written in time");
         }
         if !self.groups.jobs.wait(ENDING).await {

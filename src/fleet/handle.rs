@@ -15,6 +15,7 @@ use crate::domain::host::{HostId, HostSpec};
 use crate::domain::host_key::HostKeyQuestion;
 use crate::domain::inventory::FleetSnapshot;
 use crate::domain::operation::{Actor, Operation, OperationId, Submission};
+use crate::domain::recording::Recording;
 use crate::domain::secret::SecretText;
 use crate::domain::vm::{VmDetail, VmRef};
 
@@ -138,6 +139,11 @@ impl FleetHandle {
         self.ask(|reply| Request::Refresh { hosts, reply }).await
     }
 
+    /// Reads states and figures once more; hosts that are not connected stay as they are.
+    pub async fn read_again(&self, hosts: HostSelection) -> Result<(), Failure> {
+        self.ask(|reply| Request::ReadAgain { hosts, reply }).await
+    }
+
     /// Says which hosts are looked at: the others are read less often, all of them again with
     /// [`HostSelection::All`], which is also how a fleet starts.
     pub async fn focus(&self, hosts: HostSelection) -> Result<(), Failure> {
@@ -162,6 +168,11 @@ impl FleetHandle {
     /// Checks a host step by step.
     pub async fn doctor(&self, host: HostId) -> Result<Vec<Finding>, Failure> {
         self.ask(|reply| Request::Doctor { host, reply }).await
+    }
+
+    /// Records what a host answers to questions that change nothing, with stand-ins for what is private.
+    pub async fn record(&self, host: HostId) -> Result<Recording, Failure> {
+        self.ask(|reply| Request::Record { host, reply }).await
     }
 
     /// Returns the last records of the audit log, oldest first.

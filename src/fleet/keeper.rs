@@ -17,8 +17,9 @@ use crate::clock::Clock;
 use crate::domain::audit::{AuditEntry, AuditHead, AuditPhase, AuditRecord};
 use crate::domain::credential::{CredentialSummary, WrappedIdentity};
 use crate::domain::error_kind::{Classify, ErrorKind, Failure};
-use crate::domain::host::{HostId, HostSpec};
+use crate::domain::host::{HostId, HostName, HostSpec};
 use crate::domain::host_key::{HostKeyQuestion, HostKeyVerdict, PinnedKey};
+use crate::domain::host_words;
 use crate::domain::inventory::HostInventory;
 use crate::domain::secret::SecretText;
 use crate::domain::vm::VmRef;
@@ -139,6 +140,9 @@ impl Keeper {
     /// Adds or changes a host.
     pub(super) async fn upsert(self, spec: HostSpec, reply: Reply<HostId>) {
         let _turn = self.turn.acquire().await;
+        if let Err(cause) = self.record_upsert(&spec).await {
+            return crate::task::send_or_gone(reply, Err(cause));
+        }
         match self.profile.upsert_host(spec).await {
             Err(error) => crate::task::send_or_gone(reply, Err(failure(&error))),
             Ok(id) => {
@@ -150,9 +154,51 @@ impl Keeper {
         }
     }
 
+    /// Writes down a change of a definition before it is made. What cannot be told apart from nothing, or
+    /// will not be taken, leaves no record: the profile says itself why not.
+    async fn record_upsert(&self, spec: &HostSpec) -> Result<(), Failure> {
+        let hosts = self.profile.hosts().await;
+        let hosts = hosts.map_err(|error| failure(&error))?;
+        if hosts
+            .iter()
+            .any(|host| host.name == spec.name && host.id != spec.id)
+        {
+            return Ok(());
+        }
+        let before = hosts.iter().find(|host| host.id == spec.id);
+        let (action, name, details) = match before {
+            Some(before) if before == spec => return Ok(()),
+            Some(before) => (
+                "host-changed",
+                &before.name,
+                host_words::changes(before, spec),
+            ),
+            None => ("host-added", &spec.name, host_words::summary(spec)),
+        };
+        self.record_change(action, name, details).await
+    }
+
+    async fn record_change(
+        &self,
+        action: &str,
+        host: &HostName,
+        details: String,
+    ) -> Result<(), Failure> {
+        let entry = record::about_host(host.as_str(), action, details, self.clock.now());
+        let recorded = self.audit.append(entry).await;
+        recorded
+            .map(drop)
+            .map_err(|error| error.refusal("the change"))
+    }
+
     /// Forgets a host, and its key unless another host is filed under the same name.
     pub(super) async fn remove(self, spec: Arc<HostSpec>, reply: Reply<()>) {
         let _turn = self.turn.acquire().await;
+        let details = host_words::summary(&spec);
+        let recorded = self.record_change("host-removed", &spec.name, details);
+        if let Err(cause) = recorded.await {
+            return crate::task::send_or_gone(reply, Err(cause));
+        }
         let label = self.targets.label(&spec);
         if let Err(error) = self.profile.remove_host(spec.id).await {
             return crate::task::send_or_gone(reply, Err(failure(&error)));
@@ -214,7 +260,7 @@ impl Keeper {
         let now = self.clock.now();
         let entry = record::key_decision(host.name.as_str(), question, decision.trusts(), now);
         let recorded = self.audit.append(entry).await;
-        recorded.map_err(|error| failure(&error))?;
+        recorded.map_err(|error| error.refusal("the decision"))?;
         if !decision.trusts() {
             return Ok(());
         }
@@ -392,7 +438,8 @@ impl Keeper {
              log was cut off or replaced"
         );
         Err(Failure::new(ErrorKind::Store, message).with_hint(
-            "keep a copy of the profile's audit directory, then look with `vmdeck audit verify`",
+            "keep a copy of the profile's audit directory and look with `vmdeck audit verify`; when the loss is \
+             explained, `vmdeck audit accept-cut` writes that down and goes on",
         ))
     }
 

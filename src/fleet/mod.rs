@@ -21,6 +21,7 @@ mod keeper;
 pub mod operation;
 pub mod plan;
 pub mod record;
+pub mod recorder;
 pub mod request;
 mod roster;
 pub mod state;

@@ -26,7 +26,8 @@ use crate::domain::audit::AuditEntry;
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::inventory::FleetSnapshot;
 use crate::domain::operation::{Operation, OperationId, Outcome, Phase, Plan, Submission};
-use crate::hypervisor::HypervisorError;
+use crate::domain::text::RemoteText;
+use crate::hypervisor::{HypervisorError, ProgressNews, ProgressSink};
 use crate::session::{HostCommand, Observation, PerformError, SessionHandle};
 use crate::transport::TransportError;
 
@@ -40,12 +41,16 @@ const ACCEPTANCE: Duration = Duration::from_secs(60);
 /// First pause between two forced reads; doubled up to [`LAST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
+/// Least time between two reports of how far the hypervisor is: a person reads no faster, and a
+/// driver may tell many times a second.
+pub const PROGRESS_EVERY: Duration = Duration::from_millis(250);
+
 /// Longest pause between two forced reads.
 const LAST_PAUSE: Duration = Duration::from_secs(2);
 
 /// News of a running operation.
 #[derive(Debug)]
-pub enum Progress {
+pub enum OperationNews {
     /// It stands like this now.
     Moved(Box<Operation>),
     /// Its outcome could not be recorded.
@@ -98,8 +103,8 @@ pub struct Runner {
     pub audit: AuditLog,
     /// Wall time.
     pub clock: Clock,
-    /// Where progress goes.
-    pub progress: mpsc::Sender<Progress>,
+    /// Where its news go.
+    pub news: mpsc::Sender<OperationNews>,
     /// Ends the waiting; what was sent stays sent.
     pub cancel: CancellationToken,
 }
@@ -136,10 +141,11 @@ impl Runner {
             self.clock.now(),
         );
         let unrecordable =
-            matches!(&outcome, Outcome::Refused { cause } if cause.kind == ErrorKind::Store);
+            matches!(&outcome, Outcome::Refused { cause } if cause.kind == ErrorKind::NotRecorded);
         if !unrecordable && let Err(error) = self.audit.append(entry).await {
             tracing::error!(%error, id = %self.operation.id, "could not record an outcome");
-            self.tell(Progress::NotRecorded(Failure::of(&error))).await;
+            self.tell(OperationNews::NotRecorded(Failure::of(&error)))
+                .await;
         }
         self.operation.outcome = Some(outcome);
         self.operation.finished_at = Some(self.clock.now());
@@ -158,14 +164,8 @@ impl Runner {
         let unchanged = admission::unchanged(&self.state.borrow(), &self.submission);
         unchanged.map_err(|cause| Outcome::Refused { cause })?;
         if let Err(error) = self.audit.append(intent.clone()).await {
-            let cause = Failure::of(&error);
-            return Err(Outcome::Refused {
-                cause: Failure {
-                    kind: ErrorKind::Store,
-                    message: format!("the action cannot be recorded: {}", cause.message),
-                    hint: cause.hint,
-                },
-            });
+            let cause = error.refusal("the action");
+            return Err(Outcome::Refused { cause });
         }
         if self.cancel.is_cancelled() {
             return Err(self.never_sent());
@@ -178,24 +178,36 @@ impl Runner {
     async fn send(&mut self, plan: &Plan, _place: Place) -> Result<Watcher, Outcome> {
         self.moved(Phase::Sending).await;
         let watcher = self.watcher(plan);
-        let (reply, answer) = oneshot::channel();
+        let (reply, mut answer) = oneshot::channel();
+        let (progress, mut said) = ProgressSink::new();
         let within = ACCEPTANCE + plan.action.kind.spec().deadline;
         self.session
             .send(HostCommand::Perform {
                 commands: plan.commands.clone(),
                 within,
+                progress,
                 reply,
             })
             .map_err(|cause| Outcome::Refused { cause })?;
-        let answer = tokio::select! {
-            biased;
-            answer = answer => answer,
-            () = self.cancel.cancelled() => {
-                return Err(unknown("nobody waited for the hypervisor's answer"));
+        let mut quiet_until = Instant::now();
+        let answer = loop {
+            tokio::select! {
+                biased;
+                answer = &mut answer => break answer,
+                () = self.cancel.cancelled() => {
+                    return Err(unknown("nobody waited for the hypervisor's answer"));
+                }
+                () = report(&mut said, quiet_until) => {
+                    self.advanced(&mut said).await;
+                    quiet_until = Instant::now() + PROGRESS_EVERY;
+                }
             }
         };
         match answer {
-            Ok(Ok(())) => Ok(watcher),
+            Ok(Ok(())) => {
+                self.operation.progress = None;
+                Ok(watcher)
+            }
             Ok(Err(PerformError::NotSent(cause))) => Err(Outcome::Refused { cause }),
             Ok(Err(PerformError::Lost(cause))) => Err(Outcome::Unknown { cause }),
             Ok(Err(PerformError::Driver(error))) => Err(said_no(&error)),
@@ -302,17 +314,46 @@ impl Runner {
         }
     }
 
+    /// Passes on how far the hypervisor says that it is.
+    async fn advanced(&mut self, said: &mut ProgressNews) {
+        self.operation
+            .progress
+            .clone_from(&said.borrow_and_update());
+        if let Some(progress) = &self.operation.progress {
+            let plan = &self.operation.plan;
+            tracing::info!(
+                operation = %self.operation.id,
+                host = %plan.host_name,
+                vm = plan.vm_name.shown(),
+                percent = progress.percent,
+                doing = progress.doing.as_ref().map(RemoteText::shown),
+                "{}",
+                plan.action.kind.spec().doing,
+            );
+        }
+        self.moved(self.operation.phase).await;
+    }
+
     async fn moved(&mut self, phase: Phase) {
         self.operation.phase = phase;
         let operation = Box::new(self.operation.clone());
-        self.tell(Progress::Moved(operation)).await;
+        self.tell(OperationNews::Moved(operation)).await;
     }
 
-    async fn tell(&self, progress: Progress) {
-        if self.progress.send(progress).await.is_err() {
+    async fn tell(&self, news: OperationNews) {
+        if self.news.send(news).await.is_err() {
             tracing::debug!("the fleet has ended");
         }
     }
+}
+
+/// Waits for the next report, not before `not_before`; one that will never tell again is not waited
+/// for.
+async fn report(said: &mut ProgressNews, not_before: Instant) {
+    if said.changed().await.is_err() {
+        return std::future::pending().await;
+    }
+    tokio::time::sleep_until(not_before).await;
 }
 
 /// Waits for the next read that began after `since`; `None` when there will be none.
@@ -340,7 +381,12 @@ fn unknown(why: &str) -> Outcome {
 fn said_no(error: &HypervisorError) -> Outcome {
     let cause = Failure::of(error);
     match error {
+        // Its time ran out at the host: it may still come to pass.
+        HypervisorError::Refused { kind, .. } if *kind == ErrorKind::Timeout => {
+            Outcome::Unknown { cause }
+        }
         HypervisorError::Remote { .. }
+        | HypervisorError::Refused { .. }
         | HypervisorError::Permission { .. }
         | HypervisorError::NotRunning { .. }
         | HypervisorError::ToolMissing { .. }
@@ -369,7 +415,6 @@ fn said_no(error: &HypervisorError) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::text::RemoteText;
     use crate::fleet::test_fleet::now;
 
     #[test]

@@ -59,6 +59,14 @@ pub fn note(action: &str, status: &str, details: String, now: Timestamp) -> Audi
     AuditEntry::note(action, status, details, now)
 }
 
+/// Makes the record of a change of a host's definition.
+pub fn about_host(host: &str, action: &str, details: String, now: Timestamp) -> AuditEntry {
+    AuditEntry {
+        host: Some(host.to_owned()),
+        ..note(action, "ok", details, now)
+    }
+}
+
 /// Makes the record of a decision about a host key.
 pub fn key_decision(
     host: &str,

@@ -13,6 +13,7 @@ use crate::domain::host::{HostId, HostName, HostSpec};
 use crate::domain::host_key::HostKeyQuestion;
 use crate::domain::operation::{Actor, OperationId, Plan, Submission};
 use crate::domain::policy::Verdict;
+use crate::domain::recording::Recording;
 use crate::domain::secret::SecretText;
 use crate::domain::text::RemoteText;
 use crate::domain::vm::{VmDetail, VmRef};
@@ -131,6 +132,13 @@ pub enum Request {
         /// Done when it is on its way.
         reply: Reply<()>,
     },
+    /// Read states and figures once more; hosts that are not connected stay as they are.
+    ReadAgain {
+        /// Which.
+        hosts: HostSelection,
+        /// Done when it is on its way.
+        reply: Reply<()>,
+    },
     /// Say which hosts are looked at; the others are read less often.
     Focus {
         /// Which.
@@ -163,6 +171,13 @@ pub enum Request {
         host: HostId,
         /// The findings.
         reply: Reply<Vec<Finding>>,
+    },
+    /// Record what a host answers, over a connection of its own.
+    Record {
+        /// Which.
+        host: HostId,
+        /// The answers, redacted.
+        reply: Reply<Recording>,
     },
     /// The last records of the audit log, oldest first.
     AuditTail {

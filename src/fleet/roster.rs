@@ -147,6 +147,15 @@ impl Engine {
         }
     }
 
+    /// Asks sessions for one more fast read.
+    pub(super) fn read_once_more(&self, hosts: &HostSelection) -> Result<(), Failure> {
+        let ids = self.select(hosts)?;
+        ids.iter()
+            .filter_map(|id| self.roster.session(*id))
+            .map(|session| session.send(HostCommand::Read { full: false }))
+            .fold(Ok(()), Result::and)
+    }
+
     /// Wakes hosts that stopped because the profile was locked.
     pub(super) fn wake_locked(&mut self) {
         self.wake_stopped(|health| {
@@ -154,20 +163,26 @@ impl Engine {
         });
     }
 
-    /// Wakes hosts that stopped at a key which is pinned now, exactly as it was shown.
+    /// Wakes hosts that stopped at a key which is pinned now, exactly as it was shown. A host whose
+    /// question is over may have had its key pinned as well: trying it once is how to find out.
     pub(super) fn wake_trusted(&mut self) {
         let pinned = Arc::clone(&self.keeper.pinned.borrow());
-        self.wake_stopped(|health| {
-            let HostHealth::NeedsOperator {
+        self.wake_stopped(|health| match health {
+            HostHealth::NeedsOperator {
                 question: Some(asked),
                 ..
-            } = health
-            else {
-                return false;
-            };
-            pinned.iter().any(|pin| {
+            } => pinned.iter().any(|pin| {
                 !pin.revoked && pin.label == asked.label.to_lowercase() && pin.key == asked.key
-            })
+            }),
+            HostHealth::NeedsOperator {
+                cause,
+                question: None,
+            } => cause.kind == ErrorKind::HostKey,
+            HostHealth::Disabled
+            | HostHealth::Connecting { .. }
+            | HostHealth::Online
+            | HostHealth::Degraded { .. }
+            | HostHealth::Offline { .. } => false,
         });
     }
 

@@ -62,6 +62,12 @@ pub struct HostsChange {
 }
 
 impl FleetState {
+    /// Tells whether a host has said nothing yet: what is known of it is remembered, or nothing.
+    pub fn is_unread(&self, host: HostId) -> bool {
+        self.host(host)
+            .is_none_or(|host| host.inventory.is_none() || host.from_cache)
+    }
+
     /// Makes an empty fleet.
     pub fn new(profile: Arc<str>, policy: Arc<[Rule]>, read_only: bool, tick: Duration) -> Self {
         Self {

@@ -133,6 +133,7 @@ pub(super) fn operation(n: u8, action: ActionKind, outcome: Option<Outcome>) -> 
         } else {
             Phase::Verifying
         },
+        progress: None,
         outcome,
         started_at: now() - Duration::from_secs(2),
         finished_at: None,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::hyperv::{self, HyperV, Leftovers};
 use super::libvirt::{self, Libvirt};
 use super::{Drivers, Hypervisor, HypervisorError, probe};
 use crate::clock::Clock;
@@ -14,6 +15,10 @@ use crate::domain::remote_command::RemoteCommand;
 use crate::domain::vm::VmId;
 use crate::transport::Transport;
 
+/// How long libvirt is waited for before the system is asked what it is. A Windows host whose shell is
+/// PowerShell takes about a second to say that it knows no `virsh`, each time.
+const SOON: Duration = Duration::from_secs(1);
+
 /// Every driver that is built in.
 #[derive(Debug, Clone)]
 pub struct InstalledDrivers {
@@ -21,6 +26,8 @@ pub struct InstalledDrivers {
     pub clock: Clock,
     /// How long one read of states and figures may take.
     pub read_within: Duration,
+    /// What may still run on Hyper-V hosts of links that are gone.
+    pub leftovers: Leftovers,
 }
 
 impl InstalledDrivers {
@@ -28,11 +35,38 @@ impl InstalledDrivers {
     pub const READ_WITHIN: Duration = Duration::from_secs(10);
 
     /// Takes the usual deadline.
-    pub const fn new(clock: Clock) -> Self {
+    pub fn new(clock: Clock) -> Self {
         Self {
             clock,
             read_within: Self::READ_WITHIN,
+            leftovers: Leftovers::default(),
         }
+    }
+}
+
+/// Finds out which hypervisor to drive. Most hosts have libvirt, so it is asked at once; what else there
+/// may be is asked only where it does not answer, or not soon.
+async fn found_out(
+    libvirt: &Libvirt,
+    transport: &dyn Transport,
+) -> Result<HypervisorKind, HypervisorError> {
+    let trying = libvirt.try_out();
+    tokio::pin!(trying);
+    let tried = match tokio::time::timeout(SOON, &mut trying).await {
+        Ok(tried) => tried,
+        Err(_elapsed) => tokio::select! {
+            biased;
+            tried = &mut trying => tried,
+            found = probe::kind(transport) => match found {
+                Ok(HypervisorKind::HyperV) => return Ok(HypervisorKind::HyperV),
+                Ok(HypervisorKind::Libvirt) | Err(_) => trying.await,
+            },
+        },
+    };
+    match tried {
+        // A link that fails says nothing about the host.
+        Ok(()) | Err(HypervisorError::Transport(_)) => Ok(HypervisorKind::Libvirt),
+        Err(_) => probe::kind(transport).await,
     }
 }
 
@@ -47,16 +81,15 @@ impl Drivers for InstalledDrivers {
             .reading_within(self.read_within);
         let kind = match spec.kind.fixed() {
             Some(kind) => kind,
-            // Most hosts have it, so it is asked at once; what else there may be is asked only where
-            // it does not answer. A link that fails says nothing about the host.
-            None => match libvirt.try_out().await {
-                Ok(()) | Err(HypervisorError::Transport(_)) => HypervisorKind::Libvirt,
-                Err(_) => probe::kind(transport.as_ref()).await?,
-            },
+            None => found_out(&libvirt, transport.as_ref()).await?,
         };
         match kind {
             HypervisorKind::Libvirt => Ok(Box::new(libvirt)),
-            HypervisorKind::HyperV => Err(not_yet()),
+            HypervisorKind::HyperV => Ok(Box::new(
+                HyperV::new(transport)
+                    .reading_within(self.read_within)
+                    .watching(spec.id, self.leftovers.clone()),
+            )),
         }
     }
 
@@ -69,14 +102,92 @@ impl Drivers for InstalledDrivers {
     ) -> Result<Vec<RemoteCommand>, HypervisorError> {
         match kind {
             HypervisorKind::Libvirt => Ok(libvirt::commands(spec, vm, action)),
-            HypervisorKind::HyperV => Err(not_yet()),
+            HypervisorKind::HyperV => Ok(hyperv::commands(vm, action)),
         }
     }
 }
 
-fn not_yet() -> HypervisorError {
-    HypervisorError::Unsupported {
-        kind: HypervisorKind::HyperV,
-        what: "be driven by this version".to_owned(),
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::error_kind::Classify;
+    use crate::domain::host::Endpoint;
+    use crate::transport::scripted::{Answer, Script};
+
+    fn spec() -> HostSpec {
+        HostSpec::new("h".parse().unwrap(), Endpoint::new("h", 22))
+    }
+
+    async fn opened(script: &Script) -> Result<Box<dyn Hypervisor>, HypervisorError> {
+        let drivers = InstalledDrivers::new(Clock::system());
+        drivers.open(script.transport(), &spec()).await
+    }
+
+    /// A Windows host whose shell knows neither `virsh` nor `uname`.
+    fn windows(unknown: &'static str, pause: Duration) -> Script {
+        let script = Script::new();
+        let answer = || Answer::exit(1).stderr(unknown).after(pause);
+        script.on("virsh", answer()).on("uname", answer());
+        script.on(
+            "cmd /c ver",
+            Answer::out("\r\nMicrosoft Windows [Version 10.0.20348.2322]\r\n").after(pause),
+        );
+        script
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_windows_host_is_told_behind_either_shell() {
+        for (unknown, pause) in [
+            (
+                "'env' is not recognized as an internal or external command,\r\n",
+                50,
+            ),
+            (
+                "Der Befehl \"env\" ist entweder falsch geschrieben oder\r\n",
+                50,
+            ),
+            (
+                "env : The term 'env' is not recognized\r\n    + CategoryInfo\r\n",
+                1200,
+            ),
+        ] {
+            let script = windows(unknown, Duration::from_millis(pause));
+            let driver = opened(&script).await.unwrap();
+            assert_eq!(driver.kind(), HypervisorKind::HyperV, "{unknown}");
+            assert!(script.commands().len() < 10, "{:?}", script.commands());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn tools_of_another_system_on_a_windows_host_do_not_mislead() {
+        let script = windows("?", Duration::ZERO);
+        script.on("uname", Answer::out("MINGW64_NT-10.0-20348\n"));
+        let driver = opened(&script).await.unwrap();
+        assert_eq!(driver.kind(), HypervisorKind::HyperV);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_linux_host_without_libvirt_is_told_to_install_it() {
+        let script = Script::new();
+        script.on("uname", Answer::out("Linux\n"));
+        let driver = opened(&script).await.unwrap();
+        assert_eq!(driver.kind(), HypervisorKind::Libvirt);
+        let error = driver.probe().await.unwrap_err();
+        assert_eq!(error.to_string(), "virsh was not found on the host");
+        assert!(
+            error
+                .hint()
+                .unwrap()
+                .0
+                .contains("apt install libvirt-clients")
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_system_that_says_nothing_is_asked_to_be_named() {
+        let script = Script::new();
+        script.on("", Answer::exit(1).stderr("restricted\n"));
+        let error = opened(&script).await.unwrap_err();
+        assert!(error.hint().unwrap().0.contains("--kind"), "{error}");
     }
 }

@@ -9,10 +9,15 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 pub mod drivers;
+pub mod hyperv;
 pub mod libvirt;
 mod probe;
+mod progress;
+mod question;
 
 pub use self::drivers::InstalledDrivers;
+pub use self::progress::{ProgressNews, ProgressSink};
+pub use self::question::{AnswerForm, Check, Question, usual_checks};
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -25,6 +30,7 @@ use crate::domain::capability::Capabilities;
 use crate::domain::error_kind::{Classify, ErrorKind, Hint};
 use crate::domain::host::{HostSpec, HypervisorKind};
 use crate::domain::inventory::{HostInventory, Scope};
+use crate::domain::redact::Private;
 use crate::domain::remote_command::RemoteCommand;
 use crate::domain::text::RemoteText;
 use crate::domain::vm::{VmDetail, VmId};
@@ -46,11 +52,42 @@ pub trait Hypervisor: Send + Sync + Debug {
     async fn detail(&self, vm: &VmId) -> Result<VmDetail, HypervisorError>;
 
     /// Runs the commands of a plan on channels of their own; returns when the hypervisor has
-    /// accepted the last one.
-    async fn perform(&self, commands: &[RemoteCommand]) -> Result<(), HypervisorError>;
+    /// accepted the last one. What the hypervisor says on the way about how far it is, is told
+    /// through `progress`; one that says nothing tells nothing.
+    async fn perform(
+        &self,
+        commands: &[RemoteCommand],
+        progress: &ProgressSink,
+    ) -> Result<(), HypervisorError>;
+
+    /// Says how the host is read as things stand, where that is not for as long as the link lives what
+    /// the probe found ([`Capabilities::channel`]).
+    fn channel(&self) -> Option<String> {
+        None
+    }
 
     /// Opens the announcements of changes, where the hypervisor has them.
     async fn hints(&self) -> Result<Option<Box<dyn Hints>>, HypervisorError>;
+
+    /// Looks at everything it needs on the host, step by step, each with what mends it. Changes nothing.
+    async fn checks(&self) -> Vec<Check> {
+        usual_checks(self.probe().await)
+    }
+
+    /// Returns whether it survives what a login writes to standard output by itself.
+    fn survives_banners(&self) -> bool {
+        false
+    }
+
+    /// Returns its questions as data: what it asks of this host, and of each of these VMs. None of them
+    /// changes anything.
+    fn questions(&self, vms: &[VmId]) -> Vec<Question>;
+
+    /// Returns what in the answers is the business of the host's owner, as far as only the driver knows
+    /// it.
+    fn private(&self) -> Private {
+        Private::default()
+    }
 
     /// Ends kept processes.
     async fn close(&self);
@@ -153,6 +190,18 @@ pub enum HypervisorError {
         /// The line it is about.
         said: RemoteText,
     },
+    /// The hypervisor refused for a reason that has a kind of its own.
+    #[error("{what}{}", after_colon(.said))]
+    Refused {
+        /// What kind of failure it is.
+        kind: ErrorKind,
+        /// What was refused, as a fragment.
+        what: String,
+        /// The host's own words; empty where it had none.
+        said: RemoteText,
+        /// What to do, where something can be done.
+        fix: Option<String>,
+    },
     /// This driver cannot do that.
     #[error("{kind} cannot {what}")]
     Unsupported {
@@ -175,11 +224,20 @@ fn excerpt(said: &RemoteText) -> String {
     }
 }
 
+fn after_colon(said: &RemoteText) -> String {
+    if said.is_empty() {
+        String::new()
+    } else {
+        format!(": {said}")
+    }
+}
+
 impl Classify for HypervisorError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Transport(error) => error.kind(),
             Self::Remote { .. } | Self::NotRunning { .. } => ErrorKind::Remote,
+            Self::Refused { kind, .. } => *kind,
             Self::Permission { .. } => ErrorKind::Permission,
             Self::ToolMissing { .. } | Self::Unparsable { .. } => ErrorKind::Protocol,
             Self::Unsupported { .. } => ErrorKind::Refused,
@@ -198,6 +256,7 @@ impl Classify for HypervisorError {
             Self::Remote { .. } => Some(Hint::new(
                 "that is the host's own answer; `vmdeck host doctor NAME` checks every step",
             )),
+            Self::Refused { fix, .. } => fix.clone().map(Hint::new),
             Self::Unsupported { .. } => None,
         }
     }

@@ -9,8 +9,8 @@ use super::desk::{Desk, Told, could_not, refuse};
 use super::passphrase::PassphraseSource;
 use super::unlock;
 use crate::audit::{self, AuditLog};
-use crate::cli::AuditTail;
-use crate::domain::audit::AuditRecord;
+use crate::cli::{AuditAcceptCut, AuditTail};
+use crate::domain::audit::{AuditEntry, AuditRecord};
 use crate::domain::error_kind::{ErrorKind, ExitCode};
 use crate::profile::Profile;
 use crate::report::Complaint;
@@ -150,5 +150,66 @@ pub async fn export(desk: &mut Desk<'_>) -> Told {
     for record in &all {
         desk.say(&crate::json::to_line(record).unwrap_or_default());
     }
+    Ok(ExitCode::Done)
+}
+
+/// Accepts that the end of the log was lost: the loss is written down, and the profile remembers the
+/// present end from then on. Nothing else that is wrong with a log can be accepted.
+pub async fn accept_cut(desk: &mut Desk<'_>, args: &AuditAcceptCut) -> Told {
+    let profile = desk.open().await?;
+    let log = open(desk, &profile).await?;
+    let remembered = profile
+        .audit_head()
+        .await
+        .map_err(could_not("read the profile"))?;
+    let look = could_not("read the audit log");
+    let gone = match remembered {
+        Some(head) if !log.holds(head.clone()).await.map_err(look)? => head,
+        Some(_) | None => {
+            desk.say("nothing is missing at the end of the audit log");
+            return Ok(ExitCode::Done);
+        }
+    };
+    let last = log.tail(1).await;
+    let last = last.map_err(could_not("read the audit log"))?;
+    let last = last.last().map_or(0, |record| record.seq);
+    desk.say(&format!(
+        "record {} is gone, though the profile remembers it; the log now ends with record {last}",
+        gone.seq
+    ));
+    if !args.yes && !desk.agrees("Accept that records were lost, and go on from here?") {
+        return Err(refuse(
+            ErrorKind::Refused,
+            "the loss was not accepted",
+            "keep a copy of the profile's audit directory, then add --yes (and --reason TEXT)",
+        ));
+    }
+    let reason = args.reason.as_deref().unwrap_or("no reason was given");
+    let entry = AuditEntry {
+        actor: Some(desk.actor.clone()),
+        ..AuditEntry::note(
+            "cut-accepted",
+            "ok",
+            format!(
+                "record {} ({}) is gone, the log ended with record {last}: {reason}",
+                gone.seq, gone.hash
+            ),
+            desk.clock.now(),
+        )
+    };
+    let written = log.append(entry).await;
+    written.map_err(|error| Complaint::from(error.refusal("the acceptance")))?;
+    let replaced = match log.head() {
+        Some(head) => profile.replace_audit_head(gone, head).await,
+        None => Ok(false),
+    };
+    if !replaced.map_err(could_not("write the profile"))? {
+        return Err(refuse(
+            ErrorKind::Conflict,
+            "the profile remembers another end by now",
+            "run it again",
+        ));
+    }
+    desk.say("accepted and written down; `vmdeck audit verify` looks at the rest");
     Ok(ExitCode::Done)
 }

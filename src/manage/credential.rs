@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 
 use super::desk::{Desk, Told, could_not, refuse};
 use super::passphrase::PassphraseSource;
+use super::record::{Change, written_down};
 use super::{columns, unlock};
 use crate::cli::{CredentialAdd, CredentialCommand};
 use crate::domain::credential::{CredentialKind, CredentialName, CredentialSecret, NewCredential};
 use crate::domain::error_kind::{ErrorKind, ExitCode};
 use crate::domain::secret::SecretText;
+use crate::profile::ProfileError;
 use crate::report::Complaint;
 use crate::transport::ssh::key::{self, KeyError, KeyFacts};
 use crate::transport::ssh::keygen;
@@ -49,17 +51,29 @@ async fn add(desk: &mut Desk<'_>, args: &CredentialAdd) -> Told {
         fingerprint: made.facts.as_ref().map(|facts| facts.fingerprint.clone()),
         created_at: desk.clock.now().to_string(),
     };
-    let id = profile
-        .reserve_credential(new)
-        .await
-        .map_err(could_not("add the credential"))?;
-    let context = SealContext::new(profile.id(), id);
-    let sealed = Vault::seal(&identity.recipient, &context, &made.secret)
-        .map_err(could_not("seal the credential"))?;
-    profile
-        .store_sealed(id, sealed)
-        .await
-        .map_err(could_not("keep the credential"))?;
+    let known = profile.credentials().await;
+    let known = known.map_err(could_not("read the credentials"))?;
+    if known.iter().any(|credential| credential.name == args.name) {
+        let name = args.name.clone();
+        return Err(could_not("add the credential")(
+            ProfileError::DuplicateCredential { name },
+        ));
+    }
+    let change = Change {
+        action: "credential-added",
+        host: None,
+        details: words(&args.name, made.kind, new.fingerprint.as_deref()),
+    };
+    let adding = async {
+        let reserved = profile.reserve_credential(new).await;
+        let id = reserved.map_err(could_not("add the credential"))?;
+        let context = SealContext::new(profile.id(), id);
+        let sealed = Vault::seal(&identity.recipient, &context, &made.secret)
+            .map_err(could_not("seal the credential"))?;
+        let kept = profile.store_sealed(id, sealed).await;
+        kept.map_err(could_not("keep the credential"))
+    };
+    written_down(desk, &profile, change, adding).await?;
     match &made.facts {
         Some(facts) => {
             desk.say(&format!("added {} {}", facts.algorithm, facts.fingerprint));
@@ -75,6 +89,12 @@ async fn add(desk: &mut Desk<'_>, args: &CredentialAdd) -> Told {
         args.name
     ));
     Ok(ExitCode::Done)
+}
+
+/// Names a credential for the record: what it is, never what is in it.
+fn words(name: &CredentialName, kind: CredentialKind, fingerprint: Option<&str>) -> String {
+    let print = fingerprint.map_or_else(String::new, |print| format!(", {print}"));
+    format!("{name}, {}{print}", kind.word())
 }
 
 fn make(desk: &Desk<'_>, args: &CredentialAdd) -> Result<Made, Complaint> {
@@ -248,10 +268,24 @@ fn moment(text: &str) -> String {
 
 async fn remove(desk: &mut Desk<'_>, name: &CredentialName) -> Told {
     let profile = desk.open().await?;
-    profile
-        .remove_credential(name)
-        .await
-        .map_err(could_not("remove the credential"))?;
+    let all = profile.credentials().await;
+    let all = all.map_err(could_not("read the credentials"))?;
+    let removing = async {
+        let removed = profile.remove_credential(name).await;
+        removed.map_err(could_not("remove the credential"))
+    };
+    match all.iter().find(|credential| credential.name == *name) {
+        Some(found) if found.used_by.is_empty() => {
+            let change = Change {
+                action: "credential-removed",
+                host: None,
+                details: words(name, found.kind, found.fingerprint.as_deref()),
+            };
+            written_down(desk, &profile, change, removing).await?;
+        }
+        // It says itself why not.
+        Some(_) | None => removing.await?,
+    }
     desk.say(&format!("removed credential {name}"));
     Ok(ExitCode::Done)
 }

@@ -7,6 +7,7 @@ use super::passphrase::PassphraseSource;
 use crate::accounts::Accounts;
 use crate::clock::Clock;
 use crate::domain::error_kind::{Classify, ErrorKind, ExitCode, Failure};
+use crate::domain::operation::Actor;
 use crate::profile::{Profile, ProfileError, ProfileName};
 use crate::report::Complaint;
 
@@ -27,6 +28,8 @@ pub struct Desk<'a> {
     pub passphrase: Option<PassphraseSource>,
     /// Wall time.
     pub clock: Clock,
+    /// Who is at the command line.
+    pub actor: Actor,
     /// Whether a person is there to be asked.
     pub interactive: bool,
     /// Results.

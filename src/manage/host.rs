@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use super::desk::{Desk, Told, could_not, refuse};
+use super::record::{Change, written_down};
 use super::{columns, host_key};
 use crate::cli::{HostAdd, HostEdit, LoginArgs};
 use crate::domain::error_kind::{ErrorKind, ExitCode, Failure};
 use crate::domain::host::{HostName, HostSpec, KindChoice, LoginMethod};
 use crate::domain::host_key::{HostKey, PinnedKey};
-use crate::profile::Profile;
+use crate::domain::host_words;
+use crate::profile::{Profile, ProfileError};
 use crate::report::Complaint;
 
 /// Says under which name a host's key is filed.
@@ -43,11 +45,18 @@ pub async fn add(desk: &mut Desk<'_>, args: &HostAdd, read_only: bool, label: La
         None => None,
     };
     let known = pin.is_some() || spec.accept_new_host_key;
-    profile
-        .upsert_host(spec)
-        .await
-        .map_err(could_not("add the host"))?;
     let name = &args.name;
+    refuse_twice(&profile, name, "add the host").await?;
+    let change = Change {
+        action: "host-added",
+        host: Some(name),
+        details: host_words::summary(&spec),
+    };
+    let adding = async {
+        let added = profile.upsert_host(spec).await;
+        added.map_err(could_not("add the host"))
+    };
+    written_down(desk, &profile, change, adding).await?;
     if let Some(pin) = pin {
         profile
             .pin_key(pin, false)
@@ -64,6 +73,16 @@ pub async fn add(desk: &mut Desk<'_>, args: &HostAdd, read_only: bool, label: La
     Ok(ExitCode::Done)
 }
 
+/// Refuses a name that is taken before anything is written down.
+async fn refuse_twice(profile: &Profile, name: &HostName, doing: &str) -> Result<(), Complaint> {
+    let hosts = profile.hosts().await.map_err(could_not("read the hosts"))?;
+    if hosts.iter().any(|spec| spec.name == *name) {
+        let name = name.clone();
+        return Err(could_not(doing)(ProfileError::DuplicateHost { name }));
+    }
+    Ok(())
+}
+
 /// Changes what is named of a host.
 pub async fn edit(desk: &mut Desk<'_>, args: &HostEdit, read_only: bool) -> Told {
     let profile = desk.open().await?;
@@ -78,10 +97,19 @@ pub async fn edit(desk: &mut Desk<'_>, args: &HostEdit, read_only: bool) -> Told
         ));
     }
     check_login(&profile, &spec.login).await?;
-    profile
-        .upsert_host(spec)
-        .await
-        .map_err(could_not("change the host"))?;
+    if spec.name != before.name {
+        refuse_twice(&profile, &spec.name, "change the host").await?;
+    }
+    let change = Change {
+        action: "host-changed",
+        host: Some(&args.name),
+        details: host_words::changes(&before, &spec),
+    };
+    let changing = async {
+        let changed = profile.upsert_host(spec).await;
+        changed.map_err(could_not("change the host"))
+    };
+    written_down(desk, &profile, change, changing).await?;
     desk.say(&format!("changed host {}", args.name));
     Ok(ExitCode::Done)
 }
@@ -129,10 +157,16 @@ fn apply(spec: &mut HostSpec, args: &HostEdit, read_only: bool) -> Result<(), Co
 pub async fn remove(desk: &mut Desk<'_>, name: &HostName) -> Told {
     let profile = desk.open().await?;
     let spec = find(&profile, name).await?;
-    profile
-        .remove_host(spec.id)
-        .await
-        .map_err(could_not("remove the host"))?;
+    let change = Change {
+        action: "host-removed",
+        host: Some(name),
+        details: host_words::summary(&spec),
+    };
+    let removing = async {
+        let removed = profile.remove_host(spec.id).await;
+        removed.map_err(could_not("remove the host"))
+    };
+    written_down(desk, &profile, change, removing).await?;
     desk.say(&format!("removed host {name}"));
     Ok(ExitCode::Done)
 }

@@ -2,9 +2,11 @@
 //! what the configuration says about it stays there and goes on being honoured.
 
 use super::desk::{Desk, Told, could_not, refuse};
+use super::record::{Change, written_down};
 use crate::cli::HostImport;
 use crate::domain::error_kind::{ErrorKind, ExitCode};
 use crate::domain::host::{HostName, HostSpec};
+use crate::domain::host_words;
 
 /// An alias of the configuration and where it leads, for the list.
 #[derive(Debug, Clone)]
@@ -42,8 +44,20 @@ pub async fn run(desk: &mut Desk<'_>, args: &HostImport, found: Vec<Found>) -> T
         if known {
             desk.say(&format!("skip   {alias:<20} is in the profile already"));
         } else if chosen(alias) {
-            let added_host = profile.upsert_host(HostSpec::new(name, endpoint)).await;
-            added_host.map_err(could_not("add a host"))?;
+            let spec = HostSpec::new(name.clone(), endpoint);
+            let change = Change {
+                action: "host-added",
+                host: Some(&name),
+                details: format!(
+                    "{}, from the SSH client's configuration",
+                    host_words::summary(&spec)
+                ),
+            };
+            let adding = async {
+                let added = profile.upsert_host(spec).await;
+                added.map_err(could_not("add a host"))
+            };
+            written_down(desk, &profile, change, adding).await?;
             desk.say(&format!("added  {alias:<20} {leads_to}"));
             added += 1;
         } else {

@@ -13,6 +13,7 @@ pub mod import;
 pub mod import_portal;
 pub mod passphrase;
 pub mod profile;
+pub mod recording;
 pub mod served;
 pub mod trust;
 pub mod unlock;
@@ -20,5 +21,6 @@ pub mod user;
 
 mod columns;
 mod desk;
+mod record;
 
 pub use self::desk::{Desk, Told, could_not};

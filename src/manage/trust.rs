@@ -167,8 +167,43 @@ async fn accept(
             KeyDecision::Accept
         }
     };
-    let answer = handle.answer_host_key(id, question.clone(), decision).await;
+    let mut answer = handle.answer_host_key(id, question.clone(), decision).await;
+    // Comparing fingerprints may take longer than a question waits: it is asked anew, and what was agreed to
+    // holds for the very same key.
+    if matches!(&answer, Err(cause) if cause.kind == ErrorKind::Conflict)
+        && is_asked_again(handle, id, question).await?
+    {
+        answer = handle.answer_host_key(id, question.clone(), decision).await;
+    }
     answer.map_err(Complaint::from)?;
     desk.say(&format!("pinned for {}", question.label));
     Ok(())
+}
+
+/// Tries the host once more; returns whether it asks about the same key again.
+async fn is_asked_again(
+    handle: &FleetHandle,
+    id: HostId,
+    question: &HostKeyQuestion,
+) -> Result<bool, Complaint> {
+    let selection = HostSelection::Only(vec![id]);
+    handle.refresh(selection).await.map_err(Complaint::from)?;
+    let asked = handle.wait_until(|fleet| {
+        fleet.host(id).is_some_and(|host| match &host.health {
+            HostHealth::NeedsOperator {
+                question: Some(asked),
+                ..
+            } => asked.label == question.label && asked.key == question.key,
+            HostHealth::NeedsOperator { question: None, .. }
+            | HostHealth::Disabled
+            | HostHealth::Connecting { .. }
+            | HostHealth::Online
+            | HostHealth::Degraded { .. }
+            | HostHealth::Offline { .. } => false,
+        })
+    });
+    Ok(matches!(
+        tokio::time::timeout(PATIENCE, asked).await,
+        Ok(Some(_))
+    ))
 }

@@ -18,7 +18,7 @@ use crate::fleet::request::HostSelection;
 use crate::report::Complaint;
 
 /// Between the two reads that a figure over time needs: long enough for a figure that means something.
-const BETWEEN_READS: Duration = Duration::from_millis(700);
+const BETWEEN_READS: Duration = Duration::from_millis(450);
 
 /// What came of asking hosts.
 #[derive(Debug)]
@@ -130,7 +130,7 @@ async fn read_again(
     }
     let ids = seen.iter().map(|(id, _)| *id).collect();
     handle
-        .refresh(HostSelection::Only(ids))
+        .read_again(HostSelection::Only(ids))
         .await
         .map_err(Complaint::from)?;
     Ok(wait(handle, script, deadline, |fleet| {

@@ -9,7 +9,7 @@ use super::{Ended, Format, Script, Targets, output, targets};
 use crate::clock::Clock;
 use crate::domain::error_kind::ExitCode;
 use crate::domain::text::RemoteText;
-use crate::domain::vm::{VmDetail, VmDisk, VmNic, VmRef};
+use crate::domain::vm::{VmDetail, VmDisk, VmNic, VmProperty, VmRef, VmSnapshot};
 use crate::fleet::FleetHandle;
 use crate::report::Complaint;
 
@@ -24,6 +24,10 @@ struct Document<'a> {
     persistent: Option<bool>,
     disks: &'a [VmDisk],
     nics: &'a [VmNic],
+    /// Snapshots, parents before children.
+    snapshot_tree: &'a [VmSnapshot],
+    /// Settings that have no field of their own.
+    properties: &'a [VmProperty],
     /// The hypervisor's own definition, line by line.
     definition: &'a [RemoteText],
     /// What could not be read, in the hypervisor's words.
@@ -72,11 +76,13 @@ fn written(format: Format, row: &VmRow, detail: &VmDetail) -> String {
         persistent: detail.facts.persistent,
         disks: &detail.disks,
         nics: &detail.nics,
+        snapshot_tree: &detail.snapshots,
+        properties: &detail.properties,
         definition: &detail.definition.0,
         gaps: &detail.gaps,
     };
     let text = match format {
-        Format::Table => return for_people(&document, &fields),
+        Format::Table => return for_people(&document, &fields, detail),
         Format::Csv | Format::Markdown => {
             return output::rows(format, &FIELDS, &[], std::slice::from_ref(row));
         }
@@ -88,7 +94,7 @@ fn written(format: Format, row: &VmRow, detail: &VmDetail) -> String {
     text
 }
 
-fn for_people(document: &Document<'_>, fields: &[&Field<VmRow>]) -> String {
+fn for_people(document: &Document<'_>, fields: &[&Field<VmRow>], detail: &VmDetail) -> String {
     let mut text = String::new();
     let mut line = |name: &str, value: &str| {
         text.extend([format!("{name:<22} {value}").trim_end(), "\n"]);
@@ -123,6 +129,9 @@ fn for_people(document: &Document<'_>, fields: &[&Field<VmRow>]) -> String {
             "disk",
             &format!("{} {} {used}/{size} {source}", disk.target, disk.device),
         );
+        for image in disk.chain.iter().skip(1) {
+            line("", &format!("on {}", image.path));
+        }
     }
     for nic in document.nics {
         let network = nic.network.as_ref().map_or("–", RemoteText::shown);
@@ -131,6 +140,18 @@ fn for_people(document: &Document<'_>, fields: &[&Field<VmRow>]) -> String {
             "nic",
             &format!("{} {} {network} {model}", nic.mac, nic.kind),
         );
+    }
+    for snapshot in document.snapshot_tree {
+        let depth = detail.depth_of(snapshot) * 2;
+        let mark = if snapshot.is_current {
+            " (current)"
+        } else {
+            ""
+        };
+        line("snapshot", &format!("{:depth$}{}{mark}", "", snapshot.name));
+    }
+    for property in document.properties {
+        line(&property.name, property.value.shown());
     }
     for gap in document.gaps {
         line("not read", gap.shown());

@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::domain::error_kind::{ErrorKind, ExitCode, Failure};
 use crate::domain::event::{Fact, FleetEvent};
 use crate::domain::inventory::FleetSnapshot;
-use crate::domain::operation::{Operation, Outcome, Phase};
+use crate::domain::operation::{Operation, Outcome, Phase, Progress};
 use crate::domain::selector::Filter;
 use crate::domain::text::RemoteText;
 use crate::domain::vm::{PowerState, VmRef};
@@ -69,6 +69,9 @@ enum Line<'a> {
         id: &'a str,
         action: &'a str,
         phase: Phase,
+        /// What the hypervisor says while it is at it; left out where it says nothing.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        progress: Option<&'a Progress>,
         outcome: Option<&'a str>,
         reason: Option<&'a str>,
     },
@@ -257,6 +260,7 @@ fn moved(at: Timestamp, operation: &Operation) -> Line<'_> {
         id: operation.plan.vm.vm.as_str(),
         action: operation.plan.action.kind.id(),
         phase: operation.phase,
+        progress: operation.progress.as_ref(),
         outcome: operation.outcome.as_ref().map(Outcome::word),
         reason: operation.outcome.as_ref().and_then(Outcome::reason),
     }

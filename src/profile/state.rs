@@ -52,4 +52,25 @@ impl Profile {
             })
             .await
     }
+
+    /// Lets go of a remembered end that a person has accepted as lost, and remembers the present one.
+    /// Returns false when another end is remembered by now.
+    pub async fn replace_audit_head(
+        &self,
+        lost: AuditHead,
+        head: AuditHead,
+    ) -> Result<bool, ProfileError> {
+        let number = |seq: u64| i64::try_from(seq).unwrap_or(i64::MAX);
+        self.store
+            .run(move |connection| {
+                let changed = connection
+                    .execute(
+                        "UPDATE audit_head SET seq = ?1, hash = ?2 WHERE seq = ?3 AND hash = ?4",
+                        params![number(head.seq), head.hash, number(lost.seq), lost.hash],
+                    )
+                    .map_err(|error| ProfileError::of("writing the audit head", error))?;
+                Ok(changed == 1)
+            })
+            .await
+    }
 }

@@ -18,7 +18,7 @@ use tracing::Instrument;
 use super::backoff::Backoff;
 use super::command_log::{CommandLog, RecordingTransport};
 use super::connect::{dial, link_loss, trouble};
-use super::limits::{COMMAND_QUEUE, HINTS_REOPEN, PROBE};
+use super::limits::{COMMAND_QUEUE, HINTS_REOPEN, KEY_QUESTION, PROBE};
 use super::link::{Link, PerformError, not_connected};
 use super::machine::{Pause, SessionEffect, SessionEvent, State, Trouble, step};
 use super::message::{
@@ -113,6 +113,7 @@ struct Timers {
     read: Option<Instant>,
     retry: Option<Instant>,
     hints: Option<Instant>,
+    question: Option<Instant>,
 }
 
 enum Happening {
@@ -125,6 +126,7 @@ enum Happening {
     ReadDue,
     RetryDue,
     HintsDue,
+    QuestionDue,
     Hint(HintStep),
 }
 
@@ -193,6 +195,7 @@ impl Actor {
             read,
             retry,
             hints: hints_at,
+            question,
         } = self.timers;
         tokio::select! {
             biased;
@@ -205,6 +208,7 @@ impl Actor {
             () = at(read) => Happening::ReadDue,
             () = at(retry) => Happening::RetryDue,
             () = at(hints_at) => Happening::HintsDue,
+            () = at(question) => Happening::QuestionDue,
             step = done(hints) => Happening::Hint(step),
         }
     }
@@ -232,6 +236,10 @@ impl Actor {
                 self.timers.hints = None;
                 self.open_hints();
             }
+            Happening::QuestionDue => {
+                self.timers.question = None;
+                self.feed(SessionEvent::QuestionDue).await;
+            }
             Happening::Hint(step) => self.hinted(step).await,
         }
     }
@@ -251,10 +259,11 @@ impl Actor {
             HostCommand::Perform {
                 commands,
                 within,
+                progress,
                 reply,
             } => {
                 if let Some(link) = &self.link {
-                    link.perform(commands, within, reply);
+                    link.perform(commands, within, progress, reply);
                 } else {
                     send_or_gone(reply, Err(PerformError::NotSent(not_connected())));
                 }
@@ -290,7 +299,9 @@ impl Actor {
     async fn opened(&mut self, result: Result<Opened, HypervisorError>) {
         match (result, &mut self.link) {
             (Ok(opened), Some(link)) => {
+                self.rhythm.suit(opened.driver.kind());
                 link.driver = Some(opened.driver);
+                link.capabilities = Some(Arc::clone(&opened.capabilities));
                 self.tell(News::Probed(opened.capabilities)).await;
                 let first = self.context.options.first;
                 self.feed(SessionEvent::Probed { first }).await;
@@ -340,6 +351,9 @@ impl Actor {
             restarts: self.restarts.seen(),
         }));
         self.tell_tick().await;
+        if let Some(capabilities) = self.link.as_mut().and_then(Link::rerouted) {
+            self.tell(News::Probed(capabilities)).await;
+        }
         if changed && scope == Scope::Fast {
             // Still counted as in flight: it is served after a short rest.
             self.feed(SessionEvent::ReadWanted { full: true }).await;
@@ -401,6 +415,9 @@ impl Actor {
                 let wait = self.backoff.wait(attempt.max(self.panics));
                 self.timers.retry = Some(Instant::now() + wait);
             }
+            SessionEffect::ArmQuestion => {
+                self.timers.question = Some(Instant::now() + KEY_QUESTION);
+            }
             SessionEffect::Close => self.close(),
             SessionEffect::Publish => {
                 let health = self.health();
@@ -411,6 +428,7 @@ impl Actor {
 
     fn dial(&mut self, attempt: u32) {
         self.timers.retry = None;
+        self.timers.question = None;
         self.slots.dialling = Some(
             dial(
                 Arc::clone(&self.context.targets),

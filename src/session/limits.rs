@@ -14,8 +14,9 @@ pub const RETRY_HANDSHAKES: usize = 8;
 /// 20 s); this one only makes sure that a broken transport cannot hold a place for ever.
 pub const CONNECT_PER_HOP: Duration = Duration::from_secs(35);
 
-/// Finding out what is on the other side.
-pub const PROBE: Duration = Duration::from_secs(15);
+/// Finding out what is on the other side. The first PowerShell after a Windows host has started loads for
+/// many seconds, and its driver waits 20 s.
+pub const PROBE: Duration = Duration::from_secs(25);
 
 /// Reading states and figures, where nobody has configured another time.
 pub const READ_FAST: Duration = Duration::from_secs(10);
@@ -55,6 +56,10 @@ pub const DETAILS_AT_ONCE: usize = 2;
 
 /// Commands remembered for one host.
 pub const COMMAND_LOG: usize = 300;
+
+/// How long a question about a host key waits for a person; silence is a no. Long enough to compare a
+/// fingerprint, short enough that nobody accepts in passing what was asked before lunch.
+pub const KEY_QUESTION: Duration = Duration::from_secs(120);
 
 /// Ending driver and link in order.
 pub const CLOSE: Duration = Duration::from_secs(3);

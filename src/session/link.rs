@@ -10,10 +10,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::command_log::CHANGES;
 use super::limits::{CLOSE, DETAIL, DETAILS_AT_ONCE};
+use crate::domain::capability::Capabilities;
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::remote_command::RemoteCommand;
 use crate::domain::vm::{VmDetail, VmId};
-use crate::hypervisor::{Hypervisor, HypervisorError};
+use crate::hypervisor::{Hypervisor, HypervisorError, ProgressSink};
 use crate::task::{Tasks, send_or_gone};
 use crate::transport::Transport;
 
@@ -36,6 +37,8 @@ pub enum PerformError {
 pub(super) struct Link {
     pub(super) transport: Arc<dyn Transport>,
     pub(super) driver: Option<Arc<dyn Hypervisor>>,
+    /// What was found when it was probed, as it was last told.
+    pub(super) capabilities: Option<Arc<Capabilities>>,
     /// Cancelled when the link is given up; what still runs over it ends as lost.
     token: CancellationToken,
     details: Arc<Semaphore>,
@@ -47,10 +50,22 @@ impl Link {
         Self {
             transport,
             driver: None,
+            capabilities: None,
             token: CancellationToken::new(),
             details: Arc::new(Semaphore::new(DETAILS_AT_ONCE)),
             tasks: tasks.clone(),
         }
+    }
+
+    /// Returns what the host can do when it is read in another way than was last told.
+    pub(super) fn rerouted(&mut self) -> Option<Arc<Capabilities>> {
+        let channel = self.driver.as_ref()?.channel()?;
+        let told = self.capabilities.as_mut()?;
+        if told.channel == channel {
+            return None;
+        }
+        Arc::make_mut(told).channel = channel;
+        Some(Arc::clone(told))
     }
 
     /// Runs an action.
@@ -58,6 +73,7 @@ impl Link {
         &self,
         commands: Vec<RemoteCommand>,
         within: Duration,
+        progress: ProgressSink,
         reply: oneshot::Sender<Result<(), PerformError>>,
     ) {
         let Some(driver) = self.driver.clone() else {
@@ -65,7 +81,7 @@ impl Link {
         };
         let token = self.token.clone();
         self.tasks.spawn("perform", async move {
-            let acting = CHANGES.scope(true, driver.perform(&commands));
+            let acting = CHANGES.scope(true, driver.perform(&commands, &progress));
             let result = tokio::select! {
                 biased;
                 result = tokio::time::timeout(within, acting) => match result {

@@ -18,6 +18,8 @@
 //! - `Waiting` tries again by itself; `NeedsOperator` (unknown or changed host key, refused login,
 //!   locked profile, missing permission) never does: retrying locks accounts and hides attacks. Only
 //!   [`SessionEvent::PersonActed`] or [`SessionEvent::Stopped`] leave it.
+//! - A question about a host key that nobody answers in its time is over: the host stays in
+//!   `NeedsOperator` with that reason and without the question, until a person acts.
 //! - At most one read is in flight. A wish for another while one runs is remembered once and served
 //!   after a short rest; a read that overruns postpones the next.
 //! - An event that does not fit the state (the echo of something abandoned) changes nothing.
@@ -26,7 +28,8 @@ use crate::domain::error_kind::Failure;
 use crate::domain::host_key::HostKeyQuestion;
 use crate::domain::inventory::Scope;
 
-use super::limits::FAILED_READS;
+use super::limits::{FAILED_READS, KEY_QUESTION};
+use crate::domain::units::Age;
 
 /// Where a session stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,7 +69,7 @@ pub enum State {
     NeedsOperator {
         /// Why.
         cause: Failure,
-        /// The key to decide on, when that is why.
+        /// The key to decide on, when that is why and there is still time for it.
         question: Option<Box<HostKeyQuestion>>,
     },
 }
@@ -125,6 +128,8 @@ pub enum SessionEvent {
     Stopped,
     /// The wait before the next attempt is over.
     RetryDue,
+    /// Nobody has answered the question about the host's key in its time.
+    QuestionDue,
     /// Dialled and logged in.
     Connected,
     /// Not dialled or not logged in.
@@ -178,6 +183,8 @@ pub enum SessionEffect {
         /// Failed attempts so far.
         attempt: u32,
     },
+    /// Give a person a while to answer the question about the host's key.
+    ArmQuestion,
     /// Abandon whatever runs, end driver and link.
     Close,
     /// Tell the fleet how it stands.
@@ -209,6 +216,7 @@ pub fn step(state: State, event: SessionEvent) -> Step {
         SessionEvent::PersonActed => wake(state),
         SessionEvent::Stopped => stop(state),
         SessionEvent::RetryDue => retry(state),
+        SessionEvent::QuestionDue => unanswered(state),
         SessionEvent::Connected => connected(state),
         SessionEvent::ConnectFailed(trouble) => {
             let State::Connecting { attempt } = state else {
@@ -343,12 +351,43 @@ fn give_up(attempt: u32, trouble: Trouble) -> Step {
         ];
         (state, effects)
     } else {
+        let mut effects = vec![SessionEffect::Close];
+        if trouble.question.is_some() {
+            effects.push(SessionEffect::ArmQuestion);
+        }
+        effects.push(SessionEffect::Publish);
         let state = State::NeedsOperator {
             cause: trouble.cause,
             question: trouble.question,
         };
-        (state, vec![SessionEffect::Close, SessionEffect::Publish])
+        (state, effects)
     }
+}
+
+/// Takes silence for a no.
+fn unanswered(state: State) -> Step {
+    let State::NeedsOperator {
+        cause,
+        question: Some(_),
+    } = state
+    else {
+        return unmoved(state);
+    };
+    let again = "refresh the host to be asked again";
+    let hint = match cause.hint {
+        Some(hint) => format!("{again}; {hint}"),
+        None => again.to_owned(),
+    };
+    let message = format!(
+        "{}; nobody answered within {}, which counts as no",
+        cause.message,
+        Age(KEY_QUESTION)
+    );
+    let state = State::NeedsOperator {
+        cause: Failure::new(cause.kind, message).with_hint(hint),
+        question: None,
+    };
+    (state, vec![SessionEffect::Publish])
 }
 
 fn lost(state: State, cause: Failure) -> Step {

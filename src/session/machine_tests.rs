@@ -9,6 +9,7 @@ use proptest::prelude::*;
 
 use super::machine::*;
 use crate::domain::error_kind::{ErrorKind, Failure};
+use crate::domain::host_key::{HostKey, HostKeyQuestion, HostKeyVerdict};
 use crate::domain::inventory::Scope;
 
 fn down() -> Failure {
@@ -159,6 +160,76 @@ fn coming_up() {
         (stopped(), E::LinkLost(down()), stopped(), vec![]),
         (stopped(), E::Stopped, State::Disabled, close()),
         (online(BUSY), E::Stopped, State::Disabled, close()),
+    ]);
+}
+
+fn asking(question: &HostKeyQuestion) -> State {
+    State::NeedsOperator {
+        cause: unknown_key(),
+        question: Some(Box::new(question.clone())),
+    }
+}
+
+fn unknown_key() -> Failure {
+    Failure::new(ErrorKind::HostKey, "the key is unknown").with_hint("compare it")
+}
+
+fn key_question() -> HostKeyQuestion {
+    HostKeyQuestion {
+        label: "h".into(),
+        dialled: "h:22".into(),
+        key: HostKey {
+            algorithm: "ssh-ed25519".into(),
+            base64: "AAAA".into(),
+            fingerprint: "SHA256:x".into(),
+        },
+        verdict: HostKeyVerdict::Unknown,
+    }
+}
+
+#[test]
+fn a_key_question_waits_for_a_person_and_not_for_ever() {
+    use SessionEvent as E;
+    let question = key_question();
+    let over = State::NeedsOperator {
+        cause: Failure::new(
+            ErrorKind::HostKey,
+            "the key is unknown; nobody answered within 2m, which counts as no",
+        )
+        .with_hint("refresh the host to be asked again; compare it"),
+        question: None,
+    };
+    let failed = E::ConnectFailed(Trouble {
+        cause: unknown_key(),
+        question: Some(Box::new(question.clone())),
+    });
+    let armed = vec![
+        SessionEffect::Close,
+        SessionEffect::ArmQuestion,
+        SessionEffect::Publish,
+    ];
+    check(vec![
+        (
+            State::Connecting { attempt: 1 },
+            failed,
+            asking(&question),
+            armed,
+        ),
+        (
+            asking(&question),
+            E::QuestionDue,
+            over.clone(),
+            vec![SessionEffect::Publish],
+        ),
+        (over.clone(), E::QuestionDue, over.clone(), vec![]),
+        (
+            over,
+            E::PersonActed,
+            State::Connecting { attempt: 1 },
+            dial(1),
+        ),
+        (stopped(), E::QuestionDue, stopped(), vec![]),
+        (online(BUSY), E::QuestionDue, online(BUSY), vec![]),
     ]);
 }
 
@@ -319,6 +390,7 @@ fn any_event() -> impl Strategy<Value = SessionEvent> {
     prop_oneof![
         Just(E::PersonActed),
         Just(E::RetryDue),
+        Just(E::QuestionDue),
         Just(E::Connected),
         prop_oneof![Just(down()), Just(refused())].prop_map(|cause| E::ConnectFailed(cause.into())),
         prop_oneof![Just(Scope::Fast), Just(Scope::Full)].prop_map(|first| E::Probed { first }),

@@ -20,7 +20,7 @@ use crate::domain::host_key::PinnedKey;
 use crate::domain::inventory::{HostInventory, Scope};
 use crate::domain::remote_command::RemoteCommand;
 use crate::domain::vm::{VmDetail, VmId};
-use crate::hypervisor::Drivers;
+use crate::hypervisor::{Drivers, ProgressSink};
 use crate::task::Tasks;
 use crate::transport::Connector;
 
@@ -48,6 +48,8 @@ pub struct SessionContext {
 pub struct SessionOptions {
     /// Time between two reads of a host that is looked at.
     pub tick: Duration,
+    /// The same for a Hyper-V host, where a read is a process of its own.
+    pub hyperv_tick: Duration,
     /// How much slower a host is read that nobody looks at.
     pub unfocused_factor: u32,
     /// Time between two reads of the slow facts.
@@ -67,6 +69,7 @@ impl Default for SessionOptions {
     fn default() -> Self {
         Self {
             tick: Duration::from_secs(3),
+            hyperv_tick: Duration::from_secs(5),
             unfocused_factor: 4,
             full_every: Duration::from_secs(60),
             read_within: READ_FAST,
@@ -95,6 +98,8 @@ pub enum HostCommand {
         commands: Vec<RemoteCommand>,
         /// How long the hypervisor may take to accept.
         within: Duration,
+        /// Where the hypervisor's word on how far it is goes.
+        progress: ProgressSink,
         /// How it went.
         reply: oneshot::Sender<Result<(), PerformError>>,
     },

@@ -11,7 +11,7 @@ use super::limits::{READ_FULL_FACTOR, READ_GRACE, REST, RESTARTS, SLOW_READ};
 use super::link::too_late;
 use super::message::SessionOptions;
 use crate::domain::error_kind::{ErrorKind, Failure};
-use crate::domain::host::HostId;
+use crate::domain::host::{HostId, HypervisorKind};
 use crate::domain::inventory::{HostInventory, Scope};
 use crate::domain::text::RemoteText;
 use crate::domain::vm::VmId;
@@ -63,6 +63,9 @@ pub(super) fn lateness(scope: Scope, took: Duration) -> Option<Failure> {
 #[derive(Debug)]
 pub(super) struct Rhythm {
     base: Duration,
+    /// The base of each kind of host, by what answered.
+    libvirt: Duration,
+    hyperv: Duration,
     factor: u32,
     full_every: Duration,
     phase: f64,
@@ -78,6 +81,8 @@ impl Rhythm {
     pub(super) fn new(host: HostId, options: &SessionOptions) -> Self {
         Self {
             base: options.tick,
+            libvirt: options.tick,
+            hyperv: options.hyperv_tick,
             factor: options.unfocused_factor.max(1),
             full_every: options.full_every,
             phase: phase(host.0),
@@ -86,6 +91,14 @@ impl Rhythm {
             fresh: true,
             last_full: None,
         }
+    }
+
+    /// Takes the time that is right for what answered.
+    pub(super) fn suit(&mut self, kind: HypervisorKind) {
+        self.base = match kind {
+            HypervisorKind::Libvirt => self.libvirt,
+            HypervisorKind::HyperV => self.hyperv,
+        };
     }
 
     /// Returns the time between two reads as things stand. A host that answers slowly is asked less
@@ -224,6 +237,15 @@ mod tests {
         assert!(rhythm.focus(false));
         assert!(!rhythm.focus(false));
         assert_eq!(rhythm.tick(), Duration::from_secs(12));
+    }
+
+    #[test]
+    fn each_kind_of_host_has_its_own_tick() {
+        let mut rhythm = rhythm();
+        rhythm.suit(HypervisorKind::HyperV);
+        assert_eq!(rhythm.tick(), Duration::from_secs(5));
+        rhythm.suit(HypervisorKind::Libvirt);
+        assert_eq!(rhythm.tick(), Duration::from_secs(3));
     }
 
     #[tokio::test(start_paused = true)]

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use super::error::SimError;
 use super::faults::Faults;
 use super::host::SimHost;
+use super::hyperv::{WindowsControl, control};
 use super::scenario::{SimState, VmPlan};
 use super::server;
 use super::world::Refusal;
@@ -66,8 +67,18 @@ impl HostControl {
         self.host.plan.name.as_str()
     }
 
+    /// Returns what drives a Hyper-V host beyond what drives any; `None` for the others.
+    pub fn windows(&self) -> Option<WindowsControl> {
+        self.host.windows.as_ref().map(|host| WindowsControl {
+            host: Arc::clone(host),
+        })
+    }
+
     /// Returns every VM.
     pub fn vms(&self) -> Vec<SimVmState> {
+        if let Some(windows) = self.windows() {
+            return windows.simple();
+        }
         self.host.world(|world| {
             world
                 .vms()
@@ -91,6 +102,9 @@ impl HostControl {
 
     /// Brings a VM into a state as another `virsh` would, at once, with the events that belong to it.
     pub fn set_state(&self, vm: &str, to: SimState) -> Result<(), SimError> {
+        if let Some(windows) = self.windows() {
+            return windows.set_state(vm, control::word(to));
+        }
         self.host.world(|world| {
             let index = world.find(vm).ok_or_else(|| no_vm(vm))?;
             world
@@ -104,6 +118,10 @@ impl HostControl {
 
     /// Adds a VM that is off, as another `virsh define` would.
     pub fn define(&self, name: &str) -> Result<(), SimError> {
+        if let Some(windows) = self.windows() {
+            windows.define(name);
+            return Ok(());
+        }
         let plan = VmPlan::plain(name, self.name())?;
         self.host.world(|world| {
             if world.find(name).is_some() {
@@ -119,6 +137,9 @@ impl HostControl {
 
     /// Ends a VM and takes it away, as another `virsh destroy` and `undefine` would.
     pub fn remove(&self, vm: &str) -> Result<(), SimError> {
+        if let Some(windows) = self.windows() {
+            return windows.remove(vm);
+        }
         self.host.world(|world| {
             let index = world.find(vm).ok_or_else(|| no_vm(vm))?;
             world.remove(index);
@@ -162,7 +183,8 @@ impl HostControl {
     pub fn change_host_key(&self) -> Result<PinnedKey, SimError> {
         let key = new_key()?;
         let pinned = pinned(&self.label, &key);
-        self.config.send_replace(server::config(key));
+        self.config
+            .send_replace(server::config(key, self.host.banner()));
         Ok(pinned)
     }
 

@@ -15,7 +15,7 @@ use super::host::SimHost;
 use super::scenario::{HostPlan, Scenario, wrong};
 use super::server::{self, Server, USER};
 use crate::clock::Clock;
-use crate::domain::host::{Endpoint, HostSpec};
+use crate::domain::host::{Endpoint, HostSpec, KindChoice};
 use crate::domain::host_key::PinnedKey;
 use crate::domain::secret::SecretText;
 use crate::task::Tasks;
@@ -118,7 +118,7 @@ impl Maker<'_> {
         let host_key = pinned(&label, &key);
         let spec = spec(&plan, address)?;
         let host = SimHost::new(plan, self.seed, Clock::system().now());
-        let config = watch::Sender::new(server::config(key));
+        let config = watch::Sender::new(server::config(key, host.banner()));
         let server = Server {
             host: Arc::clone(&host),
             address,
@@ -130,6 +130,10 @@ impl Maker<'_> {
         self.tasks.spawn("sim server", server.run(listener));
         self.tasks
             .spawn("sim world", Arc::clone(&host).live(token()));
+        if let Some(windows) = &host.windows {
+            let ending = super::hyperv::host::end_with(Arc::clone(windows), token());
+            self.tasks.spawn("sim windows", ending);
+        }
         if host.plan.outage.is_some() {
             self.tasks
                 .spawn("sim outage", Arc::clone(&host).follow_outage(token()));
@@ -152,7 +156,11 @@ fn spec(plan: &HostPlan, address: SocketAddr) -> Result<HostSpec, SimError> {
             wrong(plan.name.as_str(), error.to_string())
         })?;
     spec.user = Some(user);
-    spec.uri = Some(plan.uri.clone());
+    if plan.windows.is_some() {
+        spec.kind = KindChoice::HyperV;
+    } else {
+        spec.uri = Some(plan.uri.clone());
+    }
     spec.sudo = plan.faults.access == Access::Sudo;
     spec.tier.clone_from(&plan.tier);
     spec.tags.clone_from(&plan.tags);

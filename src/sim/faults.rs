@@ -36,6 +36,9 @@ pub enum VirshHealth {
 pub struct Faults {
     /// Added before every answer of a program.
     pub latency: Duration,
+    /// Added before figures (`domstats`), which libvirt asks of each VM's monitor: a busy host is slow there
+    /// and quick everywhere else.
+    pub stats_latency: Duration,
     /// Names of `virsh` commands that never answer; `*` is every one.
     pub hanging: Vec<String>,
     /// Whether `virsh event` says nothing.
@@ -54,6 +57,7 @@ impl Default for Faults {
     fn default() -> Self {
         Self {
             latency: Duration::ZERO,
+            stats_latency: Duration::ZERO,
             hanging: Vec::new(),
             no_events: false,
             max_sessions: 10,

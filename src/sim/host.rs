@@ -10,6 +10,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::faults::{Access, Faults, Outage, VirshHealth};
+use super::hyperv::host::WinHost;
+use super::hyperv::world::Machine;
 use super::load::mix_text;
 use super::scenario::HostPlan;
 use super::world::World;
@@ -19,6 +21,8 @@ use super::world::World;
 pub(super) struct SimHost {
     pub(super) plan: HostPlan,
     world: Mutex<World>,
+    /// What a Hyper-V host has instead of libvirt's world, which stays empty.
+    pub(super) windows: Option<Arc<WinHost>>,
     faults: Mutex<Faults>,
     /// Something has been planned; whoever sleeps until the next event has to look again.
     planned: Notify,
@@ -35,7 +39,17 @@ impl SimHost {
     pub(super) fn new(mut plan: HostPlan, seed: u64, wall: Timestamp) -> Arc<Self> {
         let vms = std::mem::take(&mut plan.vms);
         let seed = mix_text(seed, plan.name.as_str());
+        let windows = plan.windows.take().map(|windows| {
+            let machine = Machine {
+                hostname: plan.hostname.clone(),
+                cpus: plan.cpus,
+                memory_kib: plan.memory_kib,
+                seed,
+            };
+            WinHost::new(windows, machine, wall)
+        });
         Arc::new(Self {
+            windows,
             world: Mutex::new(World::new(vms, seed, Instant::now(), wall)),
             faults: Mutex::new(plan.faults.clone()),
             planned: Notify::new(),
@@ -44,6 +58,15 @@ impl SimHost {
             is_up: watch::Sender::new(false),
             plan,
         })
+    }
+
+    /// What its SSH server says first.
+    pub(super) const fn banner(&self) -> &'static str {
+        if self.windows.is_some() {
+            "SSH-2.0-OpenSSH_for_Windows_9.5"
+        } else {
+            "SSH-2.0-OpenSSH_9.2p1"
+        }
     }
 
     /// Looks at or changes the world as it is now.
@@ -70,6 +93,10 @@ impl SimHost {
 
     pub(super) fn latency(&self) -> Duration {
         lock(&self.faults).latency
+    }
+
+    pub(super) fn stats_latency(&self) -> Duration {
+        lock(&self.faults).stats_latency
     }
 
     pub(super) fn virsh_health(&self) -> VirshHealth {

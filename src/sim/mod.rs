@@ -16,8 +16,10 @@ mod demo;
 mod error;
 mod faults;
 mod host;
+pub mod hyperv;
 mod link;
 mod load;
+mod powershell;
 mod program;
 #[cfg(test)]
 mod recorded_tests;

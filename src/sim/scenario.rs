@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::error::SimError;
 use super::faults::{Faults, Outage};
+use super::hyperv::plan::WindowsPlan;
 use super::load::{mix, mix_text};
 use super::scenario_file::ScenarioFile;
 use crate::domain::host::{HostName, LibvirtUri, Tag, Tier};
@@ -37,6 +38,8 @@ pub(super) struct HostPlan {
     pub(super) faults: Faults,
     pub(super) outage: Option<Outage>,
     pub(super) vms: Vec<VmPlan>,
+    /// A Hyper-V host: what it is beyond this, its VMs included.
+    pub(super) windows: Option<WindowsPlan>,
 }
 
 /// What a VM is doing when the fleet starts.
@@ -198,6 +201,7 @@ fn grid_host(seed: u64, number: usize, vms_each: usize) -> Result<HostPlan, SimE
         },
         outage: None,
         vms: (1..=vms_each).map(|vm| grid_vm(seed, vm)).collect(),
+        windows: None,
     })
 }
 
@@ -251,6 +255,7 @@ impl VmPlan {
 mod tests {
     use super::*;
     use crate::domain::vm::VmId;
+    use crate::sim::hyperv::WinState;
 
     #[test]
     fn the_demo_is_a_fleet_worth_showing() {
@@ -258,11 +263,38 @@ mod tests {
         let vms: Vec<&VmPlan> = demo.hosts.iter().flat_map(|host| &host.vms).collect();
         assert!(demo.hosts.len() >= 6, "{} hosts", demo.hosts.len());
         assert!((55..=75).contains(&vms.len()), "{} VMs", vms.len());
+        let windows: Vec<&WindowsPlan> = demo
+            .hosts
+            .iter()
+            .filter_map(|host| host.windows.as_ref())
+            .collect();
+        assert!(windows.len() >= 3, "{} Hyper-V hosts", windows.len());
+        let on_windows: Vec<_> = windows.iter().flat_map(|host| &host.vms).collect();
+        for state in [
+            WinState::Saved,
+            WinState::Paused,
+            WinState::Off,
+            WinState::Running,
+        ] {
+            assert!(
+                on_windows.iter().any(|vm| vm.standing.state == state),
+                "{state:?}"
+            );
+        }
+        assert!(on_windows.iter().any(|vm| vm.standing.critical));
+        assert!(on_windows.iter().any(|vm| {
+            let parents = || vm.checkpoints.iter().filter_map(|one| one.parent.as_ref());
+            parents().any(|id| parents().filter(|other| *other == id).count() > 1)
+        }));
+        assert!(windows.iter().any(|host| {
+            let names: HashSet<&str> = host.vms.iter().map(|vm| &*vm.settings.name).collect();
+            names.len() < host.vms.len()
+        }));
         assert!(demo.hosts.iter().any(|host| host.outage.is_some()));
         assert!(
             demo.hosts
                 .iter()
-                .any(|host| host.faults.latency > Duration::from_millis(500))
+                .any(|host| host.faults.stats_latency > Duration::from_secs(2))
         );
         for state in [
             SimState::Running,
@@ -307,5 +339,23 @@ mod tests {
         assert!(error.contains("a/x"), "{error}");
         assert!(Scenario::from_toml("[[host]]\nname = \"a\"\ncolour = 1\n").is_err());
         assert!(Scenario::from_toml("[[host]]\nname = \"a/b\"\n").is_err());
+    }
+
+    #[test]
+    fn hosts_of_one_kind_have_no_keys_of_the_other() {
+        let host = |keys: &str| Scenario::from_toml(&format!("[[host]]\nname = \"a\"\n{keys}"));
+        assert!(host("windows = \"2019\"\n").is_err());
+        assert!(host("kind = \"hyperv\"\nwindows = \"2019\"\n").is_ok());
+        assert!(host("kind = \"hyperv\"\nwindows = \"3.11\"\n").is_err());
+        assert!(host("kind = \"hyperv\"\n[[host.vm]]\nname = \"x\"\nagent = true\n").is_err());
+        assert!(
+            host("kind = \"hyperv\"\n[[host.vm]]\nname = \"x\"\nstate = \"asleep\"\n").is_err()
+        );
+        let twice = "kind = \"hyperv\"\n[[host.vm]]\nname = \"x\"\n[[host.vm]]\nname = \"x\"\n";
+        let twins = host(twice).unwrap().hosts.remove(0).windows.unwrap().vms;
+        assert_ne!(twins[0].id, twins[1].id, "one name, two VMs");
+        let faults = "kind = \"hyperv\"\n[host.faults]\naccount = \"neither\"\nprovoke = [{ on = \"Start-VM\", error = \"out-of-memory\" }]\n";
+        let plan = host(faults).unwrap().hosts.remove(0).windows.unwrap();
+        assert_eq!(plan.faults.provoke.len(), 1);
     }
 }

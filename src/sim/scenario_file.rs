@@ -8,6 +8,8 @@ use serde::Deserialize;
 
 use super::error::SimError;
 use super::faults::{Access, Faults, Outage, VirshHealth};
+use super::hyperv::entry::{WinVmEntry, WindowsEntry};
+use super::hyperv::plan::WindowsPlan;
 use super::load::mix_text;
 use super::scenario::{AddressSource, HostPlan, Scenario, SimState, VmPlan, uuid, wrong};
 use crate::domain::vm::VmId;
@@ -20,13 +22,35 @@ pub(super) struct ScenarioFile {
     #[serde(default)]
     address_per_host: bool,
     #[serde(default, rename = "host")]
-    hosts: Vec<HostEntry>,
+    hosts: Vec<toml::Table>,
 }
+
+/// Which hypervisor a host plays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    #[default]
+    Libvirt,
+    HyperV,
+}
+
+/// Keys that only Hyper-V hosts have.
+const WINDOWS_KEYS: &[&str] = &[
+    "windows",
+    "powershell",
+    "language",
+    "shell",
+    "timing",
+    "numbers",
+    "clustered",
+    "faults",
+];
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct HostEntry {
     name: String,
+    kind: Kind,
     tier: Option<String>,
     tags: Vec<String>,
     read_only: bool,
@@ -37,6 +61,7 @@ struct HostEntry {
     libvirt: String,
     qemu: String,
     latency_ms: u64,
+    stats_latency_ms: u64,
     hanging: Vec<String>,
     no_events: bool,
     max_sessions: usize,
@@ -45,13 +70,16 @@ struct HostEntry {
     refuses_login: bool,
     outage: Option<OutageEntry>,
     #[serde(rename = "vm")]
-    vms: Vec<VmEntry>,
+    vms: Vec<toml::Table>,
+    #[serde(skip)]
+    windows: toml::Table,
 }
 
 impl Default for HostEntry {
     fn default() -> Self {
         Self {
             name: String::new(),
+            kind: Kind::Libvirt,
             tier: None,
             tags: Vec::new(),
             read_only: false,
@@ -62,6 +90,7 @@ impl Default for HostEntry {
             libvirt: "9.0.0".to_owned(),
             qemu: "7.2.22".to_owned(),
             latency_ms: 0,
+            stats_latency_ms: 0,
             hanging: Vec::new(),
             no_events: false,
             max_sessions: 10,
@@ -70,6 +99,7 @@ impl Default for HostEntry {
             refuses_login: false,
             outage: None,
             vms: Vec::new(),
+            windows: toml::Table::new(),
         }
     }
 }
@@ -156,18 +186,68 @@ impl ScenarioFile {
             hosts: self
                 .hosts
                 .into_iter()
-                .map(|host| host.into_plan(seed))
+                .map(|host| HostEntry::read(host)?.into_plan(seed))
                 .collect::<Result<_, _>>()?,
         })
     }
 }
 
+/// Reads a table as what it should be.
+fn read<T: serde::de::DeserializeOwned>(table: toml::Table) -> Result<T, SimError> {
+    table
+        .try_into()
+        .map_err(|error| SimError::Syntax(Box::new(error)))
+}
+
 impl HostEntry {
-    fn into_plan(self, seed: u64) -> Result<HostPlan, SimError> {
-        let bad = |error: crate::domain::host::HostSpecError| wrong(&self.name, error.to_string());
+    /// Reads a host: what only Hyper-V hosts have is kept apart, and nobody else may have it.
+    fn read(mut table: toml::Table) -> Result<Self, SimError> {
+        let mut windows = toml::Table::new();
+        for key in WINDOWS_KEYS {
+            if let Some(value) = table.remove(*key) {
+                windows.insert((*key).to_owned(), value);
+            }
+        }
+        let mut entry: Self = read(table)?;
+        if entry.kind == Kind::Libvirt
+            && let Some(key) = windows.keys().next()
+        {
+            return Err(wrong(
+                &entry.name,
+                format!("`{key}` is for hosts of kind `hyperv`"),
+            ));
+        }
+        entry.windows = windows;
+        Ok(entry)
+    }
+
+    /// Makes what only a Hyper-V host has.
+    fn windows_plan(&mut self, seed: u64) -> Result<Option<WindowsPlan>, SimError> {
+        if self.kind == Kind::Libvirt {
+            return Ok(None);
+        }
+        let host: WindowsEntry = read(std::mem::take(&mut self.windows))?;
+        let entries = std::mem::take(&mut self.vms)
+            .into_iter()
+            .map(read::<WinVmEntry>)
+            .collect::<Result<Vec<_>, _>>()?;
+        let vms = entries
+            .iter()
+            .flat_map(WinVmEntry::numbered)
+            .enumerate()
+            .map(|(number, vm)| vm.into_plan(&self.name, seed, number))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Some(host.into_plan(vms)))
+    }
+
+    fn into_plan(mut self, seed: u64) -> Result<HostPlan, SimError> {
         let seed = mix_text(seed, &self.name);
-        let vms = self
-            .vms
+        let windows = self.windows_plan(seed)?;
+        let bad = |error: crate::domain::host::HostSpecError| wrong(&self.name, error.to_string());
+        let vms = std::mem::take(&mut self.vms)
+            .into_iter()
+            .map(read::<VmEntry>)
+            .collect::<Result<Vec<_>, _>>()?
             .iter()
             .flat_map(VmEntry::numbered)
             .map(|vm| vm.into_plan(&self.name, seed))
@@ -193,6 +273,7 @@ impl HostEntry {
             memory_kib: self.memory_gib << 20,
             faults: Faults {
                 latency: Duration::from_millis(self.latency_ms),
+                stats_latency: Duration::from_millis(self.stats_latency_ms),
                 hanging: self.hanging.clone(),
                 no_events: self.no_events,
                 max_sessions: self.max_sessions,
@@ -207,6 +288,7 @@ impl HostEntry {
                 silent: outage.silent,
             }),
             vms,
+            windows,
             libvirt: self.libvirt,
             qemu: self.qemu,
         })

@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::host::SimHost;
+use super::hyperv::launch::{self, Launched, launch};
 use super::link::Link;
 use super::program::{Surroundings, run_line};
 use super::stdio::{Piece, Stdio};
@@ -39,10 +40,10 @@ fn is_accepted_variable(name: &str) -> bool {
     name == "LANG" || name.starts_with("LC_") || name == "LIBVIRT_DEFAULT_URI"
 }
 
-/// Makes the configuration of a server with one host key.
-pub(super) fn config(key: PrivateKey) -> Arc<Config> {
+/// Makes the configuration of a server with one host key, which introduces itself with a line.
+pub(super) fn config(key: PrivateKey, introduction: &'static str) -> Arc<Config> {
     Arc::new(Config {
-        server_id: SshId::Standard("SSH-2.0-OpenSSH_9.2p1".into()),
+        server_id: SshId::Standard(introduction.into()),
         methods: MethodSet::from([MethodKind::PublicKey].as_slice()),
         auth_rejection_time: Duration::from_millis(200),
         auth_rejection_time_initial: Some(Duration::ZERO),
@@ -131,6 +132,8 @@ impl Server {
             host: Arc::clone(&self.host),
             login: self.login.clone(),
             tasks: tasks.clone(),
+            of_host: self.tasks.clone(),
+            windows: self.host.windows.as_ref().map(launch::Connection::new),
             channels: HashMap::new(),
             sessions: Arc::new(AtomicUsize::new(0)),
         };
@@ -153,6 +156,10 @@ struct Connection {
     host: Arc<SimHost>,
     login: PublicKey,
     tasks: Tasks,
+    /// What outlives the connection.
+    of_host: Tasks,
+    /// The connection as a Windows host has it.
+    windows: Option<launch::Connection>,
     /// Channels that have no program yet.
     channels: HashMap<ChannelId, Opened>,
     sessions: Arc<AtomicUsize>,
@@ -310,9 +317,17 @@ impl Handler for Connection {
             return session.channel_failure(channel);
         };
         session.channel_success(channel)?;
+        let token = self.tasks.token().clone();
+        if let Some(connection) = &self.windows {
+            let line = String::from_utf8_lossy(line).into_owned();
+            let launched = launch(connection, line, &self.of_host);
+            let latency = self.host.latency();
+            let run = run_windows(launched, latency, opened.channel, opened.slot);
+            self.tasks.spawn("sim windows", until(token, run));
+            return Ok(());
+        }
         let around = Surroundings::login(Arc::clone(&self.host), USER, opened.env);
         let line = String::from_utf8_lossy(line).into_owned();
-        let token = self.tasks.token().clone();
         let run = run_channel(around, line, opened.channel, opened.slot);
         self.tasks.spawn("sim program", until(token, run));
         Ok(())
@@ -348,16 +363,52 @@ async fn run_channel(around: Surroundings, line: String, channel: Channel<Msg>, 
     drop(to_client.close().await);
 }
 
+/// Carries the streams of a Windows host's command line. Its process goes on when the client leaves.
+async fn run_windows(launched: Launched, latency: Duration, channel: Channel<Msg>, slot: Slot) {
+    let Launched {
+        input,
+        mut output,
+        client,
+    } = launched;
+    let (mut from_client, to_client) = channel.split();
+    let work = async {
+        tokio::time::sleep(latency).await;
+        while let Some(piece) = output.next().await {
+            if !send_piece(piece, &to_client).await {
+                return None;
+            }
+        }
+        output.status().await
+    };
+    let status = tokio::select! {
+        status = work => status,
+        () = feed_input(&mut from_client, input) => None,
+    };
+    // Each of these fails only when the connection has just gone.
+    if let Some(status) = status {
+        drop(to_client.exit_status(status).await);
+        drop(to_client.eof().await);
+    }
+    drop(client);
+    drop(slot);
+    drop(to_client.close().await);
+}
+
 async fn send_output(mut output: mpsc::Receiver<Piece>, to_client: &ChannelWriteHalf<Msg>) {
     while let Some(piece) = output.recv().await {
-        let sent = match piece {
-            Piece::Out(bytes) => to_client.data_bytes(bytes).await,
-            Piece::Err(bytes) => to_client.extended_data_bytes(STDERR, bytes).await,
-        };
-        if sent.is_err() {
+        if !send_piece(piece, to_client).await {
             return;
         }
     }
+}
+
+/// Sends a piece of output; false when the connection has gone.
+async fn send_piece(piece: Piece, to_client: &ChannelWriteHalf<Msg>) -> bool {
+    let sent = match piece {
+        Piece::Out(bytes) => to_client.data_bytes(bytes).await,
+        Piece::Err(bytes) => to_client.extended_data_bytes(STDERR, bytes).await,
+    };
+    sent.is_ok()
 }
 
 /// Hands input to the program; returns when the client has closed the channel, or floods it.

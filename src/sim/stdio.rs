@@ -30,6 +30,15 @@ pub(super) struct Ends {
     pub(super) output: mpsc::Receiver<Piece>,
 }
 
+/// What a look at standard input finds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Input {
+    Bytes(Vec<u8>),
+    /// Nothing now.
+    Empty,
+    End,
+}
+
 /// A program's streams.
 #[derive(Debug)]
 pub(super) struct Stdio {
@@ -65,6 +74,20 @@ impl Stdio {
     /// Takes input that is there already, without waiting.
     pub(super) fn read_more(&mut self) -> Option<Vec<u8>> {
         self.input.try_recv().ok()
+    }
+
+    /// Looks at standard input without waiting, for a program on a blocking thread.
+    pub(super) fn look(&mut self) -> Input {
+        match self.input.try_recv() {
+            Ok(bytes) => Input::Bytes(bytes),
+            Err(mpsc::error::TryRecvError::Empty) => Input::Empty,
+            Err(mpsc::error::TryRecvError::Disconnected) => Input::End,
+        }
+    }
+
+    /// Writes from a blocking thread; that nobody reads any more is no failure.
+    pub(super) fn send(&self, piece: Piece) {
+        drop(self.output.blocking_send(piece));
     }
 
     /// Writes to standard output; nobody reading is no failure, the channel's end ends the program.

@@ -311,6 +311,7 @@ pub fn operation(state: &FleetSnapshot, vm: &VmRef, action: ActionKind, seconds:
         plan: Arc::new(plan),
         actor: actor(),
         phase: Phase::Verifying,
+        progress: None,
         outcome: None,
         started_at: ago(seconds),
         finished_at: None,

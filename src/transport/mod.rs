@@ -40,7 +40,8 @@ pub trait Transport: Send + Sync + Debug {
         limits: ExecLimits,
     ) -> Result<CommandOutput, TransportError>;
 
-    /// Starts a command that stays.
+    /// Starts a command that stays. Standard input that the command brings is written, and closed
+    /// after it; without any it stays open for writes.
     async fn spawn(
         &self,
         command: &RemoteCommand,

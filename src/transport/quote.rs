@@ -3,6 +3,12 @@
 //! A POSIX command line is a list of words for the login shell: `env NAME=VALUE ... timeout -k 2 N
 //! program argument ...`, each word quoted on its own, so that what the program receives is what the
 //! command holds, byte for byte (tested against real shells). Nothing else may build a command line.
+//!
+//! A Windows command line is read by whatever shell OpenSSH starts there, so it holds no character that
+//! any of them would act on: the program, constant options, and the script as base64 of UTF-16LE. Anything
+//! that would need a quote is refused. cmd.exe takes 8191 characters at most (Microsoft: "Command prompt
+//! line string limitation"), what stands around the command included.
+//!
 //! Redacted forms for people are [`RemoteCommand::shown`]'s business.
 
 use std::time::Duration;
@@ -35,17 +41,64 @@ pub enum QuoteError {
         /// The name.
         name: String,
     },
-    /// Nobody has written the rendering for this language yet.
-    #[error("the command cannot be sent: commands for {0:?} hosts are not supported yet")]
-    Unsupported(Dialect),
+    /// A script that nobody has put into the form in which it travels.
+    #[error("the command cannot be sent: the script is not encoded")]
+    NotEncoded,
+    /// The encoded script is something else.
+    #[error("the command cannot be sent: what should be base64 is not")]
+    NotBase64,
+    /// Longer than a Windows shell takes.
+    #[error(
+        "the command cannot be sent: it has {length} characters, and Windows takes {WINDOWS_LINE}"
+    )]
+    TooLong {
+        /// Its length in characters.
+        length: usize,
+    },
 }
+
+/// Characters of a command line for Windows, with some room for what its server puts around it.
+pub const WINDOWS_LINE: usize = 8000;
+
+/// How PowerShell is started: no banner, no profile, no prompts, and no execution policy in the way of a
+/// command that is no file.
+const POWERSHELL_OPTIONS: &str =
+    "-NoLogo -NoProfile -NonInteractive -ExecutionPolicy Bypass -EncodedCommand";
 
 /// Renders a command for the login shell of the host.
 pub fn render(command: &RemoteCommand) -> Result<String, QuoteError> {
     match command.dialect {
         Dialect::Posix => render_posix(command),
-        Dialect::PowerShell => Err(QuoteError::Unsupported(Dialect::PowerShell)),
+        Dialect::PowerShell => render_powershell(command),
     }
+}
+
+fn render_powershell(command: &RemoteCommand) -> Result<String, QuoteError> {
+    let program = &command.program;
+    // A path of Windows without blanks, a variable of cmd.exe in it at most.
+    let is_program = !program.is_empty()
+        && !program.starts_with('-')
+        && program
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "._\\:%-".contains(c));
+    if !is_program {
+        return Err(QuoteError::Program {
+            program: program.clone(),
+        });
+    }
+    let encoded = command.encoded.as_ref().ok_or(QuoteError::NotEncoded)?;
+    let is_base64 = !encoded.is_empty()
+        && encoded
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "+/=".contains(c));
+    if !is_base64 {
+        return Err(QuoteError::NotBase64);
+    }
+    let line = format!("{program} {POWERSHELL_OPTIONS} {encoded}");
+    if line.len() > WINDOWS_LINE {
+        return Err(QuoteError::TooLong { length: line.len() });
+    }
+    Ok(line)
 }
 
 fn render_posix(command: &RemoteCommand) -> Result<String, QuoteError> {
@@ -164,13 +217,38 @@ mod tests {
     }
 
     #[test]
-    fn the_language_of_windows_hosts_is_a_clear_error() {
-        let mut command = virsh();
-        command.dialect = Dialect::PowerShell;
+    fn a_windows_command_line_holds_nothing_that_a_shell_acts_on() {
+        let script = || RemoteCommand::powershell("$x = \"a\"", "{}");
         assert_eq!(
-            render(&command),
-            Err(QuoteError::Unsupported(Dialect::PowerShell))
+            render(&script().encoded_as("JAB4AA==")).unwrap(),
+            "powershell.exe -NoLogo -NoProfile -NonInteractive -ExecutionPolicy Bypass -EncodedCommand JAB4AA=="
         );
+        assert_eq!(render(&script()), Err(QuoteError::NotEncoded));
+        for bad in ["", "JAB4 AA", "JAB4\"", "a&b", "%PATH%", "JAB4\n", "é"] {
+            assert_eq!(
+                render(&script().encoded_as(bad)),
+                Err(QuoteError::NotBase64),
+                "{bad:?}"
+            );
+        }
+        let mut odd = script().encoded_as("JAB4AA==");
+        for program in [
+            "",
+            "-x",
+            "a b",
+            "a\"b",
+            "a&b",
+            "C:\\Program Files\\x.exe",
+            "x'",
+        ] {
+            program.clone_into(&mut odd.program);
+            assert!(
+                matches!(render(&odd), Err(QuoteError::Program { .. })),
+                "{program}"
+            );
+        }
+        let long = script().encoded_as("A".repeat(WINDOWS_LINE));
+        assert!(matches!(render(&long), Err(QuoteError::TooLong { .. })));
     }
 
     /// Shells to ask: those of the machine; `sh` is always there.

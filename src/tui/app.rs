@@ -16,7 +16,7 @@ use super::screen::profile::ProfileView;
 use super::screen::vms::Vms;
 use super::theme::Role;
 use crate::domain::error_kind::Failure;
-use crate::domain::host::HostName;
+use crate::domain::host::{HostId, HostName};
 use crate::domain::inventory::FleetSnapshot;
 use crate::domain::operation::Actor;
 
@@ -107,14 +107,16 @@ pub struct App {
     pub seen_errors: u64,
     /// Only one line of header.
     pub compact: bool,
-    /// Fingerprints of host keys that were already asked about.
-    pub asked_keys: Vec<String>,
+    /// Hosts and the fingerprints of the keys that were already asked about.
+    pub asked_keys: Vec<(HostId, String)>,
     /// Numbers the plans that are asked for.
     pub tickets: u64,
     /// Whether a key was pressed: before that the cursor is nobody's choice and stays on top.
     pub touched: bool,
     /// The last error, in one line.
     pub last_error: Option<String>,
+    /// Whether the terminal has said that another window has the focus. Many never say.
+    pub unfocused: bool,
 }
 
 impl App {
@@ -144,6 +146,7 @@ impl App {
             tickets: 0,
             touched: false,
             last_error: None,
+            unfocused: false,
         };
         app.take_snapshot(Arc::clone(&app.snapshot));
         app

@@ -184,8 +184,20 @@ pub enum ThemeError {
         colour: String,
     },
     /// No such built-in theme.
-    #[error("there is no theme `{0}` (dark, light)")]
-    Name(String),
+    #[error("there is no theme `{name}`{}", meant(*.nearest))]
+    Name {
+        /// As written.
+        name: String,
+        /// The nearest one that does exist.
+        nearest: Option<&'static str>,
+    },
+}
+
+fn meant(nearest: Option<&'static str>) -> String {
+    match nearest {
+        Some(name) => format!(" (did you mean `{name}`?)"),
+        None => format!(" ({})", BUILT_IN.map(|(name, _)| name).join(", ")),
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -246,16 +258,26 @@ pub struct Theme {
 const DARK: &str = include_str!("../../themes/dark.toml");
 const LIGHT: &str = include_str!("../../themes/light.toml");
 
+/// The themes of the program, by name.
+const BUILT_IN: [(&str, &str); 2] = [("dark", DARK), ("light", LIGHT)];
+
 impl Theme {
     /// Names of the themes in the program.
     pub const NAMES: [&'static str; 2] = ["dark", "light"];
 
     /// Returns a theme of the program by its name.
     pub fn built_in(name: &str, depth: ColourDepth) -> Result<Self, ThemeError> {
-        match name {
-            "dark" => Self::parse(DARK, depth),
-            "light" => Self::parse(LIGHT, depth),
-            other => Err(ThemeError::Name(other.to_owned())),
+        match BUILT_IN.iter().find(|(known, _)| *known == name) {
+            Some((_, text)) => Self::parse(text, depth),
+            None => Err(ThemeError::Name {
+                name: name.to_owned(),
+                nearest: BUILT_IN
+                    .iter()
+                    .map(|(known, _)| (strsim::damerau_levenshtein(known, name), *known))
+                    .filter(|(distance, _)| *distance <= 2)
+                    .min()
+                    .map(|(_, known)| known),
+            }),
         }
     }
 
@@ -372,7 +394,7 @@ mod tests {
 
     #[test]
     fn the_themes_of_the_program_style_every_role() {
-        for (name, text) in [("dark", DARK), ("light", LIGHT)] {
+        for (name, text) in BUILT_IN {
             let file: ThemeFile = toml::from_str(text).unwrap();
             for role in Role::ALL {
                 assert!(

@@ -13,12 +13,13 @@ use vmdeck::domain::inventory::Scope;
 use vmdeck::domain::remote_command::RemoteCommand;
 use vmdeck::domain::text::is_hostile;
 use vmdeck::domain::vm::{PowerState, VmId};
-use vmdeck::hypervisor::{Drivers, Hypervisor, HypervisorError};
+use vmdeck::hypervisor::{Drivers, Hypervisor, HypervisorError, ProgressSink};
 use vmdeck::transport::{Chunk, RemoteProcess, Transport};
 
-use crate::libvirt_suite::{self as suite, Bench};
+use crate::driver_suite::{self as suite, Bench};
 use crate::support::lab::LibvirtHost;
 use crate::support::wait_for;
+use crate::virsh;
 
 /// A real host with the two VMs that the suite asks for.
 struct RealHost {
@@ -59,8 +60,24 @@ impl Bench for RealHost {
         self.obedient.clone()
     }
 
-    fn wait_ready(&self) {
+    async fn wait_ready(&self) {
         self.host.wait_ready(&self.obedient);
+    }
+
+    fn kind(&self) -> HypervisorKind {
+        HypervisorKind::Libvirt
+    }
+
+    fn channel(&self) -> &'static str {
+        "kept virsh"
+    }
+
+    fn version(&self) -> &'static str {
+        "libvirt "
+    }
+
+    async fn power(&self, vm: &VmId, on: bool) {
+        virsh::power(self.connect().await, &self.spec(), vm, on).await;
     }
 }
 
@@ -158,7 +175,10 @@ async fn laboratory_hostile_names() {
             &ActionKind::Start.into(),
         )
         .unwrap();
-    driver.perform(&commands).await.unwrap();
+    driver
+        .perform(&commands, &ProgressSink::unheard())
+        .await
+        .unwrap();
     let inventory = driver.inventory(Scope::Fast).await.unwrap();
     for vm in &inventory.vms {
         let wanted = if vm.id == plain { "running" } else { "stopped" };

@@ -27,6 +27,7 @@ use vmdeck::transport::{
     Chunk, CommandOutput, ExecLimits, ExitStatus, RemoteProcess, Transport, TransportError,
 };
 
+use crate::support::deck::Deck;
 use crate::support::lab::LibvirtHost;
 use crate::support::{command, run, write};
 
@@ -435,6 +436,63 @@ fn mixed_host() -> (LibvirtHost, Vec<VmId>) {
     host.virsh(&["-q", "autostart", off.as_str()]);
     host.virsh(&["-q", "desc", off.as_str(), "--title", "A title of its own"]);
     (host, vec![disky, linux, paused, saved, hostile, off])
+}
+
+/// What is the same of a host and of its recording: everything but names, ids and addresses.
+fn outline(told: &Value) -> Vec<String> {
+    let vms = told["full"]["vms"].as_array().unwrap();
+    let mut lines: Vec<String> = vms
+        .iter()
+        .map(|vm| {
+            let facts = &vm["facts"];
+            format!(
+                "{} {} {} {} {}",
+                vm["state"],
+                vm["stats"]["vcpus"],
+                facts["autostart"],
+                facts["snapshots"],
+                facts["addresses"].as_array().map_or(0, Vec::len),
+            )
+        })
+        .collect();
+    lines.extend(told["details"].as_array().unwrap().iter().map(|detail| {
+        let count = |member: &str| detail[member].as_array().map_or(0, Vec::len);
+        format!(
+            "{} disks {} nics {}",
+            count("disks"),
+            count("nics"),
+            count("gaps")
+        )
+    }));
+    lines.sort();
+    lines
+}
+
+#[tokio::test]
+async fn laboratory_a_recording_can_be_dropped_in_as_a_fixture() {
+    let (host, ids) = tokio::task::spawn_blocking(mixed_host).await.unwrap();
+    let scratch = tempfile::tempdir().unwrap();
+    let plain = scratch.path().join("plain");
+    record(&host, &plain, &ids);
+    let deck = Deck::new(env!("CARGO_BIN_EXE_vmdeck"));
+    deck.add("kvm1", &host, &[]);
+    let out = scratch.path().join("out");
+    deck.run(&["host", "record", "kvm1", "--out", out.to_str().unwrap()])
+        .expect(0);
+    assert!(out.join("origin").exists());
+    let (expected, recorded) = (
+        told(&Case::load(&plain), true).await,
+        told(&Case::load(&out), true).await,
+    );
+    assert_eq!(outline(&recorded), outline(&expected));
+    assert_eq!(recorded["probe"], expected["probe"]);
+    let text = recorded.to_string();
+    for id in &ids {
+        assert!(!text.contains(id.as_str()), "{id}");
+    }
+    for word in ["A title of its own", "linux", "disky", "disk.qcow2"] {
+        assert!(!text.contains(word), "{word}");
+    }
 }
 
 #[tokio::test]

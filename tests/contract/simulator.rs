@@ -4,12 +4,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use vmdeck::domain::host::HostSpec;
+use vmdeck::domain::host::{HostSpec, HypervisorKind};
 use vmdeck::domain::vm::VmId;
 use vmdeck::transport::Transport;
 
-use crate::libvirt_suite::{self as suite, Bench};
+use crate::driver_suite::{self as suite, Bench};
 use crate::support::simulated::SimFleet;
+use crate::virsh;
 
 const SCENARIO: &str = r#"
 [[host]]
@@ -54,7 +55,23 @@ impl Bench for SimulatedHost {
         self.vm("obedient")
     }
 
-    fn wait_ready(&self) {}
+    async fn wait_ready(&self) {}
+
+    fn kind(&self) -> HypervisorKind {
+        HypervisorKind::Libvirt
+    }
+
+    fn channel(&self) -> &'static str {
+        "kept virsh"
+    }
+
+    fn version(&self) -> &'static str {
+        "libvirt "
+    }
+
+    async fn power(&self, vm: &VmId, on: bool) {
+        virsh::power(self.connect().await, &self.spec(), vm, on).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

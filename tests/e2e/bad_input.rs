@@ -351,7 +351,7 @@ fn a_log_that_cannot_be_written_refuses_actions_and_lets_one_look() {
         mode(&audit, 0o500);
     }
     let refused = deck.once(&["start", "web", "--yes"]);
-    complains(refused, 1, &["kvm1/web", "audit log", "refused"]);
+    complains(refused, 4, &["kvm1/web", "audit log", "refused"]);
     assert_eq!(host.state(&id), "shut off");
     let listed = deck.once(&["list", "-o", "json"]).expect(0).json();
     assert_eq!(listed[0]["name"], "web");

@@ -20,7 +20,7 @@ use vmdeck::vault::{SealContext, Vault};
 use crate::lab::{Lab, Plans, spec};
 use crate::world::{Mood, key, vm, vm_id};
 
-fn unreachable() -> TransportError {
+pub(crate) fn unreachable() -> TransportError {
     TransportError::Dial {
         endpoint: "h1:22".into(),
         reason: "no route to host".into(),
@@ -299,6 +299,33 @@ async fn refreshing_a_waiting_host_tries_now() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_first_words_of_a_host_are_told_at_once() {
+    let lab = Plans::hosts(1).await.start().await;
+    let began = Instant::now();
+    lab.handle.connect(HostSelection::All).await.unwrap();
+    lab.until(|state| state.hosts[0].inventory.is_some()).await;
+    // Connecting and reading take 10 ms each; news that nobody waits for may be 50 ms late.
+    assert_eq!(began.elapsed(), Duration::from_millis(20));
+}
+
+#[tokio::test(start_paused = true)]
+async fn reading_once_more_asks_for_states_and_figures_only() {
+    let lab = Plans::hosts(2).await.start().await;
+    let only = HostSelection::Only(vec![lab.host("h1").spec.id]);
+    lab.handle.connect(only).await.unwrap();
+    lab.until(|state| state.hosts[0].inventory.is_some()).await;
+    // The slow facts follow the first read; the next tick is seconds away.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    lab.world.with("h1", |machine| machine.log.clear());
+    lab.handle.read_again(HostSelection::All).await.unwrap();
+    let reads = |word| lab.world.with("h1", |machine| machine.times(word).len());
+    lab.eventually("the read", || reads("f") > 0).await;
+    assert_eq!((reads("fast"), reads("full")), (1, 0));
+    let others = lab.world.with("h2", |machine| machine.log.len());
+    assert_eq!(others, 0, "a host that is not connected stays as it is");
+}
+
+#[tokio::test(start_paused = true)]
 async fn three_failed_reads_are_a_lost_link_and_a_slow_one_is_only_slow() {
     let lab = Plans::hosts(1).await.up().await;
     lab.world
@@ -465,13 +492,13 @@ async fn an_unknown_key_is_asked_about_and_exactly_that_key_is_pinned() {
         .await
         .unwrap();
     assert!(lab.profile.pinned_keys().await.unwrap().is_empty());
-    tokio::time::sleep(Duration::from_secs(600)).await;
+    // A no is not for ever: as long as the question stands, it can be answered otherwise.
+    tokio::time::sleep(Duration::from_secs(100)).await;
     assert_eq!(
         lab.world
             .with("h1", |machine| machine.times("connect").len()),
         1
     );
-
     lab.handle
         .answer_host_key(id, shown.clone(), KeyDecision::Accept)
         .await
@@ -488,6 +515,82 @@ async fn an_unknown_key_is_asked_about_and_exactly_that_key_is_pinned() {
             "note host-key-accepted ok"
         ]
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_question_that_nobody_answers_is_a_no_until_it_is_asked_again() {
+    let plans = Plans::hosts(1).await;
+    plans.profile.unpin("h1".into()).await.unwrap();
+    let lab = asked_about_a_key(plans).await;
+    let (id, shown) = (lab.id("h1"), question(&lab));
+    let began = Instant::now();
+    let state = lab
+        .until(|state| {
+            matches!(
+                state.hosts[0].health,
+                HostHealth::NeedsOperator { question: None, .. }
+            )
+        })
+        .await;
+    let waited = began.elapsed().as_secs();
+    assert!((118..=121).contains(&waited), "after {waited} s");
+    let cause = state.hosts[0].health.cause().unwrap();
+    assert_eq!(cause.kind, ErrorKind::HostKey);
+    assert!(cause.message.contains(&shown.key.fingerprint), "{cause}");
+    assert!(
+        cause.message.contains("nobody answered within 2m"),
+        "{cause}"
+    );
+    assert!(cause.hint.as_ref().unwrap().0.contains("refresh the host"));
+
+    let late = lab
+        .handle
+        .answer_host_key(id, shown.clone(), KeyDecision::Accept)
+        .await
+        .unwrap_err();
+    assert_eq!(late.kind, ErrorKind::Conflict);
+    assert!(late.message.contains("nobody answered in time"), "{late}");
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    assert!(lab.profile.pinned_keys().await.unwrap().is_empty());
+    let connects = || {
+        lab.world
+            .with("h1", |machine| machine.times("connect").len())
+    };
+    assert_eq!(connects(), 1, "silence is never a reason to try again");
+
+    lab.handle.refresh(HostSelection::All).await.unwrap();
+    lab.until(|state| {
+        matches!(
+            state.hosts[0].health,
+            HostHealth::NeedsOperator {
+                question: Some(_),
+                ..
+            }
+        )
+    })
+    .await;
+    lab.handle
+        .answer_host_key(id, question(&lab), KeyDecision::Accept)
+        .await
+        .unwrap();
+    lab.until(|state| state.hosts[0].health == HostHealth::Online)
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_whose_question_is_over_goes_on_when_its_key_is_pinned_elsewhere() {
+    let plans = Plans::hosts(1).await;
+    plans.profile.unpin("h1".into()).await.unwrap();
+    let lab = asked_about_a_key(plans).await;
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    let root = lab.profile.dir().parent().unwrap().to_owned();
+    let other = vmdeck::profile::Profile::open(&root, lab.profile.name())
+        .await
+        .unwrap();
+    let pin = crate::lab::pin("h1");
+    other.pin_key(pin, false).await.unwrap();
+    lab.until(|state| state.hosts[0].health == HostHealth::Online)
+        .await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -785,4 +888,25 @@ async fn the_doctor_says_where_it_stops() {
     assert_eq!(words[1], ("tcp", Some(false)));
     assert!(words[2..].iter().all(|(_, ok)| ok.is_none()));
     assert!(stopped[1].fix.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn changes_of_definitions_are_recorded_before_they_are_made() {
+    let lab = Plans::hosts(0).await.start().await;
+    let id = lab.handle.upsert_host(spec("h1")).await.unwrap();
+    let mut changed = spec("h1");
+    changed.id = id;
+    changed.tier = Some("prod".parse().unwrap());
+    lab.handle.upsert_host(changed.clone()).await.unwrap();
+    lab.handle.upsert_host(changed).await.unwrap();
+    lab.handle.upsert_host(spec("h1")).await.unwrap_err();
+    lab.handle.remove_host(id).await.unwrap();
+    assert_eq!(
+        lab.records().await,
+        [
+            "note host-added ok",
+            "note host-changed ok",
+            "note host-removed ok"
+        ]
+    );
 }

@@ -19,9 +19,11 @@ use vmdeck::domain::vm::{PowerState, VmRef};
 use vmdeck::fleet::request::HostSelection;
 use vmdeck::fleet::target::LoginOptions;
 use vmdeck::fleet::{FleetHandle, FleetOptions, FleetSetup, start};
+use vmdeck::hypervisor::Drivers;
 use vmdeck::profile::{Profile, ProfileName};
 use vmdeck::session::SessionOptions;
 use vmdeck::task::Tasks;
+use vmdeck::transport::Connector;
 use vmdeck::vault::Vault;
 
 use crate::world::{World, WorldDrivers, key, vm_id};
@@ -80,6 +82,17 @@ impl Plans {
 
     /// Starts the fleet; nothing is connected yet.
     pub(crate) async fn start(self) -> Lab {
+        let (connector, drivers) = (self.world.clone(), WorldDrivers(self.world.clone()));
+        self.start_with(Arc::new(connector), Arc::new(drivers))
+            .await
+    }
+
+    /// The same with other hosts and drivers than those of the world.
+    pub(crate) async fn start_with(
+        self,
+        connector: Arc<dyn Connector>,
+        drivers: Arc<dyn Drivers>,
+    ) -> Lab {
         let audit_dir = self.profile.audit_dir();
         let (audit, _) = AuditLog::open(&audit_dir, self.clock.clone())
             .await
@@ -89,8 +102,8 @@ impl Plans {
             profile: self.profile.clone(),
             vault: self.vault.clone(),
             audit: audit.clone(),
-            connector: Arc::new(self.world.clone()),
-            drivers: Arc::new(WorldDrivers(self.world.clone())),
+            connector,
+            drivers,
             policy: Arc::new([]),
             read_only: self.read_only,
             clock: self.clock.clone(),

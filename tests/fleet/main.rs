@@ -5,4 +5,6 @@
 mod hosts;
 mod lab;
 mod operations;
+mod progress;
+mod windows;
 mod world;

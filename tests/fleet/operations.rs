@@ -492,12 +492,12 @@ async fn what_cannot_be_recorded_is_refused_and_nothing_is_sent() {
             other => panic!("{other:?}"),
         },
     };
-    assert_eq!(cause.kind, ErrorKind::Store, "{cause}");
+    assert_eq!(cause.kind, ErrorKind::NotRecorded, "{cause}");
     assert!(cause.message.contains("cannot be recorded"), "{cause}");
     lab.until(|state| matches!(state.audit, AuditState::Blocked(_)))
         .await;
     let refusal = lab.plan("h1", 1, ActionKind::Shutdown).await.unwrap_err();
-    assert_eq!(refusal.kind, ErrorKind::Store);
+    assert_eq!(refusal.kind, ErrorKind::NotRecorded);
     assert_eq!(lab.world.with("h1", |machine| machine.times("do").len()), 0);
 }
 
@@ -644,5 +644,10 @@ async fn generations_only_grow_and_a_storm_of_changes_is_few_snapshots() {
         }
     }
     let published = last - before;
-    assert!(published <= 10 * 20 + 2, "{published} snapshots in 10 s");
+    // The first words of a host are told sooner, those of many hosts together.
+    let first_words = 25;
+    assert!(
+        published <= 10 * 20 + 2 + first_words,
+        "{published} snapshots in 10 s"
+    );
 }

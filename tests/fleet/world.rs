@@ -13,10 +13,13 @@ use vmdeck::domain::capability::Capabilities;
 use vmdeck::domain::host::{HostSpec, HypervisorKind};
 use vmdeck::domain::host_key::{HostKey, HostKeyQuestion, HostKeyVerdict, KnownAt, PinnedKey};
 use vmdeck::domain::inventory::{HostInventory, Scope};
+use vmdeck::domain::operation::Progress;
 use vmdeck::domain::remote_command::RemoteCommand;
 use vmdeck::domain::text::RemoteText;
-use vmdeck::domain::vm::{PowerState, RemoteDocument, Vm, VmDetail, VmFacts, VmId};
-use vmdeck::hypervisor::{Drivers, Hints, Hypervisor, HypervisorError, PollHint};
+use vmdeck::domain::vm::{PowerState, Vm, VmDetail, VmId};
+use vmdeck::hypervisor::{
+    AnswerForm, Drivers, Hints, Hypervisor, HypervisorError, PollHint, ProgressSink, Question,
+};
 use vmdeck::transport::{
     CommandOutput, Connected, Connector, ExecLimits, ExitStatus, RemoteProcess, Target, Transport,
     TransportError,
@@ -48,6 +51,8 @@ pub(crate) enum Obeys {
     Refuses,
     /// It never answers.
     Hangs,
+    /// It does it one percent after the other, each taking so long and told.
+    Slowly(Duration),
     /// It is a bug.
     Panics,
 }
@@ -62,6 +67,8 @@ pub(crate) struct Machine {
     pub(crate) read_takes: Duration,
     pub(crate) obeys: Obeys,
     pub(crate) announces: bool,
+    /// How it is read.
+    pub(crate) channel: &'static str,
     pub(crate) vms: Vec<Arc<Vm>>,
     /// `connect`, `fast`, `full`, `do start ...`, with the time.
     pub(crate) log: Vec<(Instant, String)>,
@@ -84,6 +91,7 @@ impl Machine {
             read_takes: Duration::from_millis(10),
             obeys: Obeys::Yes,
             announces: true,
+            channel: "scripted",
             vms: vec![
                 vm(1, "web-1", PowerState::Running),
                 vm(2, "db-1", PowerState::Stopped),
@@ -399,14 +407,22 @@ impl Hypervisor for Driver {
         HypervisorKind::Libvirt
     }
 
+    fn channel(&self) -> Option<String> {
+        Some(locked(&self.machine).channel.to_owned())
+    }
+
     async fn probe(&self) -> Result<Capabilities, HypervisorError> {
+        let (channel, events) = {
+            let machine = locked(&self.machine);
+            (machine.channel.to_owned(), machine.announces)
+        };
         Ok(Capabilities {
             kind: HypervisorKind::Libvirt,
             version: RemoteText::new("libvirt 9.0.0"),
             connection: None,
             actions: ActionKind::ALL.into_iter().collect(),
-            channel: "scripted".into(),
-            events: locked(&self.machine).announces,
+            channel,
+            events,
             host_cpus: None,
             host_memory: None,
             remarks: Vec::new(),
@@ -441,16 +457,14 @@ impl Hypervisor for Driver {
         let question = RemoteCommand::posix("describe").arg(vm.as_str());
         let limits = ExecLimits::within(Duration::from_secs(5));
         self.transport.exec(&question, limits).await?;
-        Ok(VmDetail {
-            facts: VmFacts::default(),
-            disks: Vec::new(),
-            nics: Vec::new(),
-            definition: RemoteDocument::default(),
-            gaps: Vec::new(),
-        })
+        Ok(VmDetail::default())
     }
 
-    async fn perform(&self, commands: &[RemoteCommand]) -> Result<(), HypervisorError> {
+    async fn perform(
+        &self,
+        commands: &[RemoteCommand],
+        progress: &ProgressSink,
+    ) -> Result<(), HypervisorError> {
         for command in commands {
             let obeys = {
                 let mut machine = locked(&self.machine);
@@ -465,6 +479,15 @@ impl Hypervisor for Driver {
                 .await?;
             match obeys {
                 Obeys::Yes => {
+                    let id = VmId::parse(&command.args[1].value).unwrap();
+                    locked(&self.machine).act(&command.args[0].value, &id);
+                }
+                Obeys::Slowly(step) => {
+                    for percent in 1..=100 {
+                        self.alive(tokio::time::sleep(step)).await?;
+                        let doing = RemoteText::new("Speichern");
+                        progress.tell(Progress::new(Some(percent), Some(doing)));
+                    }
                     let id = VmId::parse(&command.args[1].value).unwrap();
                     locked(&self.machine).act(&command.args[0].value, &id);
                 }
@@ -493,6 +516,20 @@ impl Hypervisor for Driver {
         machine.hints.push(sender);
         machine.note("hints");
         Ok(Some(Box::new(Announcements(receiver))))
+    }
+
+    fn questions(&self, vms: &[VmId]) -> Vec<Question> {
+        let question = |words: String| Question {
+            command: RemoteCommand::posix("describe").arg(words.clone()),
+            name: words,
+            within: Duration::from_secs(5),
+            form: AnswerForm::Text,
+        };
+        let of_vms = vms.iter().map(|vm| question(format!("about {vm}")));
+        [question("host".into())]
+            .into_iter()
+            .chain(of_vms)
+            .collect()
     }
 
     async fn close(&self) {}

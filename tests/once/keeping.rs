@@ -3,8 +3,8 @@
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 
-use crate::support::deck::{Deck, Run};
-use crate::{VMDECK, snapshot};
+use crate::{VMDECK, snapshot, support};
+use support::deck::{Deck, Run};
 
 /// Runs with the passphrase in a file of mode 0600.
 fn with_passphrase(deck: &Deck, passphrase: &str, args: &[&str]) -> Run {
@@ -113,7 +113,7 @@ fn hosts_are_taken_over_from_the_ssh_client() {
     let deck = Deck::new(VMDECK);
     let ssh = deck.home().join(".ssh");
     std::fs::create_dir(&ssh).unwrap();
-    crate::support::write(
+    support::write(
         ssh.join("config"),
         "Host kvm1 kvm2\n  User ops\n  Port 2200\nHost *.lan\n  User root\nHost gate\n  HostName gate.example\n",
     );
@@ -146,7 +146,7 @@ fn credentials_are_sealed_and_the_first_sets_the_passphrase() {
     assert!(made.stdout.contains(public.trim()), "{public}");
     // Adding a second one needs no passphrase: it is sealed to the public half.
     let key = deck.home().join("key");
-    crate::support::write(&key, "no key at all");
+    support::write(&key, "no key at all");
     let key = key.to_str().unwrap();
     let run = deck.run(&["credential", "add", "broken", "--key-file", key]);
     snapshot!(&deck, "credential_is_no_key", run).expect(2);
@@ -212,7 +212,7 @@ fn a_wrong_passphrase_changes_nothing() {
     run("correct").expect(4);
     run("fresh").expect(0);
     let open = deck.home().join("open");
-    crate::support::write(&open, "fresh");
+    support::write(&open, "fresh");
     std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o644)).unwrap();
     let output = deck
         .command(&["audit", "verify"])
@@ -282,4 +282,194 @@ fn the_configuration_says_where_its_values_come_from() {
     // And they are in force.
     let run = deck.run(&["--config", file, "--once", "list"]).expect(0);
     assert_eq!(run.stdout, "[]\n");
+}
+
+#[test]
+fn the_check_knows_themes_commands_and_keys() {
+    let deck = Deck::new(VMDECK);
+    for (text, line, said, hint) in [
+        (
+            "[tui]\ntheme = \"drak\"\n",
+            ":2:",
+            "did you mean `dark`?",
+            "tui.theme",
+        ),
+        (
+            "[tui.keys]\n\"act.shutdwn\" = [\"X\"]\n",
+            "",
+            "did you mean `act.shutdown`?",
+            "tui.keys",
+        ),
+        (
+            "[tui.keys]\n\"act.force-off\" = [\"S\"]\n",
+            "",
+            "`S` is bound to both",
+            "tui.keys",
+        ),
+        (
+            "[tui.keys]\n\"vms.wide\" = [\"hyper-x\"]\n",
+            "",
+            "the keys of `vms.wide` cannot be read",
+            "tui.keys",
+        ),
+    ] {
+        let file = deck.configure(text);
+        let file = file.to_str().unwrap();
+        let told = deck.run(&["--config", file, "config", "check"]).expect(2);
+        assert!(!told.stdout.contains("in order"), "{told:?}");
+        for word in [said, hint, line, "test-config.toml"] {
+            assert!(told.stderr.contains(word), "{word} in {told:?}");
+        }
+    }
+    // A theme of one's own is looked at as well.
+    let themes = deck.run(&["config", "path"]).expect(0).stdout;
+    let themes = themes
+        .lines()
+        .find(|line| line.starts_with("themes"))
+        .unwrap();
+    let folder = std::path::PathBuf::from(themes.split_whitespace().nth(1).unwrap());
+    std::fs::create_dir_all(&folder).unwrap();
+    support::write(folder.join("mine.toml"), "[roles]\ntxt = {}\n");
+    let file = deck.configure("[tui]\ntheme = \"mine\"\n");
+    let told = deck
+        .run(&["--config", file.to_str().unwrap(), "config", "check"])
+        .expect(2);
+    assert!(told.stderr.contains("the theme"), "{told:?}");
+}
+
+/// The notes of the record, as `action host status: details`.
+fn notes(deck: &Deck) -> Vec<String> {
+    let exported = deck.run(&["audit", "export"]).expect(0).stdout;
+    exported
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .map(|note| {
+            assert_eq!(note["phase"], "note");
+            assert_eq!(note["actor"]["door"], "once");
+            let word = |member: &str| note[member].as_str().unwrap_or("–").to_owned();
+            let [action, host, status, details] = ["action", "host", "status", "details"].map(word);
+            format!("{action} {host} {status}: {details}")
+        })
+        .collect()
+}
+
+#[test]
+fn what_is_changed_in_a_profile_is_in_the_record() {
+    let deck = Deck::new(VMDECK);
+    let add = [
+        "host",
+        "add",
+        "kvm1",
+        "--address",
+        "10.0.0.1",
+        "--user",
+        "ops",
+    ];
+    deck.run(&add).expect(0);
+    deck.run(&add).expect(4);
+    deck.run(&["host", "edit", "kvm1", "--tier", "prod", "--read-only"])
+        .expect(0);
+    deck.run(&["host", "edit", "kvm1", "--tier", "prod"])
+        .expect(2);
+    let public = with_passphrase(
+        &deck,
+        "open sesame",
+        &["credential", "add", "lab", "--generate", "ed25519"],
+    )
+    .expect(0)
+    .stdout;
+    let print = public
+        .split_whitespace()
+        .find(|word| word.starts_with("SHA256:"));
+    deck.run(&["credential", "rm", "nothing"]).expect(3);
+    deck.run(&["credential", "rm", "lab"]).expect(0);
+    deck.run(&["host", "rm", "kvm1"]).expect(0);
+    let print = print.unwrap();
+    assert_eq!(
+        notes(&deck),
+        [
+            "host-added kvm1 ok: address 10.0.0.1, user ops".to_owned(),
+            "host-changed kvm1 ok: tier – -> prod, read-only – -> yes".to_owned(),
+            format!("credential-added – ok: lab, key, {print}"),
+            format!("credential-removed – ok: lab, key, {print}"),
+            "host-removed kvm1 ok: address 10.0.0.1, user ops, tier prod, read-only".to_owned(),
+        ]
+    );
+    deck.run(&["audit", "verify"]).expect(0);
+}
+
+#[test]
+fn a_change_that_cannot_be_recorded_is_not_made() {
+    let deck = Deck::new(VMDECK);
+    deck.run(&["host", "add", "kvm1", "--address", "10.0.0.1"])
+        .expect(0);
+    let folder = deck.home().join("profiles/default/audit");
+    std::fs::remove_dir_all(&folder).unwrap();
+    std::os::unix::fs::symlink("/dev/full", &folder).unwrap();
+    let refused = deck.run(&["host", "rm", "kvm1"]);
+    assert_ne!(refused.code, 0, "{refused:?}");
+    assert!(refused.stderr.contains("audit"), "{refused:?}");
+    let listed = deck.run(&["host", "list"]).expect(0).stdout;
+    assert!(listed.contains("kvm1"), "{listed}");
+}
+
+#[test]
+fn a_lost_end_of_the_record_is_accepted_in_so_many_words_only() {
+    let deck = Deck::new(VMDECK);
+    deck.run(&["audit", "accept-cut"]).expect(3);
+    for name in ["one", "two", "three"] {
+        deck.run(&["host", "add", name, "--address", "10.0.0.1"])
+            .expect(0);
+    }
+    let nothing = deck.run(&["audit", "accept-cut", "--yes"]).expect(0);
+    assert!(nothing.stdout.contains("nothing is missing"), "{nothing:?}");
+    for name in ["one", "two", "three"] {
+        deck.run(&["host", "edit", name, "--enabled", "false"])
+            .expect(0);
+    }
+    // A fleet that ends remembers where the record ended.
+    deck.run(&["--once", "list", "--filter", "host:none"]);
+    let file = deck
+        .home()
+        .join("profiles/default/audit/audit-000001.jsonl");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let all = text.lines().count();
+    let kept: Vec<&str> = text.split_inclusive('\n').take(2).collect();
+    support::write(&file, kept.concat());
+    let verify = deck.run(&["audit", "verify"]).expect(1);
+    assert!(
+        verify.stdout.contains(&format!("remembers record {all}")),
+        "{verify:?}"
+    );
+
+    let asked = deck.run(&["audit", "accept-cut"]).expect(4);
+    assert!(asked.stderr.contains("--yes"), "{asked:?}");
+    deck.run(&["audit", "verify"]).expect(1);
+    let accept = [
+        "audit",
+        "accept-cut",
+        "--yes",
+        "--reason",
+        "restored from a backup",
+    ];
+    deck.run(&accept).expect(0);
+    deck.run(&["audit", "verify"]).expect(0);
+    let last = notes(&deck).pop().unwrap();
+    for said in [
+        "cut-accepted – ok",
+        &format!("record {all} ("),
+        "the log ended with record 2: restored from a backup",
+    ] {
+        assert!(last.contains(said), "{said} in {last}");
+    }
+    // It is accepted once; a second time there is nothing to accept.
+    let again = deck.run(&accept).expect(0);
+    assert!(again.stdout.contains("nothing is missing"), "{again:?}");
+    // What is wrong elsewhere in the log cannot be accepted away.
+    let edited = std::fs::read_to_string(&file)
+        .unwrap()
+        .replace("10.0.0.1", "10.0.0.2");
+    support::write(&file, edited);
+    deck.run(&accept);
+    deck.run(&["audit", "verify"]).expect(1);
 }

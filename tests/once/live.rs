@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 
 use serde_json::Value;
+use vmdeck::domain::host::KindChoice;
 use vmdeck::sim::DemoHost;
 
 use crate::support::deck::{Deck, Run};
@@ -53,8 +54,8 @@ memory_mib = 2048
 "#;
 
 /// A profile with simulated hosts.
-struct Lab {
-    deck: Deck,
+pub(crate) struct Lab {
+    pub(crate) deck: Deck,
     fleet: SimFleet,
     _runtime: tokio::runtime::Runtime,
 }
@@ -62,7 +63,12 @@ struct Lab {
 impl Lab {
     /// Starts the hosts and adds them, their keys pinned.
     fn new() -> Self {
-        let lab = Self::unknown();
+        Self::of(SCENARIO)
+    }
+
+    /// The same with the hosts of another scenario.
+    pub(crate) fn of(scenario: &str) -> Self {
+        let lab = Self::unknown_of(scenario);
         for host in &lab.fleet.demo.hosts {
             let key = format!(
                 "{} {}",
@@ -75,12 +81,16 @@ impl Lab {
 
     /// Starts the hosts and adds none.
     fn unknown() -> Self {
+        Self::unknown_of(SCENARIO)
+    }
+
+    fn unknown_of(scenario: &str) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
             .build()
             .unwrap();
-        let fleet = runtime.block_on(SimFleet::start(SCENARIO));
+        let fleet = runtime.block_on(SimFleet::start(scenario));
         let deck = Deck::new(VMDECK);
         let pem = fleet.demo.login_key_pem.expose();
         vmdeck::private_file::write_atomic(&deck.home().join("login"), pem.as_bytes()).unwrap();
@@ -107,6 +117,9 @@ impl Lab {
         ]);
         if let Some(tier) = &spec.tier {
             args.extend(["--tier", tier.as_str()]);
+        }
+        if spec.kind != KindChoice::Auto {
+            args.extend(["--kind", spec.kind.word()]);
         }
         for tag in &spec.tags {
             args.extend(["--tag", tag.as_str()]);
@@ -390,6 +403,44 @@ fn an_unknown_key_is_shown_and_pinned_only_when_it_is_the_one() {
             .all(|step| step["ok"] != false),
         "{found:#}"
     );
+}
+
+#[test]
+fn a_host_is_recorded_with_stand_ins_and_never_over_something() {
+    let lab = Lab::new();
+    let out = lab.deck.home().join("recorded");
+    let words = ["host", "record", "kvm1", "--out", out.to_str().unwrap()];
+    let told = lab.deck.run(&words).expect(0);
+    assert!(told.stdout.contains("replaced by stand-ins"), "{told:?}");
+    let read = |name: &str| std::fs::read_to_string(out.join(name)).unwrap();
+    let manifest: Value = serde_json::from_str(&read("manifest.json")).unwrap();
+    assert_eq!(manifest["hypervisor"], "libvirt");
+    assert_eq!(manifest["unanswered"], serde_json::json!([]));
+    assert_eq!(manifest["replaced"]["vms"], 3);
+    assert!(read("origin").starts_with("A real host, recorded by"));
+    let mut whole = String::new();
+    for entry in std::fs::read_dir(&out).unwrap() {
+        whole.push_str(&std::fs::read_to_string(entry.unwrap().path()).unwrap());
+    }
+    for word in ["11111111-1111", "kvm1", "deaf", "calc", "10.0.0.5", "web"] {
+        assert!(!whole.contains(word), "{word} is still there");
+    }
+    for word in [
+        "dumpxml 00000000-0000-4000-8000-00000000000",
+        "<name>vm-",
+        "192.0.2.",
+    ] {
+        assert!(whole.contains(word), "{word} is not there");
+    }
+    let again = lab.deck.run(&words).expect(4);
+    assert!(again.stderr.contains("nothing is overwritten"), "{again:?}");
+    assert_eq!(
+        serde_json::from_str::<Value>(&read("manifest.json")).unwrap(),
+        manifest
+    );
+    lab.deck
+        .run(&["host", "record", "nobody", "--out", "/nonexistent/x"])
+        .expect(3);
 }
 
 #[test]

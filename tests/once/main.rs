@@ -8,6 +8,7 @@ mod support;
 mod keeping;
 mod live;
 mod usage;
+mod windows;
 
 use insta::Settings;
 

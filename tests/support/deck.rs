@@ -6,6 +6,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::lab::LibvirtHost;
+use super::sshd::Sshd;
 use super::{command, write};
 
 /// What one run of the program gave.
@@ -118,9 +119,17 @@ impl Deck {
     /// Adds a host of the laboratory under a name, its key pinned.
     #[track_caller]
     pub fn add(&self, name: &str, host: &LibvirtHost, more: &[&str]) {
-        let address = format!("127.0.0.1:{}", host.sshd.port());
-        let key_file = host.sshd.client_key.path.display().to_string();
-        let known = host.sshd.known_hosts();
+        let mut args = vec!["--uri", "qemu:///session"];
+        args.extend(more);
+        self.add_server(name, &host.sshd, &args);
+    }
+
+    /// Adds the host behind a server under a name, its key pinned.
+    #[track_caller]
+    pub fn add_server(&self, name: &str, sshd: &Sshd, more: &[&str]) {
+        let address = format!("127.0.0.1:{}", sshd.port());
+        let key_file = sshd.client_key.path.display().to_string();
+        let known = sshd.known_hosts();
         let key = known
             .lines()
             .next()
@@ -134,9 +143,7 @@ impl Deck {
             "--address",
             &address,
             "--user",
-            host.sshd.user(),
-            "--uri",
-            "qemu:///session",
+            sshd.user(),
             "--key-file",
             &key_file,
             "--host-key",

@@ -17,6 +17,7 @@ pub mod lab;
 pub mod pty;
 pub mod simulated;
 pub mod sshd;
+pub mod windows;
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};

@@ -22,6 +22,9 @@ const PROGRAM: &str = "/usr/sbin/sshd";
 /// Variable that marks what a server's sessions have started.
 const MARK: &str = "VMDECK_TEST_SSHD";
 
+/// How long what it left behind may take to end.
+const END_BOUND: Duration = Duration::from_secs(3);
+
 /// How long the server may take to listen.
 const START_BOUND: Duration = Duration::from_secs(20);
 
@@ -380,8 +383,14 @@ impl Sshd {
 impl Drop for Sshd {
     fn drop(&mut self) {
         self.stop();
-        // What was left behind by sessions that are gone already.
-        kill_all(&marked(&self.mark()));
+        // What was left behind by sessions that are gone already. A process that is between two
+        // programs has no environment to be known by: it is looked at again.
+        let mark = self.mark();
+        wait_for(END_BOUND, || {
+            let marked = marked(&mark);
+            kill_all(&marked);
+            marked.is_empty() && !processes().any(is_between_programs)
+        });
     }
 }
 
@@ -389,12 +398,25 @@ impl Drop for Sshd {
 fn marked(mark: &str) -> Vec<u32> {
     processes()
         .filter(|pid| {
-            fs::read(format!("/proc/{pid}/environ"))
-                .unwrap_or_default()
-                .split(|byte| *byte == 0)
-                .any(|pair| pair == mark.as_bytes())
+            !is_ended(*pid)
+                && fs::read(format!("/proc/{pid}/environ"))
+                    .unwrap_or_default()
+                    .split(|byte| *byte == 0)
+                    .any(|pair| pair == mark.as_bytes())
         })
         .collect()
+}
+
+/// Whether nobody has fetched its exit status yet.
+fn is_ended(pid: u32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") Z "))
+}
+
+/// Whether a process is just changing into another program: the kernel then shows it without
+/// arguments and without environment, but with a program, which its own threads do not have.
+fn is_between_programs(pid: u32) -> bool {
+    let is_empty = |file: &str| fs::read(format!("/proc/{pid}/{file}")).is_ok_and(|b| b.is_empty());
+    is_empty("environ") && is_empty("cmdline") && fs::read_link(format!("/proc/{pid}/exe")).is_ok()
 }
 
 /// Every process id of the machine.

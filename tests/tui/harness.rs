@@ -247,11 +247,8 @@ async fn engine(mut inbox: mpsc::Receiver<Request>, state: Arc<FleetSnapshot>, a
             Request::Detail { reply, .. } => {
                 let definition = "<domain type='kvm'>\n\t<name>x</name>\n</domain>";
                 let detail = VmDetail {
-                    facts: vmdeck::domain::vm::VmFacts::default(),
-                    disks: Vec::new(),
-                    nics: Vec::new(),
                     definition: RemoteDocument::new(definition),
-                    gaps: Vec::new(),
+                    ..VmDetail::default()
                 };
                 reply.send(Ok(Arc::new(detail))).unwrap();
             }
@@ -259,6 +256,10 @@ async fn engine(mut inbox: mpsc::Receiver<Request>, state: Arc<FleetSnapshot>, a
             Request::Errors { reply } => reply.send(Ok(vec![error()])).unwrap(),
             Request::CommandLog { reply, .. } => reply.send(Ok(Vec::new())).unwrap(),
             Request::Credentials { reply } => reply.send(Ok(Vec::new())).unwrap(),
+            Request::Record { reply, .. } => {
+                let cause = Failure::new(ErrorKind::Internal, "not from here");
+                reply.send(Err(cause)).unwrap();
+            }
             Request::Doctor { reply, .. } => reply.send(Ok(findings())).unwrap(),
             Request::Unlock { passphrase, reply } => {
                 note("unlock".to_owned());
@@ -292,6 +293,7 @@ async fn engine(mut inbox: mpsc::Receiver<Request>, state: Arc<FleetSnapshot>, a
                 reply.send(Ok(())).unwrap();
             }
             Request::Connect { reply, .. }
+            | Request::ReadAgain { reply, .. }
             | Request::Disconnect { reply, .. }
             | Request::Cancel { reply, .. }
             | Request::Lock { reply }

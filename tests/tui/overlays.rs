@@ -5,7 +5,7 @@ use std::sync::Arc;
 use vmdeck::domain::error_kind::{ErrorKind, Failure};
 use vmdeck::domain::health::HostHealth;
 use vmdeck::domain::host_key::{HostKey, HostKeyQuestion, HostKeyVerdict};
-use vmdeck::domain::inventory::LockState;
+use vmdeck::domain::inventory::{FleetSnapshot, LockState};
 use vmdeck::domain::policy::{Effect, Rule};
 use vmdeck::testing::fleet;
 use vmdeck::tui::event::Input;
@@ -220,7 +220,7 @@ async fn a_locked_profile_asks_for_its_passphrase() {
     assert!(screen.app.overlays.is_empty());
 }
 
-fn with_question(verdict: HostKeyVerdict) -> vmdeck::domain::inventory::FleetSnapshot {
+fn with_question(verdict: HostKeyVerdict) -> FleetSnapshot {
     let mut state = fleet::small();
     let host = Arc::make_mut(&mut state.hosts[1]);
     host.health = HostHealth::NeedsOperator {
@@ -252,6 +252,41 @@ async fn an_unknown_host_key_is_accepted_by_its_fingerprint_only() {
     // The same question is not brought up twice.
     screen.send(Input::Snapshot(state)).await;
     assert!(screen.app.overlays.is_empty());
+}
+
+#[tokio::test]
+async fn a_question_that_is_over_closes_its_dialog_and_can_be_asked_again() {
+    let mut screen = Screen::small((100, 24));
+    let asks = Arc::new(with_question(HostKeyVerdict::Unknown));
+    screen.send(Input::Snapshot(Arc::clone(&asks))).await;
+    screen.keys("\"2hYx\"").await;
+    let mut over = FleetSnapshot::clone(&asks);
+    Arc::make_mut(&mut over.hosts[1]).health = HostHealth::NeedsOperator {
+        cause: Failure::new(ErrorKind::HostKey, "the key is unknown; nobody answered"),
+        question: None,
+    };
+    screen.send(Input::Snapshot(Arc::new(over))).await;
+    assert!(screen.app.overlays.is_empty());
+    let text = screen.text();
+    assert!(text.contains("nobody answered about the key of"), "{text}");
+    // On the hosts view `K` asks again, which is a refresh; the question then comes up by itself.
+    screen.keys("2 j K").await;
+    let id = asks.hosts[1].spec.id;
+    assert_eq!(screen.asked(), [format!("refresh Only([{id:?}])")]);
+    screen.send(Input::Snapshot(asks)).await;
+    assert_eq!(screen.app.overlays.len(), 1);
+}
+
+#[tokio::test]
+async fn a_dialog_about_a_key_that_was_decided_elsewhere_is_closed() {
+    let mut screen = Screen::small((100, 24));
+    let asks = Arc::new(with_question(HostKeyVerdict::Unknown));
+    screen.send(Input::Snapshot(asks)).await;
+    assert_eq!(screen.app.overlays.len(), 1);
+    screen.send(Input::Snapshot(Arc::new(fleet::small()))).await;
+    assert!(screen.app.overlays.is_empty());
+    let text = screen.text();
+    assert!(text.contains("is no longer in question"), "{text}");
 }
 
 #[tokio::test]

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use vmdeck::domain::inventory::{FleetSnapshot, HostSnapshot};
+use vmdeck::domain::operation::{Phase, Progress};
+use vmdeck::domain::text::RemoteText;
 use vmdeck::testing::fleet;
 use vmdeck::tui::effect::Local;
 use vmdeck::tui::event::Input;
@@ -38,6 +40,17 @@ async fn the_hosts_at_three_sizes() {
 #[tokio::test]
 async fn operations_and_audit_at_three_sizes() {
     snapshot("operations", "5").await;
+}
+
+#[tokio::test]
+async fn hosts_are_read_less_often_while_another_window_has_the_focus() {
+    let mut screen = Screen::small((80, 24));
+    screen.send(Input::Focus(true)).await;
+    assert!(screen.asked().is_empty(), "it had the focus before");
+    screen.send(Input::Focus(false)).await;
+    screen.send(Input::Focus(false)).await;
+    screen.send(Input::Focus(true)).await;
+    assert_eq!(screen.asked(), ["focus Only([])", "focus All"]);
 }
 
 #[tokio::test]
@@ -290,4 +303,25 @@ async fn leaving_asks_while_something_is_under_way() {
     assert!(screen.local.is_empty());
     screen.keys("q y").await;
     assert_eq!(screen.local, [Local::Quit]);
+}
+
+#[tokio::test]
+async fn an_operation_shows_how_far_the_hypervisor_is_in_its_own_word() {
+    let mut state = fleet::small();
+    for operation in &mut state.operations {
+        let operation = Arc::make_mut(operation);
+        if !operation.is_finished() {
+            operation.phase = Phase::Sending;
+            let doing = Some(RemoteText::new("Speichern\u{1b}[2J"));
+            operation.progress = Some(Progress::new(Some(42), doing));
+        }
+    }
+    let mut screen = Screen::new(state, (120, 24));
+    let table = screen.text();
+    assert!(table.contains("stopping 42%"), "{table}");
+    screen.keys("5").await;
+    let operations = screen.text();
+    assert!(operations.contains("sending 42%"), "{operations}");
+    assert!(operations.contains("  Speicher"), "{operations}");
+    assert!(!operations.contains('\u{1b}'));
 }

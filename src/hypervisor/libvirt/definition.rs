@@ -78,6 +78,7 @@ fn disk(node: Node<'_, '_>) -> VmDisk {
         bus: target.and_then(|it| attribute(it, "bus")),
         capacity: None,
         allocation: None,
+        chain: Vec::new(),
     }
 }
 
@@ -105,6 +106,7 @@ fn nic(node: Node<'_, '_>) -> VmNic {
                 .find_map(|name| attribute(source, name))
         }),
         model: child(node, "model").and_then(|it| attribute(it, "type")),
+        addresses: Vec::new(),
     }
 }
 

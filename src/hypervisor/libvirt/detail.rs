@@ -20,9 +20,9 @@ const WITHIN: Duration = Duration::from_secs(8);
 /// How long the agent inside the VM may take.
 const AGENT_WITHIN: Duration = Duration::from_secs(3);
 
-/// Reads everything about one VM.
-pub(crate) async fn read(worker: &Worker, vm: &VmId) -> Result<VmDetail, HypervisorError> {
-    let lines = [
+/// What is asked about one VM, but for the agent inside it.
+pub(crate) fn questions(vm: &VmId) -> [Line; 6] {
+    [
         // Never with --security-info: passwords of consoles stay on the host.
         Line::about("dumpxml", vm),
         Line::about("dominfo", vm),
@@ -30,7 +30,12 @@ pub(crate) async fn read(worker: &Worker, vm: &VmId) -> Result<VmDetail, Hypervi
         Line::about("snapshot-list", vm).with("--name"),
         Line::about("domifaddr", vm).with("--source lease"),
         Line::about("domifaddr", vm).with("--source arp"),
-    ];
+    ]
+}
+
+/// Reads everything about one VM.
+pub(crate) async fn read(worker: &Worker, vm: &VmId) -> Result<VmDetail, HypervisorError> {
+    let lines = questions(vm);
     let replies = worker.ask(&lines, WITHIN, Patience::Expects).await?;
     let Ok([xml, info, sizes, snapshots, lease, arp]) = <[Reply; 6]>::try_from(replies) else {
         return Err(short_answer());
@@ -81,6 +86,7 @@ pub(crate) async fn read(worker: &Worker, vm: &VmId) -> Result<VmDetail, Hypervi
         nics: definition.nics,
         definition: RemoteDocument::new(String::from_utf8_lossy(&xml.stdout).trim_end()),
         gaps,
+        ..VmDetail::default()
     })
 }
 

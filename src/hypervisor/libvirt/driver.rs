@@ -15,18 +15,20 @@ use super::facts::{self, Findings, Subject, Workers};
 use super::inventory::{Memory, Moment};
 use super::kept::Reply;
 use super::parse::{self, Misshapen, Record};
+use super::state::has_process;
 use super::verdict::{judge, judge_said};
 use super::worker::{Fallback, Patience, Worker};
-use super::{detail, node, uptime};
+use super::{detail, look, node, uptime};
 use crate::clock::Clock;
 use crate::domain::action::{Action, ActionKind};
 use crate::domain::capability::Capabilities;
 use crate::domain::host::{HostSpec, HypervisorKind};
 use crate::domain::inventory::{HostInventory, Scope};
+use crate::domain::redact::Private;
 use crate::domain::remote_command::RemoteCommand;
 use crate::domain::text::RemoteText;
 use crate::domain::vm::{Vm, VmDetail, VmId};
-use crate::hypervisor::{Hints, Hypervisor, HypervisorError};
+use crate::hypervisor::{Hints, Hypervisor, HypervisorError, ProgressSink, Question};
 use crate::transport::{ExecLimits, Transport};
 
 /// How long the questions of a probe may take.
@@ -106,15 +108,12 @@ impl Libvirt {
     }
 
     async fn ask_versions(&self) -> Result<Capabilities, HypervisorError> {
-        let lines = [
-            Line::new("version --daemon"),
-            Line::new("uri"),
-            Line::new("nodeinfo"),
-            Line::new("nodememstats"),
-        ];
+        let lines = probe_lines();
+        // A read follows every probe that goes well: it is sent along, and saves its own round trip.
+        let first_tick = self.tick_lines(true, true);
         let replies = self
             .fast
-            .ask(&lines, PROBE_WITHIN, Patience::Expects)
+            .ask_before(&lines, &first_tick, PROBE_WITHIN, Patience::Expects)
             .await?;
         let version = replies.first();
         if let Some(said) = version.and_then(|reply| reply.failure.clone()) {
@@ -134,10 +133,11 @@ impl Libvirt {
 
     /// One tick: figures of all VMs and of the host, in one go; the names with them when they are
     /// not known, and once more when they have changed since.
-    async fn read_fast(&self) -> Result<HostInventory, HypervisorError> {
+    /// `next` is what the caller will ask after it.
+    async fn read_fast(&self, next: &[Line]) -> Result<HostInventory, HypervisorError> {
         let list_was_old = self.list_is_old.swap(false, Ordering::AcqRel);
         let result = if self.knows_figures.load(Ordering::Acquire) {
-            self.read_with(list_was_old).await
+            self.read_with(list_was_old, next).await
         } else {
             self.read_states().await
         };
@@ -148,13 +148,13 @@ impl Libvirt {
         result
     }
 
-    async fn read_with(&self, list_was_old: bool) -> Result<HostInventory, HypervisorError> {
+    /// The questions of one tick.
+    fn tick_lines(&self, load_is_due: bool, list_was_old: bool) -> Vec<Line> {
         let tick = if self.knows_no_wait.load(Ordering::Acquire) {
             tick()
         } else {
             tick_that_waits()
         };
-        let load_is_due = self.memory().load_is_due(self.moment());
         let mut lines = vec![tick];
         if load_is_due {
             lines.extend([Line::new("nodecpustats"), Line::new("nodememstats")]);
@@ -162,9 +162,19 @@ impl Libvirt {
         if list_was_old {
             lines.push(list());
         }
+        lines
+    }
+
+    async fn read_with(
+        &self,
+        list_was_old: bool,
+        next: &[Line],
+    ) -> Result<HostInventory, HypervisorError> {
+        let load_is_due = self.memory().load_is_due(self.moment());
+        let lines = self.tick_lines(load_is_due, list_was_old);
         let mut replies = self
             .fast
-            .ask(&lines, self.tick_within, Patience::Expects)
+            .ask_before(&lines, next, self.tick_within, Patience::Expects)
             .await?
             .into_iter();
         let mut next = || {
@@ -279,6 +289,36 @@ impl Libvirt {
         Some(uptime::starts(&answer.ok()?.stdout, self.clock.now()))
     }
 
+    async fn read_states_and_figures(
+        &self,
+        next: &[Line],
+    ) -> Result<HostInventory, HypervisorError> {
+        let inventory = self.read_fast(next).await?;
+        self.has_read.store(true, Ordering::Release);
+        Ok(inventory)
+    }
+
+    /// Asks for ages while the rest is being read; where no VM runs, nobody waits for the answer.
+    async fn with_ages(
+        &self,
+        reading: impl Future<Output = Result<ReadSlowly, HypervisorError>>,
+    ) -> Result<(ReadSlowly, Option<HashMap<VmId, Timestamp>>), HypervisorError> {
+        let asking = self.ask_ages();
+        tokio::pin!(reading, asking);
+        tokio::select! {
+            read = &mut reading => {
+                let read = read?;
+                let ages = if read.0.vms.iter().any(|vm| has_process(&vm.state)) {
+                    asking.await
+                } else {
+                    None
+                };
+                Ok((read, ages))
+            }
+            ages = &mut asking => Ok((reading.await?, ages)),
+        }
+    }
+
     /// Adds the slow facts to an inventory that was just read.
     fn add_slow(
         &self,
@@ -369,12 +409,7 @@ impl Libvirt {
             version: RemoteText::new(&version),
             connection: (!connection.is_empty()).then_some(connection),
             actions: BTreeSet::from(ActionKind::ALL),
-            channel: if fallback.is_some() {
-                "one virsh process per command"
-            } else {
-                "kept virsh"
-            }
-            .to_owned(),
+            channel: channel(fallback.is_some()),
             events: true,
             host_cpus,
             host_memory,
@@ -383,10 +418,23 @@ impl Libvirt {
     }
 }
 
+fn channel(fell_back: bool) -> String {
+    if fell_back {
+        "one virsh process per command"
+    } else {
+        "kept virsh"
+    }
+    .to_owned()
+}
+
 #[async_trait]
 impl Hypervisor for Libvirt {
     fn kind(&self) -> HypervisorKind {
         HypervisorKind::Libvirt
+    }
+
+    fn channel(&self) -> Option<String> {
+        Some(channel(self.fast.fallback().is_some()))
     }
 
     async fn probe(&self) -> Result<Capabilities, HypervisorError> {
@@ -405,26 +453,20 @@ impl Hypervisor for Libvirt {
         if scope == Scope::Full {
             self.list_is_old.store(true, Ordering::Release);
         }
+        if scope == Scope::Fast {
+            return self.read_states_and_figures(&[]).await;
+        }
         let is_first = !self.has_read.load(Ordering::Acquire);
-        let ages = async {
-            match scope {
-                Scope::Full => Ok(self.ask_ages().await),
-                Scope::Fast => Ok(None),
-            }
-        };
         let reading = async {
-            let inventory = self.read_fast().await?;
-            self.has_read.store(true, Ordering::Release);
-            let findings = match scope {
-                Scope::Full => Some(self.ask_facts(is_first).await),
-                Scope::Fast => None,
-            };
+            // The facts of a first read are asked of the same `virsh`, right behind.
+            let flags = facts::flag_questions();
+            let next = if is_first { &flags[..] } else { &[] };
+            let inventory = self.read_states_and_figures(next).await?;
+            let findings = self.ask_facts(is_first).await;
             Ok::<_, HypervisorError>((inventory, findings))
         };
-        let ((mut inventory, findings), ages) = tokio::try_join!(reading, ages)?;
-        if let Some(findings) = findings
-            && let Err(error) = self.add_slow(&mut inventory, findings, ages.as_ref())
-        {
+        let ((mut inventory, findings), ages) = self.with_ages(reading).await?;
+        if let Err(error) = self.add_slow(&mut inventory, findings, ages.as_ref()) {
             // The states are known; that the rest is not is said, and the old facts stay.
             inventory
                 .gaps
@@ -437,7 +479,11 @@ impl Hypervisor for Libvirt {
         detail::read(&self.slow, vm).await
     }
 
-    async fn perform(&self, commands: &[RemoteCommand]) -> Result<(), HypervisorError> {
+    async fn perform(
+        &self,
+        commands: &[RemoteCommand],
+        _progress: &ProgressSink,
+    ) -> Result<(), HypervisorError> {
         for command in commands {
             let life = command.life.unwrap_or(QUESTION_LIFE);
             let limits = ExecLimits::within(life + GRACE);
@@ -459,13 +505,24 @@ impl Hypervisor for Libvirt {
         Ok(Some(Box::new(announcements)))
     }
 
+    fn questions(&self, vms: &[VmId]) -> Vec<Question> {
+        look::questions(&self.virsh, vms)
+    }
+
+    fn private(&self) -> Private {
+        look::private()
+    }
+
     async fn close(&self) {
         tokio::join!(self.fast.close(), self.slow.close());
     }
 }
 
+/// An inventory, and what came of asking for its slow facts.
+type ReadSlowly = (HostInventory, Result<Findings, HypervisorError>);
+
 /// Questions about states, with the number that libvirt gives each.
-const STATES: [(&str, u32); 3] = [
+pub(super) const STATES: [(&str, u32); 3] = [
     ("list --all --uuid --state-running", 1),
     ("list --all --uuid --state-paused", 3),
     ("list --all --uuid --state-shutoff", 5),
@@ -477,7 +534,17 @@ fn has_no_figures(said: &RemoteText) -> bool {
     said.contains("not supported by the connection driver") || said.contains("unknown command")
 }
 
-fn list() -> Line {
+/// The questions of a probe.
+pub(super) fn probe_lines() -> [Line; 4] {
+    [
+        Line::new("version --daemon"),
+        Line::new("uri"),
+        Line::new("nodeinfo"),
+        Line::new("nodememstats"),
+    ]
+}
+
+pub(super) fn list() -> Line {
     Line::new("list --all --uuid --name")
 }
 
@@ -524,6 +591,45 @@ mod tests {
             assert!(inventory.gaps.is_empty());
         }
         assert_eq!(script.count("virsh"), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_read_is_sent_along_with_the_probe() {
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let ear = Arc::clone(&heard);
+        let (_script, libvirt) = driver(move |line| {
+            ear.lock().unwrap().push(line.to_owned());
+            match line {
+                "list --all --uuid --name" => Says::Out(format!("{A} a\n")),
+                "version --daemon" => Says::Out("Using library: libvirt 9.0.0\n".into()),
+                line if line.starts_with("domstats") => {
+                    Says::Out("Domain: 'a'\n  state.state=5\n\n".into())
+                }
+                _ => Says::Out("\n".into()),
+            }
+        });
+        libvirt.probe().await.unwrap();
+        let count = |word: &str| {
+            let heard = heard.lock().unwrap();
+            heard.iter().filter(|line| line.starts_with(word)).count()
+        };
+        assert_eq!((count("domstats"), count("list")), (1, 1));
+        let inventory = libvirt.inventory(Scope::Full).await.unwrap();
+        assert_eq!(inventory.vms[0].state, PowerState::Stopped);
+        assert_eq!(inventory.vms[0].facts.autostart, Some(false));
+        assert_eq!(
+            (count("domstats"), count("list --all --uuid --auto")),
+            (1, 1)
+        );
+        {
+            // What is asked after it was sent along with it in turn.
+            let heard = heard.lock().unwrap();
+            let at = |word: &str| heard.iter().position(|line| line.starts_with(word));
+            assert!(at("list --all --uuid --with-managed-save") < at("dumpxml"));
+            assert_eq!(at("list --all --uuid --autostart"), Some(8));
+        }
+        libvirt.inventory(Scope::Fast).await.unwrap();
+        assert_eq!(count("domstats"), 2);
     }
 
     #[tokio::test(start_paused = true)]

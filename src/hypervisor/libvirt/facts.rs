@@ -121,7 +121,7 @@ pub(crate) async fn read(
 }
 
 /// The questions about the whole host, in the order that [`Flags::take`] expects.
-fn flag_questions() -> [Line; 4] {
+pub(crate) fn flag_questions() -> [Line; 4] {
     [
         Line::new("list --all --uuid --autostart"),
         Line::new("list --all --uuid --persistent"),

@@ -14,6 +14,8 @@
 //! command is not taken. The echo and even the prompt may be missing (a `virsh` without readline).
 //! There is no exit code here: an `error:` line is the failure. This module must not know what is asked.
 
+use std::collections::VecDeque;
+
 use super::command::Line;
 use super::verdict::said;
 use crate::domain::text::RemoteText;
@@ -65,8 +67,8 @@ pub(crate) struct Kept {
     process: Box<dyn RemoteProcess>,
     nonce: u64,
     asked: u64,
-    /// Questions that were written together with the greeting.
-    ahead: usize,
+    /// Questions that were written and whose answers nobody has taken yet, oldest first.
+    ahead: VecDeque<Line>,
     /// Whether it repeats what it reads, as it does with readline.
     echoes: bool,
     stdout: Vec<u8>,
@@ -81,7 +83,7 @@ impl Kept {
             process,
             nonce: rand::random(),
             asked: 0,
-            ahead: 0,
+            ahead: VecDeque::new(),
             echoes: false,
             stdout: Vec::new(),
             stderr: Vec::new(),
@@ -94,9 +96,7 @@ impl Kept {
     pub(crate) async fn begin(&mut self, lines: &[Line]) -> Result<(), Broken> {
         self.asked += 1;
         let mut text = marks(&self.mark(self.asked));
-        let batch = lines.get(..IN_FLIGHT).unwrap_or(lines);
-        self.ahead = batch.len();
-        text.push_str(&self.number(batch));
+        text.push_str(&self.number(lines.iter().take(IN_FLIGHT)));
         self.write(&text).await
     }
 
@@ -131,19 +131,37 @@ impl Kept {
     }
 
     /// Asks several questions, in order, and returns their answers. At most `cap` bytes of one answer.
-    pub(crate) async fn ask(&mut self, lines: &[Line], cap: usize) -> Result<Vec<Reply>, Broken> {
+    /// What is asked next, as far as that is known, is written right behind them: those answers are on
+    /// their way while the first ones are being read, and wait for the call that asks for them.
+    pub(crate) async fn ask(
+        &mut self,
+        lines: &[Line],
+        next: &[Line],
+        cap: usize,
+    ) -> Result<Vec<Reply>, Broken> {
+        let expected = self
+            .ahead
+            .iter()
+            .zip(lines)
+            .all(|(one, other)| one == other);
+        if !expected {
+            // Something else was expected to be asked; its answers come first and are nobody's.
+            while !self.ahead.is_empty() {
+                self.take_next(cap).await?;
+            }
+        }
+        let written = self.ahead.len();
+        let mut rest = lines.iter().chain(next).skip(written);
+        let room = IN_FLIGHT.saturating_sub(written);
+        let text = self.number(rest.by_ref().take(room));
+        self.write(&text).await?;
         let mut replies = Vec::with_capacity(lines.len());
-        for batch in lines.chunks(IN_FLIGHT) {
-            if std::mem::take(&mut self.ahead) == 0 {
-                let text = self.number(batch);
+        for _ in lines {
+            if self.ahead.is_empty() {
+                let text = self.number(rest.by_ref().take(IN_FLIGHT));
                 self.write(&text).await?;
             }
-            let mut number = self.asked.saturating_sub(count(batch));
-            for _ in batch {
-                number += 1;
-                let mark = self.mark(number);
-                replies.push(self.take_reply(&mark, cap).await?);
-            }
+            replies.push(self.take_next(cap).await?);
         }
         Ok(replies)
     }
@@ -153,16 +171,26 @@ impl Kept {
         self.process.close().await;
     }
 
-    /// Words questions, each with its marks.
-    fn number(&mut self, batch: &[Line]) -> String {
+    /// Words questions, each with its marks; they are under way from here on.
+    fn number<'a>(&mut self, batch: impl Iterator<Item = &'a Line>) -> String {
         let mut text = String::new();
         for line in batch {
             self.asked += 1;
             text.push_str(line.as_str());
             text.push('\n');
             text.push_str(&marks(&self.mark(self.asked)));
+            self.ahead.push_back(line.clone());
         }
         text
+    }
+
+    /// Takes the answer to the oldest question that is under way.
+    async fn take_next(&mut self, cap: usize) -> Result<Reply, Broken> {
+        let under_way = u64::try_from(self.ahead.len()).unwrap_or(u64::MAX);
+        let mark = self.mark(self.asked.saturating_sub(under_way) + 1);
+        let reply = self.take_reply(&mark, cap).await?;
+        self.ahead.pop_front();
+        Ok(reply)
     }
 
     async fn take_reply(&mut self, mark: &str, cap: usize) -> Result<Reply, Broken> {
@@ -204,6 +232,9 @@ impl Kept {
     }
 
     async fn write(&mut self, text: &str) -> Result<(), Broken> {
+        if text.is_empty() {
+            return Ok(());
+        }
         match self.process.write(text.as_bytes()).await {
             Ok(()) => Ok(()),
             // A process that has ended takes no more input; what it said meanwhile tells why.
@@ -243,10 +274,6 @@ impl Kept {
     fn mark(&self, number: u64) -> String {
         format!("@@{:016x}.{number}@@", self.nonce)
     }
-}
-
-fn count(batch: &[Line]) -> u64 {
-    u64::try_from(batch.len()).unwrap_or(u64::MAX)
 }
 
 fn marks(mark: &str) -> String {

@@ -3,7 +3,7 @@
 //! Read in this order: `command` (what is sent), `parse`, `state`, `node`, `definition`, `address` (what
 //! comes back; all pure), `rates` and `inventory` (what two reads say together), `kept` and `worker` (how
 //! questions travel), `facts` and `detail` (the slow questions), `events`, `verdict` (what a failure means) and
-//! `driver`, which ties them together. `docs/libvirt.md` tells the same to people.
+//! `driver`, which ties them together; `look` is what a recording asks. `docs/libvirt.md` tells the same to people.
 
 mod address;
 mod command;
@@ -14,6 +14,7 @@ mod events;
 mod facts;
 mod inventory;
 mod kept;
+mod look;
 mod node;
 mod parse;
 mod rates;

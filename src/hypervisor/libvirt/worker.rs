@@ -104,6 +104,18 @@ impl Worker {
         within: Duration,
         patience: Patience,
     ) -> Result<Vec<Reply>, HypervisorError> {
+        self.ask_before(lines, &[], within, patience).await
+    }
+
+    /// The same, and sends along what will be asked next: a call that then asks for just that finds the
+    /// answers on their way. Where another comes instead, they are thrown away.
+    pub(crate) async fn ask_before(
+        &self,
+        lines: &[Line],
+        next: &[Line],
+        within: Duration,
+        patience: Patience,
+    ) -> Result<Vec<Reply>, HypervisorError> {
         if lines.is_empty() {
             return Ok(Vec::new());
         }
@@ -117,7 +129,7 @@ impl Worker {
             // Taken out, so that a dropped call leaves no half-read process behind.
             let kept = match state.kept.take() {
                 Some(kept) => Ok(kept),
-                None => self.start(lines).await,
+                None => self.start(lines, next).await,
             };
             let mut kept = match kept {
                 Ok(kept) => kept,
@@ -128,7 +140,7 @@ impl Worker {
                 }
             };
             let began = Instant::now();
-            let answered = timeout(within, kept.ask(lines, MAX_ANSWER)).await;
+            let answered = timeout(within, kept.ask(lines, next, MAX_ANSWER)).await;
             let status = status_of(answered.as_ref().ok());
             self.transport
                 .note_asked(&shown(lines), &status, began.elapsed());
@@ -165,22 +177,22 @@ impl Worker {
         }
     }
 
-    /// Ends the kept process.
+    /// Lets the kept process go: its input ends, and it with it. Nobody waits for that, because the link
+    /// that it runs over is closed next.
     pub(crate) async fn close(&self) {
-        if let Some(mut kept) = self.state.lock().await.kept.take() {
-            kept.close().await;
-        }
+        drop(self.state.lock().await.kept.take());
     }
 
-    async fn start(&self, lines: &[Line]) -> Result<Kept, NoStart> {
+    async fn start(&self, lines: &[Line], next: &[Line]) -> Result<Kept, NoStart> {
         let process = self
             .transport
             .spawn(&self.virsh.kept())
             .await
             .map_err(|error| NoStart::Failed(error.into()))?;
         let mut kept = Kept::new(process);
+        let first: Vec<Line> = lines.iter().chain(next).cloned().collect();
         let greeting = async {
-            kept.begin(lines).await?;
+            kept.begin(&first).await?;
             kept.greet().await
         };
         match timeout(GREETING, greeting).await {
@@ -420,6 +432,72 @@ pub(super) mod tests {
             assert_eq!(reply.stdout, format!("{}!\n", line.as_str()).as_bytes());
         }
         assert_eq!(replies.len(), 100);
+    }
+
+    /// A script whose `virsh` repeats each question, and the questions that reached it.
+    fn repeating() -> (Script, Arc<std::sync::Mutex<Vec<String>>>) {
+        let script = Script::new();
+        let heard = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let ear = Arc::clone(&heard);
+        keep(&script, move |line| {
+            ear.lock().unwrap().push(line.to_owned());
+            Says::Out(format!("{line}!\n"))
+        });
+        (script, heard)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_asked_next_is_sent_along_and_not_again() {
+        let (script, heard) = repeating();
+        let worker = worker(&script);
+        let [first, next, then] = ["uri", "nodeinfo", "version"].map(Line::new);
+        for _ in 0..2 {
+            heard.lock().unwrap().clear();
+            let before = std::slice::from_ref(&first);
+            let after = [next.clone(), then.clone()];
+            let sent_along = after.split_at(1).0;
+            let before = worker
+                .ask_before(before, sent_along, WITHIN, Patience::Expects)
+                .await
+                .unwrap();
+            assert_eq!(before[0].stdout, b"uri!\n");
+            assert_eq!(*heard.lock().unwrap(), ["uri", "nodeinfo"]);
+            let replies = worker.ask(&after, WITHIN, Patience::Expects).await.unwrap();
+            let said: Vec<&[u8]> = replies.iter().map(|reply| &reply.stdout[..]).collect();
+            assert_eq!(said, [&b"nodeinfo!\n"[..], b"version!\n"]);
+            assert_eq!(*heard.lock().unwrap(), ["uri", "nodeinfo", "version"]);
+        }
+        assert_eq!(script.count("virsh"), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_was_sent_for_and_not_wanted_is_nobodys() {
+        let (script, _) = repeating();
+        let worker = worker(&script);
+        let [first, next] = ["uri", "nodeinfo"].map(Line::new);
+        let twice = [next.clone(), next];
+        worker
+            .ask_before(&[first], &twice, WITHIN, Patience::Expects)
+            .await
+            .unwrap();
+        assert_eq!(ask(&worker, "version").await.unwrap().stdout, b"version!\n");
+        assert_eq!(
+            ask(&worker, "nodeinfo").await.unwrap().stdout,
+            b"nodeinfo!\n"
+        );
+        assert_eq!(script.count("virsh"), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn more_than_fits_at_once_is_sent_along_as_far_as_it_fits() {
+        let (script, heard) = repeating();
+        let worker = worker(&script);
+        let many: Vec<Line> = vec![Line::new("uri"); 40];
+        let sent = worker.ask_before(&many, &many, WITHIN, Patience::Expects);
+        assert_eq!(sent.await.unwrap().len(), 40);
+        assert_eq!(heard.lock().unwrap().len(), 64);
+        let rest = worker.ask(&many, WITHIN, Patience::Expects).await.unwrap();
+        assert_eq!((rest.len(), heard.lock().unwrap().len()), (40, 80));
     }
 
     #[tokio::test(start_paused = true)]

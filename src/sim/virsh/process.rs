@@ -213,6 +213,9 @@ async fn run_line(call: &Call<'_>, line: &str, output: &mut String, stdio: &mut 
             events::event(call.host, &command, stdio).await;
             continue;
         }
+        if is_slow(call, &command) {
+            stdio.out(std::mem::take(output)).await;
+        }
         let said = answer(call, &command).await;
         output.push_str(&said.out);
         if said.failed() {
@@ -247,11 +250,19 @@ async fn run_all(call: &Call<'_>, commands: &[Vec<String>], stdio: &mut Stdio) -
     u32::from(failed)
 }
 
+/// Tells whether what was said so far must not wait for this command.
+fn is_slow(call: &Call<'_>, command: &Command) -> bool {
+    command.spec.name == "domstats" && !call.host.stats_latency().is_zero()
+}
+
 /// Answers one command, with the blank line that follows it when not quiet.
 async fn answer(call: &Call<'_>, command: &Command) -> Said {
     let name = command.spec.name;
     if call.host.hangs(name) {
         return std::future::pending().await;
+    }
+    if is_slow(call, command) {
+        tokio::time::sleep(call.host.stats_latency()).await;
     }
     let mut said = if name == "echo" {
         echo(command)

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::answer::Body;
+use super::answer::{Answer, Body};
 use super::script::{Responder, Script, end};
 use crate::domain::remote_command::RemoteCommand;
 use crate::transport::{
@@ -119,7 +119,11 @@ impl Transport for ScriptedTransport {
             .iter_mut()
             .find(|(part, _)| line.contains(part.as_str()))
             .map(|(_, make)| make(command));
-        if responder.is_none() {
+        // A process without standard input is a command like any other, only read piece by piece.
+        let answer = (responder.is_none() && command.stdin.is_some())
+            .then(|| state.find(&line))
+            .flatten();
+        if responder.is_none() && answer.is_none() {
             // As a shell does: it starts, complains and ends.
             for chunk in [
                 Chunk::Stderr(format!("{}: not found\n", command.program).into_bytes()),
@@ -133,6 +137,7 @@ impl Transport for ScriptedTransport {
         drop(state);
         Ok(Box::new(ScriptedProcess {
             responder,
+            answer: answer.map(|answer| answer.resolve(command)),
             sender,
             receiver,
             link: self.link.clone(),
@@ -152,6 +157,8 @@ impl Transport for ScriptedTransport {
 /// A scripted process.
 struct ScriptedProcess {
     responder: Option<Responder>,
+    /// What it says by itself, taken at the first read.
+    answer: Option<Answer>,
     sender: mpsc::Sender<Chunk>,
     receiver: mpsc::Receiver<Chunk>,
     link: watch::Sender<Option<TransportError>>,
@@ -166,11 +173,43 @@ impl fmt::Debug for ScriptedProcess {
     }
 }
 
+impl ScriptedProcess {
+    fn play(&self, body: Body) -> Result<(), TransportError> {
+        match body {
+            Body::Output {
+                stdout,
+                stderr,
+                status,
+            } => {
+                for chunk in [
+                    Chunk::Stdout(stdout),
+                    Chunk::Stderr(stderr),
+                    Chunk::Exit(status),
+                    Chunk::Closed,
+                ] {
+                    drop(self.sender.try_send(chunk));
+                }
+                Ok(())
+            }
+            Body::Fail(error) => Err(error),
+            Body::Hang | Body::InTurn(_) | Body::Made(_) => Ok(()),
+        }
+    }
+}
+
 #[async_trait]
 impl RemoteProcess for ScriptedProcess {
     async fn read(&mut self) -> Result<Chunk, TransportError> {
         if self.closed {
             return Ok(Chunk::Closed);
+        }
+        if let Some(answer) = self.answer.take() {
+            tokio::select! {
+                biased;
+                error = wait_end(&self.link) => return Err(error),
+                () = tokio::time::sleep(answer.delay) => {}
+            }
+            self.play(answer.body)?;
         }
         let chunk = tokio::select! {
             biased;

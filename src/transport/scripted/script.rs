@@ -31,6 +31,16 @@ pub(super) struct State {
     links: Vec<watch::Sender<Option<TransportError>>>,
 }
 
+impl State {
+    /// Returns the answer to a command, by its shown line.
+    pub(super) fn find(&self, line: &str) -> Option<Answer> {
+        self.answers
+            .iter()
+            .find(|(part, _)| line.contains(part))
+            .map(|(_, answer)| answer.clone())
+    }
+}
+
 struct Inner {
     state: Mutex<State>,
     connections: AtomicUsize,
@@ -174,11 +184,7 @@ impl Script {
         let found = {
             let mut state = self.state();
             state.commands.push(line.clone());
-            state
-                .answers
-                .iter()
-                .find(|(part, _)| line.contains(part))
-                .map(|(_, answer)| answer.clone())
+            state.find(&line)
         };
         match found {
             Some(answer) => answer.resolve(command),

@@ -352,7 +352,7 @@ impl Pump {
 }
 
 /// Writes standard input, then closes it. Errors mean that the channel is closing, which the reader sees.
-async fn feed(write: &ChannelWriteHalf<Msg>, stdin: Vec<u8>) {
+pub(super) async fn feed(write: &ChannelWriteHalf<Msg>, stdin: Vec<u8>) {
     if !stdin.is_empty() && write.data_bytes(stdin).await.is_err() {
         return;
     }

@@ -4,9 +4,8 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use tokio::io::AsyncReadExt;
-
 use super::key::MAX_KEY_BYTES;
+use super::small_file;
 use crate::domain::secret::SecretText;
 
 /// Reads a private key file and the certificate beside it.
@@ -43,16 +42,11 @@ async fn check_mode(path: &Path) -> Result<(), String> {
 
 /// Reads a small text file; `None` when it does not exist.
 async fn read_bounded(path: &Path) -> io::Result<Option<String>> {
-    let file = match tokio::fs::File::open(path).await {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
     let limit = u64::try_from(MAX_KEY_BYTES).unwrap_or(u64::MAX);
-    let mut text = String::new();
-    let length = file.take(limit + 1).read_to_string(&mut text).await?;
-    if length > MAX_KEY_BYTES {
-        return Err(io::Error::other("it is larger than 64 KiB"));
-    }
-    Ok(Some(text))
+    let Some(content) = small_file::read(path.to_owned(), limit).await? else {
+        return Ok(None);
+    };
+    String::from_utf8(content)
+        .map(Some)
+        .map_err(|_wiped| io::Error::other("it is not text"))
 }

@@ -20,8 +20,8 @@ use russh::keys::PublicKey;
 use russh::keys::ssh_key::public::KeyData;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
-use tokio::io::AsyncReadExt;
 
+use super::small_file;
 use crate::domain::host_key::{HostKey, HostKeyVerdict, KnownAt, PinnedKey};
 use crate::transport::TransportError;
 
@@ -44,27 +44,15 @@ pub struct KnownHostsFile {
 pub async fn read(paths: &[PathBuf]) -> Result<Vec<KnownHostsFile>, TransportError> {
     let mut files = Vec::new();
     for path in paths {
-        let fail = |reason: String| TransportError::KnownHosts {
+        let fail = |error: std::io::Error| TransportError::KnownHosts {
             path: path.display().to_string(),
-            reason,
+            reason: error.to_string(),
         };
-        let file = match tokio::fs::File::open(path).await {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(fail(error.to_string())),
-        };
-        let mut content = Vec::new();
-        file.take(MAX_FILE_BYTES + 1)
-            .read_to_end(&mut content)
-            .await
-            .map_err(|error| fail(error.to_string()))?;
-        if u64::try_from(content.len()).unwrap_or(u64::MAX) > MAX_FILE_BYTES {
-            return Err(fail("it is larger than 4 MiB".to_owned()));
-        }
-        files.push(KnownHostsFile {
+        let content = small_file::read(path.clone(), MAX_FILE_BYTES).await;
+        files.extend(content.map_err(fail)?.map(|content| KnownHostsFile {
             source: path.display().to_string(),
             content,
-        });
+        }));
     }
     Ok(files)
 }

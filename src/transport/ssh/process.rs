@@ -15,7 +15,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::exec::{CLOSE_GRACE, close, drain_to_end, exit_status};
+use super::exec::{CLOSE_GRACE, close, drain_to_end, exit_status, feed};
 use super::host_key::explain;
 use super::link::{Link, Slot};
 use crate::domain::text::RemoteText;
@@ -140,10 +140,18 @@ impl RemoteProcess for SshProcess {
     }
 }
 
+/// What is to be started.
+pub(super) struct Line {
+    /// As the server's shell reads it.
+    pub(super) text: String,
+    /// Its whole standard input, which is closed after it; `None` leaves it open for writes.
+    pub(super) stdin: Option<Vec<u8>>,
+}
+
 /// Starts a process and stays with it until its channel is closed.
 pub(super) async fn run(
     link: Arc<Link>,
-    command: String,
+    command: Line,
     slot: Slot,
     reply: oneshot::Sender<Result<SshProcess, TransportError>>,
 ) {
@@ -160,13 +168,13 @@ pub(super) async fn run(
 async fn attend(
     link: &Link,
     channel: Channel<Msg>,
-    command: String,
+    command: Line,
     mut reply: oneshot::Sender<Result<SshProcess, TransportError>>,
 ) {
     let (mut read, write) = channel.split();
     let started = tokio::select! {
         () = reply.closed() => None,
-        started = start(&mut read, &write, command) => Some(started),
+        started = start(&mut read, &write, command.text) => Some(started),
     };
     match started {
         Some(Ok(())) => {}
@@ -179,6 +187,9 @@ async fn attend(
             end(link, read, &write).await;
             return;
         }
+    }
+    if let Some(stdin) = command.stdin {
+        feed(&write, stdin).await;
     }
     let inbox = Arc::new(Inbox::default());
     let write = Arc::new(write);

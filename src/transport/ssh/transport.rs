@@ -66,7 +66,10 @@ impl Transport for SshTransport {
         &self,
         command: &RemoteCommand,
     ) -> Result<Box<dyn RemoteProcess>, TransportError> {
-        let line = quote::render(command)?;
+        let line = process::Line {
+            text: quote::render(command)?,
+            stdin: command.stdin.clone(),
+        };
         let deadline = Instant::now() + START_TIMEOUT;
         let slot = self.link.slot(deadline, START_TIMEOUT).await?;
         let (reply, answer) = oneshot::channel();

@@ -33,10 +33,15 @@ pub(super) fn plain(text: Option<String>) -> Vec<Bit> {
 pub(super) fn state_text(cell: &Cell<'_>) -> Vec<Bit> {
     if let Some(operation) = cell.operation {
         let doing = operation.plan.action.kind.spec().doing;
-        let since = Age(operation.elapsed(cell.now)).to_string();
-        let room = usize::from(cell.width).saturating_sub(3 + since.len());
+        // How far it is says more than how long it has taken.
+        let percent = operation.progress.as_ref().and_then(|it| it.percent);
+        let end = percent.map_or_else(
+            || Age(operation.elapsed(cell.now)).to_string(),
+            |percent| format!("{percent}%"),
+        );
+        let room = usize::from(cell.width).saturating_sub(3 + end.len());
         return vec![bit(
-            format!("{} {} {since}", glyph::CHANGING, fit_middle(doing, room)),
+            format!("{} {} {end}", glyph::CHANGING, fit_middle(doing, room)),
             Role::Changing,
         )];
     }

@@ -250,10 +250,26 @@ fn devices(lines: &mut Vec<Line>, detail: &VmDetail) {
             ),
             Role::Text,
         ));
+        // The image itself stands in the line above; here is what it is based on.
+        for (depth, image) in disk.chain.iter().enumerate().skip(1) {
+            lines.push(fact(
+                "",
+                format!(
+                    "{:width$}on {} {} of {}  {}",
+                    "",
+                    shown(image.kind.as_ref()),
+                    size(image.allocation),
+                    size(image.capacity),
+                    image.path.shown(),
+                    width = depth * 2
+                ),
+                Role::Dim,
+            ));
+        }
     }
     for (n, nic) in detail.nics.iter().enumerate() {
         let label = if n == 0 { "network" } else { "" };
-        lines.push(fact(
+        let mut line = fact(
             label,
             format!(
                 "{}  {} {}  {}",
@@ -263,10 +279,43 @@ fn devices(lines: &mut Vec<Line>, detail: &VmDetail) {
                 shown(nic.model.as_ref()),
             ),
             Role::Text,
-        ));
+        );
+        let known: Vec<String> = nic.addresses.iter().map(ToString::to_string).collect();
+        if !known.is_empty() {
+            line.push((format!("  {}", known.join(" ")), Role::Dim));
+        }
+        lines.push(line);
+    }
+    snapshots(lines, detail);
+    for property in &detail.properties {
+        lines.push(fact(&property.name, property.value.shown(), Role::Text));
     }
     for gap in &detail.gaps {
         lines.push(fact("not read", gap.shown(), Role::Warning));
+    }
+}
+
+/// The tree of snapshots, parents before children; the one the VM goes on from is marked.
+fn snapshots(lines: &mut Vec<Line>, detail: &VmDetail) {
+    for (n, snapshot) in detail.snapshots.iter().enumerate() {
+        let label = if n == 0 { "snapshots" } else { "" };
+        let mut line = fact(
+            label,
+            format!(
+                "{:indent$}{}",
+                "",
+                snapshot.name.shown(),
+                indent = detail.depth_of(snapshot) * 2
+            ),
+            Role::Text,
+        );
+        if let Some(taken) = snapshot.taken {
+            line.push((format!("  {}", taken.strftime("%Y-%m-%d %H:%M")), Role::Dim));
+        }
+        if snapshot.is_current {
+            line.push(("  current".to_owned(), Role::Success));
+        }
+        lines.push(line);
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+use crate::domain::error_kind::ErrorKind;
 use crate::domain::health::HostHealth;
 use crate::domain::host::HostId;
 use crate::domain::host_key::HostKeyQuestion;
@@ -61,27 +62,27 @@ pub fn has_selected(app: &App) -> Result<(), String> {
         .ok_or_else(|| "no host is selected".to_owned())
 }
 
-/// Says whether the host under the cursor asks about its key.
+/// Says whether the host under the cursor asks about its key, or can be made to ask again.
 pub fn has_question(app: &App) -> Result<(), String> {
-    let asks = selected(app).is_some_and(|host| {
-        matches!(
-            &host.health,
-            HostHealth::NeedsOperator {
-                question: Some(_),
-                ..
-            }
-        )
-    });
-    if asks {
+    let asks = |host: &Arc<HostSnapshot>| question_of(host).is_some() || is_over(&host.health);
+    if selected(app).is_some_and(asks) {
         Ok(())
     } else {
         Err("the host's key is not in question".to_owned())
     }
 }
 
+/// Tells whether a host stopped at a key that nobody decided about in time.
+pub fn is_over(health: &HostHealth) -> bool {
+    matches!(
+        health,
+        HostHealth::NeedsOperator { cause, question: None } if cause.kind == ErrorKind::HostKey
+    )
+}
+
 /// Shows the VMs of the host under the cursor.
 pub fn open(app: &mut App) -> Vec<Effect> {
-    if has_question(app).is_ok() {
+    if selected(app).and_then(|host| question_of(host)).is_some() {
         return key(app);
     }
     if let Some(id) = selected(app).map(|host| host.spec.id) {
@@ -138,10 +139,18 @@ pub fn doctor(app: &mut App) -> Vec<Effect> {
     vec![Effect::Doctor(id, name)]
 }
 
-/// Opens the question about the key of the host under the cursor.
+/// Opens the question about the key of the host under the cursor; a host whose question is over is tried
+/// again, so that it asks anew.
 pub fn key(app: &mut App) -> Vec<Effect> {
-    if let Some(dialog) = selected(app).and_then(|host| question_of(host)) {
+    let Some(host) = selected(app) else {
+        return Vec::new();
+    };
+    if let Some(dialog) = question_of(host) {
         app.overlays.push(Overlay::HostKey(Box::new(dialog)));
+        return Vec::new();
+    }
+    if is_over(&host.health) {
+        return refresh(app);
     }
     Vec::new()
 }

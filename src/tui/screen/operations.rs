@@ -1,5 +1,6 @@
 //! Operations and the audit log: what is under way, what has been done, by whom, how it ended.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use ratatui::buffer::Buffer;
@@ -126,6 +127,7 @@ fn as_json(app: &App) -> Option<String> {
         "id": plan.vm.vm,
         "action": plan.action.kind,
         "phase": operation.phase,
+        "progress": operation.progress,
         "outcome": operation.outcome.as_ref().map(Outcome::word),
         "reason": operation.outcome.as_ref().and_then(Outcome::reason),
         "user": operation.actor.user,
@@ -207,8 +209,8 @@ pub fn draw(app: &App, buf: &mut Buffer, area: Rect, theme: &Theme, top: &mut us
 }
 
 /// Returns the sign, the word and the role of where an operation stands.
-fn standing(operation: &Operation) -> (&'static str, &'static str, Role) {
-    match (&operation.outcome, operation.phase) {
+fn standing(operation: &Operation) -> (&'static str, Cow<'static, str>, Role) {
+    let (sign, word, role) = match (&operation.outcome, operation.phase) {
         (None, Phase::Queued) => (glyph::CHANGING, "queued", Role::Changing),
         (None, Phase::Sending) => (glyph::CHANGING, "sending", Role::Changing),
         (None, _) => (glyph::CHANGING, "verifying", Role::Changing),
@@ -217,23 +219,30 @@ fn standing(operation: &Operation) -> (&'static str, &'static str, Role) {
         (Some(Outcome::Refused { .. }), _) => (glyph::ERROR, "refused", Role::Warning),
         (Some(Outcome::Failed { .. }), _) => (glyph::ERROR, "failed", Role::Danger),
         (Some(Outcome::Unknown { .. }), _) => ("?", "unknown", Role::Warning),
-    }
+    };
+    (sign, Cow::Borrowed(word), role)
 }
 
 fn row(app: &App, operation: &Operation) -> list::Row {
-    let (sign, word, role) = standing(operation);
+    let (sign, mut word, role) = standing(operation);
+    let progress = match &operation.progress {
+        Some(progress) if !operation.is_finished() => Some(progress),
+        _ => None,
+    };
+    let doing = progress.and_then(|it| it.doing.as_ref());
+    if let Some(percent) = progress.and_then(|it| it.percent) {
+        word = format!("{word} {percent}%").into();
+    }
     let plan = &operation.plan;
     let took = Age(operation.elapsed(app.now)).to_string();
     let reason = operation.outcome.as_ref().and_then(Outcome::reason);
-    let ended = reason.map_or_else(
-        || {
-            operation
-                .state_after
-                .as_ref()
-                .map_or_else(String::new, |state| format!("now {state}"))
-        },
-        str::to_owned,
-    );
+    let now = || Some(format!("now {}", operation.state_after.as_ref()?));
+    let ended = match reason {
+        Some(reason) => reason.to_owned(),
+        None if operation.is_finished() => now().unwrap_or_default(),
+        // In the hypervisor's own word; the action stands beside it.
+        None => doing.map_or_else(String::new, |word| word.shown().to_owned()),
+    };
     list::Row {
         dimmed: false,
         cells: vec![

@@ -32,17 +32,23 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
     {
         app.toast = None;
     }
-    let watched = app.vms.host;
+    let before = watched(app);
     let mut effects = take(app, event.input);
-    if app.vms.host != watched {
-        // Who looks at one host only needs the others less often.
-        effects.push(Effect::Focus(
-            app.vms
-                .host
-                .map_or(HostSelection::All, |host| HostSelection::Only(vec![host])),
-        ));
+    let now = watched(app);
+    if now != before {
+        effects.push(Effect::Focus(now));
     }
     effects
+}
+
+/// Returns the hosts that are looked at; the others are read less often. Who looks at one host only needs
+/// the others less often, and who looks at another window all of them.
+fn watched(app: &App) -> HostSelection {
+    match app.vms.host {
+        _ if app.unfocused => HostSelection::Only(Vec::new()),
+        Some(host) => HostSelection::Only(vec![host]),
+        None => HostSelection::All,
+    }
 }
 
 fn take(app: &mut App, input: Input) -> Vec<Effect> {
@@ -69,7 +75,11 @@ fn take(app: &mut App, input: Input) -> Vec<Effect> {
             );
             Vec::new()
         }
-        Input::Focus(_) | Input::Tick => Vec::new(),
+        Input::Focus(focused) => {
+            app.unfocused = !focused;
+            Vec::new()
+        }
+        Input::Tick => Vec::new(),
         Input::Answer(answer) => answer::take(app, answer),
     }
 }
@@ -170,7 +180,43 @@ fn take_snapshot(app: &mut App, snapshot: Arc<FleetSnapshot>) {
             tell(app, operation);
         }
     }
+    close_answered(app);
     ask_about_keys(app);
+}
+
+/// Closes dialogs about keys that are no longer in question, and says why.
+fn close_answered(app: &mut App) {
+    let snapshot = Arc::clone(&app.snapshot);
+    // A host whose question is over asks anew when a person tries it again.
+    app.asked_keys.retain(|(host, _)| {
+        let health = snapshot.host(*host).map(|host| &host.health);
+        health.is_some_and(|health| !hosts::is_over(health))
+    });
+    let mut closed = None;
+    app.overlays.retain(|overlay| {
+        let Overlay::HostKey(dialog) = overlay else {
+            return true;
+        };
+        let host = snapshot.host(dialog.host);
+        let asks = host.and_then(|host| hosts::question_of(host));
+        let stays = asks.is_some_and(|asks| asks.question.key == dialog.question.key);
+        if !stays {
+            let over = host.is_some_and(|host| hosts::is_over(&host.health));
+            closed = Some((dialog.name.clone(), over));
+        }
+        stays
+    });
+    match closed {
+        Some((name, true)) => app.say(
+            Role::Warning,
+            format!("nobody answered about the key of {name} in time: it is not trusted (refresh the host to be asked again)"),
+        ),
+        Some((name, false)) => app.say(
+            Role::Warning,
+            format!("the key of {name} is no longer in question"),
+        ),
+        None => {}
+    }
 }
 
 /// Says how an operation ended.
@@ -217,7 +263,7 @@ fn ask_about_keys(app: &mut App) {
     let asked = &app.asked_keys;
     let next = app.snapshot.hosts.iter().find_map(|host| {
         let dialog = hosts::question_of(host)?;
-        let print = format!("{}{}", host.spec.id, dialog.question.key.fingerprint);
+        let print = (host.spec.id, dialog.question.key.fingerprint.clone());
         (!asked.contains(&print)).then_some((dialog, print))
     });
     if let Some((dialog, print)) = next {

@@ -1,0 +1,554 @@
+//! What a failure means: by ids of errors, HRESULTs, return codes of methods and exit codes. Messages are
+//! in the host's language, so they are passed on and never judged. Pure.
+//!
+//! Sources: Microsoft, `Msvm_ComputerSystem.RequestStateChange` and `Msvm_ShutdownComponent.InitiateShutdown`
+//! (return codes), "WMI error constants" (0x8004xxxx), "HRESULT values"; ids of errors as recorded in public
+//! issue trackers of tools that drive Hyper-V.
+
+use serde::Deserialize;
+
+use super::clixml;
+use crate::domain::error_kind::ErrorKind;
+use crate::domain::host::HypervisorKind;
+use crate::domain::text::RemoteText;
+use crate::domain::vm::PowerState;
+use crate::hypervisor::HypervisorError;
+use crate::transport::{CommandOutput, ExitStatus, TransportError};
+
+/// How the failures of this driver name what was run.
+pub(crate) const PROGRAM: &str = "Hyper-V";
+
+/// Where the doctor is pointed to.
+const DOCTOR: &str = "`vmdeck host doctor NAME` checks every step";
+
+/// What the group is called, for people whose host speaks another language too.
+pub(crate) const GROUP_FIX: &str = "add the account to the group Hyper-V Administrators on the host (`Add-LocalGroupMember -SID S-1-5-32-578 -Member USER`); it counts from the next login, so run `vmdeck host doctor NAME` afterwards";
+
+/// How the service is started.
+pub(crate) const VMMS_FIX: &str = "start it on the host: `Start-Service vmms`";
+
+/// An error record of PowerShell, as the scripts send it.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(crate) struct Record {
+    /// Messages of the exception and of those within it.
+    messages: Vec<RemoteText>,
+    /// HRESULTs of the same.
+    codes: Vec<i64>,
+    /// `FullyQualifiedErrorId`.
+    fqid: String,
+    /// Category.
+    category: String,
+    /// Type of the exception, short.
+    reason: String,
+    /// Why our own script stopped, where it was that.
+    why: Option<Why>,
+}
+
+/// Why one of our scripts stopped by itself.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+struct Why {
+    code: String,
+    #[serde(default)]
+    facts: Facts,
+}
+
+/// Facts that come with it; which ones depends on the reason.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+struct Facts {
+    state: Option<i64>,
+    value: Option<i64>,
+    code: Option<i64>,
+    method: Option<String>,
+    text: Option<RemoteText>,
+    summary: Option<RemoteText>,
+}
+
+/// What an error record says, in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// The account may not.
+    Denied,
+    /// Denied or broken: the host does not tell which (`Unspecified` of Get-VM).
+    PerhapsDenied,
+    /// The CIM namespace is not there.
+    NoNamespace,
+    /// A cmdlet or its module is not there.
+    NoCmdlet,
+    /// The service or its WMI provider does not answer.
+    NotRunning,
+    /// No such VM, or the service is not running: the host says the same of both.
+    NotFound,
+    /// Its state forbids it.
+    WrongState,
+    /// The guest's services do not answer.
+    GuestSilent,
+    /// Memory is short.
+    OutOfMemory,
+    /// Somebody would have to be asked.
+    WouldAsk,
+    /// We said something wrong.
+    OurMistake,
+    /// PowerShell is constrained.
+    Constrained,
+    /// Anything else.
+    Other,
+}
+
+impl Record {
+    /// Tells what the record says.
+    pub(crate) fn cause(&self) -> Cause {
+        let mut parts = self.fqid.splitn(2, ',');
+        let id = parts.next().unwrap_or_default();
+        let command = parts.next().unwrap_or_default();
+        if id.contains("ConstrainedLanguage") {
+            return Cause::Constrained;
+        }
+        let of_get_vm = command.ends_with(".GetVM");
+        match id {
+            "AccessDenied" => return Cause::Denied,
+            "Unspecified"
+                if of_get_vm && self.reason == "VirtualizationOperationFailedException" =>
+            {
+                return Cause::NotFound;
+            }
+            "Unspecified" if of_get_vm => return Cause::PerhapsDenied,
+            "ObjectNotFound" => return Cause::NotFound,
+            "InvalidParameter" if of_get_vm => return Cause::NotFound,
+            "InvalidState" => return Cause::WrongState,
+            "OutOfMemory" => return Cause::OutOfMemory,
+            "InvalidOperation" => return Cause::WouldAsk,
+            "ParameterArgumentValidationError" => return Cause::OurMistake,
+            "CommandNotFoundException"
+            | "CouldNotAutoloadMatchingModule"
+            | "CouldNotAutoLoadModule" => return Cause::NoCmdlet,
+            _ => {}
+        }
+        match self.category.as_str() {
+            "PermissionDenied" => return Cause::Denied,
+            "ObjectNotFound" if command.starts_with("Microsoft.HyperV.") => return Cause::NotFound,
+            _ => {}
+        }
+        self.hresults()
+            .into_iter()
+            .map(of_hresult)
+            .find(|cause| *cause != Cause::Other)
+            .unwrap_or(Cause::Other)
+    }
+
+    /// Returns every HRESULT that the record carries: as numbers, in its id, and in parentheses of its
+    /// messages, where they are the same in every language.
+    fn hresults(&self) -> Vec<u32> {
+        let mut found: Vec<u32> = Vec::new();
+        found.extend(hex_numbers(&self.fqid));
+        for message in &self.messages {
+            found.extend(hex_numbers(message.raw()));
+        }
+        for code in &self.codes {
+            // The number is signed on the wire; its bits are what counts.
+            found.extend(i32::try_from(*code).map(i32::cast_unsigned));
+            found.extend(u32::try_from(*code));
+        }
+        found
+    }
+
+    /// Returns the host's own words: the messages of the chain, each once.
+    pub(crate) fn said(&self) -> RemoteText {
+        let mut parts: Vec<&str> = Vec::new();
+        for message in &self.messages {
+            let text = message.raw().trim();
+            if !text.is_empty() && !parts.iter().any(|part| part.contains(text)) {
+                parts.push(text);
+            }
+        }
+        let joined = parts.join(" ");
+        let lines: Vec<&str> = joined.split_whitespace().collect();
+        RemoteText::new(&lines.join(" "))
+    }
+
+    /// Makes a record of an id and a message.
+    #[cfg(test)]
+    pub(crate) fn of_fqid(fqid: &str, message: &str) -> Self {
+        Self {
+            fqid: fqid.to_owned(),
+            messages: vec![RemoteText::new(message)],
+            ..Self::default()
+        }
+    }
+}
+
+/// What a task is about, for failures that mean different things.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum About {
+    /// The whole host.
+    Host,
+    /// One VM.
+    Vm,
+}
+
+/// Tells what a failed task means. `may_manage` is what is known of the account's groups.
+pub(crate) fn judge(record: &Record, about: About, may_manage: Option<bool>) -> HypervisorError {
+    if let Some(why) = &record.why
+        && record.fqid.starts_with("vmdeck:")
+    {
+        // To an account without rights WMI shows nothing, without a word.
+        if why.code == "gone" && may_manage == Some(false) {
+            return denied(RemoteText::new(
+                "the account is in neither Administrators nor Hyper-V Administrators, and the VM is not shown to it",
+            ));
+        }
+        return of_ours(why);
+    }
+    let said = record.said();
+    match record.cause() {
+        Cause::PerhapsDenied if may_manage == Some(true) => remote(said),
+        Cause::Denied | Cause::PerhapsDenied => denied(said),
+        Cause::NoNamespace => not_installed(),
+        Cause::NoCmdlet => HypervisorError::ToolMissing {
+            program: if record.fqid.starts_with("CouldNotAuto") {
+                "a PowerShell module Hyper-V that can be loaded".to_owned()
+            } else {
+                "the PowerShell module Hyper-V".to_owned()
+            },
+            fix: "install it on the host: `Install-WindowsFeature Hyper-V-PowerShell` (Windows Server), or `Enable-WindowsOptionalFeature -Online -FeatureName Microsoft-Hyper-V-Management-PowerShell` (Windows 10 and 11)".to_owned(),
+        },
+        Cause::NotFound if about == About::Vm => refused(
+            ErrorKind::NotFound,
+            "the VM was not found on the host",
+            said,
+            Some("it may have been removed, or its service is not running (`Get-Service vmms`)"),
+        ),
+        Cause::NotRunning | Cause::NotFound => not_running(said),
+        Cause::WrongState => wrong_state(said),
+        Cause::GuestSilent => guest_silent(said),
+        Cause::OutOfMemory => refused(
+            ErrorKind::Remote,
+            "the host has not enough memory for it",
+            said,
+            Some("stop another VM there, or give this one less memory"),
+        ),
+        Cause::WouldAsk => refused(
+            ErrorKind::Refused,
+            "the host wanted to ask somebody, and nobody is there to answer",
+            said,
+            Some("the guest does not answer to its host; if it has to stop, force it off"),
+        ),
+        Cause::OurMistake => refused(ErrorKind::Internal, "the host refused an argument", said, None),
+        Cause::Constrained => constrained(&said),
+        Cause::Other => remote(said),
+    }
+}
+
+fn of_ours(why: &Why) -> HypervisorError {
+    let facts = &why.facts;
+    let state = || match facts.state {
+        Some(number) => {
+            let state = super::state::from_wmi(number, None);
+            if let PowerState::Unknown(name) = &state {
+                name.raw().to_owned()
+            } else {
+                state.word().to_owned()
+            }
+        }
+        None => "another state".to_owned(),
+    };
+    let none = RemoteText::new("");
+    match why.code.as_str() {
+        "gone" => refused(
+            ErrorKind::NotFound,
+            "the VM was not found on the host",
+            none,
+            Some("it may have been removed; the next read shows what is there"),
+        ),
+        "wrong-state" => refused(
+            ErrorKind::Conflict,
+            &format!("the VM is {} by now, and nothing was done", state()),
+            none,
+            Some("look at the VM again"),
+        ),
+        "no-shutdown-service" => refused(
+            ErrorKind::Refused,
+            "no shutdown service: the guest does not answer to its host",
+            none,
+            Some(
+                "the guest is still booting, or lacks its integration services; if it has to stop, force it off",
+            ),
+        ),
+        "unchanged" => HypervisorError::Remote {
+            program: PROGRAM.to_owned(),
+            status: None,
+            said: RemoteText::new(&match (facts.state, facts.value) {
+                (Some(_), _) => format!("it reported success, and the VM is {} as before", state()),
+                (None, Some(value)) => {
+                    format!("it reported success, and the setting is {value} as before")
+                }
+                (None, None) => "it reported success, and nothing has changed".to_owned(),
+            }),
+        },
+        "job-failed" => job_failed(facts),
+        "refused" => of_return_code(
+            facts.method.as_deref().unwrap_or("a method"),
+            facts.code.unwrap_or_default(),
+        ),
+        other => remote(RemoteText::new(&format!("our script stopped: {other}"))),
+    }
+}
+
+fn job_failed(facts: &Facts) -> HypervisorError {
+    let text = [&facts.text, &facts.summary]
+        .into_iter()
+        .flatten()
+        .find(|text| !text.raw().trim().is_empty());
+    let code = facts.code.unwrap_or_default();
+    let said = match text {
+        Some(text) => {
+            let words: Vec<&str> = text.raw().split_whitespace().collect();
+            words.join(" ")
+        }
+        None => format!("its job failed with code {code}"),
+    };
+    let record = Record {
+        messages: vec![RemoteText::new(&said)],
+        codes: vec![code],
+        ..Record::default()
+    };
+    match code {
+        // The codes of methods stand in jobs too.
+        32_769..=32_782 => with_words(of_return_code("the job", code), &said),
+        _ => judge(&record, About::Vm, Some(true)),
+    }
+}
+
+fn with_words(error: HypervisorError, words: &str) -> HypervisorError {
+    let mut error = error;
+    if let HypervisorError::Refused { said, .. }
+    | HypervisorError::Permission { said, .. }
+    | HypervisorError::Remote { said, .. } = &mut error
+    {
+        *said = RemoteText::new(words);
+    }
+    error
+}
+
+/// Tells what a method's return code means.
+fn of_return_code(method: &str, code: i64) -> HypervisorError {
+    let said = RemoteText::new(&format!("{method} returned {code}"));
+    let state = "it does not do that as it is";
+    match code {
+        32_769 => denied(said),
+        32_770 => refused(
+            ErrorKind::Refused,
+            "the host does not support that",
+            said,
+            None,
+        ),
+        32_772 => refused(
+            ErrorKind::Timeout,
+            "the host gave up waiting",
+            said,
+            Some(DOCTOR),
+        ),
+        32_773 | 32_776 => refused(
+            ErrorKind::Internal,
+            "the host refused an argument",
+            said,
+            None,
+        ),
+        32_774 | 32_782 => refused(
+            ErrorKind::Busy,
+            "the VM is busy with something else",
+            said,
+            Some("wait until that has ended"),
+        ),
+        32_775 => wrong_state(said),
+        32_777 => refused(
+            ErrorKind::Refused,
+            state,
+            said,
+            Some("look at the VM again"),
+        ),
+        32_778 => refused(
+            ErrorKind::Remote,
+            "the host has not enough memory for it",
+            said,
+            Some("stop another VM there, or give this one less memory"),
+        ),
+        32_780 => guest_silent(said),
+        32_781 => refused(
+            ErrorKind::Refused,
+            "somebody works in the guest and has locked it",
+            said,
+            Some("ask those who use it; if it has to stop, force it off"),
+        ),
+        _ => remote(said),
+    }
+}
+
+/// Tells what it means when no answer came at all: the script did not run, or did not run to its end.
+pub(crate) fn without_answer(output: &CommandOutput, noise: &RemoteText) -> NoAnswer {
+    let said = clixml::read(&output.stderr);
+    let words = if said.errors.is_empty() {
+        noise.clone()
+    } else {
+        RemoteText::new(&said.errors)
+    };
+    // The console's width cuts words, so all blanks go before an id is looked for.
+    let packed: String = said.errors.split_whitespace().collect();
+    if packed.contains("ConstrainedLanguage") {
+        return NoAnswer::Constrained;
+    }
+    let first = first_lines(&words);
+    match &output.status {
+        // A shell that did not find the program; one of Windows says so with 1, in its own language.
+        ExitStatus::Code(126 | 127) => NoAnswer::NotFound(first),
+        ExitStatus::Code(code) if *code != 0 && !said.by_powershell => {
+            // cmd.exe's "not recognized" and "too long", a policy that blocks the program.
+            NoAnswer::NotFound(first)
+        }
+        ExitStatus::Missing | ExitStatus::Signal(_) => {
+            NoAnswer::Error(HypervisorError::Transport(TransportError::Lost {
+                reason: format!("PowerShell ended without an answer ({})", output.status),
+            }))
+        }
+        ExitStatus::Code(_) if output.truncated => NoAnswer::Error(HypervisorError::Unparsable {
+            program: "powershell.exe".to_owned(),
+            what: "more output than is read".to_owned(),
+            said: first,
+        }),
+        ExitStatus::Code(_) => NoAnswer::Error(HypervisorError::Unparsable {
+            program: "powershell.exe".to_owned(),
+            what: format!("no answer, {}", output.status),
+            said: first,
+        }),
+    }
+}
+
+/// Why no answer came.
+#[derive(Debug)]
+pub(crate) enum NoAnswer {
+    /// Nothing was run; the words of whatever said so.
+    NotFound(RemoteText),
+    /// PowerShell is constrained.
+    Constrained,
+    /// Anything else.
+    Error(HypervisorError),
+}
+
+/// Says that no PowerShell could be started.
+pub(crate) fn no_powershell(said: &RemoteText) -> HypervisorError {
+    HypervisorError::ToolMissing {
+        program: if said.is_empty() {
+            "PowerShell".to_owned()
+        } else {
+            format!("PowerShell (the host said: {said})")
+        },
+        fix: "this is no Windows host, or a policy keeps the account from starting PowerShell; log in with ssh and try `powershell.exe -NoProfile -Command 1`".to_owned(),
+    }
+}
+
+/// Says that Hyper-V is not there.
+pub(crate) fn not_installed() -> HypervisorError {
+    HypervisorError::ToolMissing {
+        program: PROGRAM.to_owned(),
+        fix: "this is a Windows host without Hyper-V; install it there (`Install-WindowsFeature Hyper-V -IncludeManagementTools -Restart` on Windows Server, `Enable-WindowsOptionalFeature -Online -FeatureName Microsoft-Hyper-V -All` on Windows 10 and 11), or remove the host: `vmdeck host rm NAME`".to_owned(),
+    }
+}
+
+/// Says that the account may not.
+pub(crate) fn denied(said: RemoteText) -> HypervisorError {
+    HypervisorError::Permission {
+        what: PROGRAM.to_owned(),
+        said,
+        fix: GROUP_FIX.to_owned(),
+    }
+}
+
+/// Says that the service does not answer.
+pub(crate) fn not_running(said: RemoteText) -> HypervisorError {
+    HypervisorError::NotRunning {
+        what: "the Virtual Machine Management service (vmms)".to_owned(),
+        said,
+        fix: VMMS_FIX.to_owned(),
+    }
+}
+
+/// Says that a constrained PowerShell cannot do it.
+pub(crate) fn constrained(_said: &RemoteText) -> HypervisorError {
+    HypervisorError::Unsupported {
+        kind: HypervisorKind::HyperV,
+        what: "change anything here: the host's PowerShell is constrained, so it can only be read"
+            .to_owned(),
+    }
+}
+
+fn wrong_state(said: RemoteText) -> HypervisorError {
+    refused(
+        ErrorKind::Refused,
+        "the VM's state does not allow it",
+        said,
+        Some("look at the VM again"),
+    )
+}
+
+fn guest_silent(said: RemoteText) -> HypervisorError {
+    refused(
+        ErrorKind::Refused,
+        "the guest does not answer to its host",
+        said,
+        Some(
+            "the guest is still booting, or lacks its integration services; if it has to stop, force it off",
+        ),
+    )
+}
+
+fn remote(said: RemoteText) -> HypervisorError {
+    HypervisorError::Remote {
+        program: PROGRAM.to_owned(),
+        status: None,
+        said,
+    }
+}
+
+fn refused(kind: ErrorKind, what: &str, said: RemoteText, fix: Option<&str>) -> HypervisorError {
+    HypervisorError::Refused {
+        kind,
+        what: what.to_owned(),
+        said,
+        fix: fix.map(str::to_owned),
+    }
+}
+
+fn of_hresult(code: u32) -> Cause {
+    match code {
+        0x8004_1003 | 0x8007_0005 => Cause::Denied,
+        0x8004_100e => Cause::NoNamespace,
+        // Provider failed to load or to start; service not started, disabled or unreachable.
+        0x8004_1013 | 0x8004_1014 | 0x8007_0426 | 0x8007_0422 | 0x8007_06ba | 0x8007_06be => {
+            Cause::NotRunning
+        }
+        0x8007_000e | 0x8007_05aa => Cause::OutOfMemory,
+        0x8007_10df => Cause::GuestSilent,
+        _ => Cause::Other,
+    }
+}
+
+/// Finds numbers like `0x8007000E` in a text.
+fn hex_numbers(text: &str) -> Vec<u32> {
+    text.match_indices("0x")
+        .filter_map(|(at, _)| text.get(at + 2..at + 10))
+        .filter_map(|digits| u32::from_str_radix(digits, 16).ok())
+        .collect()
+}
+
+/// Joins the first lines of a text, enough to recognise it.
+fn first_lines(text: &RemoteText) -> RemoteText {
+    let lines: Vec<&str> = text
+        .raw()
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .take(3)
+        .collect();
+    RemoteText::new(&lines.join(" "))
+}

@@ -1,0 +1,42 @@
+//! Hyper-V, driven by PowerShell over the link: nothing is installed on the host.
+//!
+//! Read in this order: `scripts` (what runs on the host), `script` and `envelope` (how it gets there),
+//! `frames` and `clixml` (what comes back), `failure` and `state` (what it means), `facts`, `parse` and
+//! `detail` (what it says about the host and its VMs), `verdict` (what that makes of the host), `command`
+//! (verbs; all pure), `answer` (how one run ends) and `driver`, which ties them together; `stream` and `run`
+//! (a script that stays, an extra), `mirror` (what it has told) and `leftover`. `docs/hyperv.md` tells the
+//! same to people.
+
+mod answer;
+mod clixml;
+mod command;
+mod detail;
+#[cfg(test)]
+mod detail_tests;
+mod driver;
+#[cfg(test)]
+mod driver_tests;
+mod envelope;
+mod facts;
+mod failure;
+#[cfg(test)]
+mod failure_tests;
+mod frames;
+mod leftover;
+mod look;
+mod mirror;
+mod parse;
+#[cfg(test)]
+mod parse_tests;
+mod run;
+mod script;
+mod state;
+mod stream;
+#[cfg(test)]
+mod stream_tests;
+mod verdict;
+
+pub use self::command::commands;
+pub use self::driver::HyperV;
+pub use self::facts::{HostFacts, Namespace};
+pub use self::leftover::Leftovers;

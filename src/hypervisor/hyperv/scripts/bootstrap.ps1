@@ -1,0 +1,10 @@
+# Carries a script over the command line: inflates it and runs it. NONCE and PAYLOAD (base64 of the
+# script, gzip) are the only words replaced. Where PowerShell is constrained there is no .NET to do
+# that with; the line that says so needs nothing but a string.
+$ProgressPreference = 'SilentlyContinue'
+$mode = "$($ExecutionContext.SessionState.LanguageMode)"
+if ($mode -ne 'FullLanguage') { "@@HV1 NONCE LANG $mode"; exit 1 }
+$data = New-Object IO.MemoryStream -ArgumentList (, [Convert]::FromBase64String('PAYLOAD'))
+$gzip = New-Object IO.Compression.GzipStream -ArgumentList $data, ([IO.Compression.CompressionMode]::Decompress)
+$text = New-Object IO.StreamReader -ArgumentList $gzip
+& ([scriptblock]::Create($text.ReadToEnd()))

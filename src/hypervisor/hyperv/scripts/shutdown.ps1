@@ -1,0 +1,4 @@
+# Asks the guest to power off. Nothing is forced; the guest may refuse.
+$vm = Find-Machine $ask.id
+Assert-State $vm $running
+Send-ToGuest $vm 'InitiateShutdown'

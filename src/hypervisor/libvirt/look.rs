@@ -1,0 +1,94 @@
+//! The driver's questions as data: what a recording asks and what it has to hide. Pure.
+
+use super::command::{Line, QUESTION_LIFE, Virsh, tick};
+use super::detail;
+use super::driver::{STATES, list, probe_lines};
+use super::facts::flag_questions;
+use super::uptime;
+use crate::domain::redact::Private;
+use crate::domain::vm::VmId;
+use crate::hypervisor::{AnswerForm, Question};
+
+/// Name of the question to the process table, which is not one to `virsh`.
+const PROCESSES: &str = "(processes)";
+
+/// Everything that is asked: of the host, then of each VM.
+pub(super) fn questions(virsh: &Virsh, vms: &[VmId]) -> Vec<Question> {
+    let of_host = probe_lines()
+        .into_iter()
+        .chain([Line::new("nodecpustats"), list()])
+        .chain(STATES.map(|(question, _)| Line::new(question)))
+        .chain(flag_questions())
+        .chain([tick()]);
+    let of_vms = vms.iter().flat_map(detail::questions);
+    let processes = Question {
+        name: PROCESSES.to_owned(),
+        command: uptime::question(),
+        within: QUESTION_LIFE,
+        form: AnswerForm::Text,
+    };
+    of_host
+        .chain(of_vms)
+        .map(|line| Question {
+            name: line.as_str().to_owned(),
+            command: virsh.once(&line, QUESTION_LIFE),
+            within: QUESTION_LIFE,
+            form: AnswerForm::Text,
+        })
+        .chain([processes])
+        .collect()
+}
+
+/// Places of a definition that hold a person's own words.
+pub(super) fn private() -> Private {
+    Private {
+        between: vec![
+            ("<title>", "</title>"),
+            ("<description>", "</description>"),
+            ("<metadata>", "</metadata>"),
+            ("<entry name='serial'>", "</entry>"),
+            ("<entry name='asset'>", "</entry>"),
+            ("<entry name='manufacturer'>", "</entry>"),
+            ("<serial>", "</serial>"),
+            ("<wwn>", "</wwn>"),
+            ("username='", "'"),
+            ("passwd='", "'"),
+        ],
+        ..Private::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::worker::tests::spec;
+    use super::*;
+
+    const READING: [&str; 13] = [
+        "version",
+        "uri",
+        "nodeinfo",
+        "nodememstats",
+        "nodecpustats",
+        "list",
+        "domstats",
+        "dumpxml",
+        "dominfo",
+        "domblkinfo",
+        "snapshot-list",
+        "domifaddr",
+        "(processes)",
+    ];
+
+    #[test]
+    fn nothing_that_is_asked_changes_anything() {
+        let id = VmId::parse("6c09bb55-d683-4da0-8931-c9bf705f6480").unwrap();
+        let questions = questions(&Virsh::of(&spec()), &[id]);
+        for question in &questions {
+            let word = question.name.split(' ').next().unwrap();
+            assert!(READING.contains(&word), "{}", question.name);
+            assert!(!question.name.contains("security-info"));
+            assert!(question.command.life.is_some(), "{}", question.name);
+        }
+        assert!(questions.len() > 18);
+    }
+}
