@@ -19,7 +19,7 @@ use crate::domain::policy::Rule;
 use crate::fleet::FleetHandle;
 use crate::fleet::engine::{self, FleetOptions, FleetSetup};
 use crate::fleet::target::LoginOptions;
-use crate::hypervisor::Drivers;
+use crate::hypervisor::InstalledDrivers;
 use crate::manage::served::ServedProfile;
 use crate::serve::Fleets;
 use crate::task::Tasks;
@@ -42,8 +42,8 @@ pub struct FleetParts {
     pub connector: Arc<dyn Connector>,
     /// What dials for profiles that the server made: without this machine's SSH agent.
     pub strangers: Arc<dyn Connector>,
-    /// What drives hypervisors.
-    pub drivers: Arc<dyn Drivers>,
+    /// How long one read of a host's states and figures may take.
+    pub read_within: Duration,
     /// What may be done.
     pub policy: Arc<[Rule]>,
     /// Refuse everything that changes a VM.
@@ -149,7 +149,11 @@ impl Fleets for ServedFleets {
             vault: opened.vault.clone(),
             audit: audit.clone(),
             connector,
-            drivers: Arc::clone(&parts.drivers),
+            // To each its own: drivers know hosts by numbers that mean something in one profile only.
+            drivers: Arc::new(InstalledDrivers {
+                read_within: parts.read_within,
+                ..InstalledDrivers::new(parts.clock.clone())
+            }),
             policy: Arc::clone(&parts.policy),
             read_only: parts.read_only,
             clock: parts.clock.clone(),

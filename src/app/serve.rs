@@ -27,7 +27,6 @@ use crate::domain::inventory::FleetSnapshot;
 use crate::domain::secret::SecretText;
 use crate::domain::vm::PowerState;
 use crate::fleet::FleetHandle;
-use crate::hypervisor::drivers::InstalledDrivers;
 use crate::manage::passphrase::PassphraseSource;
 use crate::manage::served;
 use crate::private_file;
@@ -244,10 +243,7 @@ fn parts(
         vault,
         connector: Arc::new(ssh(around.agent_socket().filter(|_| !demo))),
         strangers: Arc::new(ssh(None).guarded(rule)),
-        drivers: Arc::new(InstalledDrivers {
-            clock: around.clock.clone(),
-            read_within: config.poll.deadline,
-        }),
+        read_within: config.poll.deadline,
         policy: config.policy.clone().into(),
         read_only: around.globals.read_only,
         clock: around.clock.clone(),

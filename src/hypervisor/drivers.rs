@@ -26,7 +26,8 @@ pub struct InstalledDrivers {
     pub clock: Clock,
     /// How long one read of states and figures may take.
     pub read_within: Duration,
-    /// What may still run on Hyper-V hosts of links that are gone.
+    /// What may still run on Hyper-V hosts of links that are gone. Hosts are known by their numbers in
+    /// one profile, so fleets of different profiles must not share it.
     pub leftovers: Leftovers,
 }
 

@@ -1,5 +1,5 @@
 //! The Hyper-V driver on emulated hosts of every kind: the same suite as on libvirt hosts, for every
-//! version of Windows, both PowerShells, both outer shells, in English and in German.
+//! version of Windows, both editions of `PowerShell`, both outer shells, in English and in German.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -26,7 +26,6 @@ use vmdeck::domain::host::LoginMethod;
 use vmdeck::domain::secret::SecretText;
 use vmdeck::fleet::FleetHandle;
 use vmdeck::fleet::engine::FleetOptions;
-use vmdeck::hypervisor::drivers::InstalledDrivers;
 use vmdeck::private_file;
 use vmdeck::profile::{Profile, ProfileName};
 use vmdeck::serve::{self, Listener, Running, ServeState};
@@ -295,10 +294,7 @@ async fn fleets(root: PathBuf, accounts: Accounts, clock: &Clock) -> ServedFleet
         vault,
         connector: Arc::<SshConnector>::clone(&connector),
         strangers: connector,
-        drivers: Arc::new(InstalledDrivers {
-            clock: clock.clone(),
-            read_within: config.poll.deadline,
-        }),
+        read_within: config.poll.deadline,
         policy: Arc::new([]),
         read_only: false,
         clock: clock.clone(),

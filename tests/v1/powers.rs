@@ -36,8 +36,7 @@ fn refused(kind: Kind, method: &str, path: &str) -> Option<u16> {
         Kind::Nobody | Kind::Wrong => Some(401),
         // Of an operation that is not there nobody is told more.
         _ if path.ends_with("/cancel") => Some(404),
-        Kind::Looking => (acts || keeps || audit).then_some(403),
-        Kind::OneVerb => (acts || keeps || audit).then_some(403),
+        Kind::Looking | Kind::OneVerb => (acts || keeps || audit).then_some(403),
         Kind::OneHost if keeps || audit => Some(403),
         Kind::OneHost => (path.contains("{host}") || path.contains("{name}")).then_some(404),
         Kind::OtherTenant => None,
@@ -61,7 +60,7 @@ fn body(path: &str, method: &str) -> Option<Value> {
 async fn every_operation_holds_every_key_to_its_scope() {
     let scenario = vmdeck::sim::Scenario::from_toml(TWO_HOSTS).unwrap();
     let rig = Rig::with(scenario, |config| {
-        config.limit.failures_per_address = 100_000
+        config.limit.failures_per_address = 100_000;
     })
     .await;
     rig.ready().await;

@@ -108,10 +108,7 @@ impl Fleets for SimFleets {
             vault: Vault::new(None),
             audit: audit.clone(),
             connector: Arc::new(SshConnector::new(SshOptions::default())),
-            drivers: Arc::new(InstalledDrivers {
-                clock: self.clock.clone(),
-                read_within: Duration::from_secs(10),
-            }),
+            drivers: Arc::new(InstalledDrivers::new(self.clock.clone())),
             policy: Arc::from([]),
             read_only: false,
             clock: self.clock.clone(),

@@ -38,7 +38,7 @@ pub(crate) struct Fate {
 
 type Known = HashMap<HostId, Vec<(Leftover, Instant)>>;
 
-/// Everything that may still run, by host. As long-lived as the program, shared by its drivers.
+/// Everything that may still run, by host. As long-lived as the fleet, shared by its drivers.
 #[derive(Debug, Clone, Default)]
 pub struct Leftovers(Arc<Mutex<Known>>);
 

@@ -169,7 +169,7 @@ mod tests {
         assert_ne!(first.process.id, second.process.id);
         assert_eq!(table.list().len(), 2);
         assert!(table.stop(first.process.id));
-        assert!(!first.process.life.wait(Duration::from_mins(1)));
+        assert!(!first.process.life.wait(Duration::from_secs(60)));
         assert!(!table.stop(1));
         drop(first);
         assert_eq!(table.list().len(), 1);
