@@ -1,5 +1,7 @@
 //! Checking and recording emulated Windows hosts with the real program, over real SSH.
 
+use std::fmt::Write as _;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
@@ -22,9 +24,11 @@ state = "off"
 fn hosts(all: &[(&str, &str, &str)]) -> Lab {
     let mut scenario = String::from("seed = 5\n");
     for (name, keys, faults) in all {
-        scenario.push_str(&format!(
+        writeln!(
+            scenario,
             "\n[[host]]\nname = \"{name}\"\nkind = \"hyperv\"\n{keys}\n[host.faults]\n{faults}\n{VMS}"
-        ));
+        )
+        .unwrap();
     }
     Lab::of(&scenario)
 }
