@@ -1,8 +1,8 @@
 //! The native contract, `/v1`: every VM, host and operation of the caller's profile as plain
 //! resources, a stream of events, metrics, and a description of all of it.
 //!
-//! Handlers translate: [`asking`] finds the caller's fleet in it, [`query`] says which rows,
-//! [`wire`] what they look like outside, [`answer`] how they are sent. Who may do what, and what that
+//! Handlers translate: `asking` finds the caller's fleet in it, `query` says which rows,
+//! `wire` what they look like outside, `answer` how they are sent. Who may do what, and what that
 //! does to a VM, is decided where every door decides it.
 
 mod answer;

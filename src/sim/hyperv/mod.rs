@@ -1,6 +1,6 @@
 //! A model of a Windows Hyper-V host, written from public documentation alone: VMs and their state
 //! machine, jobs, WMI, the Hyper-V cmdlets, services and errors. The `PowerShell` evaluator executes
-//! scripts against it ([`machine::WinMachine`]); nothing here knows which scripts those are, nor the
+//! scripts against it (`machine::WinMachine`); nothing here knows which scripts those are, nor the
 //! driver that wrote them.
 //!
 //! ```text

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! The interpreter is synchronous and runs on a blocking thread. What a script reaches beyond the
-//! language is a [`Machine`]'s: its commands, objects, clock and processes.
+//! language is a [`machine::Machine`]'s: its commands, objects, clock and processes.
 
 mod arguments;
 mod ast;
