@@ -501,11 +501,13 @@ fn say(err: &mut dyn Write, lines: &[String]) {
     }
 }
 
-/// Waits until a stopped VM of the demo is there, and returns its host's name and its id.
+/// Waits until a stopped VM of the demo is there that may be started, and returns its host's name and
+/// its id.
 async fn stopped_vm(fleet: &FleetHandle) -> Option<(String, String)> {
     let find = |state: &FleetSnapshot| {
-        let fresh = state.hosts.iter().filter(|host| !host.from_cache);
-        fresh
+        let hosts = state.hosts.iter();
+        hosts
+            .filter(|host| !host.from_cache && !host.spec.read_only)
             .flat_map(|host| host.vms().iter().map(move |vm| (host, vm)))
             .find(|(_, vm)| vm.state == PowerState::Stopped)
             .map(|(host, vm)| (host.spec.name.to_string(), vm.id.to_string()))
