@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use vmdeck::domain::action::ActionKind;
 use vmdeck::domain::host::{HostSpec, HypervisorKind};
 use vmdeck::domain::vm::VmId;
 use vmdeck::sim::hyperv::WindowsControl;
@@ -95,6 +96,7 @@ impl Profile {
 /// An emulated host behind the simulator's own SSH server.
 pub(crate) struct EmulatedHost {
     fleet: SimFleet,
+    profile: Profile,
 }
 
 impl EmulatedHost {
@@ -106,6 +108,7 @@ impl EmulatedHost {
         println!("{profile:?}");
         Self {
             fleet: SimFleet::start(&profile.scenario(vms)).await,
+            profile,
         }
     }
 
@@ -164,6 +167,14 @@ impl Bench for EmulatedHost {
 
     fn version(&self) -> &'static str {
         "Hyper-V on "
+    }
+
+    fn lacks(&self) -> &'static [ActionKind] {
+        // There PowerShell 7 has copies of the cmdlets' objects only, and no cmdlet takes a copy.
+        match (self.profile.windows, self.profile.powershell) {
+            ("2016", "7") => &[ActionKind::AutostartOn, ActionKind::AutostartOff],
+            _ => &[],
+        }
     }
 
     async fn power(&self, vm: &VmId, on: bool) {

@@ -234,6 +234,15 @@ async fn until_told(driver: &dyn Hypervisor, hints: &mut dyn Hints) {
     told.expect("a hint");
 }
 
+/// The processes that tell of the host; the shell that sshd started stands beside each.
+fn watches(host: &EmulatedHost) -> Vec<u32> {
+    let running = host.control().processes().into_iter();
+    running
+        .filter(|it| it.name == "powershell")
+        .map(|it| it.id)
+        .collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watch_that_outlives_its_link_is_ended_by_the_next_one() {
     let host = one("en").await;
@@ -251,14 +260,7 @@ async fn a_watch_that_outlives_its_link_is_ended_by_the_next_one() {
     let mut hints = driver.hints().await.unwrap().unwrap();
     until_told(driver.as_ref(), hints.as_mut()).await;
     assert!(driver.channel().unwrap().starts_with("a watch"));
-    // The shell that sshd started stands beside it.
-    let watching: Vec<u32> = host
-        .control()
-        .processes()
-        .iter()
-        .filter(|it| it.name == "powershell")
-        .map(|it| it.id)
-        .collect();
+    let watching = watches(&host);
     assert_eq!(watching.len(), 1, "{:?}", host.control().processes());
     drop(hints);
     host.cut().await;
@@ -271,13 +273,13 @@ async fn a_watch_that_outlives_its_link_is_ended_by_the_next_one() {
     let driver = open().await;
     let mut hints = driver.hints().await.unwrap().unwrap();
     until_told(driver.as_ref(), hints.as_mut()).await;
-    let now: Vec<u32> = host.control().processes().iter().map(|it| it.id).collect();
+    let now = watches(&host);
     assert!(
         !now.contains(&watching[0]),
         "{:?}",
         host.control().processes()
     );
-    assert_eq!(now.len(), 1);
+    assert_eq!(now.len(), 1, "{:?}", host.control().processes());
 }
 
 #[tokio::test(flavor = "multi_thread")]

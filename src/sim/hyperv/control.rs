@@ -14,6 +14,9 @@ use super::vm::WinVm;
 use crate::sim::error::SimError;
 use crate::sim::scenario::SimState;
 
+/// The start action of a VM that stays off when its host starts.
+const NO_START: u16 = 2;
+
 /// A Hyper-V host.
 #[derive(Debug, Clone)]
 pub struct WindowsControl {
@@ -249,7 +252,7 @@ impl WindowsControl {
                 name: vm.name,
                 uuid: vm.id.to_lowercase(),
                 state: simple(vm.standing),
-                autostart: vm.start_action == 4,
+                autostart: vm.start_action != NO_START,
             })
             .collect()
     }

@@ -38,12 +38,27 @@ struct Cmd<'c> {
     depth: usize,
     out_to: To,
     err_to: To,
+    /// Its output, where whoever started it keeps that.
+    kept: Option<String>,
 }
 
 /// Runs a line and returns the exit code.
 pub(super) fn run(line: &str, machine: &mut dyn Machine, stdio: &mut Stdio) -> u32 {
+    run_inner(line, machine, stdio, false).0
+}
+
+/// Runs a line for another shell; returns the exit code, and its output where it is captured.
+pub(super) fn run_inner(
+    line: &str,
+    machine: &mut dyn Machine,
+    stdio: &mut Stdio,
+    captures: bool,
+) -> (u32, String) {
     let windows = machine.windows();
-    let _running = machine.processes().start("cmd", machine.now());
+    let arguments = format!("/c \"{line}\"");
+    let _running = machine
+        .processes()
+        .start_with("cmd", &arguments, machine.now());
     let mut cmd = Cmd {
         code_page: windows.code_page,
         machine,
@@ -51,14 +66,14 @@ pub(super) fn run(line: &str, machine: &mut dyn Machine, stdio: &mut Stdio) -> u
         depth: 0,
         out_to: To::Out,
         err_to: To::Err,
+        kept: captures.then(String::new),
     };
     if line.encode_utf16().count() + AROUND > MAX_LINE {
         cmd.err(programs::too_long(&windows));
-        return 1;
+        return (1, String::new());
     }
-    match cmd.line(line) {
-        Ran::Code(code) | Ran::Exit(code) => code,
-    }
+    let (Ran::Code(code) | Ran::Exit(code)) = cmd.line(line);
+    (code, cmd.kept.unwrap_or_default())
 }
 
 /// What became of a command.
@@ -70,15 +85,19 @@ enum Ran {
 }
 
 impl Cmd<'_> {
-    fn out(&self, text: &str) {
+    fn out(&mut self, text: &str) {
         self.write(self.out_to, text);
     }
 
-    fn err(&self, text: &str) {
+    fn err(&mut self, text: &str) {
         self.write(self.err_to, text);
     }
 
-    fn write(&self, to: To, text: &str) {
+    fn write(&mut self, to: To, text: &str) {
+        if let (To::Out, Some(kept)) = (to, &mut self.kept) {
+            kept.push_str(text);
+            return;
+        }
         let bytes = codepage::encode(self.code_page, text);
         match to {
             To::Out => self.stdio.send(Piece::Out(bytes)),
@@ -255,7 +274,7 @@ impl Cmd<'_> {
             return Ran::Code(self.nested(rest));
         }
         if let Some(edition) = programs::shell(&windows, &name) {
-            let captures = self.out_to != To::Out;
+            let captures = self.out_to != To::Out || self.kept.is_some();
             let (code, out) =
                 process::run_inner(self.machine, self.stdio, edition, &words, captures);
             if captures {

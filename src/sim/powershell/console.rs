@@ -1,6 +1,7 @@
 //! A PowerShell process's console: encodes what the interpreter writes and puts it on the streams.
 
 use super::clixml::Document;
+use super::cmd;
 use super::codepage;
 use super::interp::{Console, Ran, Stream};
 use super::life::Life;
@@ -167,6 +168,11 @@ impl Console for HostConsole<'_> {
         captures: bool,
     ) -> Option<Ran> {
         let (code, out) = process::run_inner(machine, self.stdio, edition, words, captures);
+        Some(Ran { code, out })
+    }
+
+    fn run_cmd(&mut self, machine: &mut dyn Machine, line: &str, captures: bool) -> Option<Ran> {
+        let (code, out) = cmd::run_inner(line, machine, self.stdio, captures);
         Some(Ran { code, out })
     }
 

@@ -59,6 +59,8 @@ pub(in crate::sim) struct Process {
     pub(in crate::sim) parent: u32,
     /// The command line of a client that it belongs to; 0 for none.
     pub(in crate::sim) launch: u64,
+    /// The line it was started with.
+    pub(in crate::sim) command_line: String,
     /// How it is ended.
     pub(in crate::sim) life: Life,
 }
@@ -90,8 +92,18 @@ impl Processes {
         }
     }
 
-    /// Starts a process; it runs until the guard is dropped.
+    /// Starts a process without arguments; it runs until the guard is dropped.
     pub(in crate::sim) fn start(&self, name: &str, now: Timestamp) -> Running {
+        self.start_with(name, "", now)
+    }
+
+    /// Starts a process; it runs until the guard is dropped.
+    pub(in crate::sim) fn start_with(
+        &self,
+        name: &str,
+        arguments: &str,
+        now: Timestamp,
+    ) -> Running {
         let mut table = self.lock();
         let before = table
             .running
@@ -106,6 +118,7 @@ impl Processes {
             started: now,
             parent,
             launch: self.launch,
+            command_line: format!("{name}.exe {arguments}").trim_end().to_owned(),
             life: Life::default(),
         };
         table.running.insert(id, process.clone());

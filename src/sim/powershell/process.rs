@@ -62,7 +62,9 @@ pub(super) fn run_inner(
         Edition::Desktop => "powershell",
         Edition::Core => "pwsh",
     };
-    let running = machine.processes().start(name, machine.now());
+    let running = machine
+        .processes()
+        .start_with(name, &words.join(" "), machine.now());
     let life = running.process.life.clone();
     let startup = windows
         .installed(edition)

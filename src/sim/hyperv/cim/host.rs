@@ -194,6 +194,7 @@ static PROCESS: Class = Class {
                     .with("ProcessId", Cell::U32(process.id))
                     .with("ParentProcessId", Cell::U32(process.parent))
                     .with("SessionId", Cell::U32(0))
+                    .text("CommandLine", process.command_line)
                     .with("CreationDate", Cell::Time(process.started))
             })
             .collect()

@@ -10,7 +10,7 @@ use crate::sim::powershell::ast::{Command, Invocation, ScriptBlock};
 use crate::sim::powershell::call::{Call, ErrorAction};
 use crate::sim::powershell::cmdlets::{self, Streaming};
 use crate::sim::powershell::error::{Category, ErrorRecord};
-use crate::sim::powershell::machine::{Edition, Language, Reply};
+use crate::sim::powershell::machine::{Edition, Language, Reply, Windows};
 use crate::sim::powershell::programs;
 use crate::sim::powershell::spec::Spec;
 use crate::sim::powershell::value::Value;
@@ -234,6 +234,19 @@ impl Interpreter<'_> {
         Ok(())
     }
 
+    /// Runs another shell, if the program is one.
+    fn call_shell(&mut self, windows: &Windows, name: &str, words: &[String]) -> Option<Ran> {
+        let captures = !self.is_shown();
+        let process = &mut self.process;
+        let (machine, console) = (&mut *process.machine, &mut *process.console);
+        if let Some(edition) = programs::shell(windows, name) {
+            return console.run_shell(machine, edition, words, captures);
+        }
+        let (option, line) = words.split_first()?;
+        let is_line = programs::bare_name(name) == "cmd" && option.eq_ignore_ascii_case("/c");
+        is_line.then(|| console.run_cmd(machine, &line.join(" "), captures))?
+    }
+
     /// Runs an external program; its lines are its output.
     pub(super) fn call_program(
         &mut self,
@@ -243,23 +256,17 @@ impl Interpreter<'_> {
     ) -> Run<()> {
         let words: Vec<String> = arguments.iter().map(|word| self.text_of(word)).collect();
         let windows = Arc::clone(&self.windows);
-        if let Some(edition) = programs::shell(&windows, name) {
-            let captures = !self.is_shown();
-            let process = &mut self.process;
-            let ran = process
-                .console
-                .run_shell(process.machine, edition, &words, captures);
-            if process.life.ended() {
-                return Err(Flow::Ended);
+        let ran = self.call_shell(&windows, name, &words);
+        if self.process.life.ended() {
+            return Err(Flow::Ended);
+        }
+        if let Some(Ran { code, out }) = ran {
+            for line in out.lines() {
+                self.emit(Value::str(line))?;
             }
-            if let Some(Ran { code, out }) = ran {
-                for line in out.lines() {
-                    self.emit(Value::str(line))?;
-                }
-                self.exit_code = Some(code.cast_signed());
-                self.succeeded = code == 0;
-                return Ok(());
-            }
+            self.exit_code = Some(code.cast_signed());
+            self.succeeded = code == 0;
+            return Ok(());
         }
         let answer = programs::run(&windows, name, &words);
         for line in answer.out.lines() {

@@ -67,6 +67,8 @@ pub(super) trait Console: Send {
         words: &[String],
         captures: bool,
     ) -> Option<Ran>;
+    /// Runs a line of `cmd.exe`, in the same way.
+    fn run_cmd(&mut self, machine: &mut dyn Machine, line: &str, captures: bool) -> Option<Ran>;
     /// Reads a line of standard input; `None` at its end or when the process is ended.
     fn read_line(&mut self) -> Option<String>;
 }
