@@ -69,8 +69,8 @@ impl Mixed {
         for (name, host) in ["kvm1", "kvm2"].into_iter().zip(&kvm) {
             deck.add(name, host, &["--tag", "mixed"]);
         }
-        for (name, host, kind) in [("win1", &win[0], "auto"), ("win2", &win[1], "hyperv")] {
-            deck.add_server(name, &host.sshd, &["--tag", "mixed", "--kind", kind]);
+        for (name, host) in ["win1", "win2"].into_iter().zip(&win) {
+            deck.add_server(name, &host.sshd, &["--tag", "mixed", "--kind", "auto"]);
         }
         Self {
             kvm,
