@@ -400,22 +400,42 @@ pub(crate) async fn shows_restarts(bench: &dyn Bench) {
         (bench.obedient(), ActionKind::Reboot),
     ];
     for (vm, kind) in cases {
-        // Long enough that a read, however slow the machine is, comes before it is as old again.
-        let read = Instant::now();
-        driver.inventory(Scope::Fast).await.expect("an inventory");
-        let enough = Duration::from_millis(1_500) + read.elapsed() * 5;
-        let long = until(driver, Scope::Fast, &vm, "up for a while", |vm| {
-            vm.stats.uptime > Some(enough)
-        })
-        .await;
+        // An uptime means little without the moment of the read; when the VM was started does.
+        let (_, begun) = began_between(driver, &vm, Duration::from_millis(1_500)).await;
         must(bench, driver, &vm, kind).await;
-        until(driver, Scope::Fast, &vm, "set back", |vm| {
-            vm.state == PowerState::Running && vm.stats.uptime < long.stats.uptime
-        })
-        .await;
+        let start = Instant::now();
+        loop {
+            let (earliest, _) = began_between(driver, &vm, Duration::ZERO).await;
+            if earliest > begun {
+                break;
+            }
+            assert!(
+                start.elapsed() < BOUND,
+                "{kind}: its uptime never went back"
+            );
+        }
     }
     cut_both(bench, driver).await;
     driver.close().await;
+}
+
+/// When a VM that has been up for `least` was started: not before the first and not after the second
+/// moment, however long the read took.
+async fn began_between(driver: &dyn Hypervisor, vm: &VmId, least: Duration) -> (Instant, Instant) {
+    let start = Instant::now();
+    loop {
+        let before = Instant::now();
+        let inventory = driver.inventory(Scope::Fast).await.expect("an inventory");
+        let found = inventory.vm(vm).expect("the VM");
+        if let Some(uptime) = found.stats.uptime
+            && uptime >= least
+            && found.state == PowerState::Running
+        {
+            return (before - uptime, Instant::now() - uptime);
+        }
+        assert!(start.elapsed() < BOUND, "never up for {least:?}: {found:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 async fn start_both(bench: &dyn Bench, driver: &dyn Hypervisor) {

@@ -8,6 +8,7 @@ mod support;
 
 mod bad_input;
 mod dashboard;
+mod mixed;
 mod script;
 mod trust;
 

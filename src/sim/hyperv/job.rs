@@ -86,10 +86,11 @@ impl Job {
         }
     }
 
-    /// `ErrorDescription` at a moment: every sentence of the failure.
+    /// `ErrorDescription` at a moment: every sentence of the failure, once. What lies below it says the
+    /// same again, and is an exception's alone.
     pub(in crate::sim) fn error_text(&self, t: f64) -> Cell {
-        self.failure(t)
-            .map_or(Cell::Null, |failure| Cell::text(failure.messages.join(" ")))
+        let text = self.failure(t).and_then(|failure| failure.messages.first());
+        Cell::maybe_text(text.map(String::as_str))
     }
 
     /// Why it failed, once it has.

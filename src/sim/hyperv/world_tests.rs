@@ -171,6 +171,19 @@ fn saving_pausing_and_resetting() {
 }
 
 #[test]
+fn a_guest_that_restarts_begins_anew() {
+    let host = bench();
+    pass(&host, Duration::from_secs(5));
+    let up = || host.world(|world| world.vm(&id(1)).unwrap().uptime_ms(world.t()));
+    let before = up();
+    let asked = host.world(|world| world.ask_guest(&id(1), true, false));
+    assert!(asked.is_ok(), "{asked:?}");
+    pass(&host, Duration::from_secs(15));
+    assert_eq!(state(&host, 1), WinState::Running);
+    assert!(up() < before, "{} after {before}", up());
+}
+
+#[test]
 fn a_critical_vm_does_not_start_and_its_job_says_why() {
     let host = bench();
     let job = request(&host, 4, Request::Enabled).unwrap();
