@@ -431,7 +431,8 @@ async fn began_between(driver: &dyn Hypervisor, vm: &VmId, least: Duration) -> (
             && uptime >= least
             && found.state == PowerState::Running
         {
-            return (before - uptime, Instant::now() - uptime);
+            let ago = |moment: Instant| moment.checked_sub(uptime).expect("a moment");
+            return (ago(before), ago(Instant::now()));
         }
         assert!(start.elapsed() < BOUND, "never up for {least:?}: {found:?}");
         tokio::time::sleep(Duration::from_millis(20)).await;
