@@ -127,6 +127,17 @@ impl Libvirt {
         Ok(self.capabilities(&replies))
     }
 
+    /// Runs one command of a plan.
+    async fn run(&self, command: &RemoteCommand) -> Result<(), HypervisorError> {
+        let life = command.life.unwrap_or(QUESTION_LIFE);
+        let limits = ExecLimits::within(life + GRACE);
+        let output = self.transport.exec(command, limits).await?;
+        if output.status.is_success() {
+            return Ok(());
+        }
+        Err(judge(&self.virsh, &output.status, &output.stderr, life))
+    }
+
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -484,15 +495,16 @@ impl Hypervisor for Libvirt {
         commands: &[RemoteCommand],
         _progress: &ProgressSink,
     ) -> Result<(), HypervisorError> {
+        let mut result = Ok(());
         for command in commands {
-            let life = command.life.unwrap_or(QUESTION_LIFE);
-            let limits = ExecLimits::within(life + GRACE);
-            let output = self.transport.exec(command, limits).await?;
-            if !output.status.is_success() {
-                return Err(judge(&self.virsh, &output.status, &output.stderr, life));
+            result = self.run(command).await;
+            if result.is_err() {
+                break;
             }
         }
-        Ok(())
+        // Whether it went well or not: a read that is on its way does not know of it.
+        self.fast.outdate();
+        result
     }
 
     async fn hints(&self) -> Result<Option<Box<dyn Hints>>, HypervisorError> {
@@ -630,6 +642,30 @@ mod tests {
         }
         libvirt.inventory(Scope::Fast).await.unwrap();
         assert_eq!(count("domstats"), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_read_after_an_action_is_asked_after_it() {
+        let asked = Arc::new(Mutex::new(0));
+        let counter = Arc::clone(&asked);
+        let (script, libvirt) = driver(move |line| match line {
+            "list --all --uuid --name" => Says::Out(format!("{A} a\n")),
+            "version --daemon" => Says::Out("Using library: libvirt 9.0.0\n".into()),
+            line if line.starts_with("domstats") => {
+                let mut asked = counter.lock().unwrap();
+                *asked += 1;
+                let state = if *asked == 1 { 5 } else { 1 };
+                Says::Out(format!("Domain: 'a'\n  state.state={state}\n\n"))
+            }
+            _ => Says::Out("\n".into()),
+        });
+        libvirt.probe().await.unwrap();
+        assert_eq!(*asked.lock().unwrap(), 1);
+        let action = libvirt.virsh.once(&Line::new("start"), QUESTION_LIFE);
+        drop(script);
+        drop(libvirt.perform(&[action], &ProgressSink::unheard()).await);
+        let inventory = libvirt.inventory(Scope::Fast).await.unwrap();
+        assert_eq!(inventory.vms[0].state, PowerState::Running);
     }
 
     #[tokio::test(start_paused = true)]

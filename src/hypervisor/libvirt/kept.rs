@@ -69,6 +69,8 @@ pub(crate) struct Kept {
     asked: u64,
     /// Questions that were written and whose answers nobody has taken yet, oldest first.
     ahead: VecDeque<Line>,
+    /// Whether those answers are from before something that they would have to tell of.
+    ahead_is_old: bool,
     /// Whether it repeats what it reads, as it does with readline.
     echoes: bool,
     stdout: Vec<u8>,
@@ -84,6 +86,7 @@ impl Kept {
             nonce: rand::random(),
             asked: 0,
             ahead: VecDeque::new(),
+            ahead_is_old: false,
             echoes: false,
             stdout: Vec::new(),
             stderr: Vec::new(),
@@ -139,13 +142,16 @@ impl Kept {
         next: &[Line],
         cap: usize,
     ) -> Result<Vec<Reply>, Broken> {
-        let expected = self
-            .ahead
-            .iter()
-            .zip(lines)
-            .all(|(one, other)| one == other);
+        let is_old = std::mem::take(&mut self.ahead_is_old);
+        let expected = !is_old
+            && self
+                .ahead
+                .iter()
+                .zip(lines)
+                .all(|(one, other)| one == other);
         if !expected {
-            // Something else was expected to be asked; its answers come first and are nobody's.
+            // Something else was expected to be asked, or the host was changed since; those answers
+            // come first and are nobody's.
             while !self.ahead.is_empty() {
                 self.take_next(cap).await?;
             }
@@ -164,6 +170,11 @@ impl Kept {
             replies.push(self.take_next(cap).await?);
         }
         Ok(replies)
+    }
+
+    /// Says that the host was changed: what is under way must not be taken for how things are now.
+    pub(crate) fn outdate(&mut self) {
+        self.ahead_is_old = true;
     }
 
     /// Ends it.

@@ -15,6 +15,7 @@
 
 use std::sync::Arc;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
@@ -45,6 +46,8 @@ pub(crate) struct Worker {
     transport: Arc<dyn Transport>,
     virsh: Virsh,
     state: Mutex<State>,
+    /// Whether the host was changed after the last questions were sent.
+    is_outdated: AtomicBool,
     /// Why there is one process a question, once it has come to that.
     fallback: Fallback,
 }
@@ -82,6 +85,7 @@ impl Worker {
             transport,
             virsh,
             state: Mutex::new(State::default()),
+            is_outdated: AtomicBool::new(false),
             fallback,
         }
     }
@@ -105,6 +109,11 @@ impl Worker {
         patience: Patience,
     ) -> Result<Vec<Reply>, HypervisorError> {
         self.ask_before(lines, &[], within, patience).await
+    }
+
+    /// Says that the host was changed: answers that are on their way are not of now.
+    pub(crate) fn outdate(&self) {
+        self.is_outdated.store(true, Ordering::Release);
     }
 
     /// The same, and sends along what will be asked next: a call that then asks for just that finds the
@@ -139,6 +148,9 @@ impl Worker {
                     continue;
                 }
             };
+            if self.is_outdated.swap(false, Ordering::AcqRel) {
+                kept.outdate();
+            }
             let began = Instant::now();
             let answered = timeout(within, kept.ask(lines, next, MAX_ANSWER)).await;
             let status = status_of(answered.as_ref().ok());
