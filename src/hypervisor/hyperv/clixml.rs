@@ -57,9 +57,9 @@ fn collect(text: &str, depth: usize, said: &mut Said) {
         let content = unescaped(content);
         if content.contains(HEADER) && depth > 1 {
             collect(&content, depth - 1, said);
-        } else if stream == "Error" {
+        } else if stream.eq_ignore_ascii_case("Error") {
             said.errors.push_str(&content);
-        } else if stream == "Warning" {
+        } else if stream.eq_ignore_ascii_case("Warning") {
             said.warnings.push_str(&content);
         }
     }
@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn errors_and_warnings_are_told_from_progress() {
         let inner = format!(
-            "{PROGRESS}{}<S S=\"Warning\">mind</S><S S=\"verbose\">x</S>{}",
+            "{PROGRESS}{}<S S=\"warning\">mind</S><S S=\"verbose\">x</S>{}",
             error("first &lt;a&gt; &amp; &quot;b&quot;"),
             error("+ FullyQualifiedErrorId : X")
         );
