@@ -366,11 +366,11 @@ impl HyperV {
     }
 
     /// Returns what the watch tells, where there is one that can be relied on.
-    async fn told_by_watch(&self) -> Option<Answer> {
+    fn told_by_watch(&self) -> Option<Answer> {
         if self.learnt().way != Way::Cim {
             return None;
         }
-        self.watch.as_ref()?.answer().await
+        self.watch.as_ref()?.answer()
     }
 
     /// Lets a watch begin now that the host was read the other way, through CIM as it does itself.
@@ -458,7 +458,7 @@ impl Hypervisor for HyperV {
             Scope::Full => self.read_within.saturating_mul(FULL_FACTOR),
         };
         if scope == Scope::Fast
-            && let Some(answer) = self.told_by_watch().await
+            && let Some(answer) = self.told_by_watch()
         {
             let listed = parse::through_cim(answer, scope, &mut self.learnt().memory);
             return self.believe(listed).await;
