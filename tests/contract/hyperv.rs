@@ -9,7 +9,8 @@ use futures_util::future::join_all;
 use vmdeck::domain::action::ActionKind;
 use vmdeck::domain::host::{HostSpec, HypervisorKind};
 use vmdeck::domain::inventory::Scope;
-use vmdeck::domain::vm::{PowerState, VmId};
+use vmdeck::domain::units::Bytes;
+use vmdeck::domain::vm::{PowerState, Vm, VmId};
 use vmdeck::hypervisor::Hypervisor;
 use vmdeck::sim::hyperv::WindowsControl;
 use vmdeck::transport::Transport;
@@ -242,6 +243,94 @@ suite_on!(emulated_11, "11");
 fn the_suite_runs_on_every_kind_of_emulated_host() {
     let every: Vec<Profile> = WINDOWS.into_iter().flat_map(kinds_of).collect();
     assert_eq!(every.len(), WINDOWS.len() * 2 * 2 * 2);
+}
+
+const BUSY: &str = r#"
+[[host.vm]]
+name = "twin"
+state = "running"
+disk_kbps = 4000
+net_kbps = 800
+disks = [{ path = 'C:\VMs\one\disk 1.vhdx' }, { path = 'D:\data-1.vhdx' }]
+[[host.vm]]
+name = "twin"
+state = "running"
+disk_kbps = 8
+net_kbps = 4
+disks = [{ path = 'C:\VMs\two\disk 1.vhdx' }]
+[[host.vm]]
+name = "still"
+state = "off"
+"#;
+
+/// Reads until every VM that runs has rates.
+async fn measured(driver: &dyn Hypervisor) -> Vec<Arc<Vm>> {
+    let start = Instant::now();
+    loop {
+        let read = driver.inventory(Scope::Fast).await.expect("an inventory");
+        let known = |vm: &&Arc<Vm>| vm.stats.disk_read.is_some() && vm.stats.net_tx.is_some();
+        if read.vms.iter().filter(known).count() == 2 {
+            return read.vms;
+        }
+        assert!(start.elapsed() < suite::BOUND, "no rates: {:?}", read.vms);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_passes_through_disks_and_cards_is_told_of_the_right_vm() {
+    let checks = kinds_of("2022").into_iter().map(|profile| async move {
+        let host = EmulatedHost::with(profile, BUSY).await;
+        let driver = suite::open(&host).await;
+        // Once to learn whose files they are.
+        driver.inventory(Scope::Full).await.expect("an inventory");
+        let vms = measured(driver.as_ref()).await;
+        let mut rates = Vec::new();
+        for vm in &vms {
+            let stats = &vm.stats;
+            if vm.state == PowerState::Stopped {
+                assert_eq!((stats.disk_read, stats.net_rx), (None, None));
+                continue;
+            }
+            let sum = |one: Option<Bytes>, other: Option<Bytes>| {
+                one.expect("a rate").0 + other.expect("a rate").0
+            };
+            rates.push((
+                sum(stats.disk_read, stats.disk_write),
+                sum(stats.net_rx, stats.net_tx),
+            ));
+        }
+        rates.sort_unstable();
+        let [quiet, busy] = rates.as_slice() else {
+            panic!("{rates:?}");
+        };
+        // Loads move around their mean, by less than it.
+        assert!((400_000..8_000_000).contains(&busy.0), "{rates:?}");
+        assert!((80_000..1_600_000).contains(&busy.1), "{rates:?}");
+        assert!(quiet.0 < 16_000 && quiet.1 < 8_000, "{rates:?}");
+    });
+    join_all(checks).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_tells_what_passes_too() {
+    let profile = Profile {
+        windows: "2019",
+        powershell: "5.1",
+        language: "de",
+        shell: "cmd",
+    };
+    let host = EmulatedHost::with(profile, BUSY).await;
+    let driver = suite::open(&host).await;
+    driver.inventory(Scope::Full).await.expect("an inventory");
+    let mut hints = driver.hints().await.expect("hints").expect("announcements");
+    hints.next().await.expect("a hint");
+    let listening = async { while hints.next().await.is_ok() {} };
+    tokio::select! {
+        () = listening => panic!("the watch has ended"),
+        vms = measured(driver.as_ref()) => assert_eq!(vms.len(), 3),
+    }
+    assert!(driver.channel().is_some_and(|by| by.starts_with("a watch")));
 }
 
 /// How long a verb is looked for after the host has done it, with the times of a real host. Prints and

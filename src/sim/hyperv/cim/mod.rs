@@ -1,6 +1,7 @@
 //! WMI of a Hyper-V host: namespaces, classes with typed properties, queries. Rows are made from the
 //! world when somebody asks; names and types follow Microsoft's pages of the classes.
 
+mod counters;
 mod devices;
 mod host;
 mod services;
@@ -120,6 +121,7 @@ const CLASSES: &[&[&Class]] = &[
     devices::CLASSES,
     services::CLASSES,
     host::CLASSES,
+    counters::CLASSES,
 ];
 
 /// Finds a class by its name.
