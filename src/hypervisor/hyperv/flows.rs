@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::parse::{guid_in, many};
 use crate::domain::units::Bytes;
-use crate::domain::vm::VmId;
+use crate::domain::vm::{VmId, VmStats};
 
 /// The host's time counts in tenths of microseconds.
 const TICKS_A_SECOND: u128 = 10_000_000;
@@ -104,6 +104,16 @@ pub(crate) struct Traffic {
     pub(crate) disk_write: Option<Bytes>,
     pub(crate) net_rx: Option<Bytes>,
     pub(crate) net_tx: Option<Bytes>,
+}
+
+impl Traffic {
+    /// Adds them to what else was measured of the VM.
+    pub(crate) const fn tell(self, stats: &mut VmStats) {
+        stats.disk_read = self.disk_read;
+        stats.disk_write = self.disk_write;
+        stats.net_rx = self.net_rx;
+        stats.net_tx = self.net_tx;
+    }
 }
 
 /// What is kept between two reads of one host.

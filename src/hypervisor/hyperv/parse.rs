@@ -203,7 +203,7 @@ pub(crate) fn through_cim(answer: Answer, scope: Scope, memory: &mut Memory) -> 
             continue;
         }
         let state = state::from_wmi(system.state, system.health);
-        let stats = figures.get(&id).map_or_else(VmStats::default, |figures| {
+        let mut measured = figures.get(&id).map_or_else(VmStats::default, |figures| {
             memory.stats(
                 &state,
                 &Measured {
@@ -215,10 +215,11 @@ pub(crate) fn through_cim(answer: Answer, scope: Scope, memory: &mut Memory) -> 
                 },
             )
         });
+        memory.flows.of(&id).tell(&mut measured);
         vms.push(Arc::new(Vm {
             name: system.name,
             state,
-            stats: memory.with_rates(stats, &id),
+            stats: measured,
             facts: memory.facts(&id),
             id,
         }));
@@ -334,17 +335,6 @@ impl Memory {
         slow.startup = startup;
         if *slow.facts != facts {
             slow.facts = Arc::new(facts);
-        }
-    }
-
-    fn with_rates(&self, stats: VmStats, id: &VmId) -> VmStats {
-        let told = self.flows.of(id);
-        VmStats {
-            disk_read: told.disk_read,
-            disk_write: told.disk_write,
-            net_rx: told.net_rx,
-            net_tx: told.net_tx,
-            ..stats
         }
     }
 
