@@ -25,6 +25,7 @@ pub mod log;
 pub mod meter;
 mod patience;
 pub mod places;
+pub mod refusals;
 pub mod state;
 pub mod tenant;
 mod tls;
