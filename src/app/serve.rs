@@ -99,6 +99,13 @@ pub(super) async fn run(
         greeting.usual(err);
     }
     drop(front.spawn("accounts", follow_accounts(state.clone())));
+    let (tenants, stop) = (state.tenants.clone(), state.stop.clone());
+    drop(front.spawn("resume", async move {
+        tokio::select! {
+            () = tenants.resume() => {}
+            () = stop.cancelled() => {}
+        }
+    }));
     tell_manager(&[NotifyState::Ready]);
     signals.end.cancelled().await;
     tell_manager(&[NotifyState::Stopping]);
