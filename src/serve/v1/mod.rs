@@ -17,6 +17,8 @@ mod document;
     reason = "written by the macro that describes routes"
 )]
 mod events;
+#[cfg(feature = "testing")]
+pub(crate) mod fuzz;
 mod health;
 mod hosts;
 mod hub;
