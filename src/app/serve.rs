@@ -15,6 +15,7 @@ use std::time::Duration;
 use sd_notify::NotifyState;
 
 use super::fleets::{FleetParts, ServedFleets};
+use super::harden;
 use super::signals;
 use super::{Surroundings, compose, demo};
 use crate::accounts::{Accounts, IssuedKey};
@@ -47,6 +48,9 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How long the demo may take to show a VM that can be started.
 const DEMO_PATIENCE: Duration = Duration::from_secs(15);
 
+/// Open files beside the connections of clients: databases, logs, and links to hosts.
+const OTHER_FILES: u64 = 2048;
+
 /// Ceiling of a file with a key or a secret in bytes.
 const MAX_SECRET: u64 = 4096;
 
@@ -56,6 +60,7 @@ pub(super) async fn run(
     err: &mut dyn Write,
 ) -> Result<ExitCode, Complaint> {
     let config = Arc::new(configured(around, args)?);
+    make_room(&config);
     let front = Tasks::new();
     let signals = signals::listen(&front);
     let opened = open(around).await?;
@@ -111,6 +116,22 @@ pub(super) async fn run(
         drop(demo.folder);
     }
     Ok(ExitCode::Done)
+}
+
+/// Sees to it that every connection that may come can have a file.
+fn make_room(config: &ServeConfig) {
+    let wanted = u64::from(config.limit.connections) + OTHER_FILES;
+    match harden::open_files(wanted) {
+        Ok(reached) if reached < wanted => {
+            tracing::warn!(
+                reached,
+                wanted,
+                "fewer files may be open than `serve.limit.connections` may need; raise LimitNOFILE or `ulimit -Hn`"
+            );
+        }
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "could not ask for more open files"),
+    }
 }
 
 /// Ends everything within the grace; returns how many operations were left as unknown.

@@ -26,6 +26,8 @@ pub mod listen;
 pub mod log;
 pub mod meter;
 mod patience;
+pub mod places;
+pub mod refusals;
 pub mod state;
 pub mod tenant;
 mod tls;

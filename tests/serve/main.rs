@@ -8,6 +8,7 @@ mod support;
 mod accounts;
 mod door;
 mod listener;
+mod load;
 mod program;
 mod serving;
 
