@@ -23,6 +23,8 @@ mod failure;
 mod failure_tests;
 mod flows;
 mod frames;
+#[cfg(feature = "testing")]
+pub(crate) mod fuzz;
 mod leftover;
 mod look;
 mod mirror;
