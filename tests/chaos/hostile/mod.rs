@@ -97,21 +97,12 @@ async fn meet_all(seeds: usize) {
             }
             ours.read_for(1).await;
         }
+        nothing_is_left(name, open, alive).await;
         let more = memory().saturating_sub(before);
         assert!(more < MEMORY, "{name} has cost {more} bytes");
         if more > dearest.0 {
             dearest = (more, name.clone());
         }
-    }
-    let end = Instant::now() + PATIENCE;
-    while descriptors() > open + 2 || tasks() > alive + 10 {
-        assert!(
-            Instant::now() < end,
-            "{} descriptors after {open}, {} tasks after {alive}",
-            descriptors(),
-            tasks()
-        );
-        tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let ms = |time: Duration| format!("{:.1} ms", time.as_secs_f64() * 1000.0);
     figure(
@@ -140,6 +131,20 @@ async fn meet_all(seeds: usize) {
         "p99 of another host's command before, meanwhile",
         format!("{}, {}", ms(calm), ms(ours.p99())),
     );
+}
+
+/// Waits until what a kind of peer has cost is given back.
+async fn nothing_is_left(name: &str, open: usize, alive: usize) {
+    let end = Instant::now() + PATIENCE;
+    while descriptors() > open || tasks() > alive + 2 {
+        assert!(
+            Instant::now() < end,
+            "{name}: {} descriptors after {open}, {} tasks after {alive}",
+            descriptors(),
+            tasks()
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// Commands on the host that behaves.

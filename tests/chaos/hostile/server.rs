@@ -158,7 +158,11 @@ impl Handler for Visit {
 
     async fn auth_none(&mut self, _user: &str) -> Result<Auth, russh::Error> {
         match self.trick {
-            Trick::NeverAnswersTheLogin => std::future::pending().await,
+            Trick::NeverAnswersTheLogin => {
+                // Until the server ends: the library keeps a session whose callback never returns.
+                self.tasks.token().cancelled().await;
+                Err(russh::Error::HUP)
+            }
             Trick::HangsUpAtTheLogin => Err(russh::Error::HUP),
             _ => Ok(Auth::Accept),
         }
