@@ -12,7 +12,7 @@ use vmdeck::domain::remote_command::RemoteCommand;
 use vmdeck::transport::ssh::{SshConnector, SshOptions};
 use vmdeck::transport::{Connector, ExecLimits, Hop, Target, Transport, TransportError};
 
-use crate::support::campaign::{descriptors, figure, rounds, tasks};
+use crate::support::campaign::{alone, descriptors, figure, rounds, tasks};
 use crate::support::sshd::Sshd;
 
 /// Links that are used side by side.
@@ -71,6 +71,7 @@ fn hung(number: usize) -> RemoteCommand {
 
 async fn hang(count: usize, leftovers_within: Duration) {
     const NAME: &str = "hung";
+    let _turn = alone().await;
     let sshd = Sshd::builder().max_sessions(10).start();
     let target = Arc::new(target(&sshd));
     let connector = Arc::new(SshConnector::new(SshOptions::default()));

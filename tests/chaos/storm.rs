@@ -9,7 +9,7 @@ use vmdeck::session::limits::HANDSHAKES;
 use vmdeck::sim::Scenario;
 
 use crate::rig::{Manner, Rig};
-use crate::support::campaign::{descriptors, figure, rounds, seed, tasks};
+use crate::support::campaign::{alone, descriptors, figure, rounds, seed, tasks};
 
 /// Clients that one jump host may have to wait for at once, well below sshd's `MaxStartups` of 10.
 const AT_ONE_JUMP_HOST: usize = 8;
@@ -65,6 +65,7 @@ async fn two_hundred_hosts_restarted_at_once() {
 
 async fn storm(size: &Size) {
     const NAME: &str = "storm";
+    let _turn = alone().await;
     let manner = Manner {
         seed: seed(1),
         through_first: size.through_first,

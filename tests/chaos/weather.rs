@@ -21,7 +21,7 @@ use vmdeck::transport::ssh::SshOptions;
 
 use crate::people::{BEAT, People};
 use crate::rig::{Manner, Rig};
-use crate::support::campaign::{descriptors, figure, lasting, seed, tasks};
+use crate::support::campaign::{alone, descriptors, figure, lasting, seed, tasks};
 use crate::support::fault_proxy::Faults;
 
 /// Time between two faults.
@@ -88,6 +88,7 @@ fn scenario(hosts: usize) -> Scenario {
 
 async fn campaign(size: Size) {
     const NAME: &str = "chaos";
+    let _turn = alone().await;
     let manner = Manner {
         seed: size.seed,
         ssh: size.ssh.clone(),

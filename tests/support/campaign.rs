@@ -35,6 +35,12 @@ pub fn lasting(usual: Duration) -> Duration {
     hours.map_or(usual, |hours| Duration::from_secs_f64(hours * 3600.0))
 }
 
+/// Waits for its turn: campaigns of one process count the same descriptors and tasks.
+pub async fn alone() -> tokio::sync::MutexGuard<'static, ()> {
+    static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    TURN.lock().await
+}
+
 /// Prints one figure of a campaign; `docs/reliability.md` keeps the last ones.
 pub fn figure(campaign: &str, what: &str, value: impl std::fmt::Display) {
     println!("{campaign}: {what}: {value}");

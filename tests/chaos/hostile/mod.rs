@@ -25,7 +25,7 @@ use vmdeck::transport::{Connector, ExecLimits, Hop, Target, Transport};
 
 use self::raw::Script;
 use self::server::{Server, Trick};
-use crate::support::campaign::{descriptors, figure, memory, rounds, seed, tasks};
+use crate::support::campaign::{alone, descriptors, figure, memory, rounds, seed, tasks};
 use crate::support::simulated::SimFleet;
 
 /// Deadlines of one visit: reaching, login, one command.
@@ -69,6 +69,7 @@ async fn forty_misbehaviours_twenty_five_times() {
 
 async fn meet_all(seeds: usize) {
     const NAME: &str = "hostile";
+    let _turn = alone().await;
     let peers = peers();
     assert!(peers.len() >= 40, "{} misbehaviours", peers.len());
     // A host that behaves, read all the while.
@@ -124,7 +125,7 @@ async fn meet_all(seeds: usize) {
     figure(
         NAME,
         "most memory for one kind",
-        format!("{:.1} MB ({})", dearest.0 as f64 / 1e6, dearest.1),
+        format!("{} kB ({})", dearest.0 / 1000, dearest.1),
     );
     figure(
         NAME,
