@@ -2,6 +2,8 @@
 
 #![cfg(test)]
 
+#[path = "../support/serving.rs"]
+mod serving;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -9,6 +11,5 @@ mod accounts;
 mod door;
 mod listener;
 mod program;
-mod serving;
 
 const VMDECK: &str = env!("CARGO_BIN_EXE_vmdeck");

@@ -4,7 +4,7 @@ use axum::http::{Method, StatusCode};
 use serde_json::json;
 use vmdeck::sim::SimState;
 
-use crate::rig::{Rig, TWO_HOSTS, read, request, restarted, send};
+use crate::rig::{Rig, TWO_HOSTS, read, request, send};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_action_is_shown_run_followed_and_recorded() {
@@ -94,7 +94,7 @@ async fn a_request_that_comes_again_acts_once_and_survives_a_restart() {
     assert_eq!(again.status, first.status);
 
     // Another run of the server answers the same.
-    let router = restarted(&rig).await;
+    let router = rig.serving.restarted().await;
     let again = request(&rig.key, Method::POST, path, &name, None);
     let again = read(send(&router, again).await).await;
     assert_eq!(again.text, first.text);
@@ -269,7 +269,7 @@ async fn what_an_earlier_run_has_begun_is_not_begun_again() {
         // The same run says that it is under way, a later one that it may have acted.
         let busy = rig.ask(Method::POST, path, &name, None).await;
         busy.problem(409, "busy");
-        let router = restarted(&rig).await;
+        let router = rig.serving.restarted().await;
         let later = request(&rig.key, Method::POST, path, &name, None);
         let later = read(send(&router, later).await).await;
         let problem = later.problem(409, "conflict");

@@ -4,7 +4,9 @@ use axum::http::{Method, StatusCode};
 use serde_json::json;
 
 use crate::rig::{Rig, TWO_HOSTS};
+use crate::support::keys::{KeyKind, KeyPair};
 
+/// Text in the place of a key, in requests that are refused.
 const PEM: &str = "-----BEGIN OPENSSH PRIVATE KEY-----\nPLANTED-SECRET-MATERIAL\n-----END OPENSSH PRIVATE KEY-----\n";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -20,12 +22,17 @@ async fn a_host_is_added_changed_and_forgotten() {
             .unwrap()
             .contains("`credential`")
     );
-    let key = json!({"private_key": PEM, "passphrase": "PLANTED-PASSPHRASE"});
+    let path = rig.folder().join("ops-key");
+    let pair = KeyPair::generate(&path, KeyKind::Ed25519, "PLANTED-PASSPHRASE");
+    let key = json!({"private_key": pair.pem(), "passphrase": "PLANTED-PASSPHRASE"});
     let put = rig
         .ask(Method::PUT, "/v1/credentials/ops-key", &[], Some(&key))
         .await;
     assert_eq!(put.status, StatusCode::OK, "{}", put.text);
     assert!(!put.text.contains("PLANTED"));
+    let line = pair.pem().lines().nth(1).unwrap().to_owned();
+    assert!(!put.text.contains(&line));
+    assert_eq!(put.json()["fingerprint"], pair.fingerprint());
 
     let added = rig.post("/v1/hosts", Some(&host)).await;
     assert_eq!(added.status, StatusCode::CREATED, "{}", added.text);
@@ -64,7 +71,7 @@ async fn a_host_is_added_changed_and_forgotten() {
         .problem(404, "not_found");
 
     let audit = rig.get("/v1/audit?filter=phase%3Anote").await;
-    assert!(!audit.text.contains("PLANTED"));
+    assert!(!audit.text.contains("PLANTED") && !audit.text.contains(&line));
     for action in [
         "host-added",
         "host-changed",
@@ -151,7 +158,8 @@ async fn a_client_cannot_make_the_server_dial_itself() {
     let scenario = vmdeck::sim::Scenario::from_toml(TWO_HOSTS).unwrap();
     let rig = Rig::with(scenario, |config| config.limit.dials_per_user = 16).await;
     rig.ready().await;
-    let key = json!({"private_key": PEM});
+    let pem = rig.serving.sim.demo.login_key_pem.expose();
+    let key = json!({"private_key": pem});
     let put = rig
         .ask(Method::PUT, "/v1/credentials/k", &[], Some(&key))
         .await;

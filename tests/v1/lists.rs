@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use vmdeck::accounts::Scopes;
 use vmdeck::sim::Scenario;
 
-use crate::rig::{Rig, TWO_HOSTS};
+use crate::rig::{PROFILE, Rig, TWO_HOSTS};
 
 fn texts(values: &[Value]) -> Vec<&str> {
     values.iter().map(|value| value.as_str().unwrap()).collect()
@@ -180,8 +180,8 @@ async fn a_key_sees_its_hosts_only_and_does_what_it_may() {
         verbs: vec!["start".into()],
         ..Scopes::default()
     };
-    let some = rig.user("ben", "main", false, scopes).await;
-    let looking = rig.user("eve", "main", false, Scopes::looking()).await;
+    let some = rig.user("ben", PROFILE, false, scopes).await;
+    let looking = rig.user("eve", PROFILE, false, Scopes::looking()).await;
     let ask = async |key: &str, method: Method, path: &str| {
         rig.ask_as(key, method, path, &[], None).await
     };
@@ -303,7 +303,7 @@ async fn the_open_pages_need_no_key_and_no_network() {
     rig.ready().await;
     let metrics = rig.get("/metrics").await.text;
     assert!(
-        metrics.contains("vmdeck_host_up{profile=\"main\",host=\"kvm1\"} 1"),
+        metrics.contains("vmdeck_host_up{profile=\"lab\",host=\"kvm1\"} 1"),
         "{metrics}"
     );
     assert!(

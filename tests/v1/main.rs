@@ -2,6 +2,8 @@
 
 #![cfg(test)]
 
+#[path = "../support/serving.rs"]
+mod serving;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -9,6 +11,9 @@ mod acting;
 mod events;
 mod keeping;
 mod lists;
-mod powers;
+mod matrix;
 mod rig;
 mod schema;
+mod tenants;
+mod timing;
+mod warpgate;

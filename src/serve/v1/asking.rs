@@ -132,9 +132,11 @@ impl Asking {
         host: &str,
         vm: &str,
     ) -> Result<(Arc<FleetSnapshot>, Seen), Refusal> {
-        let state = self
-            .settle(fleet, ONE_HOST, |known| known.spec.name.as_str() == host)
-            .await;
+        // Of a host that is not seen not even the time it takes is told.
+        let concerned = |known: &HostSnapshot| {
+            self.caller.sees(&known.spec) && known.spec.name.as_str() == host
+        };
+        let state = self.settle(fleet, ONE_HOST, concerned).await;
         let known = self.host(&state, host)?;
         if known.inventory.is_none() {
             return Err(not_read(&known).into());
