@@ -27,6 +27,7 @@ pub mod once;
 pub mod private_file;
 pub mod profile;
 pub mod report;
+pub mod resolve;
 pub mod serve;
 pub mod session;
 pub mod sim;

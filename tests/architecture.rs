@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Leaf utilities: usable from any layer but `domain`, and using nothing but `domain` and each other.
-const LEAVES: &[&str] = &["clock", "json", "private_file", "task"];
+const LEAVES: &[&str] = &["clock", "json", "private_file", "resolve", "task"];
 
 /// What each layer may name, besides itself and the leaves.
 const ARROWS: &[(&str, &[&str])] = &[

@@ -14,6 +14,7 @@ use crate::accounts::Accounts;
 use crate::clock::Clock;
 use crate::config::ServeConfig;
 use crate::domain::secret::SecretText;
+use crate::resolve::Resolver;
 use crate::task::Tasks;
 
 /// The server's state. Cloning is cheap; clones share everything.
@@ -43,6 +44,8 @@ pub struct ServeState {
     pub meter: Arc<Meter>,
     /// Addresses that the server itself listens on: hosts added over the API may not have them.
     pub listening: Arc<[SocketAddr]>,
+    /// Who knows the addresses of hosts that are added over the API.
+    pub resolver: Resolver,
     /// Whether what clients send and get can be read on the way.
     pub plaintext: bool,
 }
@@ -82,6 +85,7 @@ impl ServeState {
             limits: Arc::new(Limits::new(&config.limit)),
             meter: Arc::new(Meter::new()),
             listening: Arc::from([]),
+            resolver: Resolver::default(),
             plaintext: true,
             config,
         }
@@ -91,6 +95,13 @@ impl ServeState {
     #[must_use]
     pub fn with_bot(mut self, bot: Option<BotAccess>) -> Self {
         self.bot = bot.map(Arc::new);
+        self
+    }
+
+    /// Asks somebody else than the system for addresses.
+    #[must_use]
+    pub fn resolving(mut self, resolver: Resolver) -> Self {
+        self.resolver = resolver;
         self
     }
 

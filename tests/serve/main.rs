@@ -8,6 +8,7 @@ mod serving;
 mod support;
 
 mod accounts;
+mod dialling;
 mod door;
 mod listener;
 mod program;
