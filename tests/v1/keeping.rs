@@ -2,8 +2,9 @@
 
 use axum::http::{Method, StatusCode};
 use serde_json::json;
+use vmdeck::domain::credential::CredentialSecret;
 
-use crate::rig::{Rig, TWO_HOSTS};
+use crate::rig::{PROFILE, Rig, TWO_HOSTS};
 use crate::support::keys::{KeyKind, KeyPair};
 
 /// Text in the place of a key, in requests that are refused.
@@ -128,6 +129,45 @@ async fn definitions_are_checked_and_secrets_are_not_repeated() {
         .ask_as(&rig.key, Method::PATCH, "/v1/hosts/kvm1", &[], None)
         .await;
     duplicate.problem(415, "usage");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_is_sealed_and_never_told() {
+    let rig = Rig::start(TWO_HOSTS).await;
+    rig.ready().await;
+    let put = async |body: &serde_json::Value| {
+        rig.ask(Method::PUT, "/v1/credentials/pw", &[], Some(body))
+            .await
+    };
+    let kept = put(&json!({"password": "PLANTED \" \u{e9} password"})).await;
+    assert_eq!(kept.status, StatusCode::OK, "{}", kept.text);
+    assert_eq!(kept.json()["kind"], "password");
+    let listed = rig.get("/v1/credentials").await;
+    assert!(!kept.text.contains("PLANTED") && !listed.text.contains("PLANTED"));
+    let fleets = rig.state.tenants.fleets();
+    let opened = fleets
+        .export_credential(PROFILE, &"pw".parse().unwrap())
+        .await;
+    let CredentialSecret::Password(password) = opened.unwrap() else {
+        panic!("another kind");
+    };
+    assert_eq!(password.expose(), "PLANTED \" \u{e9} password");
+    let host = json!({"name": "a", "address": "192.0.2.7", "user": "ops", "credential": "pw"});
+    let added = rig.post("/v1/hosts", Some(&host)).await;
+    assert_eq!(added.status, StatusCode::CREATED, "{}", added.text);
+    for wrong in [
+        json!({}),
+        json!({"password": ""}),
+        json!({"password": "PLANTED\u{0}"}),
+        json!({"password": "PLANTED".repeat(200)}),
+        json!({"password": ["PLANTED"]}),
+        json!({"password": "PLANTED", "passphrase": "x"}),
+        json!({"password": "PLANTED", "private_key": PEM}),
+    ] {
+        let refused = put(&wrong).await;
+        refused.problem(400, "usage");
+        assert!(!refused.text.contains("PLANTED"), "{}", refused.text);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
