@@ -33,6 +33,7 @@ use crate::private_file;
 use crate::profile::{Profile, ProfileError};
 use crate::report::Complaint;
 use crate::serve::dial_guard::DialGuard;
+use crate::serve::refusals;
 use crate::serve::{self, BotAccess, Listener, ServeState, TlsFiles};
 use crate::task::Tasks;
 use crate::transport::ssh::{DialRule, SshConnector, SshOptions};
@@ -118,6 +119,7 @@ async fn end(running: serve::Running, state: &ServeState, config: &ServeConfig) 
     let began = tokio::time::Instant::now();
     state.stop.cancel();
     running.stop(config.grace / 2).await;
+    refusals::tell(state, true).await;
     let rest = config.grace.saturating_sub(began.elapsed());
     state.tenants.close_all(rest).await
 }
@@ -440,7 +442,7 @@ fn secret_file(path: &Path) -> Result<SecretText, Complaint> {
     Ok(SecretText::new(text.to_owned()))
 }
 
-/// Ends the fleets of profiles that another process has taken back.
+/// Ends the fleets of profiles that another process has taken back, and tells what was counted.
 async fn follow_accounts(state: ServeState) {
     let mut seen = state.accounts.data_version().await.ok();
     loop {
@@ -448,6 +450,7 @@ async fn follow_accounts(state: ServeState) {
             () = state.stop.cancelled() => return,
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
+        refusals::tell(&state, false).await;
         let now = state.accounts.data_version().await.ok();
         if now != seen {
             seen = now;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::caller::Caller;
+use super::refusals;
 use super::state::ServeState;
 use crate::domain::action::{Action, ActionKind, Ask};
 use crate::domain::error_kind::{ErrorKind, Failure};
@@ -65,20 +66,23 @@ pub async fn act(
     caller: &Caller,
     order: &Order,
 ) -> Result<Arc<Operation>, Failure> {
-    let id = submit(fleet, caller, order).await?;
+    let id = submit(state, fleet, caller, order).await?;
     wait(state, fleet, &id, order.until, order.wait).await
 }
 
-/// Carries an order out without waiting.
+/// Carries an order out without waiting. A refusal is recorded.
 pub async fn submit(
+    state: &ServeState,
     fleet: &FleetHandle,
     caller: &Caller,
     order: &Order,
 ) -> Result<OperationId, Failure> {
-    let Proposal { plan, verdict } = plan(fleet, caller, order).await?;
-    let consent = match verdict.decision {
-        Decision::Deny(reason) => return Err(Failure::new(ErrorKind::Refused, reason)),
-        Decision::Ask(asks) => agree(asks, order, &plan)?,
+    let (plan, consent) = match agreed(fleet, caller, order).await {
+        Ok(agreed) => agreed,
+        Err(failure) => {
+            refusals::record(state, &fleet.snapshot(), caller, order, &failure).await;
+            return Err(failure);
+        }
     };
     fleet
         .submit(Submission {
@@ -89,6 +93,20 @@ pub async fn submit(
             deadline: None,
         })
         .await
+}
+
+/// Makes the plan of an order and agrees to it, as far as the request does.
+async fn agreed(
+    fleet: &FleetHandle,
+    caller: &Caller,
+    order: &Order,
+) -> Result<(Plan, Consent), Failure> {
+    let Proposal { plan, verdict } = plan(fleet, caller, order).await?;
+    let consent = match verdict.decision {
+        Decision::Deny(reason) => return Err(Failure::new(ErrorKind::Refused, reason)),
+        Decision::Ask(asks) => agree(asks, order, &plan)?,
+    };
+    Ok((plan, consent))
 }
 
 /// Waits for an operation as far as wanted, at most `time`, and not beyond the end of the server.

@@ -24,6 +24,7 @@ pub mod listen;
 pub mod log;
 pub mod meter;
 mod patience;
+pub mod refusals;
 pub mod state;
 pub mod tenant;
 mod tls;

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::contract::bot::Signatures;
 use super::limit::Limits;
 use super::meter::Meter;
+use super::refusals::Refusals;
 use super::tenant::{Fleets, Tenants};
 use crate::accounts::Accounts;
 use crate::clock::Clock;
@@ -40,6 +41,8 @@ pub struct ServeState {
     pub tasks: Tasks,
     /// Rates and concurrency.
     pub limits: Arc<Limits>,
+    /// What was refused lately, for the audit.
+    pub refusals: Arc<Refusals>,
     /// What the metrics are made of.
     pub meter: Arc<Meter>,
     /// Addresses that the server itself listens on: hosts added over the API may not have them.
@@ -83,6 +86,7 @@ impl ServeState {
             stop: tasks.token().clone(),
             tasks,
             limits: Arc::new(Limits::new(&config.limit)),
+            refusals: Arc::default(),
             meter: Arc::new(Meter::new()),
             listening: Arc::from([]),
             resolver: Resolver::default(),

@@ -25,6 +25,9 @@ use crate::serve::state::ServeState;
 /// How long a definition may take to show in the fleet.
 const SHOWN_WITHIN: Duration = Duration::from_secs(2);
 
+/// How long an agent that is to be removed may go on with what is under way; then it stays, with 409.
+const ENDED_WITHIN: Duration = Duration::from_secs(20);
+
 #[derive(Serialize)]
 struct Shown<'a> {
     id: i64,
@@ -454,6 +457,12 @@ async fn forget(tenant: &Tenant) -> Result<Answer, Answer> {
     let agent = tenant.agent().await?;
     let fleet = tenant.fleet().await?;
     let spec = spec_of(&fleet, &agent)?;
+    // The contract knows 204 and 404 only: what is under way on the host ends first.
+    let idle = fleet.wait_until(|state| {
+        let mut operations = state.operations.iter();
+        operations.all(|one| one.plan.vm.host != agent.host || one.is_finished())
+    });
+    drop(tokio::time::timeout(ENDED_WITHIN, idle).await);
     tenant
         .note(
             "agent-removed",
