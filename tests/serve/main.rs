@@ -8,9 +8,12 @@ mod serving;
 mod support;
 
 mod accounts;
+mod canaries;
 mod dialling;
 mod door;
+mod limits;
 mod listener;
 mod program;
+mod renewal;
 
 const VMDECK: &str = env!("CARGO_BIN_EXE_vmdeck");

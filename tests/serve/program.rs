@@ -21,14 +21,14 @@ use crate::support::{command, write};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A home, and commands in it.
-struct Home(TempDir);
+pub(crate) struct Home(pub(crate) TempDir);
 
 impl Home {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    fn command(&self, words: &[&str]) -> Command {
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
         let mut command = command(VMDECK);
         command
             .args(words)
@@ -51,15 +51,15 @@ impl Home {
 }
 
 /// A running server.
-struct Server {
-    child: Child,
+pub(crate) struct Server {
+    pub(crate) child: Child,
     lines: Receiver<String>,
     seen: Vec<String>,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Server {
-    fn start(mut command: Command) -> Self {
+    pub(crate) fn start(mut command: Command) -> Self {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let (sender, lines) = sync_channel(10_000);
         let stderr = BufReader::new(child.stderr.take().unwrap());
@@ -99,7 +99,7 @@ impl Server {
     }
 
     /// The key that is shown at the first start.
-    fn key(&mut self) -> String {
+    pub(crate) fn key(&mut self) -> String {
         let line = self.line(|line| line.contains("vmd_a_"));
         line.split_whitespace()
             .find(|word| word.starts_with("vmd_a_"))
@@ -118,7 +118,7 @@ impl Server {
     }
 
     /// Ends it and returns its exit code, how long that took, and everything it said.
-    fn end(mut self) -> (Option<i32>, Duration, String) {
+    pub(crate) fn end(mut self) -> (Option<i32>, Duration, String) {
         let began = Instant::now();
         self.signal("TERM");
         let status = loop {
@@ -157,7 +157,7 @@ fn get(address: SocketAddr, path: &str, key: Option<&str>) -> std::io::Result<An
     send(address, "GET", path, key, "")
 }
 
-fn send(
+pub(crate) fn send(
     address: SocketAddr,
     method: &str,
     path: &str,
@@ -171,7 +171,7 @@ fn send(
 }
 
 /// Everything in a directory and below as one text, for looking for secrets.
-fn everything(dir: &Path) -> String {
+pub(crate) fn everything(dir: &Path) -> String {
     let mut text = String::new();
     for entry in std::fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
