@@ -148,6 +148,26 @@ async fn lines_and_versions() {
         assert!(seen, "{path} has a version");
     }
     assert_eq!(rig.get("/v1/vms?filter=age%3C1h").await.header("etag"), "");
+
+    // What has changed is told, and a version is one key's own.
+    let eve = rig.user("eve", PROFILE, false, Scopes::looking()).await;
+    for path in ["/v1/vms", "/v1/vms/kvm1/web-1", "/v1/operations"] {
+        let before = rig.get(path).await;
+        let known = [("if-none-match", before.header("etag"))];
+        let others = rig.ask_as(&eve, Method::GET, path, &known, None).await;
+        assert_eq!(others.status, StatusCode::OK, "{path}");
+        let state = rig.get("/v1/vms/kvm1/web-1").await.json()["state"].clone();
+        let verb = if state == "running" {
+            "force-off"
+        } else {
+            "start"
+        };
+        let act = format!("/v1/vms/kvm1/web-1/actions/{verb}?wait=20");
+        assert_eq!(rig.post(&act, None).await.json()["outcome"], "confirmed");
+        let after = rig.ask(Method::GET, path, &known, None).await;
+        assert_eq!(after.status, StatusCode::OK, "{path}");
+        assert_ne!(after.text, before.text, "{path}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
