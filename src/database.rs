@@ -4,7 +4,6 @@
 //! What is in a database, what its errors are called and what is copied before a step is its owner's
 //! (`profile`, `accounts`).
 
-use std::io;
 use std::path::Path;
 use std::time::Duration;
 
