@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use tokio_util::sync::CancellationToken;
 
 use super::contract::bot::Signatures;
+use super::denials::Denials;
 use super::limit::Limits;
 use super::meter::Meter;
 use super::refusals::Refusals;
@@ -41,10 +42,12 @@ pub struct ServeState {
     pub tasks: Tasks,
     /// Rates and concurrency.
     pub limits: Arc<Limits>,
-    /// What was refused lately, for the audit.
-    pub refusals: Arc<Refusals>,
+    /// What keys were refused lately, for the audit.
+    pub denials: Arc<Denials>,
     /// What the metrics are made of.
     pub meter: Arc<Meter>,
+    /// What was refused lately, for the log.
+    pub refusals: Arc<Refusals>,
     /// Addresses that the server itself listens on: hosts added over the API may not have them.
     pub listening: Arc<[SocketAddr]>,
     /// Who knows the addresses of hosts that are added over the API.
@@ -86,8 +89,9 @@ impl ServeState {
             stop: tasks.token().clone(),
             tasks,
             limits: Arc::new(Limits::new(&config.limit)),
-            refusals: Arc::default(),
+            denials: Arc::default(),
             meter: Arc::new(Meter::new()),
+            refusals: Arc::default(),
             listening: Arc::from([]),
             resolver: Resolver::default(),
             plaintext: true,

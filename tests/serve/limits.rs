@@ -53,6 +53,11 @@ const TESTED: &[(&str, &str, &str)] = &[
         "one_key_has_its_rate_and_its_places_and_takes_none_of_anothers",
     ),
     (
+        "in_flight_per_host",
+        "v1/hanging.rs",
+        "a_crowd_that_asks_for_a_host_that_hangs_takes_nothing_from_the_others",
+    ),
+    (
         "rate_per_key",
         "serve/door.rs",
         "one_key_has_its_rate_and_its_places_and_takes_none_of_anothers",

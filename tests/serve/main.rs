@@ -11,8 +11,10 @@ mod accounts;
 mod canaries;
 mod dialling;
 mod door;
+mod killed;
 mod limits;
 mod listener;
+mod load;
 mod program;
 mod renewal;
 

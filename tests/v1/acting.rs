@@ -307,7 +307,7 @@ async fn what_is_refused_leaves_a_line_and_a_flood_of_it_leaves_two() {
     assert_eq!(line["details"], "start: this key may only look");
     assert!(line["key"].as_str().unwrap().starts_with("key-"));
     // What was counted is told when the server ends, if not before.
-    vmdeck::serve::refusals::tell(&rig.state, true).await;
+    vmdeck::serve::denials::tell(&rig.state, true).await;
     let told = lines().await;
     assert_eq!(told["total"], 2, "{told:#}");
     let last = told["items"][0]["details"].as_str().unwrap();

@@ -9,6 +9,7 @@ mod support;
 
 mod acting;
 mod events;
+mod hanging;
 mod keeping;
 mod lists;
 mod matrix;

@@ -294,7 +294,14 @@ pub(super) async fn refresh(
     params(("name" = String, Path, description = "Name of the host")),
     responses((status = 200, description = "What was found", body = Vec<Finding>))
 )]
-pub(super) async fn check(Managing { fleet, host, .. }: Managing) -> Answer {
+pub(super) async fn check(
+    Managing {
+        asking,
+        fleet,
+        host,
+    }: Managing,
+) -> Answer {
+    let _place = asking.wait_for(Some(&host.spec))?;
     let findings = fleet.doctor(host.spec.id).await?;
     let findings: Vec<Finding> = findings.iter().map(Finding::from).collect();
     Ok(answer::json(StatusCode::OK, &findings))

@@ -17,6 +17,7 @@ mod document;
     reason = "written by the macro that describes routes"
 )]
 mod events;
+mod first;
 mod health;
 mod hosts;
 mod hub;
