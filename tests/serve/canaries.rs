@@ -152,6 +152,18 @@ impl Client<'_> {
         let vms = format!("/agents/{}/vms", made["id"]);
         self.ask("GET", &vms, None, 200);
         self.ask("POST", &format!("{vms}/spare/start"), None, 200);
+        // The portal answers when the hypervisor has taken it; the goal may be seen later.
+        let started = self.ask("GET", "/v1/operations", None, 200);
+        let started = started["items"][0]["operation"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        self.ask(
+            "GET",
+            &format!("/v1/operations/{started}?wait=20"),
+            None,
+            200,
+        );
         let act = "/v1/vms/kvm1/spare/actions/force-off?wait=20";
         self.ask("POST", act, None, 200);
         let password = json!({"password": "canary-password"});
