@@ -8,7 +8,6 @@ mod serving;
 mod support;
 
 mod accounts;
-mod canaries;
 mod dialling;
 mod door;
 mod killed;
