@@ -31,7 +31,7 @@ pub(crate) fn bodies(data: &[u8]) {
     if let Err(refusal) = read::<HostKeyAnswer>(&headers, data) {
         quiet(&refusal.0.detail);
     }
-    match read::<CredentialInput>(&headers, data).map(CredentialInput::into_secrets) {
+    match read::<CredentialInput>(&headers, data).map(CredentialInput::into_secret) {
         Ok(Ok(_)) => {}
         Ok(Err(failure)) => told(&failure),
         Err(refusal) => quiet(&refusal.0.detail),
