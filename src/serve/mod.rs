@@ -19,6 +19,8 @@ pub mod contract;
 pub mod dial_guard;
 pub mod error;
 pub mod find;
+#[cfg(feature = "testing")]
+pub(crate) mod fuzz;
 pub mod limit;
 pub mod listen;
 pub mod log;

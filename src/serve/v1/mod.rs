@@ -18,6 +18,8 @@ mod document;
 )]
 mod events;
 mod first;
+#[cfg(feature = "testing")]
+pub(crate) mod fuzz;
 mod health;
 mod hosts;
 mod hub;
