@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use tokio_util::sync::CancellationToken;
 
-use super::contract::bot::Signatures;
+use super::contract::bot::{Refusals, Signatures};
 use super::limit::Limits;
 use super::meter::Meter;
 use super::tenant::{Fleets, Tenants};
@@ -29,6 +29,8 @@ pub struct ServeState {
     pub bot: Option<Arc<BotAccess>>,
     /// What the bot contract remembers of signatures.
     pub signatures: Arc<Signatures>,
+    /// What the bot contract refused and has not put into the audit log yet.
+    pub refusals: Arc<Refusals>,
     /// Wall time.
     pub clock: Clock,
     /// When this run of the server began: no signature is older.
@@ -75,6 +77,7 @@ impl ServeState {
             accounts,
             bot: None,
             signatures: Arc::new(Signatures::new(&config.bot, clock.now())),
+            refusals: Arc::default(),
             began: clock.now(),
             clock,
             stop: tasks.token().clone(),

@@ -9,6 +9,7 @@
 mod calls;
 mod gate;
 mod history;
+mod refusals;
 pub mod replay;
 pub mod signature;
 pub mod timestamp;
@@ -21,6 +22,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
 pub use self::gate::Signatures;
+pub use self::refusals::Refusals;
 use self::words::Verb;
 use super::answer::Answer;
 use crate::serve::client_address::{AddressList, ClientAddress};
@@ -57,6 +59,7 @@ pub async fn allow_list(State(state): State<ServeState>, request: Request, next:
         return next.run(request).await;
     }
     tracing::info!(%address, "an address that is not on the allow list was turned away");
+    refusals::record(&state, address, "the address is not on the allow list");
     let status = axum::http::StatusCode::FORBIDDEN;
     Answer::detail(status, "this address is not on the allow list").into_response()
 }
