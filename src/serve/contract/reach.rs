@@ -1,6 +1,7 @@
 //! Whether a host can be asked about, and waiting for the first word of one that is being connected.
 //! A host that hangs costs only those requests that are about it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::error_kind::{ErrorKind, Failure};
@@ -8,9 +9,14 @@ use crate::domain::health::HostHealth;
 use crate::domain::host::HostId;
 use crate::domain::inventory::{FleetSnapshot, HostSnapshot};
 use crate::fleet::FleetHandle;
+use crate::fleet::request::HostSelection;
+use crate::serve::find::Seen;
 
 /// How long a request waits for hosts that were never heard of.
 pub(super) const FIRST_WORD: Duration = Duration::from_secs(10);
+
+/// How long a request waits for a host to be read once more.
+const READ_WITHIN: Duration = Duration::from_secs(5);
 
 /// Returns true while a host is on its first attempt and nothing is known of it.
 fn is_new(host: &HostSnapshot) -> bool {
@@ -28,10 +34,9 @@ pub(super) async fn heard_of(
     fleet: &FleetHandle,
     within: Duration,
     asked: impl Fn(&HostSnapshot) -> bool,
-) -> std::sync::Arc<FleetSnapshot> {
-    let settled = |state: &std::sync::Arc<FleetSnapshot>| {
-        !state.hosts.iter().any(|host| asked(host) && is_new(host))
-    };
+) -> Arc<FleetSnapshot> {
+    let settled =
+        |state: &Arc<FleetSnapshot>| !state.hosts.iter().any(|host| asked(host) && is_new(host));
     let waited = tokio::time::timeout(within, fleet.wait_until(settled)).await;
     waited.ok().flatten().unwrap_or_else(|| fleet.snapshot())
 }
@@ -74,7 +79,7 @@ pub(super) async fn host(
     fleet: &FleetHandle,
     id: HostId,
     within: Duration,
-) -> Result<(std::sync::Arc<FleetSnapshot>, std::sync::Arc<HostSnapshot>), Failure> {
+) -> Result<(Arc<FleetSnapshot>, Arc<HostSnapshot>), Failure> {
     let state = heard_of(fleet, within, |host| host.spec.id == id).await;
     let host = state.host(id).cloned().ok_or_else(|| {
         Failure::new(
@@ -93,4 +98,31 @@ pub(super) async fn host(
         ));
     }
     Ok((state, host))
+}
+
+/// Looks once more at a VM whose state forbids what is asked, or makes it needless: the older servers asked
+/// the hypervisor each time, and somebody else may have changed it since the last read. What was known
+/// stays where the host does not answer in time.
+pub(super) async fn looked_at_again(fleet: &FleetHandle, seen: Seen) -> Seen {
+    let (id, vm) = (seen.host.spec.id, seen.vm.id.clone());
+    if fleet
+        .read_again(HostSelection::Only(vec![id]))
+        .await
+        .is_err()
+    {
+        return seen;
+    }
+    let is_newer = |host: &HostSnapshot| match (&host.inventory, &seen.host.inventory) {
+        (Some(now), Some(before)) => !Arc::ptr_eq(now, before),
+        (now, _) => now.is_some(),
+    };
+    let read = fleet.wait_until(|state| state.host(id).is_none_or(|host| is_newer(host)));
+    let Ok(Some(state)) = tokio::time::timeout(READ_WITHIN, read).await else {
+        return seen;
+    };
+    let found = state.host(id).and_then(|host| {
+        let vm = host.inventory.as_ref()?.vm(&vm)?;
+        Some((Arc::clone(host), Arc::clone(vm)))
+    });
+    found.map_or(seen, |(host, vm)| Seen { host, vm })
 }
