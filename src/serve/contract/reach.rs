@@ -8,6 +8,7 @@ use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::health::HostHealth;
 use crate::domain::host::HostId;
 use crate::domain::inventory::{FleetSnapshot, HostSnapshot};
+use crate::domain::vm::PowerState;
 use crate::fleet::FleetHandle;
 use crate::fleet::request::HostSelection;
 use crate::serve::find::Seen;
@@ -101,28 +102,39 @@ pub(super) async fn host(
 }
 
 /// Looks once more at a VM whose state forbids what is asked, or makes it needless: the older servers asked
-/// the hypervisor each time, and somebody else may have changed it since the last read. What was known
-/// stays where the host does not answer in time.
-pub(super) async fn looked_at_again(fleet: &FleetHandle, seen: Seen) -> Seen {
-    let (id, vm) = (seen.host.spec.id, seen.vm.id.clone());
-    if fleet
-        .read_again(HostSelection::Only(vec![id]))
-        .await
-        .is_err()
-    {
-        return seen;
-    }
+/// the hypervisor each time, and somebody else may have changed it since the last read. `is_so` tells
+/// whether that holds still. What was known stays where the host does not answer in time.
+pub(super) async fn looked_at_again(
+    fleet: &FleetHandle,
+    seen: Seen,
+    is_so: impl Fn(&PowerState) -> bool,
+) -> Seen {
+    let looking = async {
+        let mut seen = seen.clone();
+        // The first answer may be to a question from before; the second is not.
+        for _ in 0..2 {
+            seen = read_after(fleet, seen).await?;
+            if !is_so(&seen.vm.state) {
+                break;
+            }
+        }
+        Some(seen)
+    };
+    let looked = tokio::time::timeout(READ_WITHIN, looking).await;
+    looked.ok().flatten().unwrap_or(seen)
+}
+
+/// Reads a VM's host once; `None` where that cannot be.
+async fn read_after(fleet: &FleetHandle, seen: Seen) -> Option<Seen> {
+    let id = seen.host.spec.id;
+    fleet.read_again(HostSelection::Only(vec![id])).await.ok()?;
     let is_newer = |host: &HostSnapshot| match (&host.inventory, &seen.host.inventory) {
         (Some(now), Some(before)) => !Arc::ptr_eq(now, before),
         (now, _) => now.is_some(),
     };
     let read = fleet.wait_until(|state| state.host(id).is_none_or(|host| is_newer(host)));
-    let Ok(Some(state)) = tokio::time::timeout(READ_WITHIN, read).await else {
-        return seen;
-    };
-    let found = state.host(id).and_then(|host| {
-        let vm = host.inventory.as_ref()?.vm(&vm)?;
-        Some((Arc::clone(host), Arc::clone(vm)))
-    });
-    found.map_or(seen, |(host, vm)| Seen { host, vm })
+    let state = read.await?;
+    let host = Arc::clone(state.host(id)?);
+    let vm = Arc::clone(host.inventory.as_ref()?.vm(&seen.vm.id)?);
+    Some(Seen { host, vm })
 }

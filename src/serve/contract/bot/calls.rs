@@ -227,8 +227,9 @@ async fn power(
 ) -> Result<Answer, Answer> {
     let (fleet, mut seen) = vm(state, caller, parts).await?;
     let kind = verb.kind();
-    if verb.is_done(&seen.vm.state) || !kind.fits(&seen.vm.state) {
-        seen = reach::looked_at_again(&fleet, seen).await;
+    let is_needless = |state: &PowerState| verb.is_done(state) || !kind.fits(state);
+    if is_needless(&seen.vm.state) {
+        seen = reach::looked_at_again(&fleet, seen, is_needless).await;
     }
     let name = seen.vm.name.raw();
     let success = |output: String| {

@@ -349,7 +349,7 @@ async fn run(tenant: &Tenant, verb: Verb) -> Result<Answer, Answer> {
     let (fleet, mut seen) = found(tenant, Asks::Action(verb)).await?;
     let kind = verb.kind();
     if !kind.fits(&seen.vm.state) {
-        seen = reach::looked_at_again(&fleet, seen).await;
+        seen = reach::looked_at_again(&fleet, seen, |state| !kind.fits(state)).await;
     }
     let name = seen.vm.name.raw();
     let limit = tenant.state.config.limit.request_time;
