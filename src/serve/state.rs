@@ -6,9 +6,10 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use tokio_util::sync::CancellationToken;
 
-use super::contract::bot::{Refusals, Signatures};
+use super::contract::bot::{RefusedBots, Signatures};
 use super::limit::Limits;
 use super::meter::Meter;
+use super::refusals::Refusals;
 use super::tenant::{Fleets, Tenants};
 use crate::accounts::Accounts;
 use crate::clock::Clock;
@@ -30,7 +31,7 @@ pub struct ServeState {
     /// What the bot contract remembers of signatures.
     pub signatures: Arc<Signatures>,
     /// What the bot contract refused and has not put into the audit log yet.
-    pub refusals: Arc<Refusals>,
+    pub refused_bots: Arc<RefusedBots>,
     /// Wall time.
     pub clock: Clock,
     /// When this run of the server began: no signature is older.
@@ -43,6 +44,8 @@ pub struct ServeState {
     pub limits: Arc<Limits>,
     /// What the metrics are made of.
     pub meter: Arc<Meter>,
+    /// What was refused lately, for the log.
+    pub refusals: Arc<Refusals>,
     /// Addresses that the server itself listens on: hosts added over the API may not have them.
     pub listening: Arc<[SocketAddr]>,
     /// Whether what clients send and get can be read on the way.
@@ -77,13 +80,14 @@ impl ServeState {
             accounts,
             bot: None,
             signatures: Arc::new(Signatures::new(&config.bot, clock.now())),
-            refusals: Arc::default(),
+            refused_bots: Arc::default(),
             began: clock.now(),
             clock,
             stop: tasks.token().clone(),
             tasks,
             limits: Arc::new(Limits::new(&config.limit)),
             meter: Arc::new(Meter::new()),
+            refusals: Arc::default(),
             listening: Arc::from([]),
             plaintext: true,
             config,

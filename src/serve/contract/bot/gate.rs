@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tokio::sync::watch;
 
-use super::refusals;
+use super::refused;
 use super::replay::{Nonces, OldSignatures, Refusal, Use, Windows};
 use super::signature::{self, Signed};
 use super::timestamp;
@@ -108,7 +108,7 @@ pub(super) async fn pass(state: &ServeState, request: Request) -> Result<Passed,
     let address = ClientAddress::of(&request);
     if let Some(seconds) = state.limits.locked_out(address) {
         let text = "too many wrong keys came from this address";
-        refusals::record(state, address, text);
+        refused::record(state, address, text);
         return Err(Answer::detail(StatusCode::TOO_MANY_REQUESTS, text).retry_after(seconds));
     }
     if !has_key(&bot, request.headers()) {
@@ -142,8 +142,10 @@ pub(super) async fn pass(state: &ServeState, request: Request) -> Result<Passed,
 /// A refusal counts against the address: signatures are not to be guessed at either.
 fn refused(state: &ServeState, address: IpAddr, why: &str) -> Answer {
     state.limits.failed(address);
-    refusals::record(state, address, why);
-    tracing::info!(%address, why, "a bot was turned away");
+    refused::record(state, address, why);
+    if state.refusals.may_say(address) {
+        tracing::info!(%address, why, "a bot was turned away");
+    }
     unauthorised(why)
 }
 

@@ -9,7 +9,7 @@
 mod calls;
 mod gate;
 mod history;
-mod refusals;
+mod refused;
 pub mod replay;
 pub mod signature;
 pub mod timestamp;
@@ -22,7 +22,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
 pub use self::gate::Signatures;
-pub use self::refusals::Refusals;
+pub use self::refused::RefusedBots;
 use self::words::Verb;
 use super::answer::Answer;
 use crate::serve::client_address::{AddressList, ClientAddress};
@@ -58,8 +58,10 @@ pub async fn allow_list(State(state): State<ServeState>, request: Request, next:
     if allowed {
         return next.run(request).await;
     }
-    tracing::info!(%address, "an address that is not on the allow list was turned away");
-    refusals::record(&state, address, "the address is not on the allow list");
+    if state.refusals.may_say(address) {
+        tracing::info!(%address, "an address that is not on the allow list was turned away");
+    }
+    refused::record(&state, address, "the address is not on the allow list");
     let status = axum::http::StatusCode::FORBIDDEN;
     Answer::detail(status, "this address is not on the allow list").into_response()
 }

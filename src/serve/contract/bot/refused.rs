@@ -24,7 +24,7 @@ const MOST_NAMED: usize = 8;
 
 /// What was refused and is not written yet. One for the server.
 #[derive(Debug, Default)]
-pub struct Refusals(Mutex<Counted>);
+pub struct RefusedBots(Mutex<Counted>);
 
 #[derive(Debug, Default)]
 struct Counted {
@@ -35,7 +35,7 @@ struct Counted {
     is_written: bool,
 }
 
-impl Refusals {
+impl RefusedBots {
     fn lock(&self) -> MutexGuard<'_, Counted> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -112,12 +112,12 @@ pub(super) fn record(state: &ServeState, address: IpAddr, why: &str) {
     let Some(bot) = state.bot.clone() else {
         return;
     };
-    if !state.refusals.count(address, why, state.clock.now()) {
+    if !state.refused_bots.count(address, why, state.clock.now()) {
         return;
     }
     let writer = state.clone();
     drop(state.tasks.spawn("refused bots", async move {
-        while let Some(entry) = writer.refusals.take(writer.clock.now()) {
+        while let Some(entry) = writer.refused_bots.take(writer.clock.now()) {
             write(&writer, &bot.profile, entry).await;
             tokio::select! {
                 () = tokio::time::sleep(PERIOD) => {}
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn many_refusals_are_one_note() {
-        let refusals = Refusals::default();
+        let refusals = RefusedBots::default();
         assert!(refusals.count(address(7), "the nonce was used before", at(0)));
         for second in 0..40 {
             assert!(!refusals.count(address(8), "the API key is missing or wrong", at(second)));
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn neither_the_memory_nor_the_note_grows_with_the_attack() {
-        let refusals = Refusals::default();
+        let refusals = RefusedBots::default();
         for n in 0..100_000_u32 {
             let address = IpAddr::from((0x0a00_0000 + n).to_be_bytes());
             refusals.count(address, "the API key is missing or wrong", at(0));
