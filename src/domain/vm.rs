@@ -163,6 +163,9 @@ pub struct VmStats {
     pub disk_capacity: Option<Bytes>,
     /// Time since it was started.
     pub uptime: Option<Duration>,
+    /// The host's number of this run of it (libvirt: domain id), where the host has one.
+    #[serde(default)]
+    pub number: Option<u32>,
 }
 
 /// Facts that change rarely and are read on a slower rhythm.
@@ -306,6 +309,13 @@ pub struct VmDetail {
     /// Settings that have no field of their own, in the order in which they are to be shown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub properties: Vec<VmProperty>,
+    /// Memory it may have at most, as it is set up; `None` = unknown.
+    #[serde(default, skip_serializing)]
+    pub memory_limit: Option<Bytes>,
+    /// What the hypervisor's own tool prints about it (libvirt: `virsh dominfo`); empty where there is
+    /// no such thing, or it could not be read.
+    #[serde(default, skip_serializing)]
+    pub information: RemoteDocument,
     /// The hypervisor's own definition (libvirt: domain XML, without secrets; Hyper-V: what the host
     /// answered, as JSON).
     pub definition: RemoteDocument,

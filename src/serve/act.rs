@@ -9,11 +9,14 @@ use super::limit::HostPlace;
 use super::state::ServeState;
 use crate::domain::action::{Action, ActionKind, Ask};
 use crate::domain::error_kind::{ErrorKind, Failure};
-use crate::domain::operation::{Consent, Operation, OperationId, Phase, Plan, Submission};
+use crate::domain::operation::{Consent, Door, Operation, OperationId, Phase, Plan, Submission};
 use crate::domain::policy::Decision;
 use crate::domain::vm::VmRef;
 use crate::fleet::FleetHandle;
 use crate::fleet::request::Proposal;
+
+/// How long an order that is watched no longer may take to be recorded as such.
+const GIVES_WAY_WITHIN: Duration = Duration::from_secs(3);
 
 /// How far to wait for an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +78,42 @@ pub async fn act(
     })?;
     let id = submit(state, fleet, caller, order).await?;
     wait(state, fleet, &id, order.until, order.wait).await
+}
+
+/// The same for clients that know no order that is in the way of another: those of the older servers. An
+/// order of this door that the hypervisor has taken already, and whose effect is merely being watched for,
+/// is watched no longer.
+pub async fn act_next(
+    state: &ServeState,
+    fleet: &FleetHandle,
+    caller: &Caller,
+    order: &Order,
+) -> Result<Arc<Operation>, Failure> {
+    match act(state, fleet, caller, order).await {
+        Err(failure) if failure.kind == ErrorKind::Busy && give_way(fleet, &order.vm).await => {
+            act(state, fleet, caller, order).await
+        }
+        done => done,
+    }
+}
+
+/// Ends the watch over an earlier order about a VM; returns whether there was one.
+async fn give_way(fleet: &FleetHandle, vm: &VmRef) -> bool {
+    let state = fleet.snapshot();
+    let Some(earlier) = state.running_operation(vm) else {
+        return false;
+    };
+    if earlier.phase != Phase::Verifying || earlier.actor.door != Door::Serve {
+        return false;
+    }
+    // One that has just ended by itself is what was wanted.
+    drop(fleet.cancel(earlier.id.clone()).await);
+    let ended = fleet.wait_until(|state| {
+        let found = state.operations.iter().find(|one| one.id == earlier.id);
+        found.is_none_or(|one| one.is_finished())
+    });
+    let ended = tokio::time::timeout(GIVES_WAY_WITHIN, ended).await;
+    ended.is_ok_and(|state| state.is_some())
 }
 
 /// Takes a place among the requests that wait for the host of an order; one that does not wait needs

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use tokio_util::sync::CancellationToken;
 
-use super::contract::bot::Signatures;
+use super::contract::bot::{RefusedBots, Signatures};
 use super::denials::Denials;
 use super::limit::Limits;
 use super::meter::Meter;
@@ -32,6 +32,8 @@ pub struct ServeState {
     pub bot: Option<Arc<BotAccess>>,
     /// What the bot contract remembers of signatures.
     pub signatures: Arc<Signatures>,
+    /// What the bot contract refused and has not put into the audit log yet.
+    pub refused_bots: Arc<RefusedBots>,
     /// Wall time.
     pub clock: Clock,
     /// When this run of the server began: no signature is older.
@@ -84,6 +86,7 @@ impl ServeState {
             accounts,
             bot: None,
             signatures: Arc::new(Signatures::new(&config.bot, clock.now())),
+            refused_bots: Arc::default(),
             began: clock.now(),
             clock,
             stop: tasks.token().clone(),

@@ -125,6 +125,7 @@ fn running(id: VmId, name: &str, cpu: f64, memory: (u64, u64), days: u64) -> Vm 
         disk_allocated: Some(Bytes(21 * GIB)),
         disk_capacity: Some(Bytes(40 * GIB)),
         uptime: Some(Duration::from_secs(days * 86_400 + 4_000)),
+        number: None,
     };
     vm
 }

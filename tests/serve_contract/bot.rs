@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use vmdeck::sim::SimState;
 
 use crate::rig::{API_KEY, Plan, Rig, bot_request, request};
 use axum::body::Body;
@@ -455,5 +456,35 @@ async fn a_host_that_hangs_delays_nobody_elses_calls() {
     let detail: Value = slow.json();
     assert!(detail["detail"].is_string());
     rig.sim.control("kvm2").set_silent(false);
+    rig.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_else_did_a_moment_ago_is_seen_before_nothing_is_done() {
+    let rig = Rig::start().await;
+    rig.bot("GET", "/vm/list").await.expect(200);
+    let host = rig.sim.control("kvm1");
+    for _ in 0..5 {
+        host.set_state("web-1", SimState::Stopped).unwrap();
+        let told = rig.bot("POST", "/vm/web-1/start").await.expect(200);
+        assert!(!told.text.contains("nothing was sent"), "{}", told.text);
+        assert_eq!(host.vm("web-1").unwrap().state, SimState::Running);
+    }
+    rig.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_is_not_held_up_by_one_that_is_merely_watched() {
+    let rig = Rig::of(Plan::with(|plan| {
+        plan.config.limit.request_time = Duration::from_secs(3);
+    }))
+    .await;
+    for verb in ["shutdown", "restart", "shutdown"] {
+        let told = rig
+            .bot("POST", &format!("/vm/deaf/{verb}"))
+            .await
+            .expect(200);
+        assert!(told.text.contains("has taken it"), "{}", told.text);
+    }
     rig.end().await;
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use vmdeck::serve::{Listener, Running};
 
+use crate::ground::{Ground, Kind};
 use crate::rig::{API_KEY, HMAC_SECRET, Plan, Rig};
 use crate::support::command;
 
@@ -132,25 +133,50 @@ async fn the_ready_clients_sign_as_the_server_checks() {
     site.end().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_knows_only_the_page_works_by_its_address_alone() {
-    let site = Site::start(true, false).await;
-    next_second().await;
-    let facts = json!({
-        "base": site.base,
+/// Runs the client that knows only the page against the real program, over a host of one kind.
+fn the_plain_client_on(kind: Kind) {
+    let ground = Ground::of(kind);
+    let mut facts = json!({
+        "base": format!("http://{}", ground.served.address),
         "api_key": API_KEY,
         "hmac_secret": HMAC_SECRET,
-        "admin": site.rig.admin,
-        "agent": site.rig.agent_body("kvm1"),
+        "admin": ground.admin,
+        "agent": ground.agent(),
+        "program": if kind == Kind::HyperV { "powershell.exe" } else { "virsh" },
     });
+    if let Some((console, ready)) = ground.console() {
+        facts["console"] = json!(console);
+        facts["ready"] = json!(ready);
+    }
+    ground.wait_out_the_first_second();
     let mut prepared = command(&python());
     prepared.arg(format!(
         "{}/tests/serve_contract/client.py",
         env!("CARGO_MANIFEST_DIR")
     ));
     prepared.env("FACTS", facts.to_string());
-    let (ok, stdout, stderr) = run(prepared).await;
-    assert!(ok, "{stdout}{stderr}");
-    assert!(stdout.contains("all calls answered"), "{stdout}");
-    site.end().await;
+    let ended = prepared.output().expect("python is installed");
+    let said = format!(
+        "{}{}",
+        String::from_utf8_lossy(&ended.stdout),
+        String::from_utf8_lossy(&ended.stderr)
+    );
+    assert!(ended.status.success(), "{said}");
+    assert!(said.contains("all calls answered"), "{said}");
+    ground.end();
+}
+
+#[test]
+fn a_client_that_knows_only_the_page_works_on_a_simulated_host() {
+    the_plain_client_on(Kind::Simulated);
+}
+
+#[test]
+fn a_client_that_knows_only_the_page_works_on_a_libvirt_host() {
+    the_plain_client_on(Kind::Libvirt);
+}
+
+#[test]
+fn a_client_that_knows_only_the_page_works_on_a_hyperv_host() {
+    the_plain_client_on(Kind::HyperV);
 }

@@ -8,8 +8,14 @@ mod support;
 
 mod bot;
 mod clients;
+mod golden;
+mod ground;
+mod hostile;
 mod importing;
 mod portal;
+mod replays;
 mod rig;
+mod shape;
 mod signatures;
+mod table;
 mod weaknesses;

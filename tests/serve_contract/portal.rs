@@ -8,10 +8,16 @@ use vmdeck::accounts::Scopes;
 
 use crate::rig::{Plan, Rig, portal_request, request};
 
-/// A scenario with one host beside those of the bot.
-async fn with_agent() -> (Rig, String, i64) {
+/// A server with a user, and the user's key.
+async fn with_user() -> (Rig, String) {
     let rig = Rig::start().await;
     let key = rig.user("Ann").await;
+    (rig, key)
+}
+
+/// The same with a host beside those of the bot.
+async fn with_agent() -> (Rig, String, i64) {
+    let (rig, key) = with_user().await;
     let id = rig.agent(&key, "kvm1").await;
     (rig, key, id)
 }
@@ -509,17 +515,14 @@ async fn what_ssh_refuses_is_a_502_and_silence_a_504() {
     }))
     .await;
     let key = rig.user("Ann").await;
-    let mut wrong = rig.agent_body("kvm1");
-    wrong["private_key"] = json!(
-        "-----BEGIN OPENSSH PRIVATE KEY-----\nthis is no key at all, only long enough\n-----END OPENSSH PRIVATE KEY-----\n"
-    );
-    wrong["name"] = json!("wrong-key");
     let id = rig
-        .portal(&key, "POST", "/agents", Some(wrong))
-        .await
-        .expect(201)
-        .json()["id"]
-        .clone();
+        .agent_with(&key, "kvm1", |body| {
+        body["private_key"] = json!(
+            "-----BEGIN OPENSSH PRIVATE KEY-----\nthis is no key at all, only long enough\n-----END OPENSSH PRIVATE KEY-----\n"
+        );
+        body["name"] = json!("wrong-key");
+        })
+        .await;
     let told = rig
         .portal(&key, "GET", &format!("/agents/{id}/vms"), None)
         .await
@@ -532,15 +535,12 @@ async fn what_ssh_refuses_is_a_502_and_silence_a_504() {
         .local_addr()
         .unwrap()
         .port();
-    let mut closed = rig.agent_body("kvm1");
-    closed["port"] = json!(free);
-    closed["name"] = json!("closed");
     let id = rig
-        .portal(&key, "POST", "/agents", Some(closed))
-        .await
-        .expect(201)
-        .json()["id"]
-        .clone();
+        .agent_with(&key, "kvm1", |body| {
+            body["port"] = json!(free);
+            body["name"] = json!("closed");
+        })
+        .await;
     for path in [
         format!("/agents/{id}/vms"),
         format!("/agents/{id}/vms/web-1"),
@@ -553,28 +553,22 @@ async fn what_ssh_refuses_is_a_502_and_silence_a_504() {
 
     // Something listens and never says a word; its greeting would not be told either.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut hanging = rig.agent_body("kvm1");
-    hanging["port"] = json!(silent.local_addr().unwrap().port());
-    hanging["name"] = json!("hanging");
     let id = rig
-        .portal(&key, "POST", "/agents", Some(hanging))
-        .await
-        .expect(201)
-        .json()["id"]
-        .clone();
+        .agent_with(&key, "kvm1", |body| {
+            body["port"] = json!(silent.local_addr().unwrap().port());
+            body["name"] = json!("hanging");
+        })
+        .await;
     rig.portal(&key, "GET", &format!("/agents/{id}/vms"), None)
         .await
         .expect(504);
 
     // The host key of a host that is not to be trusted unseen.
-    let mut strict = rig.agent_body("kvm2");
-    strict["allow_unknown_hosts"] = json!(false);
     let id = rig
-        .portal(&key, "POST", "/agents", Some(strict))
-        .await
-        .expect(201)
-        .json()["id"]
-        .clone();
+        .agent_with(&key, "kvm2", |body| {
+            body["allow_unknown_hosts"] = json!(false);
+        })
+        .await;
     let told = rig
         .portal(&key, "GET", &format!("/agents/{id}/vms"), None)
         .await
@@ -678,8 +672,7 @@ async fn narrow_keys_do_less_and_see_less() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn other_methods_and_paths() {
-    let rig = Rig::start().await;
-    let key = rig.user("Ann").await;
+    let (rig, key) = with_user().await;
     for (method, path, status, detail) in [
         ("GET", "/nothing", 404, "Not Found"),
         ("GET", "/agents/1/vms/a/b/c", 404, "Not Found"),
@@ -695,6 +688,47 @@ async fn other_methods_and_paths() {
             .expect(status);
         assert_eq!(told.json(), json!({ "detail": detail }), "{method} {path}");
         assert!(told.headers.get("access-control-allow-origin").is_none());
+    }
+    rig.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_is_not_held_up_by_one_that_is_merely_watched() {
+    let (rig, key, id) = with_agent().await;
+    // The guest hears none of the first three: each is taken, and watched for its effect.
+    for verb in ["reboot", "shutdown", "reboot", "force-stop"] {
+        let path = format!("/agents/{id}/vms/deaf/{verb}");
+        let told = rig
+            .portal(&key, "POST", &path, None)
+            .await
+            .expect(200)
+            .json();
+        assert_eq!(told["exit_status"], 0, "{verb}: {told}");
+    }
+    // What the hypervisor does by itself is done when it is answered.
+    let state = async |name: &str| {
+        let path = format!("/agents/{id}/vms");
+        let list = rig
+            .portal(&key, "GET", &path, None)
+            .await
+            .expect(200)
+            .json();
+        let found = list
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|vm| vm["name"] == name);
+        found.unwrap()["state"].clone()
+    };
+    assert_eq!(state("deaf").await, "shut off");
+    for (verb, after) in [
+        ("start", "running"),
+        ("force-stop", "shut off"),
+        ("start", "running"),
+    ] {
+        let path = format!("/agents/{id}/vms/Windows%2010/{verb}");
+        rig.portal(&key, "POST", &path, None).await.expect(200);
+        assert_eq!(state("Windows 10").await, after);
     }
     rig.end().await;
 }

@@ -28,7 +28,7 @@ use vmdeck::fleet::{FleetHandle, FleetOptions, FleetSetup};
 use vmdeck::hypervisor::drivers::InstalledDrivers;
 use vmdeck::profile::Profile;
 use vmdeck::serve::client_address::Peer;
-use vmdeck::serve::contract::bot::signature;
+use vmdeck::serve::contract::bot::{Signatures, signature};
 use vmdeck::serve::{BotAccess, Fleets, ServeState};
 use vmdeck::session::SessionOptions;
 use vmdeck::task::Tasks;
@@ -466,10 +466,28 @@ impl Rig {
 
     /// Adds a host of the simulator as an agent; returns its id.
     pub(crate) async fn agent(&self, key: &str, host: &str) -> i64 {
-        let made = self
-            .portal(key, "POST", "/agents", Some(self.agent_body(host)))
-            .await;
+        self.agent_with(key, host, |_| {}).await
+    }
+
+    /// The same with a changed body.
+    pub(crate) async fn agent_with(
+        &self,
+        key: &str,
+        host: &str,
+        change: impl FnOnce(&mut Value),
+    ) -> i64 {
+        let mut body = self.agent_body(host);
+        change(&mut body);
+        let made = self.portal(key, "POST", "/agents", Some(body)).await;
         made.expect(201).json()["id"].as_i64().unwrap()
+    }
+
+    /// Begins anew with nothing remembered of signatures, as a restarted server does.
+    pub(crate) fn forget_signatures(&mut self) {
+        self.state.began = self.state.clock.now();
+        let fresh = Signatures::new(&self.state.config.bot, self.state.began);
+        self.state.signatures = Arc::new(fresh);
+        self.router = vmdeck::serve::router(self.state.clone());
     }
 
     pub(crate) async fn end(self) {

@@ -13,7 +13,7 @@ use vmdeck::serve::contract::bot::signature::{self, Signed};
 use crate::rig::{HMAC_SECRET, Plan, Rig, bot_request, signed};
 
 /// A server that asks for signatures, with a clock that stands still.
-async fn signing(change: impl FnOnce(&mut Plan)) -> (Rig, Clock) {
+pub(crate) async fn signing(change: impl FnOnce(&mut Plan)) -> (Rig, Clock) {
     let clock = Clock::manual("2026-01-01T12:00:00Z".parse().unwrap());
     let rig = Rig::of(Plan::with(|plan| {
         plan.hmac = true;
@@ -25,12 +25,18 @@ async fn signing(change: impl FnOnce(&mut Plan)) -> (Rig, Clock) {
     (rig, clock)
 }
 
-fn now(clock: &Clock) -> String {
+pub(crate) fn now(clock: &Clock) -> String {
     clock.now().as_second().to_string()
 }
 
 /// The second signature of a request.
-fn second(method: &str, target: &str, body: &str, millis: i64, nonce: &str) -> Request<Body> {
+pub(crate) fn second(
+    method: &str,
+    target: &str,
+    body: &str,
+    millis: i64,
+    nonce: &str,
+) -> Request<Body> {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let digest = signature::digest(body.as_bytes());
     let timestamp = millis.to_string();
@@ -63,7 +69,7 @@ fn second(method: &str, target: &str, body: &str, millis: i64, nonce: &str) -> R
 }
 
 /// How many outcomes the history has.
-async fn actions(rig: &Rig, clock: &Clock) -> usize {
+pub(crate) async fn actions(rig: &Rig, clock: &Clock) -> usize {
     let told = rig
         .send(signed("GET", "/vm/history?limit=100", "", &now(clock)))
         .await
@@ -211,66 +217,6 @@ async fn a_signature_has_sixteen_targets() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ten_thousand_changed_requests_are_refused() {
-    let (rig, clock) = signing(|_| {}).await;
-    let at = now(&clock);
-    let right = signed("POST", "/vm/web-1/start", "{}", &at);
-    let signature = right.headers()["x-signature"].to_str().unwrap().to_owned();
-    let send = |body: Vec<u8>, stamp: String, signature: String| {
-        let mut request = bot_request("POST", "/vm/web-1/start", "");
-        *request.body_mut() = Body::from(body);
-        let headers = request.headers_mut();
-        if let Ok(value) = stamp.parse() {
-            headers.insert("x-timestamp", value);
-        }
-        if let Ok(value) = signature.parse() {
-            headers.insert("x-signature", value);
-        }
-        rig.send(request)
-    };
-    let mut refused = 0;
-    // Every bit of the signature, then bits of body and timestamp, then the boundary between them.
-    for n in 0..10_000_usize {
-        let (mut body, mut stamp, mut sign) = (
-            b"{}".to_vec(),
-            at.clone().into_bytes(),
-            signature.clone().into_bytes(),
-        );
-        match n % 4 {
-            0 => {
-                let at = n / 4 % sign.len();
-                sign[at] ^= 1 << (n / 4 / sign.len() % 7);
-            }
-            1 => {
-                let bit = n / 4 % 16;
-                body[bit / 8] ^= 1 << (bit % 8);
-            }
-            2 => {
-                let at = n / 4 % stamp.len();
-                stamp[at] ^= 1 << (n / 4 / stamp.len() % 7);
-            }
-            _ => {
-                let whole = [body.clone(), stamp.clone()].concat();
-                let cut = n / 4 % (whole.len() + 1);
-                if cut == body.len() {
-                    continue;
-                }
-                body = whole[..cut].to_vec();
-                stamp = whole[cut..].to_vec();
-            }
-        }
-        let stamp = String::from_utf8_lossy(&stamp).into_owned();
-        let sign = String::from_utf8_lossy(&sign).into_owned();
-        let told = send(body, stamp, sign).await;
-        assert_eq!(told.status.as_u16(), 401, "change {n}: {}", told.text);
-        refused += 1;
-    }
-    assert!(refused > 9_000);
-    assert_eq!(actions(&rig, &clock).await, 0);
-    rig.end().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn the_second_signature_covers_everything_and_is_good_once() {
     let (rig, clock) = signing(|_| {}).await;
     let millis = clock.now().as_millisecond();
@@ -357,48 +303,6 @@ async fn the_second_signature_covers_everything_and_is_good_once() {
         .expect(401);
     }
     rig.end().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn captured_requests_are_never_taken_again() {
-    let (rig, clock) = signing(|_| {}).await;
-    let captured: Vec<(i64, String)> = (0..1_000)
-        .map(|n| {
-            (
-                clock.now().as_millisecond() - n % 5_000,
-                format!("captured-nonce-{n:06}"),
-            )
-        })
-        .collect();
-    for (millis, nonce) in &captured {
-        rig.send(second("GET", "/vm/web-1/state", "", *millis, nonce))
-            .await
-            .expect(200);
-    }
-    let steps = [0, 3, 25, -600, 600, 30, -3600, 3600, 50, -20];
-    for (at, (millis, nonce)) in captured.iter().enumerate() {
-        if at % 100 == 0 {
-            clock.advance(SignedDuration::from_secs(steps[at / 100 % steps.len()]));
-        }
-        rig.send(second("GET", "/vm/web-1/state", "", *millis, nonce))
-            .await
-            .expect(401);
-    }
-    rig.end().await;
-
-    // A server that has begun anew remembers none of them, and takes none.
-    let (fresh, later) = signing(|plan| {
-        plan.clock = Clock::manual("2026-01-01T12:00:10.001Z".parse().unwrap());
-    })
-    .await;
-    drop(later);
-    for (millis, nonce) in captured.iter().take(50) {
-        fresh
-            .send(second("GET", "/vm/web-1/state", "", *millis, nonce))
-            .await
-            .expect(401);
-    }
-    fresh.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

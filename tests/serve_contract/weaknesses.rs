@@ -198,14 +198,11 @@ async fn a_tenant_cannot_make_the_server_dial_itself() {
         json!([])
     );
     // Not by changing one either.
-    let mut body = rig.agent_body("kvm1");
-    body["hostname"] = json!("kvm1.example.invalid");
     let id = rig
-        .portal(&key, "POST", "/agents", Some(body))
-        .await
-        .expect(201)
-        .json()["id"]
-        .clone();
+        .agent_with(&key, "kvm1", |body| {
+            body["hostname"] = json!("kvm1.example.invalid");
+        })
+        .await;
     rig.portal(
         &key,
         "PATCH",

@@ -17,6 +17,7 @@ pub mod fault_proxy;
 pub mod keys;
 pub mod lab;
 pub mod pty;
+pub mod served;
 pub mod simulated;
 pub mod sshd;
 pub mod windows;

@@ -144,8 +144,10 @@ pub(crate) fn read(answer: Answer) -> VmDetail {
         nics: nics.into_iter().map(nic).collect(),
         snapshots: tree(points, machine.parent_checkpoint.as_deref()),
         properties,
+        memory_limit: memory_limit(&machine),
         definition: RemoteDocument::new(&definition),
         gaps,
+        ..VmDetail::default()
     }
 }
 
@@ -327,6 +329,16 @@ fn properties(machine: &Machine, services: &[Service]) -> Vec<VmProperty> {
     say("created", text(&machine.created));
     say("path", text(&machine.path));
     list
+}
+
+/// The maximum where memory is dynamic, else what it starts with.
+fn memory_limit(machine: &Machine) -> Option<Bytes> {
+    let bytes = if machine.dynamic_memory? {
+        machine.memory_maximum
+    } else {
+        machine.memory_startup
+    };
+    bytes.map(Bytes)
 }
 
 fn memory(machine: &Machine) -> Option<String> {

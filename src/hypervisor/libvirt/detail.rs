@@ -84,6 +84,7 @@ pub(crate) async fn read(worker: &Worker, vm: &VmId) -> Result<VmDetail, Hypervi
         facts,
         disks,
         nics: definition.nics,
+        information: RemoteDocument::new(String::from_utf8_lossy(&info.stdout).trim()),
         definition: RemoteDocument::new(String::from_utf8_lossy(&xml.stdout).trim_end()),
         gaps,
         ..VmDetail::default()

@@ -179,7 +179,7 @@ impl Libvirt {
             lines.extend([Line::new("nodecpustats"), Line::new("nodememstats")]);
         }
         if list_was_old {
-            lines.push(list());
+            lines.extend([list(), numbers()]);
         }
         lines
     }
@@ -208,8 +208,10 @@ impl Libvirt {
             self.memory()
                 .learn_load(&cpu.stdout, &node_memory.stdout, moment);
         }
+        let mut numbers = None;
         if list_was_old {
             self.learn_names(&next()?)?;
+            numbers = Some(next()?);
         }
         if let Some(said) = &figures.failure
             && self.knows_no_wait.load(Ordering::Acquire)
@@ -222,13 +224,14 @@ impl Libvirt {
             self.knows_figures.store(false, Ordering::Release);
             return self.read_states().await;
         }
-        self.put_together(figures, moment).await
+        self.put_together(figures, moment, numbers).await
     }
 
     async fn put_together(
         &self,
         figures: Reply,
         moment: Moment,
+        numbers: Option<Reply>,
     ) -> Result<HostInventory, HypervisorError> {
         let records = parse::domstats(&figures.stdout).map_err(|problem| unparsable(&problem))?;
         if let Some(said) = &figures.failure
@@ -240,11 +243,35 @@ impl Libvirt {
             let names = self.ask_one(list()).await?;
             self.learn_names(&names)?;
         }
-        let mut memory = self.memory();
-        let (vms, mut gaps) = memory.join(&records, moment);
+        let (mut vms, mut gaps) = self.memory().join(&records, moment);
         gaps.extend(figures.failure);
-        let load = memory.load();
+        self.number(&mut vms, numbers).await?;
+        let load = self.memory().load();
         Ok(HostInventory { vms, load, gaps })
+    }
+
+    /// Gives running VMs their numbers; asks for them where one was started since they were told. A
+    /// `virsh` that cannot tell them leaves them unknown.
+    async fn number(
+        &self,
+        vms: &mut [Arc<Vm>],
+        told: Option<Reply>,
+    ) -> Result<(), HypervisorError> {
+        let mut told = told;
+        if told.is_none() && self.memory().wants_numbers() {
+            told = Some(self.ask_one(numbers()).await?);
+        }
+        let mut memory = self.memory();
+        if let Some(reply) = told {
+            memory.learn_numbers(&parse::numbers(&reply.stdout));
+        }
+        for vm in vms {
+            let number = memory.number(&vm.id);
+            if vm.stats.number != number {
+                Arc::make_mut(vm).stats.number = number;
+            }
+        }
+        Ok(())
     }
 
     /// One tick where there are no figures: names, and who is in which state.
@@ -267,14 +294,14 @@ impl Libvirt {
             states.extend(parse::ids(&reply.stdout).into_iter().map(|id| (id, state)));
         }
         let moment = self.moment();
-        let mut memory = self.memory();
-        let names = memory.names_of(&states);
+        let names = self.memory().names_of(&states);
         let records: Vec<Record<'_>> = names
             .iter()
             .map(|(name, state)| Record::of_state(name, *state))
             .collect();
-        let (vms, gaps) = memory.join(&records, moment);
-        let load = memory.load();
+        let (mut vms, gaps) = self.memory().join(&records, moment);
+        self.number(&mut vms, None).await?;
+        let load = self.memory().load();
         Ok(HostInventory { vms, load, gaps })
     }
 
@@ -568,6 +595,11 @@ pub(super) fn list() -> Line {
     Line::new("list --all --uuid --name")
 }
 
+/// Asks for the numbers of all VMs that run.
+pub(super) fn numbers() -> Line {
+    Line::new("list --uuid --id")
+}
+
 fn unparsable(problem: &Misshapen) -> HypervisorError {
     HypervisorError::Unparsable {
         program: "virsh".to_owned(),
@@ -638,7 +670,7 @@ mod tests {
             let heard = heard.lock().unwrap();
             heard.iter().filter(|line| line.starts_with(word)).count()
         };
-        assert_eq!((count("domstats"), count("list")), (1, 1));
+        assert_eq!((count("domstats"), count("list --all")), (1, 1));
         let inventory = libvirt.inventory(Scope::Full).await.unwrap();
         assert_eq!(inventory.vms[0].state, PowerState::Stopped);
         assert_eq!(inventory.vms[0].facts.autostart, Some(false));
@@ -651,7 +683,7 @@ mod tests {
             let heard = heard.lock().unwrap();
             let at = |word: &str| heard.iter().position(|line| line.starts_with(word));
             assert!(at("list --all --uuid --with-managed-save") < at("dumpxml"));
-            assert_eq!(at("list --all --uuid --autostart"), Some(8));
+            assert_eq!(at("list --all --uuid --autostart"), Some(9));
         }
         libvirt.inventory(Scope::Fast).await.unwrap();
         assert_eq!(count("domstats"), 2);
@@ -679,6 +711,50 @@ mod tests {
         drop(libvirt.perform(&[action], &ProgressSink::unheard()).await);
         let inventory = libvirt.inventory(Scope::Fast).await.unwrap();
         assert_eq!(inventory.vms[0].state, PowerState::Running);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn numbers_are_asked_for_when_a_vm_was_started_and_not_on_every_tick() {
+        let heard = Arc::new(Mutex::new(0));
+        let ear = Arc::clone(&heard);
+        let started = Arc::new(AtomicU64::new(0));
+        let number = Arc::clone(&started);
+        let (_script, libvirt) = driver(move |line| match line {
+            "list --all --uuid --name" => Says::Out(format!("{A} a\n{B} b\n")),
+            "list --uuid --id" => {
+                *ear.lock().unwrap() += 1;
+                // Either order of the words, and lines that say nothing.
+                match number.load(Ordering::Acquire) {
+                    0 => Says::Error("command 'list' doesn't support option --id".into()),
+                    1 => Says::Out(format!("{A} 7\n\n")),
+                    _ => Says::Out(format!("{A} 7\n12 {B}\n- -\n")),
+                }
+            }
+            line if line.starts_with("domstats") => {
+                let b = if number.load(Ordering::Acquire) < 2 {
+                    5
+                } else {
+                    1
+                };
+                Says::Out(format!(
+                    "Domain: 'a'\n  state.state=1\n\nDomain: 'b'\n  state.state={b}\n\n"
+                ))
+            }
+            _ => Says::Out("\n".into()),
+        });
+        let read = async |scope| {
+            let inventory = libvirt.inventory(scope).await.unwrap();
+            let all: Vec<_> = inventory.vms.iter().map(|vm| vm.stats.number).collect();
+            (all, *heard.lock().unwrap())
+        };
+        assert_eq!(read(Scope::Fast).await, (vec![None, None], 1));
+        assert_eq!(read(Scope::Fast).await, (vec![None, None], 1));
+        started.store(1, Ordering::Release);
+        assert_eq!(read(Scope::Full).await, (vec![Some(7), None], 2));
+        assert_eq!(read(Scope::Fast).await, (vec![Some(7), None], 2));
+        started.store(2, Ordering::Release);
+        assert_eq!(read(Scope::Fast).await, (vec![Some(7), Some(12)], 3));
+        assert_eq!(read(Scope::Fast).await, (vec![Some(7), Some(12)], 3));
     }
 
     #[tokio::test(start_paused = true)]
@@ -739,6 +815,7 @@ mod tests {
                 Says::Out("Domain: 'a'\n  state.state=1\n\n".into())
             }
             line if line.starts_with("node") => Says::Out("\n".into()),
+            "list --uuid --id" => Says::Out(format!("{A} 4\n")),
             _ => Says::Nothing,
         });
         let inventory = libvirt.inventory(Scope::Full).await.unwrap();

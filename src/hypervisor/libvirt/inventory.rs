@@ -52,6 +52,17 @@ struct Kept {
     facts: Arc<VmFacts>,
     /// Number of the full read that last asked for its facts, and whether its state changed since.
     asked: u64,
+    number: Number,
+}
+
+/// Libvirt's number of a process. `domstats` does not tell it, and it changes with every start only.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Number {
+    /// Not asked for since the VM was started.
+    #[default]
+    Unasked,
+    /// What libvirt said; `None` = nothing.
+    Told(Option<u32>),
 }
 
 /// When a read was made, on both clocks.
@@ -242,6 +253,30 @@ impl Memory {
         }
     }
 
+    /// Tells whether a VM runs whose number was not asked for since it was started.
+    pub(crate) fn wants_numbers(&self) -> bool {
+        self.vms
+            .values()
+            .any(|kept| kept.had_process == Some(true) && kept.number == Number::Unasked)
+    }
+
+    /// Keeps the numbers of VMs that run.
+    pub(crate) fn learn_numbers(&mut self, numbers: &HashMap<VmId, u32>) {
+        for (id, kept) in &mut self.vms {
+            if kept.had_process == Some(true) {
+                kept.number = Number::Told(numbers.get(id).copied());
+            }
+        }
+    }
+
+    /// Returns the number of a VM that runs.
+    pub(crate) fn number(&self, id: &VmId) -> Option<u32> {
+        match self.vms.get(id)?.number {
+            Number::Told(number) => number,
+            Number::Unasked => None,
+        }
+    }
+
     /// Keeps when VMs were started, as far as the host knows.
     pub(crate) fn learn_starts(&mut self, starts: &HashMap<VmId, Timestamp>) {
         for (id, started) in starts {
@@ -277,6 +312,7 @@ impl Kept {
         if self.had_process.is_some_and(|had| had != runs) || restarted {
             // Addresses and agent change with it: its facts are asked for first next time.
             self.asked = 0;
+            self.number = Number::Unasked;
         }
         self.had_process = Some(runs);
         if !runs {

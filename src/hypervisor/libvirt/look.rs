@@ -2,7 +2,7 @@
 
 use super::command::{Line, QUESTION_LIFE, Virsh, tick};
 use super::detail;
-use super::driver::{STATES, list, probe_lines};
+use super::driver::{STATES, list, numbers, probe_lines};
 use super::facts::flag_questions;
 use super::uptime;
 use crate::domain::redact::Private;
@@ -16,7 +16,7 @@ const PROCESSES: &str = "(processes)";
 pub(super) fn questions(virsh: &Virsh, vms: &[VmId]) -> Vec<Question> {
     let of_host = probe_lines()
         .into_iter()
-        .chain([Line::new("nodecpustats"), list()])
+        .chain([Line::new("nodecpustats"), list(), numbers()])
         .chain(STATES.map(|(question, _)| Line::new(question)))
         .chain(flag_questions())
         .chain([tick()]);

@@ -5,6 +5,8 @@
 //! anything else but a line feed. Were one to hold that as well, or the path of a disk, it could only
 //! make a name appear twice, and what appears twice is a gap (see `inventory`).
 
+use std::collections::HashMap;
+
 use crate::domain::text::RemoteText;
 use crate::domain::vm::VmId;
 
@@ -228,6 +230,28 @@ pub(crate) fn ids(output: &[u8]) -> Vec<VmId> {
         .filter_map(|line| id_and_rest(line.trim_ascii()))
         .filter(|(_, rest)| rest.is_empty())
         .map(|(id, _)| id)
+        .collect()
+}
+
+/// Reads `list --uuid --id`: the number of each VM that runs. The two words stand in either order
+/// (libvirt 9.0 prints the UUID first); lines that are something else are left out.
+pub(crate) fn numbers(output: &[u8]) -> HashMap<VmId, u32> {
+    let word = |text: &[u8]| std::str::from_utf8(text).ok().map(str::to_owned);
+    lines(output)
+        .filter_map(|line| {
+            let mut words = line
+                .split(u8::is_ascii_whitespace)
+                .filter(|word| !word.is_empty());
+            let (first, second) = (word(words.next()?)?, word(words.next()?)?);
+            if words.next().is_some() {
+                return None;
+            }
+            let (id, number) = match VmId::parse(&first) {
+                Some(id) => (id, second),
+                None => (VmId::parse(&second)?, first),
+            };
+            Some((id, number.parse().ok()?))
+        })
         .collect()
 }
 

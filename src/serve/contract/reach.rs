@@ -1,16 +1,23 @@
 //! Whether a host can be asked about, and waiting for the first word of one that is being connected.
 //! A host that hangs costs only those requests that are about it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::health::HostHealth;
 use crate::domain::host::HostId;
 use crate::domain::inventory::{FleetSnapshot, HostSnapshot};
+use crate::domain::vm::PowerState;
 use crate::fleet::FleetHandle;
+use crate::fleet::request::HostSelection;
+use crate::serve::find::Seen;
 
 /// How long a request waits for hosts that were never heard of.
 pub(super) const FIRST_WORD: Duration = Duration::from_secs(10);
+
+/// How long a request waits for a host to be read once more.
+const READ_WITHIN: Duration = Duration::from_secs(5);
 
 /// Returns true while a host is on its first attempt and nothing is known of it.
 fn is_new(host: &HostSnapshot) -> bool {
@@ -28,10 +35,9 @@ pub(super) async fn heard_of(
     fleet: &FleetHandle,
     within: Duration,
     asked: impl Fn(&HostSnapshot) -> bool,
-) -> std::sync::Arc<FleetSnapshot> {
-    let settled = |state: &std::sync::Arc<FleetSnapshot>| {
-        !state.hosts.iter().any(|host| asked(host) && is_new(host))
-    };
+) -> Arc<FleetSnapshot> {
+    let settled =
+        |state: &Arc<FleetSnapshot>| !state.hosts.iter().any(|host| asked(host) && is_new(host));
     let waited = tokio::time::timeout(within, fleet.wait_until(settled)).await;
     waited.ok().flatten().unwrap_or_else(|| fleet.snapshot())
 }
@@ -74,7 +80,7 @@ pub(super) async fn host(
     fleet: &FleetHandle,
     id: HostId,
     within: Duration,
-) -> Result<(std::sync::Arc<FleetSnapshot>, std::sync::Arc<HostSnapshot>), Failure> {
+) -> Result<(Arc<FleetSnapshot>, Arc<HostSnapshot>), Failure> {
     let state = heard_of(fleet, within, |host| host.spec.id == id).await;
     let host = state.host(id).cloned().ok_or_else(|| {
         Failure::new(
@@ -93,4 +99,42 @@ pub(super) async fn host(
         ));
     }
     Ok((state, host))
+}
+
+/// Looks once more at a VM whose state forbids what is asked, or makes it needless: the older servers asked
+/// the hypervisor each time, and somebody else may have changed it since the last read. `is_so` tells
+/// whether that holds still. What was known stays where the host does not answer in time.
+pub(super) async fn looked_at_again(
+    fleet: &FleetHandle,
+    seen: Seen,
+    is_so: impl Fn(&PowerState) -> bool,
+) -> Seen {
+    let looking = async {
+        let mut seen = seen.clone();
+        // The first answer may be to a question from before; the second is not.
+        for _ in 0..2 {
+            seen = read_after(fleet, seen).await?;
+            if !is_so(&seen.vm.state) {
+                break;
+            }
+        }
+        Some(seen)
+    };
+    let looked = tokio::time::timeout(READ_WITHIN, looking).await;
+    looked.ok().flatten().unwrap_or(seen)
+}
+
+/// Reads a VM's host once; `None` where that cannot be.
+async fn read_after(fleet: &FleetHandle, seen: Seen) -> Option<Seen> {
+    let id = seen.host.spec.id;
+    fleet.read_again(HostSelection::Only(vec![id])).await.ok()?;
+    let is_newer = |host: &HostSnapshot| match (&host.inventory, &seen.host.inventory) {
+        (Some(now), Some(before)) => !Arc::ptr_eq(now, before),
+        (now, _) => now.is_some(),
+    };
+    let read = fleet.wait_until(|state| state.host(id).is_none_or(|host| is_newer(host)));
+    let state = read.await?;
+    let host = Arc::clone(state.host(id)?);
+    let vm = Arc::clone(host.inventory.as_ref()?.vm(&seen.vm.id)?);
+    Some(Seen { host, vm })
 }

@@ -50,21 +50,21 @@ pub(super) fn list(world: &World, command: &Command, quiet: bool, utf8: bool) ->
     Said::out(table::render(head, &rows, quiet))
 }
 
-/// One line each: id, UUID and name, as far as they are asked for.
+/// One line each: UUID, id and name, as far as they are asked for.
 fn columns(vms: &[&SimVm], command: &Command) -> String {
     let mut out = String::new();
     let alone = command.has("id") && !command.has("uuid") && !command.has("name");
     for vm in vms {
         let mut parts = Vec::new();
+        if command.has("uuid") {
+            parts.push(vm.plan.uuid.clone());
+        }
         if command.has("id") {
             match vm.id {
                 Some(id) => parts.push(id.to_string()),
                 None if alone => continue,
                 None => parts.push("-".to_owned()),
             }
-        }
-        if command.has("uuid") {
-            parts.push(vm.plan.uuid.clone());
         }
         if command.has("name") {
             parts.push(vm.plan.name.clone());

@@ -1,6 +1,7 @@
 //! The calls of the bot contract.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
@@ -11,6 +12,7 @@ use serde_json::json;
 use super::gate::{self, Passed};
 use super::words::{self, NOT_AVAILABLE, Verb};
 use crate::domain::error_kind::{ErrorKind, Failure};
+use crate::domain::host::HypervisorKind;
 use crate::domain::inventory::FleetSnapshot;
 use crate::domain::operation::{Operation, Outcome};
 use crate::domain::vm::PowerState;
@@ -21,6 +23,9 @@ use crate::serve::contract::answer::{Answer, echoed};
 use crate::serve::contract::{path, reach};
 use crate::serve::find::{self, Found, Seen};
 use crate::serve::state::ServeState;
+
+/// How long one member of an answer may be waited for; the others are known already.
+const GENERATION_WITHIN: Duration = Duration::from_secs(5);
 
 /// `GET /`: what this is, without a key.
 pub(super) async fn root(State(state): State<ServeState>) -> Answer {
@@ -164,7 +169,8 @@ struct Details<'a> {
 
 async fn read_details(state: &ServeState, request: Request) -> Result<Answer, Answer> {
     let passed = gate::pass(state, request).await?;
-    let (_, seen) = vm(state, &passed.caller, &passed.parts).await?;
+    let (fleet, seen) = vm(state, &passed.caller, &passed.parts).await?;
+    let generation = generation(&fleet, &seen).await;
     let vm = &seen.vm;
     let off = matches!(vm.state, PowerState::Stopped | PowerState::Saved);
     let usage = vm.stats.cpu.map(|cpu| format!("{cpu}%"));
@@ -177,13 +183,32 @@ async fn read_details(state: &ServeState, request: Request) -> Result<Answer, An
         memory: words::gigabytes(vm.stats.memory_assigned),
         memory_demand: words::gigabytes(vm.stats.memory_used),
         uptime: if off {
-            words::time_span(Some(std::time::Duration::ZERO))
+            words::time_span(Some(Duration::ZERO))
         } else {
             words::time_span(vm.stats.uptime)
         },
-        generation: json!(NOT_AVAILABLE),
+        generation,
         ip_address: address.map_or_else(|| NOT_AVAILABLE.to_owned(), |found| found.ip.to_string()),
     }))
+}
+
+/// The generation of a VM of Hyper-V, as the number it is there; it is read from the host. Other
+/// hypervisors have none.
+async fn generation(fleet: &FleetHandle, seen: &Seen) -> serde_json::Value {
+    let kind = seen.host.capabilities.as_ref().map(|able| able.kind);
+    if kind != Some(HypervisorKind::HyperV) {
+        return json!(NOT_AVAILABLE);
+    }
+    let read = tokio::time::timeout(GENERATION_WITHIN, fleet.detail(seen.id())).await;
+    let detail = read.ok().and_then(Result::ok);
+    let number = detail.and_then(|detail| {
+        let found = detail
+            .properties
+            .iter()
+            .find(|one| one.name == "generation");
+        found?.value.raw().parse::<u32>().ok()
+    });
+    number.map_or_else(|| json!(NOT_AVAILABLE), |number| json!(number))
 }
 
 #[derive(Serialize)]
@@ -200,7 +225,12 @@ async fn power(
     parts: &Parts,
     verb: Verb,
 ) -> Result<Answer, Answer> {
-    let (fleet, seen) = vm(state, caller, parts).await?;
+    let (fleet, mut seen) = vm(state, caller, parts).await?;
+    let kind = verb.kind();
+    let is_needless = |state: &PowerState| verb.is_done(state) || !kind.fits(state);
+    if is_needless(&seen.vm.state) {
+        seen = reach::looked_at_again(&fleet, seen, is_needless).await;
+    }
     let name = seen.vm.name.raw();
     let success = |output: String| {
         Answer::ok(&Done {
@@ -212,7 +242,7 @@ async fn power(
     };
     if verb.is_done(&seen.vm.state) {
         caller
-            .may_act(verb.kind(), &seen.host.spec)
+            .may_act(kind, &seen.host.spec)
             .map_err(|failure| failed(&failure))?;
         let now = words::state(&seen.vm.state);
         return Ok(success(format!(
@@ -222,13 +252,13 @@ async fn power(
     }
     let order = Order {
         vm: seen.id(),
-        kind: verb.kind(),
+        kind,
         count: 1,
         named: true,
         until: Until::Done,
         wait: patience(state),
     };
-    let operation = act::act(state, &fleet, caller, &order).await;
+    let operation = act::act_next(state, &fleet, caller, &order).await;
     let operation = operation.map_err(|failure| failed(&failure))?;
     outcome(&operation)
         .map(success)
@@ -236,7 +266,7 @@ async fn power(
 }
 
 /// How long an action is waited for: what is not over by then is told as taken.
-fn patience(state: &ServeState) -> std::time::Duration {
+fn patience(state: &ServeState) -> Duration {
     let whole = state.config.limit.request_time;
     whole.saturating_sub(whole / 6)
 }

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tokio::sync::watch;
 
+use super::refused;
 use super::replay::{Nonces, OldSignatures, Refusal, Use, Windows};
 use super::signature::{self, Signed};
 use super::timestamp;
@@ -107,6 +108,7 @@ pub(super) async fn pass(state: &ServeState, request: Request) -> Result<Passed,
     let address = ClientAddress::of(&request);
     if let Some(seconds) = state.limits.locked_out(address) {
         let text = "too many wrong keys came from this address";
+        refused::record(state, address, text);
         return Err(Answer::detail(StatusCode::TOO_MANY_REQUESTS, text).retry_after(seconds));
     }
     if !has_key(&bot, request.headers()) {
@@ -140,6 +142,7 @@ pub(super) async fn pass(state: &ServeState, request: Request) -> Result<Passed,
 /// A refusal counts against the address: signatures are not to be guessed at either.
 fn refused(state: &ServeState, address: IpAddr, why: &str) -> Answer {
     state.limits.failed(address);
+    refused::record(state, address, why);
     if state.refusals.may_say(address) {
         tracing::info!(%address, why, "a bot was turned away");
     }

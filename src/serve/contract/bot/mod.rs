@@ -9,6 +9,7 @@
 mod calls;
 mod gate;
 mod history;
+mod refused;
 pub mod replay;
 pub mod signature;
 pub mod timestamp;
@@ -21,6 +22,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
 pub use self::gate::Signatures;
+pub use self::refused::RefusedBots;
 use self::words::Verb;
 use super::answer::Answer;
 use crate::serve::client_address::{AddressList, ClientAddress};
@@ -59,6 +61,7 @@ pub async fn allow_list(State(state): State<ServeState>, request: Request, next:
     if state.refusals.may_say(address) {
         tracing::info!(%address, "an address that is not on the allow list was turned away");
     }
+    refused::record(&state, address, "the address is not on the allow list");
     let status = axum::http::StatusCode::FORBIDDEN;
     Answer::detail(status, "this address is not on the allow list").into_response()
 }

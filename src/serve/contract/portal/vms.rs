@@ -13,7 +13,7 @@ use super::gate::{self, Tenant};
 use crate::domain::action::ActionKind;
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::health::HostHealth;
-use crate::domain::host::HostId;
+use crate::domain::host::{HostId, HypervisorKind};
 use crate::domain::inventory::HostSnapshot;
 use crate::domain::operation::{Operation, Outcome, Phase, Plan};
 use crate::domain::vm::Vm;
@@ -61,6 +61,24 @@ impl Verb {
         }
     }
 
+    /// Returns the cmdlet of Hyper-V's module that does the same.
+    const fn cmdlet(self) -> &'static str {
+        match self {
+            Self::Start => "Start-VM",
+            Self::Shutdown | Self::ForceStop => "Stop-VM",
+            Self::Reboot => "Restart-VM",
+        }
+    }
+
+    /// Says how far to wait. virsh comes back when libvirt has done what it does by itself, so that a list asked
+    /// for next shows it; what the guest has to do is not waited for.
+    const fn until(self) -> Until {
+        match self {
+            Self::Start | Self::ForceStop => Until::Done,
+            Self::Shutdown | Self::Reboot => Until::Accepted,
+        }
+    }
+
     const fn kind(self) -> ActionKind {
         match self {
             Self::Start => ActionKind::Start,
@@ -69,6 +87,41 @@ impl Verb {
             Self::Reboot => ActionKind::Reboot,
         }
     }
+}
+
+/// What a request is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asks {
+    Information,
+    Action(Verb),
+}
+
+impl Asks {
+    /// Returns the word of `Failed to ... virtual machine`.
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Information => "inspect",
+            Self::Action(verb) => verb.word(),
+        }
+    }
+}
+
+/// Names the command for what was not sent by itself: asked as part of another, or not at all.
+fn unsent(kind: Option<HypervisorKind>, asks: Asks, vm: &str) -> Vec<String> {
+    let words = match (kind, asks) {
+        (Some(HypervisorKind::HyperV), Asks::Information) => ["powershell.exe", "Get-VM", "-Id"],
+        (Some(HypervisorKind::HyperV), Asks::Action(verb)) => {
+            ["powershell.exe", verb.cmdlet(), "-Id"]
+        }
+        (_, Asks::Information) => ["virsh", "dominfo", "--domain"],
+        (_, Asks::Action(verb)) => ["virsh", verb.virsh(), "--domain"],
+    };
+    words.into_iter().chain([vm]).map(str::to_owned).collect()
+}
+
+/// Returns what a host runs, as far as it has said so.
+fn kind_of(host: &HostSnapshot) -> Option<HypervisorKind> {
+    host.capabilities.as_ref().map(|able| able.kind)
 }
 
 /// `GET /agents/{id}/vms`
@@ -131,15 +184,10 @@ async fn names(tenant: &Tenant) -> Result<Answer, Answer> {
         .map(|vm| Listed {
             name: vm.name.raw(),
             state: dominfo::state(&vm.state),
-            id: number(vm),
+            id: vm.stats.number.map(|number| number.to_string()),
         })
         .collect();
     Ok(Answer::ok(&all))
-}
-
-/// Libvirt's number of a VM that runs; Hyper-V has none.
-fn number(_vm: &Vm) -> Option<String> {
-    None
 }
 
 /// The host of an agent, when it answers. One that has been away for a while tries again at once: the
@@ -225,7 +273,7 @@ fn virsh_failed(doing: &str, name: &str, result: &CommandResult) -> Answer {
 
 /// The VM that the path names. The old portal left looking to virsh, so one that is not there is a
 /// failed command.
-async fn found(tenant: &Tenant, doing: &str, virsh: &str) -> Result<(FleetHandle, Seen), Answer> {
+async fn found(tenant: &Tenant, asks: Asks) -> Result<(FleetHandle, Seen), Answer> {
     let agent = tenant.agent().await?;
     let name = path::segment(tenant.parts.uri.path(), 3).map_err(|_unreadable| {
         Answer::detail(
@@ -246,14 +294,14 @@ async fn found(tenant: &Tenant, doing: &str, virsh: &str) -> Result<(FleetHandle
             Ok((fleet, Seen { host, vm }))
         }
         [] => {
-            let command = ["virsh", virsh, "--domain", &echoed(&name)].map(str::to_owned);
+            let command = unsent(kind_of(&host), asks, &echoed(&name));
             let said = format!(
                 "error: there is no virtual machine '{}' on {}; nothing was sent",
                 echoed(&name),
                 host.spec.name
             );
-            let result = CommandResult::new(command.to_vec(), 1, String::new(), said);
-            Err(virsh_failed(doing, &name, &result))
+            let result = CommandResult::new(command, 1, String::new(), said);
+            Err(virsh_failed(asks.word(), &name, &result))
         }
         several => {
             let ids: Vec<&str> = several.iter().map(|vm| vm.id.as_str()).collect();
@@ -269,7 +317,7 @@ async fn found(tenant: &Tenant, doing: &str, virsh: &str) -> Result<(FleetHandle
 }
 
 async fn information(tenant: &Tenant) -> Result<Answer, Answer> {
-    let (fleet, seen) = found(tenant, "inspect", "dominfo").await?;
+    let (fleet, seen) = found(tenant, Asks::Information).await?;
     let place = tenant
         .state
         .limits
@@ -283,13 +331,10 @@ async fn information(tenant: &Tenant) -> Result<Answer, Answer> {
     })?;
     let detail = fleet.detail(seen.id()).await;
     let detail = detail.map_err(|failure| on_the_way(&failure))?;
-    let kind = seen.host.capabilities.as_ref().map(|able| able.kind);
-    let all: Vec<(String, String)> = dominfo::labelled(&seen.vm, &detail.facts, kind)
-        .into_iter()
-        .map(|(label, value)| (label.to_owned(), value))
-        .collect();
-    let command = ["virsh", "dominfo", "--domain", seen.vm.id.as_str()].map(str::to_owned);
-    let raw = CommandResult::new(command.to_vec(), 0, dominfo::printed(&all), String::new());
+    let kind = kind_of(&seen.host);
+    let (all, printed) = dominfo::told(&seen.vm, &detail, kind);
+    let command = unsent(kind, Asks::Information, seen.vm.id.as_str());
+    let raw = CommandResult::new(command, 0, printed, String::new());
     Ok(Answer::ok(
         &json!({ "dominfo": dominfo::object(&all), "raw": raw }),
     ))
@@ -312,17 +357,19 @@ fn on_the_way(failure: &Failure) -> Answer {
 }
 
 async fn run(tenant: &Tenant, verb: Verb) -> Result<Answer, Answer> {
-    let (fleet, seen) = found(tenant, verb.word(), verb.virsh()).await?;
-    let name = seen.vm.name.raw();
+    let (fleet, mut seen) = found(tenant, Asks::Action(verb)).await?;
     let kind = verb.kind();
+    if !kind.fits(&seen.vm.state) {
+        seen = reach::looked_at_again(&fleet, seen, |state| !kind.fits(state)).await;
+    }
+    let name = seen.vm.name.raw();
     let limit = tenant.state.config.limit.request_time;
     let order = Order {
         vm: seen.id(),
         kind,
         count: 1,
         named: true,
-        // virsh comes back when libvirt has taken it, not when the guest has obeyed.
-        until: Until::Accepted,
+        until: verb.until(),
         wait: limit.saturating_sub(limit / 6),
     };
     // What the state does not allow is told as virsh would tell it, and not sent.
@@ -331,15 +378,16 @@ async fn run(tenant: &Tenant, verb: Verb) -> Result<Answer, Answer> {
             .caller
             .may_act(kind, &seen.host.spec)
             .map_err(|failure| Answer::failure(&failure))?;
-        let command = ["virsh", verb.virsh(), "--domain", seen.vm.id.as_str()].map(str::to_owned);
+        let id = seen.vm.id.as_str();
+        let command = unsent(kind_of(&seen.host), Asks::Action(verb), id);
         let said = format!(
             "error: the virtual machine is {}; nothing was sent",
             dominfo::state(&seen.vm.state)
         );
-        let result = CommandResult::new(command.to_vec(), 1, String::new(), said);
+        let result = CommandResult::new(command, 1, String::new(), said);
         return Err(virsh_failed(verb.word(), name, &result));
     }
-    let operation = act::act(&tenant.state, &fleet, &tenant.caller, &order).await;
+    let operation = act::act_next(&tenant.state, &fleet, &tenant.caller, &order).await;
     let operation = operation.map_err(|failure| Answer::failure(&failure))?;
     told(&operation, verb)
 }
