@@ -43,7 +43,10 @@ use crate::vault::Vault;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How long the server's own tasks may take to notice that they are to end.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// Of the grace, what is kept for recording what was cut as unknown and for closing links.
+const SETTLE: Duration = Duration::from_secs(1);
 
 /// How long the demo may take to show a VM that can be started.
 const DEMO_PATIENCE: Duration = Duration::from_secs(15);
@@ -96,6 +99,13 @@ pub(super) async fn run(
         greeting.usual(err);
     }
     drop(front.spawn("accounts", follow_accounts(state.clone())));
+    let (tenants, stop) = (state.tenants.clone(), state.stop.clone());
+    drop(front.spawn("resume", async move {
+        tokio::select! {
+            () = tenants.resume() => {}
+            () = stop.cancelled() => {}
+        }
+    }));
     tell_manager(&[NotifyState::Ready]);
     signals.end.cancelled().await;
     tell_manager(&[NotifyState::Stopping]);
@@ -136,11 +146,19 @@ fn make_room(config: &ServeConfig) {
 
 /// Ends everything within the grace; returns how many operations were left as unknown.
 async fn end(running: serve::Running, state: &ServeState, config: &ServeConfig) -> usize {
-    let began = tokio::time::Instant::now();
+    let until = tokio::time::Instant::now() + config.grace;
     state.stop.cancel();
     running.stop(config.grace / 2).await;
-    let rest = config.grace.saturating_sub(began.elapsed());
-    state.tenants.close_all(rest).await
+    let rest = until.saturating_duration_since(tokio::time::Instant::now());
+    let settle = SETTLE.min(config.grace / 5);
+    let closing = state.tenants.close_all(rest.saturating_sub(settle));
+    tokio::time::timeout_at(until, closing)
+        .await
+        .unwrap_or_else(|_late| {
+            // Whatever is not written by now is closed as unknown at the next start.
+            tracing::warn!("links to hosts that do not answer were left without a farewell");
+            0
+        })
 }
 
 /// What was opened before the server answers.

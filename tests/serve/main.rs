@@ -7,6 +7,7 @@ mod support;
 
 mod accounts;
 mod door;
+mod killed;
 mod listener;
 mod load;
 mod program;

@@ -126,6 +126,11 @@ impl Server {
 
     /// Ends it and returns its exit code, how long that took, and everything it said.
     pub fn end(mut self) -> (Option<i32>, Duration, String) {
+        self.end_now()
+    }
+
+    /// The same for one that is held.
+    pub fn end_now(&mut self) -> (Option<i32>, Duration, String) {
         let began = Instant::now();
         self.signal("TERM");
         let status = loop {
