@@ -8,6 +8,7 @@ mod serving;
 mod support;
 
 mod accounts;
+mod canaries;
 mod dialling;
 mod door;
 mod killed;
