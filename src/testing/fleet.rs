@@ -145,6 +145,7 @@ fn with_facts(mut vm: Vm, address: &str, source: AddressSource, snapshots: u32) 
                 .unwrap_or_default(),
         ),
         snapshots: Some(snapshots),
+        snapshot_tree: None,
         autostart: Some(true),
         persistent: Some(true),
         title: None,

@@ -12,6 +12,7 @@ use vmdeck::sim::hyperv::WindowsControl;
 use vmdeck::transport::Transport;
 
 use crate::driver_suite::{self as suite, Bench};
+use crate::snapshots;
 use crate::support::simulated::SimFleet;
 
 /// What kind of Windows a host is.
@@ -172,7 +173,13 @@ impl Bench for EmulatedHost {
     fn lacks(&self) -> &'static [ActionKind] {
         // There PowerShell 7 has copies of the cmdlets' objects only, and no cmdlet takes a copy.
         match (self.profile.windows, self.profile.powershell) {
-            ("2016", "7") => &[ActionKind::AutostartOn, ActionKind::AutostartOff],
+            ("2016", "7") => &[
+                ActionKind::AutostartOn,
+                ActionKind::AutostartOff,
+                ActionKind::SnapshotCreate,
+                ActionKind::SnapshotRevert,
+                ActionKind::SnapshotDelete,
+            ],
             _ => &[],
         }
     }
@@ -224,6 +231,15 @@ async fn emulated_11_probe_list_and_details() {
 async fn emulated_every_verb() {
     for profile in one_of_each() {
         suite::obeys_every_verb(&EmulatedHost::start(profile).await).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn emulated_checkpoints() {
+    for profile in one_of_each() {
+        let bench = EmulatedHost::start(profile).await;
+        snapshots::come_and_go(&bench).await;
+        snapshots::bear_any_name(&bench).await;
     }
 }
 

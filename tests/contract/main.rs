@@ -22,6 +22,7 @@ mod rig;
 mod server;
 mod sessions;
 mod simulator;
+mod snapshots;
 mod sshd;
 mod transport;
 mod virsh;

@@ -165,8 +165,7 @@ type RowOf = (
 const ALWAYS: Enabled = |_| Ok(());
 
 fn build() -> Vec<Command> {
-    let mut table: Vec<Command> = ActionKind::TABLE
-        .iter()
+    let mut table: Vec<Command> = ActionKind::plain()
         .map(|spec| Command {
             id: format!("act.{}", spec.id),
             title: format!("{}: {}", spec.verb, sentence(spec.summary)),

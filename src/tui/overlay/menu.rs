@@ -97,8 +97,7 @@ impl Menu {
             Some(rest) => rest.to_owned(),
             None => reason,
         };
-        let items: Vec<Item> = ActionKind::TABLE
-            .iter()
+        let items: Vec<Item> = ActionKind::plain()
             .map(|spec| Item {
                 refusal: acting::allowed(app, spec.kind).err().map(brief),
                 ..Item::new(spec.mnemonic, spec.verb, Choice::Act(spec.kind))
