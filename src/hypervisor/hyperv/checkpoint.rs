@@ -71,11 +71,23 @@ impl Points {
         u32::try_from(self.rows.len()).unwrap_or(u32::MAX)
     }
 
-    /// Makes a tree of them; none where a row says no more than which VM it belongs to.
-    pub(crate) fn tree(self) -> Option<Arc<[VmSnapshot]>> {
+    /// Makes a tree of them; none where a row says no more than which VM it belongs to. What is in a
+    /// checkpoint never changes and these rows do not tell it: it is taken from how they were known `before`.
+    pub(crate) fn tree(self, before: &[VmSnapshot]) -> Option<Arc<[VmSnapshot]>> {
         let rows = self.rows.into_iter();
         let points: Result<Vec<Point>, _> = rows.map(Point::deserialize).collect();
-        Some(Arc::from(tree(points.ok()?, self.current.as_deref())))
+        let mut tree = tree(points.ok()?, self.current.as_deref());
+        for point in &mut tree {
+            if let Some(known) = before.iter().find(|known| known.id == point.id) {
+                point.has_memory = point.has_memory.or(known.has_memory);
+                point.state = point.state.take().or_else(|| known.state.clone());
+                point.description = point
+                    .description
+                    .take()
+                    .or_else(|| known.description.clone());
+            }
+        }
+        Some(Arc::from(tree))
     }
 }
 

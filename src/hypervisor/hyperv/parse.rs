@@ -377,11 +377,10 @@ impl Memory {
 
     /// Keeps the checkpoints of a VM, which were read for themselves just now.
     pub(crate) fn learn_snapshots(&mut self, id: &VmId, tree: &[VmSnapshot]) {
-        if let Some(slow) = self.slow.get_mut(id) {
-            let facts = Arc::make_mut(&mut slow.facts);
-            facts.snapshots = u32::try_from(tree.len()).ok();
-            facts.snapshot_tree = Some(Arc::from(tree));
-        }
+        let slow = self.slow.entry(id.clone()).or_default();
+        let facts = Arc::make_mut(&mut slow.facts);
+        facts.snapshots = u32::try_from(tree.len()).ok();
+        facts.snapshot_tree = Some(Arc::from(tree));
     }
 
     /// Takes in the slow rows of a full read.
@@ -415,9 +414,10 @@ impl Memory {
                 snapshots: has_points.then(|| points.get(id).map_or(0, Points::count)),
                 snapshot_tree: has_points
                     .then(|| {
-                        points
-                            .remove(id)
-                            .map_or_else(|| Some(Arc::default()), Points::tree)
+                        let points = points.remove(id);
+                        let before = self.facts(id);
+                        let before = before.snapshot_tree.as_deref().unwrap_or_default();
+                        points.map_or_else(|| Some(Arc::default()), |points| points.tree(before))
                     })
                     .flatten(),
                 autostart: starts
