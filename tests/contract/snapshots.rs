@@ -119,7 +119,7 @@ pub(crate) async fn bear_any_name(bench: &dyn Bench) {
     let vm = bench.disked();
     let odd = [
         "two words; 'x'",
-        "$(touch /tmp/vmdeck-was-here) `x`",
+        "$(id) `x`",
         "na\u{ef}ve \u{2603}",
         "a \"b\" & c | d > e",
         "100% #1 {0} @{x}",
