@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::VMDECK;
+use crate::dashboard::open;
 use crate::support::deck::Deck;
 use crate::support::lab::LibvirtHost;
 
@@ -129,4 +130,55 @@ fn a_vm_without_a_disk_is_told_so_in_the_hosts_own_words() {
         .expect(0)
         .json();
     assert_eq!(empty, serde_json::json!([]));
+}
+
+#[test]
+fn a_person_takes_reverts_to_and_deletes_a_snapshot_by_keys() {
+    let host = LibvirtHost::start();
+    let id = host.define_with_disk("web-1");
+    host.start_vm(&id);
+    let deck = Deck::new(VMDECK);
+    deck.add("kvm1", &host, &[]);
+    let names = || host.virsh(&["-q", "snapshot-list", id.as_str(), "--name"]);
+    let mut pty = open(&deck, (140, 40));
+    pty.wait_for("the running VM", |screen| {
+        screen.contains("web-1") && screen.contains("running") && screen.contains("1 up")
+    });
+
+    pty.keys("T");
+    let plan = pty.wait_text("snapshot-create-as");
+    assert!(plan.contains(id.as_str()), "{plan}");
+    pty.keys("y");
+    pty.wait_text("has a new snapshot");
+    let name = names().trim().to_owned();
+    assert!(name.starts_with("vmdeck-"), "{name}");
+
+    pty.keys("t");
+    pty.wait_for("the tree", |screen| {
+        screen.contains("Snapshots of web-1 on kvm1: 1")
+            && screen.contains(&name)
+            && screen.contains("disks and memory")
+    });
+    pty.keys("R");
+    pty.wait_text("snapshot-revert");
+    pty.keys("web-1\r");
+    pty.wait_text("web-1 reverted");
+    assert_eq!(host.state(&id), "running");
+
+    pty.keys("D");
+    pty.wait_text("snapshot-delete");
+    pty.keys("\r");
+    pty.wait_for("the dialog gone", |screen| {
+        !screen.contains("snapshot-delete")
+    });
+    assert_eq!(names().trim(), name, "Enter is the safe choice");
+    pty.keys("D");
+    pty.wait_text("snapshot-delete");
+    pty.keys("y");
+    pty.wait_text("This VM has no snapshots");
+    assert_eq!(names().trim(), "");
+
+    pty.keys("qq");
+    assert_eq!(pty.wait_exit(), 0);
+    deck.run(&["audit", "verify"]).expect(0);
 }

@@ -120,7 +120,12 @@ impl Screen {
         let mut waiting = 0;
         for effect in update(&mut self.app, Event { at, input }) {
             let answers = match &effect {
-                Effect::Submit(all) => all.len(),
+                // What is done to one VM is answered once.
+                Effect::Submit(all) => {
+                    let vms: std::collections::BTreeSet<&VmRef> =
+                        all.iter().map(|one| &one.plan.vm).collect();
+                    vms.len()
+                }
                 _ => 1,
             };
             match self.runner.run(effect) {
@@ -356,6 +361,7 @@ fn propose(
             door: vmdeck::domain::operation::Door::Tui,
             user: "ann",
             count,
+            snapshot_age: None,
             read_only: false,
             host_read_only: false,
         },

@@ -5,4 +5,5 @@ mod harness;
 mod limits;
 mod overlays;
 mod pictures;
+mod snapshots;
 mod table;

@@ -121,6 +121,8 @@ impl Menu {
             ('e', "describe", "vms.describe"),
             ('n', "definition", "vms.definition"),
             ('l', "activity", "vms.activity"),
+            ('t', "snapshots", "vms.snapshots"),
+            ('k', "quick snapshot", "vms.quick-snapshot"),
             ('c', "copy name", "vms.copy-name"),
         ] {
             menu.items
