@@ -120,7 +120,7 @@ impl Link {
     fn ask<T, F>(
         &self,
         what: &'static str,
-        reply: oneshot::Sender<Result<T, Failure>>,
+        mut reply: oneshot::Sender<Result<T, Failure>>,
         question: impl FnOnce(Arc<dyn Hypervisor>) -> F + Send + 'static,
     ) where
         T: Send + 'static,
@@ -142,6 +142,8 @@ impl Link {
                     Err(_) => Err(too_late(&format!("reading {what}"), DETAIL)),
                 },
                 () = token.cancelled() => Err(not_connected()),
+                // Nobody waits any more: the next in line need not wait for this one.
+                () = reply.closed() => return,
             };
             send_or_gone(reply, result);
         });

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod harness;
+mod hostile;
 mod limits;
 mod overlays;
 mod pictures;
