@@ -140,7 +140,9 @@ pub fn depths(tree: &[VmSnapshot]) -> Vec<usize> {
             .parent
             .as_ref()
             .and_then(|parent| known.get(parent.raw()))
-            .map_or_else(|| depth_of(tree, snapshot), |depth| depth.saturating_add(1));
+            .map_or_else(|| depth_of(tree, snapshot), |depth| depth.saturating_add(1))
+            // A ring, which no host should have, is no deeper than there are snapshots.
+            .min(tree.len());
         known.insert(snapshot.id.raw(), depth);
         depths.push(depth);
     }
