@@ -22,6 +22,7 @@ fn part(name: &str) -> Option<String> {
         "filter" => filter(),
         "columns-vms" => columns(0),
         "columns-hosts" => columns(1),
+        "columns-snapshots" => columns(2),
         "keys" => vmdeck::tui::command::markdown_table(),
         "config" => reference::markdown(),
         _ => return None,
@@ -66,6 +67,9 @@ fn verbs() -> String {
         let word = match spec.kind {
             ActionKind::AutostartOn => "autostart on",
             ActionKind::AutostartOff => "autostart off",
+            ActionKind::SnapshotCreate => "snapshot create",
+            ActionKind::SnapshotRevert => "snapshot revert",
+            ActionKind::SnapshotDelete => "snapshot delete",
             _ => spec.id,
         };
         text.extend([format!(

@@ -49,6 +49,8 @@ fn rule() -> impl Strategy<Value = Rule> {
                 verbs,
                 doors: Vec::new(),
                 min_count,
+                min_snapshot_age: None,
+                max_snapshot_age: None,
                 effect,
                 reason: String::new(),
             },
@@ -68,6 +70,7 @@ fn query(action: ActionKind, count: usize) -> PolicyQuery<'static> {
         door: Door::Once,
         user: "ann",
         count,
+        snapshot_age: None,
         read_only: false,
         host_read_only: false,
     }

@@ -4,12 +4,16 @@ use std::io::Write;
 use std::time::Duration;
 
 use super::{Surroundings, compose};
-use crate::cli::{OutputFormat, ScriptTask};
+use crate::cli::{DoArgs, OutputFormat, ScriptTask, SnapshotAct, SnapshotTask, SnapshotVerb};
 use crate::config::{OnceConfig, OutputChoice};
 use crate::domain::error_kind::ExitCode;
 use crate::domain::host::HostSpec;
 use crate::domain::operation::Door;
-use crate::once::{self, Act, Command, Format, Listing, Script, Targets, Wait};
+use crate::domain::selector::Filter;
+use crate::domain::snapshot::SnapshotName;
+use crate::once::{
+    self, Act, Command, Format, Listing, Script, SnapshotListing, Targets, Verb, Wait,
+};
 use crate::report::Complaint;
 
 pub(super) fn asks_for_json(task: &ScriptTask) -> bool {
@@ -20,8 +24,13 @@ pub(super) fn asks_for_json(task: &ScriptTask) -> bool {
 /// Tells whether a command reads hosts and leaves. Verbs need the announcements to see a restart.
 pub(super) const fn is_one_look(task: &ScriptTask) -> bool {
     match task {
-        ScriptTask::List(_) | ScriptTask::Hosts(_) | ScriptTask::Show(_) => true,
-        ScriptTask::Act(_) | ScriptTask::Watch(_) => false,
+        ScriptTask::List(_)
+        | ScriptTask::Hosts(_)
+        | ScriptTask::Show(_)
+        | ScriptTask::Snapshot(SnapshotTask::List(_)) => true,
+        ScriptTask::Act(_) | ScriptTask::Snapshot(SnapshotTask::Act(_)) | ScriptTask::Watch(_) => {
+            false
+        }
     }
 }
 
@@ -78,7 +87,8 @@ fn output_of(task: &ScriptTask) -> (Option<OutputFormat>, Option<Duration>) {
         ScriptTask::List(args) => &args.output,
         ScriptTask::Hosts(args) => &args.output,
         ScriptTask::Show(args) => &args.output,
-        ScriptTask::Act(act) => &act.output,
+        ScriptTask::Act(act) => &act.doing.output,
+        ScriptTask::Snapshot(task) => task.output(),
         ScriptTask::Watch(args) => &args.output,
     };
     (args.output, args.host_timeout)
@@ -98,23 +108,60 @@ fn command(around: &Surroundings, task: &ScriptTask) -> Command {
         }),
         ScriptTask::Show(args) => Command::Show(args.target.clone()),
         ScriptTask::Watch(args) => Command::Watch(args.filter.clone().unwrap_or_default()),
-        ScriptTask::Act(act) => Command::Act(Act {
-            kind: act.kind,
-            targets: match &act.filter {
-                Some(filter) => Targets::Filter(filter.clone()),
-                None => Targets::Named(act.targets.clone()),
+        ScriptTask::Snapshot(SnapshotTask::List(args)) => Command::Snapshots(SnapshotListing {
+            targets: if args.targets.is_empty() {
+                Targets::Filter(args.filter.clone().unwrap_or_default())
+            } else {
+                Targets::Named(args.targets.clone())
             },
-            yes: act.yes,
-            dry_run: act.dry_run,
-            wait: match (act.no_wait, act.timeout) {
-                (true, _) => Wait::No,
-                (false, Some(time)) => Wait::AtMost(time),
-                // A verb knows best how long it takes, unless somebody has set a time for all.
-                (false, None) if around.loaded.origins.contains_key("once.timeout") => {
-                    Wait::AtMost(around.loaded.config.once.timeout)
-                }
-                (false, None) => Wait::Usual,
-            },
+            sort: args.sort.clone(),
+            columns: args.columns.clone(),
         }),
+        ScriptTask::Snapshot(SnapshotTask::Act(act)) => Command::Act(Act {
+            verb: snapshot_verb(around, act),
+            targets: targets(act.filter.as_ref(), &act.targets),
+            yes: act.doing.yes,
+            dry_run: act.doing.dry_run,
+            wait: wait(around, &act.doing),
+        }),
+        ScriptTask::Act(act) => Command::Act(Act {
+            verb: Verb::Plain(act.kind),
+            targets: targets(act.filter.as_ref(), &act.targets),
+            yes: act.doing.yes,
+            dry_run: act.doing.dry_run,
+            wait: wait(around, &act.doing),
+        }),
+    }
+}
+
+fn snapshot_verb(around: &Surroundings, act: &SnapshotAct) -> Verb {
+    match &act.verb {
+        SnapshotVerb::Create { name, draft } => {
+            let named = name.clone();
+            let name = named.unwrap_or_else(|| SnapshotName::of_moment(around.clock.now()));
+            Verb::Create(draft.named(name))
+        }
+        SnapshotVerb::Revert(name) => Verb::Revert(name.clone()),
+        SnapshotVerb::Delete(names, scope) => Verb::Delete(names.clone(), *scope),
+        SnapshotVerb::Expire(age) => Verb::Expire(*age),
+    }
+}
+
+fn targets(filter: Option<&Filter>, names: &[String]) -> Targets {
+    match filter {
+        Some(filter) => Targets::Filter(filter.clone()),
+        None => Targets::Named(names.to_vec()),
+    }
+}
+
+fn wait(around: &Surroundings, doing: &DoArgs) -> Wait {
+    match (doing.no_wait, doing.timeout) {
+        (true, _) => Wait::No,
+        (false, Some(time)) => Wait::AtMost(time),
+        // A verb knows best how long it takes, unless somebody has set a time for all.
+        (false, None) if around.loaded.origins.contains_key("once.timeout") => {
+            Wait::AtMost(around.loaded.config.once.timeout)
+        }
+        (false, None) => Wait::Usual,
     }
 }

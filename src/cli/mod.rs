@@ -14,6 +14,7 @@ mod parse;
 mod profile;
 mod script;
 mod serve;
+mod snapshot;
 
 pub use self::command::{Globals, command};
 pub use self::documents::{Shell, complete, manual};
@@ -24,5 +25,8 @@ pub use self::profile::{
     AuditAcceptCut, AuditCommand, AuditTail, ConfigCommand, CredentialAdd, CredentialCommand,
     ProfileCommand,
 };
-pub use self::script::{Act, HostsArgs, ListArgs, OutputFormat, ScriptTask, ShowArgs, WatchArgs};
+pub use self::script::{
+    Act, DoArgs, HostsArgs, ListArgs, OutputFormat, ScriptTask, ShowArgs, WatchArgs,
+};
 pub use self::serve::{ServeArgs, UserAdd, UserCommand};
+pub use self::snapshot::{Draft, SnapshotAct, SnapshotTask, SnapshotVerb};

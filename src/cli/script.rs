@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::builder::Resettable;
 use clap::{ArgMatches, Args, Command, FromArgMatches, ValueEnum};
 
+use super::snapshot::{self, SNAPSHOT, SnapshotTask};
 use crate::domain::action::{ActionKind, ActionSpec};
 use crate::domain::selector::Filter;
 
@@ -19,6 +20,8 @@ pub enum ScriptTask {
     Show(ShowArgs),
     /// Do something to VMs.
     Act(Act),
+    /// Look at VM snapshots, or change them.
+    Snapshot(SnapshotTask),
     /// Print what happens until interrupted.
     Watch(WatchArgs),
 }
@@ -124,16 +127,8 @@ pub struct Act {
     pub targets: Vec<String>,
     /// VMs chosen by a filter.
     pub filter: Option<Filter>,
-    /// Agreed to beforehand.
-    pub yes: bool,
-    /// Only show what would be run.
-    pub dry_run: bool,
-    /// Do not look for the goal.
-    pub no_wait: bool,
-    /// Look for the goal at most this long.
-    pub timeout: Option<Duration>,
-    /// Output.
-    pub output: OutputArgs,
+    /// Its conditions.
+    pub doing: DoArgs,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -146,24 +141,32 @@ struct ActArgs {
     #[arg(long, short, value_name = "FILTER", value_parser = filter, conflicts_with = "targets")]
     filter: Option<Filter>,
 
+    #[command(flatten)]
+    doing: DoArgs,
+}
+
+/// The conditions of everything that changes a VM.
+#[derive(Debug, Clone, Args)]
+pub struct DoArgs {
     /// Agree to what disrupts a VM, or to acting on several.
     #[arg(long, short)]
-    yes: bool,
+    pub yes: bool,
 
     /// Print the exact commands and run none.
     #[arg(long)]
-    dry_run: bool,
+    pub dry_run: bool,
 
     /// End as soon as the hypervisor has taken it, without looking for the result.
     #[arg(long, conflicts_with = "timeout")]
-    no_wait: bool,
+    pub no_wait: bool,
 
     /// Look for the result at most this long, like `60s` [default: depends on the verb].
     #[arg(long, value_name = "TIME", value_parser = time)]
-    timeout: Option<Duration>,
+    pub timeout: Option<Duration>,
 
+    /// Output.
     #[command(flatten)]
-    output: OutputArgs,
+    pub output: OutputArgs,
 }
 
 impl ActArgs {
@@ -172,11 +175,7 @@ impl ActArgs {
             kind,
             targets: self.targets,
             filter: self.filter,
-            yes: self.yes,
-            dry_run: self.dry_run,
-            no_wait: self.no_wait,
-            timeout: self.timeout,
-            output: self.output,
+            doing: self.doing,
         }
     }
 }
@@ -185,14 +184,16 @@ const AUTOSTART: &str = "autostart";
 
 /// Verbs with a word of their own; the two of autostart share one.
 fn verbs() -> impl Iterator<Item = &'static ActionSpec> {
-    ActionKind::ALL
-        .into_iter()
-        .filter(|kind| !matches!(kind, ActionKind::AutostartOn | ActionKind::AutostartOff))
-        .map(ActionKind::spec)
+    ActionKind::plain().filter(|spec| {
+        !matches!(
+            spec.kind,
+            ActionKind::AutostartOn | ActionKind::AutostartOff
+        )
+    })
 }
 
 /// Adds arguments to a command and keeps what it says about itself: the arguments bring words of their own.
-fn with<A: Args>(command: Command) -> Command {
+pub(super) fn with<A: Args>(command: Command) -> Command {
     let about = Resettable::from(command.get_about().cloned());
     let more = Resettable::from(command.get_long_about().cloned());
     A::augment_args(command).about(about).long_about(more)
@@ -215,6 +216,7 @@ pub(super) fn commands() -> Vec<Command> {
             .subcommand(switch("on", ActionKind::AutostartOn))
             .subcommand(switch("off", ActionKind::AutostartOff)),
     );
+    all.push(snapshot::command());
     all.push(with::<WatchArgs>(Command::new("watch").about(
         "Print what happens, one JSON object a line, until interrupted.",
     )));
@@ -242,6 +244,7 @@ pub(super) fn read(name: &str, matches: &ArgMatches) -> Result<Option<ScriptTask
         "hosts" => HostsArgs::from_arg_matches(matches).map(|args| Some(ScriptTask::Hosts(args))),
         "show" => ShowArgs::from_arg_matches(matches).map(|args| Some(ScriptTask::Show(args))),
         "watch" => WatchArgs::from_arg_matches(matches).map(|args| Some(ScriptTask::Watch(args))),
+        SNAPSHOT => snapshot::read(matches).map(|task| task.map(ScriptTask::Snapshot)),
         AUTOSTART => match matches.subcommand() {
             Some(("on", sub)) => act(ActionKind::AutostartOn, sub),
             Some((_, sub)) => act(ActionKind::AutostartOff, sub),
@@ -277,7 +280,7 @@ pub(super) fn time(text: &str) -> Result<Duration, String> {
 }
 
 /// Reads a filter; the message shows where the mistake is.
-fn filter(text: &str) -> Result<Filter, String> {
+pub(super) fn filter(text: &str) -> Result<Filter, String> {
     Filter::parse(text).map_err(|error| {
         let before = text.get(..error.at).unwrap_or(text);
         let column = before.chars().count() + 1;

@@ -9,6 +9,7 @@ use super::nearest::nearest;
 use crate::domain::action::ActionKind;
 use crate::domain::operation::Door;
 use crate::domain::policy::{Effect, Rule};
+use crate::domain::selector::long_time;
 
 /// Every key of a rule with what it means.
 pub(super) const RULE_KEYS: &[(&str, &str, &str)] = &[
@@ -43,6 +44,16 @@ pub(super) const RULE_KEYS: &[(&str, &str, &str)] = &[
         "min_count",
         "number",
         "Only when at least so many VMs are acted on together.",
+    ),
+    (
+        "min_snapshot_age",
+        "time, like `30d`",
+        "Only about VM snapshots that are at least so old; one of unknown age is not meant.",
+    ),
+    (
+        "max_snapshot_age",
+        "time, like `7d`",
+        "Only about VM snapshots that are younger; one of unknown age is not meant.",
     ),
     (
         "effect",
@@ -160,6 +171,16 @@ fn read_key(
             };
             let unfit = || source.wrong(&path, value, "expected a number of VMs");
             rule.min_count = count.ok_or_else(unfit)?;
+        }
+        "min_snapshot_age" | "max_snapshot_age" => {
+            let age = long_time(&text()?).map_err(|_why| {
+                source.wrong(&path, value, "expected a time, like \"12h\" or \"30d\"")
+            })?;
+            if name == "min_snapshot_age" {
+                rule.min_snapshot_age = Some(age);
+            } else {
+                rule.max_snapshot_age = Some(age);
+            }
         }
         "effect" => {
             let word = value.get_ref().as_str().unwrap_or_default();

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::snapshot::SnapshotRequest;
 use super::vm::PowerState;
 
 /// What can be done to a VM.
@@ -34,6 +35,12 @@ pub enum ActionKind {
     AutostartOn,
     /// Do not start together with the host.
     AutostartOff,
+    /// Make a VM snapshot.
+    SnapshotCreate,
+    /// Bring the VM back to a snapshot.
+    SnapshotRevert,
+    /// Delete a snapshot.
+    SnapshotDelete,
 }
 
 /// How far an action has to be agreed to before it is run.
@@ -57,6 +64,8 @@ pub enum Goal {
     Restarted,
     /// The flag reads as wanted.
     Autostart(bool),
+    /// Its snapshots read as was asked.
+    Snapshots,
 }
 
 /// The states that actions aim at.
@@ -126,7 +135,7 @@ const fn seconds(n: u64) -> Duration {
 
 impl ActionKind {
     /// Every action.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::Start,
         Self::Shutdown,
         Self::Reboot,
@@ -137,10 +146,13 @@ impl ActionKind {
         Self::Save,
         Self::AutostartOn,
         Self::AutostartOff,
+        Self::SnapshotCreate,
+        Self::SnapshotRevert,
+        Self::SnapshotDelete,
     ];
 
     /// The catalogue, in the order of [`Self::ALL`].
-    pub const TABLE: [ActionSpec; 10] = [
+    pub const TABLE: [ActionSpec; 13] = [
         ActionSpec {
             kind: Self::Start,
             id: "start",
@@ -313,6 +325,57 @@ impl ActionKind {
             goal: Goal::Autostart(false),
             deadline: seconds(30),
         },
+        ActionSpec {
+            kind: Self::SnapshotCreate,
+            id: "snapshot-create",
+            verb: "take a snapshot of",
+            past: "has a new snapshot",
+            doing: "taking a snapshot of",
+            summary: "Keep what is on its disks, and in its memory, as it is now.",
+            key: None,
+            mnemonic: 'n',
+            from: &[],
+            asks: Ask::Nothing,
+            asks_on_prod: Ask::Nothing,
+            asks_in_bulk: Ask::Confirm,
+            consequence: None,
+            goal: Goal::Snapshots,
+            deadline: seconds(300),
+        },
+        ActionSpec {
+            kind: Self::SnapshotRevert,
+            id: "snapshot-revert",
+            verb: "revert",
+            past: "reverted",
+            doing: "reverting",
+            summary: "Bring it back to a snapshot; what came after is lost.",
+            key: None,
+            mnemonic: 't',
+            from: &[],
+            asks: Ask::TypeName,
+            asks_on_prod: Ask::TypeName,
+            asks_in_bulk: Ask::TypeName,
+            consequence: None,
+            goal: Goal::Snapshots,
+            deadline: seconds(300),
+        },
+        ActionSpec {
+            kind: Self::SnapshotDelete,
+            id: "snapshot-delete",
+            verb: "delete a snapshot of",
+            past: "has lost a snapshot",
+            doing: "deleting a snapshot of",
+            summary: "Delete a snapshot; the VM itself stays as it is.",
+            key: None,
+            mnemonic: 'x',
+            from: &[],
+            asks: Ask::Confirm,
+            asks_on_prod: Ask::Confirm,
+            asks_in_bulk: Ask::Confirm,
+            consequence: None,
+            goal: Goal::Snapshots,
+            deadline: seconds(300),
+        },
     ];
 
     /// Returns this action's row.
@@ -328,7 +391,26 @@ impl ActionKind {
             Self::Save => &Self::TABLE[7],
             Self::AutostartOn => &Self::TABLE[8],
             Self::AutostartOff => &Self::TABLE[9],
+            Self::SnapshotCreate => &Self::TABLE[10],
+            Self::SnapshotRevert => &Self::TABLE[11],
+            Self::SnapshotDelete => &Self::TABLE[12],
         }
+    }
+
+    /// Returns the rows of actions that are said in one word: no snapshot has to be named for them. These
+    /// have a key, a place in the menus and a command of their own.
+    pub fn plain() -> impl Iterator<Item = &'static ActionSpec> {
+        Self::TABLE
+            .iter()
+            .filter(|spec| !spec.kind.is_about_a_snapshot())
+    }
+
+    /// Returns true when the action is about one of the VM's snapshots.
+    pub const fn is_about_a_snapshot(self) -> bool {
+        matches!(
+            self,
+            Self::SnapshotCreate | Self::SnapshotRevert | Self::SnapshotDelete
+        )
     }
 
     /// Returns the stable id.
@@ -362,19 +444,44 @@ impl FromStr for ActionKind {
     }
 }
 
-/// An action with its arguments. Today's actions have none; those that will (VM snapshots, clones)
-/// carry them here, so nothing that handles an `Action` has to change.
+/// An action with its arguments.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
 pub struct Action {
     /// Which one.
     pub kind: ActionKind,
+    /// What is asked about snapshots; there exactly where the kind is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<SnapshotRequest>,
 }
 
 impl Action {
     /// Makes an action without arguments.
     pub const fn new(kind: ActionKind) -> Self {
-        Self { kind }
+        Self {
+            kind,
+            snapshot: None,
+        }
+    }
+
+    /// Returns what it is about beside the VM, as it is shown: ` (snapshot clean)`, or nothing.
+    pub fn about(&self) -> String {
+        self.snapshot
+            .as_ref()
+            .map(|request| format!(" (snapshot {})", request.name()))
+            .unwrap_or_default()
+    }
+}
+
+impl From<SnapshotRequest> for Action {
+    fn from(request: SnapshotRequest) -> Self {
+        Self {
+            kind: match &request {
+                SnapshotRequest::Create(_) => ActionKind::SnapshotCreate,
+                SnapshotRequest::Revert(_) => ActionKind::SnapshotRevert,
+                SnapshotRequest::Delete(..) => ActionKind::SnapshotDelete,
+            },
+            snapshot: Some(request),
+        }
     }
 }
 

@@ -24,6 +24,7 @@ pub mod redact;
 pub mod remote_command;
 pub mod secret;
 pub mod selector;
+pub mod snapshot;
 pub mod text;
 pub mod units;
 pub mod vm;

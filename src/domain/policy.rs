@@ -4,6 +4,8 @@
 //! none matches, the verb catalogue's own columns do. `read_only`, for everything or for one host,
 //! beats every rule.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::action::{ActionKind, Ask};
@@ -42,6 +44,12 @@ pub struct Rule {
     pub users: Vec<String>,
     /// Only when at least this many VMs are acted on together.
     pub min_count: usize,
+    /// Only about snapshots that are at least so old.
+    #[serde(default)]
+    pub min_snapshot_age: Option<Duration>,
+    /// Only about snapshots that are younger.
+    #[serde(default)]
+    pub max_snapshot_age: Option<Duration>,
     /// What it does; `None` never decides.
     pub effect: Option<Effect>,
     /// Why, shown to the person.
@@ -65,6 +73,8 @@ pub struct PolicyQuery<'a> {
     pub user: &'a str,
     /// How many VMs are acted on together.
     pub count: usize,
+    /// Age of the snapshot that is to be reverted to or deleted, where it is known.
+    pub snapshot_age: Option<Duration>,
     /// Whether everything is read-only.
     pub read_only: bool,
     /// Whether this host is read-only.
@@ -156,6 +166,18 @@ impl Rule {
             && (self.verbs.is_empty() || self.verbs.contains(&query.action))
             && (self.doors.is_empty() || self.doors.contains(&query.door))
             && query.count >= self.min_count
+            && self.age_fits(query.snapshot_age)
+    }
+
+    /// An age that is not known is never taken for one that fits.
+    fn age_fits(&self, age: Option<Duration>) -> bool {
+        let at_least = self
+            .min_snapshot_age
+            .is_none_or(|least| age.is_some_and(|age| age >= least));
+        let below = self
+            .max_snapshot_age
+            .is_none_or(|most| age.is_some_and(|age| age < most));
+        at_least && below
     }
 
     fn denial(&self) -> String {
@@ -204,6 +226,7 @@ mod tests {
             door: Door::Tui,
             user: "ann",
             count: 1,
+            snapshot_age: None,
             read_only: false,
             host_read_only: false,
         }
@@ -291,6 +314,28 @@ mod tests {
             ..Rule::default()
         }];
         assert_eq!(ask(&rules, &query(ActionKind::Start)), Ask::Nothing);
+    }
+
+    #[test]
+    fn a_rule_about_age_holds_for_snapshots_of_that_age_only() {
+        let day = Duration::from_secs(86_400);
+        let rules = [Rule {
+            name: "keep a week".into(),
+            verbs: vec![ActionKind::SnapshotDelete],
+            max_snapshot_age: Some(7 * day),
+            effect: Some(Effect::Deny),
+            ..Rule::default()
+        }];
+        let decided = |age| {
+            let query = PolicyQuery {
+                snapshot_age: age,
+                ..query(ActionKind::SnapshotDelete)
+            };
+            decide(&rules, &query).rule
+        };
+        assert_eq!(decided(Some(day)), "keep a week");
+        assert_eq!(decided(Some(7 * day)), BUILT_IN);
+        assert_eq!(decided(None), BUILT_IN);
     }
 
     #[test]

@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::host::HostId;
+use super::snapshot::VmSnapshot;
 use super::text::RemoteText;
 use super::units::{Bytes, Percent};
 
@@ -175,6 +175,9 @@ pub struct VmFacts {
     pub addresses: Option<Vec<VmAddress>>,
     /// Number of VM snapshots.
     pub snapshots: Option<u32>,
+    /// The VM snapshots themselves, parents before children; `None` = not read yet.
+    #[serde(default)]
+    pub snapshot_tree: Option<Arc<[VmSnapshot]>>,
     /// Started with the host.
     pub autostart: Option<bool>,
     /// Survives being stopped.
@@ -270,21 +273,6 @@ pub struct VmNic {
     pub addresses: Vec<IpAddr>,
 }
 
-/// One VM snapshot (Hyper-V: checkpoint).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VmSnapshot {
-    /// Its id on the host.
-    pub id: RemoteText,
-    /// Its name: a label.
-    pub name: RemoteText,
-    /// Id of the snapshot it is based on.
-    pub parent: Option<RemoteText>,
-    /// When it was taken.
-    pub taken: Option<Timestamp>,
-    /// What the VM goes on from now.
-    pub is_current: bool,
-}
-
 /// One setting of a VM that has no field of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VmProperty {
@@ -321,26 +309,6 @@ pub struct VmDetail {
     pub definition: RemoteDocument,
     /// What could not be read, and why, in the hypervisor's words.
     pub gaps: Vec<RemoteText>,
-}
-
-impl VmDetail {
-    /// Returns how many snapshots a snapshot is based on, as far as they are known.
-    pub fn depth_of(&self, snapshot: &VmSnapshot) -> usize {
-        let mut depth = 0;
-        let mut at = snapshot;
-        // A ring, which no host should have, ends after as many steps as there are snapshots.
-        while depth < self.snapshots.len()
-            && let Some(parent) = at.parent.as_ref()
-            && let Some(found) = self
-                .snapshots
-                .iter()
-                .find(|other| other.id.raw().eq_ignore_ascii_case(parent.raw()))
-        {
-            depth += 1;
-            at = found;
-        }
-        depth
-    }
 }
 
 /// A multi-line text from a host; each line is made visible on its own.

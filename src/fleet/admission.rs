@@ -5,6 +5,8 @@
 //! be done here, do we know enough, does something stand in the way, does the state fit. Each refusal
 //! is one sentence that says why, with what to do next.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use crate::domain::action::{Action, ActionKind, Ask};
@@ -43,7 +45,12 @@ pub fn decide(
     let Some(found) = found else {
         return Err(no_such_vm(host, vm));
     };
-    let verdict = ask_policy(state, host, action.kind, actor, count);
+    let verdict = ask_policy(
+        (state, host),
+        (action, age_of(found, action, now)),
+        actor,
+        count,
+    );
     if let Decision::Deny(reason) = &verdict.decision {
         let hint = match verdict.rule.as_str() {
             "read-only" => "leave read-only mode first".to_owned(),
@@ -123,10 +130,16 @@ fn no_such_vm(host: &HostSnapshot, vm: &VmRef) -> Failure {
     .with_hint("it was removed or moved to another host; refresh the list")
 }
 
+/// Returns the age of the snapshot that an action is about, where it is there and known.
+fn age_of(vm: &Vm, action: &Action, now: Timestamp) -> Option<Duration> {
+    let chosen = action.snapshot.as_ref()?.chosen()?;
+    let tree = vm.facts.snapshot_tree.as_deref()?;
+    chosen.among(tree)?.age(now)
+}
+
 fn ask_policy(
-    state: &FleetSnapshot,
-    host: &HostSnapshot,
-    action: ActionKind,
+    (state, host): (&FleetSnapshot, &HostSnapshot),
+    (action, snapshot_age): (&Action, Option<Duration>),
     actor: &Actor,
     count: usize,
 ) -> Verdict {
@@ -137,7 +150,7 @@ fn ask_policy(
         .map(crate::domain::host::Tag::as_str)
         .collect();
     let query = PolicyQuery {
-        action,
+        action: action.kind,
         tier: host
             .spec
             .tier
@@ -148,6 +161,7 @@ fn ask_policy(
         door: actor.door,
         user: &actor.user,
         count,
+        snapshot_age,
         read_only: state.read_only,
         host_read_only: host.spec.read_only,
     };

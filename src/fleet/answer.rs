@@ -22,7 +22,7 @@ use crate::domain::host_key::{HostKeyQuestion, HostKeyVerdict};
 use crate::domain::operation::{Actor, Operation, OperationId, Phase, Submission};
 use crate::domain::policy::Verdict;
 use crate::domain::recording::Recording;
-use crate::domain::vm::{VmDetail, VmRef};
+use crate::domain::vm::VmRef;
 use crate::session::{HostCommand, SessionHandle};
 use crate::task::send_or_gone;
 
@@ -55,7 +55,20 @@ impl Engine {
                 self.focus(hosts);
                 send_or_gone(reply, Ok(()));
             }
-            Request::Detail { vm, reply } => self.detail(&vm, reply),
+            Request::Detail { vm, reply } => {
+                let wanted = vm.vm.clone();
+                self.ask_session(&vm, reply, |reply| HostCommand::Detail {
+                    vm: wanted,
+                    reply,
+                });
+            }
+            Request::Snapshots { vm, reply } => {
+                let wanted = vm.vm.clone();
+                self.ask_session(&vm, reply, |reply| HostCommand::Snapshots {
+                    vm: wanted,
+                    reply,
+                });
+            }
             Request::CommandLog { host, reply } => {
                 send_or_gone(reply, Ok(self.roster.commands_sent(host)));
             }
@@ -232,7 +245,13 @@ impl Engine {
         })
     }
 
-    fn detail(&self, vm: &VmRef, reply: Reply<Arc<VmDetail>>) {
+    /// Passes a question about one VM on to its host's session.
+    fn ask_session<T>(
+        &self,
+        vm: &VmRef,
+        reply: Reply<T>,
+        command: impl FnOnce(Reply<T>) -> HostCommand,
+    ) {
         let place = self
             .roster
             .session(vm.host)
@@ -242,10 +261,7 @@ impl Engine {
             })
             .and_then(SessionHandle::place);
         match place {
-            Ok(place) => place.send(HostCommand::Detail {
-                vm: vm.vm.clone(),
-                reply,
-            }),
+            Ok(place) => place.send(command(reply)),
             Err(cause) => send_or_gone(reply, Err(cause)),
         }
     }

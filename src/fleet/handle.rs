@@ -17,6 +17,7 @@ use crate::domain::inventory::FleetSnapshot;
 use crate::domain::operation::{Actor, Operation, OperationId, Submission};
 use crate::domain::recording::Recording;
 use crate::domain::secret::SecretText;
+use crate::domain::snapshot::VmSnapshot;
 use crate::domain::vm::{VmDetail, VmRef};
 
 /// Requests that may wait at the engine; a front end that fills it is told `Busy`.
@@ -163,6 +164,11 @@ impl FleetHandle {
     /// Reads everything about one VM.
     pub async fn detail(&self, vm: VmRef) -> Result<Arc<VmDetail>, Failure> {
         self.ask(|reply| Request::Detail { vm, reply }).await
+    }
+
+    /// Reads the snapshots of one VM, parents before children.
+    pub async fn snapshots(&self, vm: VmRef) -> Result<Arc<[VmSnapshot]>, Failure> {
+        self.ask(|reply| Request::Snapshots { vm, reply }).await
     }
 
     /// Returns the commands sent lately, oldest first.

@@ -24,6 +24,7 @@ pub mod record;
 pub mod recorder;
 pub mod request;
 mod roster;
+mod snapshots;
 pub mod state;
 #[cfg(test)]
 mod state_tests;

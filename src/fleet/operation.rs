@@ -39,14 +39,14 @@ pub const ACTIONS_AT_ONCE: usize = 4;
 const ACCEPTANCE: Duration = Duration::from_secs(60);
 
 /// First pause between two forced reads; doubled up to [`LAST_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
+pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
 /// Least time between two reports of how far the hypervisor is: a person reads no faster, and a
 /// driver may tell many times a second.
 pub const PROGRESS_EVERY: Duration = Duration::from_millis(250);
 
 /// Longest pause between two forced reads.
-const LAST_PAUSE: Duration = Duration::from_secs(2);
+pub(super) const LAST_PAUSE: Duration = Duration::from_secs(2);
 
 /// News of a running operation.
 #[derive(Debug)]
@@ -127,10 +127,19 @@ impl Runner {
         let mut after = None;
         let outcome = match self.start(&intent).await {
             Err(refused) => refused,
-            Ok(place) => match self.send(&plan, place).await {
-                Err(ended) => ended,
-                Ok(watcher) => self.verify(&plan, watcher, &mut after).await,
-            },
+            Ok(place) => {
+                let before = self.snapshots_known(&plan);
+                match (self.send(&plan, place).await, &plan.action.snapshot) {
+                    (Err(ended), None) => ended,
+                    (Err(ended), Some(request)) => {
+                        self.look_at_part(request, before.as_deref(), ended).await
+                    }
+                    (Ok(watcher), None) => self.verify(&plan, watcher, &mut after).await,
+                    (Ok(watcher), Some(request)) => {
+                        self.verify_snapshots(request, watcher, &mut after).await
+                    }
+                }
+            }
         };
         self.operation.state_after = after.and_then(|watcher: Watcher| watcher.last);
         let entry = record::outcome(
@@ -334,7 +343,7 @@ impl Runner {
         self.moved(self.operation.phase).await;
     }
 
-    async fn moved(&mut self, phase: Phase) {
+    pub(super) async fn moved(&mut self, phase: Phase) {
         self.operation.phase = phase;
         let operation = Box::new(self.operation.clone());
         self.tell(OperationNews::Moved(operation)).await;
@@ -357,7 +366,7 @@ async fn report(said: &mut ProgressNews, not_before: Instant) {
 }
 
 /// Waits for the next read that began after `since`; `None` when there will be none.
-async fn next_read(
+pub(super) async fn next_read(
     reads: &mut watch::Receiver<Option<Observation>>,
     since: Instant,
 ) -> Option<Observation> {
@@ -370,7 +379,7 @@ async fn next_read(
     }
 }
 
-fn unknown(why: &str) -> Outcome {
+pub(super) fn unknown(why: &str) -> Outcome {
     Outcome::Unknown {
         cause: Failure::new(ErrorKind::Timeout, why)
             .with_hint("look at the VM: the next read tells what is true now"),

@@ -5,6 +5,7 @@ use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::host::HypervisorKind;
 use crate::domain::inventory::{FleetSnapshot, HostSnapshot};
 use crate::domain::operation::Plan;
+use crate::domain::snapshot::{self, SnapshotRequest};
 use crate::domain::vm::{Vm, VmRef};
 use crate::hypervisor::Drivers;
 
@@ -18,6 +19,11 @@ pub fn make(
     let (host, found) = state
         .vm(vm)
         .ok_or_else(|| Failure::new(ErrorKind::NotFound, "the VM is not there any more"))?;
+    if let Some(request) = &action.snapshot {
+        is_possible(found, request)?;
+    } else if action.kind.is_about_a_snapshot() {
+        return Err(nothing_named(action));
+    }
     let commands = drivers
         .commands(kind_of(host)?, &host.spec, &vm.vm, action)
         .map_err(|error| Failure::of(&error))?;
@@ -51,9 +57,48 @@ fn kind_of(host: &HostSnapshot) -> Result<HypervisorKind, Failure> {
         })
 }
 
+fn nothing_named(action: &Action) -> Failure {
+    Failure::new(
+        ErrorKind::Usage,
+        format!("`{}` needs a snapshot to be named", action.kind),
+    )
+}
+
+/// Refuses what the tree that is known shows to be impossible; where it is not known, the host decides.
+fn is_possible(vm: &Vm, request: &SnapshotRequest) -> Result<(), Failure> {
+    let Some(tree) = vm.facts.snapshot_tree.as_deref() else {
+        return Ok(());
+    };
+    let name = &vm.name;
+    match request {
+        SnapshotRequest::Create(new) if snapshot::find(tree, new.name.as_str()).is_ok() => {
+            Err(Failure::new(
+                ErrorKind::Conflict,
+                format!("{name} has a snapshot {} already", new.name),
+            )
+            .with_hint("choose another name"))
+        }
+        SnapshotRequest::Create(_) => Ok(()),
+        SnapshotRequest::Revert(chosen) | SnapshotRequest::Delete(chosen, _) => {
+            if chosen.among(tree).is_some() {
+                return Ok(());
+            }
+            Err(Failure::new(
+                ErrorKind::NotFound,
+                format!("{name} has no snapshot {} any more", chosen.name),
+            )
+            .with_hint("read the host again to see those that it has"))
+        }
+    }
+}
+
 fn consequences(vm: &Vm, action: &Action) -> Vec<String> {
     let spec = action.kind.spec();
     let mut all: Vec<String> = spec.consequence.map(str::to_owned).into_iter().collect();
+    if let Some(request) = &action.snapshot {
+        let tree = vm.facts.snapshot_tree.as_deref();
+        all.extend(snapshot::consequences(request, &vm.state, tree));
+    }
     let ends = spec.goal == Goal::State(GoalState::Stopped);
     if ends && vm.facts.persistent == Some(false) {
         all.push("it has no definition of its own: once stopped, it is gone from the host".into());

@@ -15,6 +15,7 @@ use crate::domain::operation::{Actor, OperationId, Plan, Submission};
 use crate::domain::policy::Verdict;
 use crate::domain::recording::Recording;
 use crate::domain::secret::SecretText;
+use crate::domain::snapshot::VmSnapshot;
 use crate::domain::text::RemoteText;
 use crate::domain::vm::{VmDetail, VmRef};
 
@@ -152,6 +153,13 @@ pub enum Request {
         vm: VmRef,
         /// The detail.
         reply: Reply<Arc<VmDetail>>,
+    },
+    /// Read the snapshots of one VM.
+    Snapshots {
+        /// Which.
+        vm: VmRef,
+        /// Its snapshots, parents before children.
+        reply: Reply<Arc<[VmSnapshot]>>,
     },
     /// The commands sent lately, oldest first.
     CommandLog {

@@ -70,6 +70,8 @@ impl Watcher {
             Goal::State(goal) => met(goal.is_met_by(&vm.state)),
             Goal::Autostart(wanted) => met(vm.facts.autostart == Some(wanted)),
             Goal::Restarted => self.judge_restart(vm, seen),
+            // Seen in the tree, which is read for it; here only the VM's state is looked at.
+            Goal::Snapshots => Judgement::NotYet,
         }
     }
 
@@ -83,7 +85,8 @@ impl Watcher {
             Goal::State(GoalState::Stopped) => Judgement::Met,
             Goal::State(GoalState::Running | GoalState::Paused | GoalState::Saved)
             | Goal::Restarted
-            | Goal::Autostart(_) => {
+            | Goal::Autostart(_)
+            | Goal::Snapshots => {
                 Judgement::CannotBeSeen("the VM is not on the host any more".to_owned())
             }
         }
@@ -132,6 +135,9 @@ impl Watcher {
             }
             (Goal::Autostart(_), _) => {
                 format!("the flag did not read as wanted within {seconds} s")
+            }
+            (Goal::Snapshots, _) => {
+                format!("its snapshots did not read as wanted within {seconds} s")
             }
             (Goal::State(_), _) => format!("it is still {state} after {seconds} s"),
         }

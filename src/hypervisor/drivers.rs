@@ -102,8 +102,8 @@ impl Drivers for InstalledDrivers {
         action: &Action,
     ) -> Result<Vec<RemoteCommand>, HypervisorError> {
         match kind {
-            HypervisorKind::Libvirt => Ok(libvirt::commands(spec, vm, action)),
-            HypervisorKind::HyperV => Ok(hyperv::commands(vm, action)),
+            HypervisorKind::Libvirt => libvirt::commands(spec, vm, action),
+            HypervisorKind::HyperV => hyperv::commands(vm, action),
         }
     }
 }

@@ -33,6 +33,7 @@ use crate::domain::host::{HostSpec, HypervisorKind};
 use crate::domain::inventory::{HostInventory, Scope};
 use crate::domain::redact::Private;
 use crate::domain::remote_command::RemoteCommand;
+use crate::domain::snapshot::VmSnapshot;
 use crate::domain::text::RemoteText;
 use crate::domain::vm::{VmDetail, VmId};
 use crate::transport::{Transport, TransportError};
@@ -51,6 +52,10 @@ pub trait Hypervisor: Send + Sync + Debug {
 
     /// Reads everything about one VM.
     async fn detail(&self, vm: &VmId) -> Result<VmDetail, HypervisorError>;
+
+    /// Reads the snapshots of one VM, parents before children. What the host would not tell is an error,
+    /// never an empty tree.
+    async fn snapshots(&self, vm: &VmId) -> Result<Vec<VmSnapshot>, HypervisorError>;
 
     /// Runs the commands of a plan on channels of their own; returns when the hypervisor has
     /// accepted the last one. What the hypervisor says on the way about how far it is, is told

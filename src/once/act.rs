@@ -1,15 +1,16 @@
 //! `--once VERB`: plan for every VM, agree, run, wait. Nothing is run before all that was asked for has
 //! been found and agreed to; what then fails for one VM does not hold back the others.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::console::Console;
 use super::result::{self, ActResult};
 use super::row::VmRow;
-use super::{Act, Ended, Script, Wait, targets};
+use super::{Act, Ended, Script, Verb, Wait, snapshots, targets};
 use crate::clock::Clock;
-use crate::domain::action::{Action, ActionKind, Ask};
+use crate::domain::action::Ask;
 use crate::domain::error_kind::{ErrorKind, ExitCode, Failure};
 use crate::domain::operation::{Consent, Operation, OperationId, Plan, Submission};
 use crate::domain::policy::Decision;
@@ -46,17 +47,22 @@ pub(super) async fn run(
         chosen.reached.report(console);
     }
     let missing = !chosen.named && !chosen.reached.failed.is_empty();
-    let (planned, mut results) = plan_all(handle, script, act.kind, chosen.vms).await;
+    let (planned, mut results) = plan_all(handle, script, &act.verb, chosen.vms).await;
     if act.dry_run {
-        results.extend(planned.iter().map(|planned| {
-            ActResult::planned(&planned.row, act.kind, &planned.plan, planned.asks)
-        }));
+        results.extend(
+            planned
+                .iter()
+                .map(|planned| ActResult::planned(&planned.row, &planned.plan, planned.asks)),
+        );
     } else {
         agree(&planned, act, chosen.named)?;
-        let (running, refused) = submit_all(handle, script, act, planned).await;
-        results.extend(refused);
-        for running in running {
-            results.push(settle(handle, script, act, running).await);
+        let count = planned.len();
+        for round in rounds(planned) {
+            let (running, refused) = submit_all(handle, script, act, (round, count)).await;
+            results.extend(refused);
+            for running in running {
+                results.push(settle(handle, script, act, running).await);
+            }
         }
     }
     console.data(&result::written(script.format, &results));
@@ -76,18 +82,28 @@ pub(super) async fn run(
 async fn plan_all(
     handle: &FleetHandle,
     script: &Script,
-    kind: ActionKind,
+    verb: &Verb,
     vms: Vec<VmRow>,
 ) -> (Vec<Planned>, Vec<ActResult>) {
-    let count = vms.len();
-    let (mut planned, mut refused) = (Vec::new(), Vec::new());
+    let mut wanted = Vec::with_capacity(vms.len());
     for row in vms {
+        for (kind, action) in snapshots::actions(handle, &row, verb).await {
+            wanted.push((row.clone(), kind, action));
+        }
+    }
+    let count = wanted.len();
+    let (mut planned, mut refused) = (Vec::new(), Vec::new());
+    for (row, kind, action) in wanted {
         let vm = VmRef {
             host: row.host.spec.id,
             vm: row.vm.id.clone(),
         };
         let actor = script.actor.clone();
-        match handle.plan(vm, Action::new(kind), actor, count).await {
+        let proposal = match action {
+            Ok(action) => handle.plan(vm, action, actor, count).await,
+            Err(failure) => Err(failure),
+        };
+        match proposal {
             Ok(Proposal { plan, verdict }) => match verdict.decision {
                 Decision::Ask(asks) => planned.push(Planned { row, plan, asks }),
                 Decision::Deny(reason) => {
@@ -101,17 +117,38 @@ async fn plan_all(
     (planned, refused)
 }
 
+/// One operation runs on a VM at a time: what is to be done to one VM is done one after the other, and what
+/// to several VMs at once.
+fn rounds(planned: Vec<Planned>) -> Vec<Vec<Planned>> {
+    let mut turns: HashMap<VmRef, usize> = HashMap::new();
+    let mut rounds: Vec<Vec<Planned>> = Vec::new();
+    for one in planned {
+        let turn = turns.entry(one.plan.vm.clone()).or_default();
+        while rounds.len() <= *turn {
+            rounds.push(Vec::new());
+        }
+        if let Some(round) = rounds.get_mut(*turn) {
+            round.push(one);
+        }
+        *turn += 1;
+    }
+    rounds
+}
+
 /// Returns an error when anything is not agreed to that has to be: then nothing is run.
 fn agree(planned: &[Planned], act: &Act, named: bool) -> Result<(), Complaint> {
     let most = planned.iter().map(|planned| planned.asks).max();
-    let verb = act.kind.spec().verb;
+    let Some(first) = planned.first() else {
+        return Ok(());
+    };
+    let verb = first.plan.action.kind.spec().verb;
     let refuse = |message: String, hint: &str| {
         let failure = Failure::new(ErrorKind::Refused, message).with_hint(hint);
         Err(failure.into())
     };
     match most {
         Some(Ask::Confirm | Ask::TypeName) if !act.yes => {
-            let consequence = act.kind.spec().consequence;
+            let consequence = first.plan.consequences.first();
             let what = match (planned, consequence) {
                 ([one], Some(consequence)) => {
                     format!(
@@ -120,6 +157,9 @@ fn agree(planned: &[Planned], act: &Act, named: bool) -> Result<(), Complaint> {
                     )
                 }
                 ([one], None) => format!("to {verb} {} has to be agreed to", one.row.vm.name),
+                (many, _) if first.plan.action.snapshot.is_some() => {
+                    format!("to {verb} VMs {} times has to be agreed to", many.len())
+                }
                 (many, _) => format!("to {verb} {} VMs has to be agreed to", many.len()),
             };
             refuse(what, "add --yes, or look at the plan with --dry-run")
@@ -144,9 +184,8 @@ async fn submit_all(
     handle: &FleetHandle,
     script: &Script,
     act: &Act,
-    planned: Vec<Planned>,
+    (planned, count): (Vec<Planned>, usize),
 ) -> (Vec<Running>, Vec<ActResult>) {
-    let count = planned.len();
     let (mut running, mut refused) = (Vec::new(), Vec::new());
     for planned in planned {
         let submission = Submission {
@@ -168,7 +207,8 @@ async fn submit_all(
             Ok(operation) => running.push(Running { planned, operation }),
             Err(failure) => {
                 let Planned { row, plan, .. } = &planned;
-                refused.push(ActResult::refused(row, act.kind, Some(plan), failure));
+                let kind = plan.action.kind;
+                refused.push(ActResult::refused(row, kind, Some(plan), failure));
             }
         }
     }

@@ -15,6 +15,7 @@ mod reach;
 mod result;
 mod row;
 mod show;
+mod snapshots;
 mod targets;
 mod watch;
 
@@ -31,6 +32,7 @@ use crate::domain::action::ActionKind;
 use crate::domain::error_kind::ExitCode;
 use crate::domain::operation::Actor;
 use crate::domain::selector::Filter;
+use crate::domain::snapshot::{DeleteScope, NewSnapshot};
 use crate::fleet::FleetHandle;
 use crate::report::Complaint;
 
@@ -60,6 +62,8 @@ pub enum Command {
     Show(String),
     /// Do something to VMs.
     Act(Act),
+    /// Print VM snapshots.
+    Snapshots(SnapshotListing),
     /// Print what happens, until stopped.
     Watch(Filter),
 }
@@ -79,7 +83,7 @@ pub struct Listing {
 #[derive(Debug, Clone)]
 pub struct Act {
     /// What to do.
-    pub kind: ActionKind,
+    pub verb: Verb,
     /// To which VMs.
     pub targets: Targets,
     /// Agreed to beforehand.
@@ -88,6 +92,32 @@ pub struct Act {
     pub dry_run: bool,
     /// How long to look for the goal.
     pub wait: Wait,
+}
+
+/// What is done to each VM.
+#[derive(Debug, Clone)]
+pub enum Verb {
+    /// An action without arguments.
+    Plain(ActionKind),
+    /// Take a snapshot.
+    Create(NewSnapshot),
+    /// Revert to the snapshot of this name or id.
+    Revert(String),
+    /// Delete the snapshots of these names or ids.
+    Delete(Vec<String>, DeleteScope),
+    /// Delete the snapshots that are older.
+    Expire(Duration),
+}
+
+/// Which snapshots and columns to print, in which order.
+#[derive(Debug, Clone)]
+pub struct SnapshotListing {
+    /// Of which VMs.
+    pub targets: Targets,
+    /// Column to order by; a `-` before it turns the order round.
+    pub sort: Option<String>,
+    /// Columns to print; empty = the usual ones of the format.
+    pub columns: Vec<String>,
 }
 
 /// How long to look for the goal of an action.
@@ -118,6 +148,9 @@ pub async fn run(
         Command::Hosts(listing) => hosts::run(handle, &script, listing, clock, &mut console).await,
         Command::Show(target) => show::run(handle, &script, target, clock, &mut console).await,
         Command::Act(act) => act::run(handle, &script, act, clock, &mut console).await,
+        Command::Snapshots(listing) => {
+            snapshots::run(handle, &script, listing, clock, &mut console).await
+        }
         Command::Watch(filter) => watch::run(handle, &script, filter, clock, &mut console).await,
     };
     let code = ended.unwrap_or_else(|complaint| {
@@ -127,10 +160,11 @@ pub async fn run(
     console.finish(code)
 }
 
-/// Returns the columns that `list` and `hosts` know, for the documentation: id, and what it holds.
-pub fn columns() -> [Vec<(&'static str, &'static str)>; 2] {
+/// Returns the columns that `list`, `hosts` and `snapshot list` know, for the documentation: id, and what it holds.
+pub fn columns() -> [Vec<(&'static str, &'static str)>; 3] {
     [
         field::documented(&row::FIELDS),
         field::documented(&hosts::FIELDS),
+        field::documented(&snapshots::FIELDS),
     ]
 }

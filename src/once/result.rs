@@ -21,6 +21,8 @@ pub(super) struct ActResult {
     name: RemoteText,
     id: String,
     kind: ActionKind,
+    /// The snapshot it is about.
+    snapshot: Option<RemoteText>,
     outcome: &'static str,
     state_before: String,
     state_after: Option<String>,
@@ -40,6 +42,8 @@ struct Document<'a> {
     name: &'a RemoteText,
     id: &'a str,
     action: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    snapshot: Option<&'a RemoteText>,
     outcome: &'a str,
     state_before: &'a str,
     state_after: Option<&'a str>,
@@ -57,6 +61,15 @@ fn commands(plan: &Plan) -> Vec<String> {
         .collect()
 }
 
+/// Returns the name of the snapshot that a plan is about.
+fn snapshot(plan: &Plan) -> Option<RemoteText> {
+    let request = plan.action.snapshot.as_ref()?;
+    Some(match request.chosen() {
+        Some(chosen) => chosen.name.clone(),
+        None => RemoteText::new(request.name()),
+    })
+}
+
 impl ActResult {
     fn blank(row: &VmRow, kind: ActionKind) -> Self {
         Self {
@@ -65,6 +78,7 @@ impl ActResult {
             name: row.vm.name.clone(),
             id: row.vm.id.to_string(),
             kind,
+            snapshot: None,
             outcome: "refused",
             state_before: row.vm.state.word().to_owned(),
             state_after: None,
@@ -86,19 +100,21 @@ impl ActResult {
         Self {
             exit: failure.kind.spec().exit,
             commands: plan.map(commands).unwrap_or_default(),
+            snapshot: plan.and_then(snapshot),
             failure: Some(failure),
             ..Self::blank(row, kind)
         }
     }
 
     /// Only shown.
-    pub(super) fn planned(row: &VmRow, kind: ActionKind, plan: &Plan, asks: Ask) -> Self {
+    pub(super) fn planned(row: &VmRow, plan: &Plan, asks: Ask) -> Self {
         Self {
             outcome: "planned",
             state_before: plan.state.word().to_owned(),
             commands: commands(plan),
+            snapshot: snapshot(plan),
             asks: Some(asks),
-            ..Self::blank(row, kind)
+            ..Self::blank(row, plan.action.kind)
         }
     }
 
@@ -109,6 +125,7 @@ impl ActResult {
             outcome: "unknown",
             exit: ExitCode::Unknown,
             commands: commands(plan),
+            snapshot: snapshot(plan),
             failure: Some(failure),
             ..Self::blank(row, plan.action.kind)
         }
@@ -143,6 +160,7 @@ impl ActResult {
                 .map(str::to_owned),
             elapsed_ms: u64::try_from(elapsed).ok(),
             commands: commands(plan),
+            snapshot: snapshot(plan),
             failure,
             exit,
             ..Self::blank(row, plan.action.kind)
@@ -169,24 +187,31 @@ impl ActResult {
     fn sentence(&self) -> Option<String> {
         let vm = format!("{}/{}", self.host, self.name);
         let spec = self.kind.spec();
+        let about = match &self.snapshot {
+            Some(name) => format!(": {name}"),
+            None => String::new(),
+        };
         match self.outcome {
             "confirmed" => {
                 let seconds = self.elapsed_ms.unwrap_or_default() / 100;
                 let state = self.state_after.as_deref().unwrap_or("–");
                 let (whole, tenth) = (seconds / 10, seconds % 10);
                 Some(format!(
-                    "{vm}: {} ({state}, {whole}.{tenth} s)\n",
+                    "{vm}: {}{about} ({state}, {whole}.{tenth} s)\n",
                     spec.past
                 ))
             }
-            "accepted" => Some(format!("{vm}: {} accepted\n", spec.verb)),
+            "accepted" => Some(format!("{vm}: {}{about} accepted\n", spec.verb)),
             "planned" => {
                 let asks = match self.asks {
                     Some(Ask::Confirm) => "; asks for --yes",
                     Some(Ask::TypeName) => "; asks for --yes and the VM named in full",
                     Some(Ask::Nothing) | None => "",
                 };
-                let mut text = format!("{vm} ({}): would {}{asks}\n", self.state_before, spec.verb);
+                let mut text = format!(
+                    "{vm} ({}): would {}{about}{asks}\n",
+                    self.state_before, spec.verb
+                );
                 for command in &self.commands {
                     text.push_str("  ");
                     text.push_str(command);
@@ -205,6 +230,7 @@ impl ActResult {
             name: &self.name,
             id: &self.id,
             action: self.kind.id(),
+            snapshot: self.snapshot.as_ref(),
             outcome: self.outcome,
             state_before: &self.state_before,
             state_after: self.state_after.as_deref(),

@@ -8,8 +8,9 @@ use super::row::{FIELDS, VmRow};
 use super::{Ended, Format, Script, Targets, output, targets};
 use crate::clock::Clock;
 use crate::domain::error_kind::ExitCode;
+use crate::domain::snapshot::{VmSnapshot, depths};
 use crate::domain::text::RemoteText;
-use crate::domain::vm::{VmDetail, VmDisk, VmNic, VmProperty, VmRef, VmSnapshot};
+use crate::domain::vm::{VmDetail, VmDisk, VmNic, VmProperty, VmRef};
 use crate::fleet::FleetHandle;
 use crate::report::Complaint;
 
@@ -82,7 +83,7 @@ fn written(format: Format, row: &VmRow, detail: &VmDetail) -> String {
         gaps: &detail.gaps,
     };
     let text = match format {
-        Format::Table => return for_people(&document, &fields, detail),
+        Format::Table => return for_people(&document, &fields),
         Format::Csv | Format::Markdown => {
             return output::rows(format, &FIELDS, &[], std::slice::from_ref(row));
         }
@@ -94,7 +95,7 @@ fn written(format: Format, row: &VmRow, detail: &VmDetail) -> String {
     text
 }
 
-fn for_people(document: &Document<'_>, fields: &[&Field<VmRow>], detail: &VmDetail) -> String {
+fn for_people(document: &Document<'_>, fields: &[&Field<VmRow>]) -> String {
     let mut text = String::new();
     let mut line = |name: &str, value: &str| {
         text.extend([format!("{name:<22} {value}").trim_end(), "\n"]);
@@ -141,8 +142,9 @@ fn for_people(document: &Document<'_>, fields: &[&Field<VmRow>], detail: &VmDeta
             &format!("{} {} {network} {model}", nic.mac, nic.kind),
         );
     }
-    for snapshot in document.snapshot_tree {
-        let depth = detail.depth_of(snapshot) * 2;
+    let depths = depths(document.snapshot_tree);
+    for (snapshot, depth) in document.snapshot_tree.iter().zip(depths) {
+        let depth = depth * 2;
         let mark = if snapshot.is_current {
             " (current)"
         } else {

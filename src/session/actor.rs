@@ -272,6 +272,10 @@ impl Actor {
                 Some(link) => link.detail(vm, reply),
                 None => send_or_gone(reply, Err(not_connected())),
             },
+            HostCommand::Snapshots { vm, reply } => match &self.link {
+                Some(link) => link.snapshots(vm, reply),
+                None => send_or_gone(reply, Err(not_connected())),
+            },
         }
     }
 

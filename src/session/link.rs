@@ -13,6 +13,7 @@ use super::limits::{CLOSE, DETAIL, DETAILS_AT_ONCE};
 use crate::domain::capability::Capabilities;
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::remote_command::RemoteCommand;
+use crate::domain::snapshot::VmSnapshot;
 use crate::domain::vm::{VmDetail, VmId};
 use crate::hypervisor::{Hypervisor, HypervisorError, ProgressSink};
 use crate::task::{Tasks, send_or_gone};
@@ -98,11 +99,33 @@ impl Link {
     }
 
     /// Reads everything about one VM.
-    pub(super) fn detail(
+    pub(super) fn detail(&self, vm: VmId, reply: oneshot::Sender<Result<Arc<VmDetail>, Failure>>) {
+        self.ask("the details", reply, |driver| async move {
+            driver.detail(&vm).await.map(Arc::new)
+        });
+    }
+
+    /// Reads the snapshots of one VM.
+    pub(super) fn snapshots(
         &self,
         vm: VmId,
-        mut reply: oneshot::Sender<Result<Arc<VmDetail>, Failure>>,
+        reply: oneshot::Sender<Result<Arc<[VmSnapshot]>, Failure>>,
     ) {
+        self.ask("the snapshots", reply, |driver| async move {
+            driver.snapshots(&vm).await.map(Arc::from)
+        });
+    }
+
+    /// Asks the driver something about one VM; `what` is what takes too long when it does.
+    fn ask<T, F>(
+        &self,
+        what: &'static str,
+        mut reply: oneshot::Sender<Result<T, Failure>>,
+        question: impl FnOnce(Arc<dyn Hypervisor>) -> F + Send + 'static,
+    ) where
+        T: Send + 'static,
+        F: Future<Output = Result<T, HypervisorError>> + Send,
+    {
         let Some(driver) = self.driver.clone() else {
             return send_or_gone(reply, Err(not_connected()));
         };
@@ -110,14 +133,13 @@ impl Link {
         self.tasks.spawn("detail", async move {
             let reading = async {
                 let _place = details.acquire().await;
-                driver.detail(&vm).await
+                question(driver).await
             };
             let result = tokio::select! {
                 biased;
                 result = tokio::time::timeout(DETAIL, reading) => match result {
-                    Ok(Ok(detail)) => Ok(Arc::new(detail)),
-                    Ok(Err(error)) => Err(Failure::of(&error)),
-                    Err(_) => Err(too_late("reading the details", DETAIL)),
+                    Ok(answer) => answer.map_err(|error| Failure::of(&error)),
+                    Err(_) => Err(too_late(&format!("reading {what}"), DETAIL)),
                 },
                 () = token.cancelled() => Err(not_connected()),
                 // Nobody waits any more: the next in line need not wait for this one.

@@ -19,6 +19,7 @@ use crate::domain::host::HostId;
 use crate::domain::host_key::PinnedKey;
 use crate::domain::inventory::{HostInventory, Scope};
 use crate::domain::remote_command::RemoteCommand;
+use crate::domain::snapshot::VmSnapshot;
 use crate::domain::vm::{VmDetail, VmId};
 use crate::hypervisor::{Drivers, ProgressSink};
 use crate::task::Tasks;
@@ -109,6 +110,13 @@ pub enum HostCommand {
         vm: VmId,
         /// The detail.
         reply: oneshot::Sender<Result<Arc<VmDetail>, Failure>>,
+    },
+    /// Read the snapshots of one VM.
+    Snapshots {
+        /// Which.
+        vm: VmId,
+        /// Its snapshots, parents before children.
+        reply: oneshot::Sender<Result<Arc<[VmSnapshot]>, Failure>>,
     },
 }
 

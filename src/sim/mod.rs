@@ -27,6 +27,7 @@ mod scenario;
 mod scenario_file;
 mod server;
 mod shell;
+mod snapshot;
 mod stdio;
 mod tally;
 mod virsh;

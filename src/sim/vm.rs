@@ -2,6 +2,7 @@
 
 use super::load::{Curve, counter, fraction, mix};
 use super::scenario::{SimState, VmPlan};
+use super::snapshot::Snapshots;
 
 /// libvirt's power states, as far as the simulator has them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +87,7 @@ pub(super) struct SimVm {
     pub(super) saved: Option<bool>,
     /// Whether libvirt knows it; one that does not any more is kept so that numbers stay.
     pub(super) defined: bool,
+    pub(super) snapshots: Snapshots,
     meter: Meter,
     /// When its process began, in seconds since the fleet's start.
     began: f64,
@@ -108,6 +110,11 @@ impl SimVm {
             autostart: plan.autostart,
             saved: (plan.state == SimState::Saved).then_some(false),
             defined: true,
+            snapshots: Snapshots::of_plan(
+                plan.snapshots
+                    .iter()
+                    .map(|(name, age)| (name.clone(), age.as_secs_f64())),
+            ),
             meter: Meter::default(),
             began: -plan.uptime.as_secs_f64(),
             plan,

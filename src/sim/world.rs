@@ -142,11 +142,11 @@ impl World {
         self.wall_at(self.now.duration_since(self.epoch))
     }
 
-    /// Returns the time on the wall `age` before the fleet's start.
-    pub(super) fn wall_before_start(&self, age: Duration) -> Timestamp {
-        SignedDuration::try_from(age)
+    /// Returns the time on the wall so many seconds after the fleet's start, or before it.
+    pub(super) fn wall_since_start(&self, seconds: f64) -> Timestamp {
+        SignedDuration::try_from_secs_f64(seconds)
             .ok()
-            .and_then(|age| self.wall_epoch.checked_sub(age).ok())
+            .and_then(|since| self.wall_epoch.checked_add(since).ok())
             .unwrap_or(self.wall_epoch)
     }
 
@@ -160,6 +160,10 @@ impl World {
     /// Returns every VM that libvirt knows.
     pub(super) fn vms(&self) -> impl Iterator<Item = &SimVm> {
         self.vms.iter().filter(|vm| vm.defined)
+    }
+
+    pub(super) fn vm_mut(&mut self, index: usize) -> Option<&mut SimVm> {
+        self.vms.get_mut(index)
     }
 
     pub(super) fn vm(&self, index: usize) -> Option<&SimVm> {

@@ -23,6 +23,7 @@ use crate::domain::inventory::{
 };
 use crate::domain::operation::{Actor, Door, Operation, OperationId, Outcome, Phase, Plan};
 use crate::domain::remote_command::RemoteCommand;
+use crate::domain::snapshot::VmSnapshot;
 use crate::domain::text::RemoteText;
 use crate::domain::units::{Bytes, Percent};
 use crate::domain::vm::{AddressSource, PowerState, Vm, VmAddress, VmFacts, VmId, VmRef, VmStats};
@@ -146,6 +147,7 @@ fn with_facts(mut vm: Vm, address: &str, source: AddressSource, snapshots: u32) 
                 .unwrap_or_default(),
         ),
         snapshots: Some(snapshots),
+        snapshot_tree: None,
         autostart: Some(true),
         persistent: Some(true),
         title: None,
@@ -155,13 +157,41 @@ fn with_facts(mut vm: Vm, address: &str, source: AddressSource, snapshots: u32) 
     vm
 }
 
+/// Gives a VM snapshots, parents first: name, the one it is based on, days since.
+fn with_snapshots(mut vm: Vm, tree: &[(&str, Option<&str>, i64)]) -> Vm {
+    let last = tree.len().saturating_sub(1);
+    let tree: Vec<VmSnapshot> = tree
+        .iter()
+        .enumerate()
+        .map(|(at, (name, parent, days))| VmSnapshot {
+            parent: parent.map(RemoteText::new),
+            taken: Some(ago(days * 86_400)),
+            is_current: at == last,
+            has_memory: Some(at > 0),
+            description: (at == 0).then(|| RemoteText::new("ticket 4711")),
+            ..VmSnapshot::new(RemoteText::new(name), RemoteText::new(name))
+        })
+        .collect();
+    let facts = Arc::make_mut(&mut vm.facts);
+    facts.snapshots = u32::try_from(tree.len()).ok();
+    facts.snapshot_tree = Some(Arc::from(tree));
+    vm
+}
+
 fn kvm1() -> HostSnapshot {
     let mut vms = vec![
-        with_facts(
-            running(vm_id(1, 1), "build-07", 83.0, (142, 160), 12),
-            "10.0.3.17",
-            AddressSource::Agent,
-            3,
+        with_snapshots(
+            with_facts(
+                running(vm_id(1, 1), "build-07", 83.0, (142, 160), 12),
+                "10.0.3.17",
+                AddressSource::Agent,
+                3,
+            ),
+            &[
+                ("clean", None, 90),
+                ("toolchain", Some("clean"), 12),
+                ("before upgrade", Some("toolchain"), 1),
+            ],
         ),
         with_facts(
             running(vm_id(1, 2), "ci-runner-1", 31.0, (51, 80), 3),
@@ -187,11 +217,14 @@ fn kvm1() -> HostSnapshot {
 
 fn kvm2() -> HostSnapshot {
     let vms = vec![
-        with_facts(
-            running(vm_id(2, 1), "db-main", 56.0, (301, 320), 211),
-            "10.0.3.5",
-            AddressSource::Agent,
-            1,
+        with_snapshots(
+            with_facts(
+                running(vm_id(2, 1), "db-main", 56.0, (301, 320), 211),
+                "10.0.3.5",
+                AddressSource::Agent,
+                1,
+            ),
+            &[("schema 41", None, 40)],
         ),
         with_facts(
             running(vm_id(2, 2), "web-1", 4.0, (31, 80), 44),

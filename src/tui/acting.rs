@@ -73,12 +73,37 @@ pub fn begin(app: &mut App, kind: ActionKind) -> Vec<Effect> {
         );
         return Vec::new();
     }
+    let wanted = vms.into_iter().map(|vm| (vm, action.clone())).collect();
+    ask(app, action, wanted)
+}
+
+/// Asks for the plans of actions with arguments, which may differ; `action` is what they have in common.
+pub fn begin_with(app: &mut App, action: &Action, wanted: Vec<(VmRef, Action)>) -> Vec<Effect> {
+    let count = wanted.len();
+    let refusals: Vec<Failure> = wanted
+        .iter()
+        .filter_map(|(vm, action)| judge(app, vm, action, count).err())
+        .collect();
+    if let Some(first) = refusals.first()
+        && refusals.len() == count
+    {
+        let text = format!("cannot {}: {}", action.kind.spec().verb, first.message);
+        app.say(Role::Warning, text);
+        return Vec::new();
+    }
+    if wanted.is_empty() {
+        return Vec::new();
+    }
+    ask(app, action.clone(), wanted)
+}
+
+fn ask(app: &mut App, action: Action, wanted: Vec<(VmRef, Action)>) -> Vec<Effect> {
     app.tickets += 1;
     let ticket = app.tickets;
     app.overlays.push(Overlay::Waiting(ticket));
     vec![Effect::Plan {
         ticket,
-        vms,
+        wanted,
         action,
     }]
 }
@@ -98,7 +123,10 @@ pub fn planned(
             }
             Vec::new()
         }
-        Ask::Nothing if dialog.skipped.is_empty() => submit(app, &dialog, &Consent::Nothing),
+        // Capital keys ask: what is sent is shown even where policy wants nothing agreed to.
+        Ask::Nothing if dialog.skipped.is_empty() && action.snapshot.is_none() => {
+            submit(app, &dialog, &Consent::Nothing)
+        }
         _ => {
             app.overlays.push(Overlay::Confirm(Box::new(dialog)));
             Vec::new()
@@ -125,7 +153,12 @@ pub fn submit(app: &mut App, dialog: &Confirm, consent: &Consent) -> Vec<Effect>
         .collect();
     let verb = dialog.action.kind.spec().doing;
     let what = match submissions.as_slice() {
-        [only] => format!("{verb} {}", only.plan.vm_name.shown()),
+        [only] => format!(
+            "{verb} {}{}",
+            only.plan.vm_name.shown(),
+            only.plan.action.about()
+        ),
+        many if dialog.action.snapshot.is_some() => format!("{verb} VMs, {} times", many.len()),
         many => format!("{verb} {} VMs", many.len()),
     };
     app.say(Role::Changing, what);

@@ -13,6 +13,7 @@ use super::overlay::Overlay;
 use super::screen::hosts::Hosts;
 use super::screen::operations::Operations;
 use super::screen::profile::ProfileView;
+use super::screen::snapshots::Snapshots;
 use super::screen::vms::Vms;
 use super::theme::Role;
 use crate::domain::error_kind::Failure;
@@ -38,6 +39,8 @@ pub enum Screen {
     Vms,
     /// The hosts.
     Hosts,
+    /// VM snapshots.
+    Snapshots,
     /// Operations and the audit log.
     Operations,
     /// Profile and credentials.
@@ -46,13 +49,20 @@ pub enum Screen {
 
 impl Screen {
     /// Every view.
-    pub const ALL: [Self; 4] = [Self::Vms, Self::Hosts, Self::Operations, Self::Profile];
+    pub const ALL: [Self; 5] = [
+        Self::Vms,
+        Self::Hosts,
+        Self::Snapshots,
+        Self::Operations,
+        Self::Profile,
+    ];
 
     /// Returns its name.
     pub const fn title(self) -> &'static str {
         match self {
             Self::Vms => "VMs",
             Self::Hosts => "Hosts",
+            Self::Snapshots => "VM snapshots",
             Self::Operations => "Operations and audit",
             Self::Profile => "Profile and credentials",
         }
@@ -95,6 +105,8 @@ pub struct App {
     pub vms: Vms,
     /// The hosts.
     pub hosts: Hosts,
+    /// VM snapshots.
+    pub snapshots: Snapshots,
     /// Operations and audit.
     pub operations: Operations,
     /// Profile and credentials.
@@ -136,6 +148,7 @@ impl App {
             previous: Screen::Hosts,
             vms: Vms::default(),
             hosts: Hosts::default(),
+            snapshots: Snapshots::default(),
             operations: Operations::default(),
             profile: ProfileView::default(),
             overlays: Vec::new(),
@@ -160,6 +173,9 @@ impl App {
             self.vms.go_to(&self.snapshot, 0);
         }
         self.hosts.take(&self.snapshot);
+        if self.screen == Screen::Snapshots {
+            self.snapshots.take(&self.snapshot);
+        }
         self.operations.take(&self.snapshot);
     }
 
@@ -218,6 +234,12 @@ impl App {
             Screen::Vms => &[Context::Vms, Context::List, Context::Global, Context::Base],
             Screen::Hosts => &[
                 Context::Hosts,
+                Context::List,
+                Context::Global,
+                Context::Base,
+            ],
+            Screen::Snapshots => &[
+                Context::Snapshots,
                 Context::List,
                 Context::Global,
                 Context::Base,

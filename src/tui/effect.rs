@@ -1,6 +1,8 @@
 //! What `update` wants done, and the runner that does it. Only this file talks to the fleet; every
 //! request is a task of its own, so that a slow one holds nothing up.
 
+use std::collections::HashMap;
+
 use tokio::sync::mpsc;
 
 use super::event::Answer;
@@ -21,9 +23,9 @@ pub enum Effect {
     Plan {
         /// Comes back with the answer.
         ticket: u64,
-        /// For these VMs.
-        vms: Vec<VmRef>,
-        /// What is wanted.
+        /// What is wanted of which VM.
+        wanted: Vec<(VmRef, Action)>,
+        /// What the dialog is about: the action they have in common.
         action: Action,
     },
     /// Hand plans in.
@@ -36,6 +38,8 @@ pub enum Effect {
     Focus(HostSelection),
     /// Read everything about a VM.
     Detail(VmRef),
+    /// Read the snapshots of a VM.
+    Snapshots(VmRef),
     /// Read the audit log's end.
     Audit(Option<VmRef>),
     /// Read the command log.
@@ -118,12 +122,12 @@ impl Runner {
             Effect::Quit => return Some(Local::Quit),
             Effect::Plan {
                 ticket,
-                vms,
+                wanted,
                 action,
-            } => self.plan(ticket, vms, action),
+            } => self.plan(ticket, wanted, action),
             Effect::Submit(submissions) => {
-                for submission in submissions {
-                    self.submit(submission);
+                for of_one_vm in by_vm(submissions) {
+                    self.submit(of_one_vm);
                 }
             }
             other => {
@@ -144,16 +148,14 @@ impl Runner {
         }));
     }
 
-    fn plan(&self, ticket: u64, vms: Vec<VmRef>, action: Action) {
+    fn plan(&self, ticket: u64, wanted: Vec<(VmRef, Action)>, action: Action) {
         let handle = self.handle.clone();
         let actor = self.actor.clone();
         self.start(async move {
-            let count = vms.len();
+            let count = wanted.len();
             let mut proposals = Vec::with_capacity(count);
-            for vm in vms {
-                let proposal = handle
-                    .plan(vm.clone(), action.clone(), actor.clone(), count)
-                    .await;
+            for (vm, action) in wanted {
+                let proposal = handle.plan(vm.clone(), action, actor.clone(), count).await;
                 proposals.push((vm, proposal));
             }
             Some(Answer::Planned {
@@ -164,15 +166,49 @@ impl Runner {
         });
     }
 
-    fn submit(&self, submission: Submission) {
+    /// Hands in what is to be done to one VM, one after the other: a VM has one operation at a time. What
+    /// was not admitted is told at once, and ends it.
+    fn submit(&self, submissions: Vec<Submission>) {
         let handle = self.handle.clone();
-        let plan = &submission.plan;
-        let what = format!("{} {}", plan.action.kind.spec().verb, plan.vm_name.shown());
         self.start(async move {
-            let result = handle.submit(submission).await.map(|_| ());
-            Some(Answer::Submitted { what, result })
+            let mut rest = submissions.into_iter().peekable();
+            while let Some(submission) = rest.next() {
+                let plan = &submission.plan;
+                let verb = plan.action.kind.spec().verb;
+                let what = format!("{verb} {}{}", plan.vm_name.shown(), plan.action.about());
+                let operation = match handle.submit(submission).await {
+                    Ok(operation) => operation,
+                    Err(cause) => {
+                        let result = Err(cause);
+                        return Some(Answer::Submitted { what, result });
+                    }
+                };
+                if rest.peek().is_none() {
+                    let result = Ok(());
+                    return Some(Answer::Submitted { what, result });
+                }
+                // How it ended is told where operations are; the next one is tried in any case.
+                drop(handle.outcome(&operation).await);
+            }
+            None
         });
     }
+}
+
+/// Sorts what is handed in by VM, the order kept.
+fn by_vm(submissions: Vec<Submission>) -> Vec<Vec<Submission>> {
+    let mut groups: Vec<Vec<Submission>> = Vec::new();
+    let mut places: HashMap<VmRef, usize> = HashMap::new();
+    for submission in submissions {
+        let place = *places.entry(submission.plan.vm.clone()).or_insert_with(|| {
+            groups.push(Vec::new());
+            groups.len() - 1
+        });
+        if let Some(group) = groups.get_mut(place) {
+            group.push(submission);
+        }
+    }
+    groups
 }
 
 async fn ask(handle: &FleetHandle, effect: Effect) -> Option<Answer> {
@@ -187,6 +223,17 @@ async fn ask(handle: &FleetHandle, effect: Effect) -> Option<Answer> {
         Effect::Detail(vm) => {
             let detail = handle.detail(vm.clone()).await;
             Some(Answer::Detail(vm, detail))
+        }
+        Effect::Snapshots(vm) => {
+            let read = handle.snapshots(vm.clone()).await;
+            if read.is_ok() {
+                // The rows come with the next read of the host.
+                drop(handle.read_again(HostSelection::Only(vec![vm.host])).await);
+            }
+            Some(Answer::Done {
+                said: None,
+                result: read.map(drop),
+            })
         }
         Effect::Audit(vm) => {
             let records = handle.audit_tail(AUDIT_LINES, vm.clone()).await;

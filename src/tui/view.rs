@@ -8,7 +8,7 @@ use super::command::{Context, commands};
 use super::glyph;
 use super::layout::{self, Areas};
 use super::overlay::Overlay;
-use super::screen::{hosts, operations, profile, vms};
+use super::screen::{hosts, operations, profile, snapshots, vms};
 use super::theme::{Role, Theme};
 use super::widget::footer::{self, Hint};
 use super::widget::{header, paint};
@@ -20,6 +20,8 @@ pub struct ViewState {
     pub vms_top: usize,
     /// Of the hosts.
     pub hosts_top: usize,
+    /// Of the VM snapshots.
+    pub snapshots_top: usize,
     /// Of the operations.
     pub operations_top: usize,
     /// Of the credentials.
@@ -76,6 +78,7 @@ fn draw_screen(app: &App, theme: &Theme, state: &mut ViewState, buf: &mut Buffer
     match app.screen {
         Screen::Vms => vms::draw(app, buf, body, theme, &mut state.vms_top),
         Screen::Hosts => hosts::draw(app, buf, body, theme, &mut state.hosts_top),
+        Screen::Snapshots => snapshots::draw(app, buf, body, theme, &mut state.snapshots_top),
         Screen::Operations => {
             operations::draw(app, buf, body, theme, &mut state.operations_top);
         }
@@ -87,7 +90,11 @@ fn draw_status(app: &App, theme: &Theme, buf: &mut Buffer, line: Rect) -> Option
     if app.screen == Screen::Vms {
         return vms::status(app, buf, line, theme);
     }
-    let title = format!("{} ", app.screen.title());
+    let title = if app.screen == Screen::Snapshots {
+        format!("{} ", snapshots::title(app))
+    } else {
+        format!("{} ", app.screen.title())
+    };
     paint::put_right(buf, line, &title, theme.style(Role::Dim));
     let left = Rect {
         x: line.x + 1,
@@ -140,6 +147,7 @@ fn draw_overlay(
         Overlay::Passphrase(dialog) => return dialog.draw(buf, area, theme),
         Overlay::HostKey(dialog) => return dialog.draw(buf, area, theme),
         Overlay::HostForm(form) => return form.draw(buf, area, theme),
+        Overlay::SnapshotForm(form) => return form.draw(buf, area, theme),
     }
     None
 }
@@ -154,6 +162,7 @@ pub fn hints(app: &App) -> Vec<Hint> {
                 | Overlay::HostKey(_)
                 | Overlay::Passphrase(_)
                 | Overlay::HostForm(_)
+                | Overlay::SnapshotForm(_)
         )
     ) {
         return Vec::new();

@@ -36,6 +36,11 @@ pub(crate) trait Bench: Send + Sync {
     /// A VM that powers off when its button is pressed.
     fn obedient(&self) -> VmId;
 
+    /// A VM of which snapshots can be taken.
+    fn disked(&self) -> VmId {
+        self.deaf()
+    }
+
     /// Waits until the obedient VM, just started, listens to its button.
     async fn wait_ready(&self);
 
@@ -123,14 +128,14 @@ async fn until_loaded(driver: &dyn Hypervisor) -> HostInventory {
     }
 }
 
-async fn until_state(driver: &dyn Hypervisor, vm: &VmId, state: &PowerState) -> Arc<Vm> {
+pub(crate) async fn until_state(driver: &dyn Hypervisor, vm: &VmId, state: &PowerState) -> Arc<Vm> {
     until(driver, Scope::Fast, vm, state.word(), |vm| {
         vm.state == *state
     })
     .await
 }
 
-async fn must(bench: &dyn Bench, driver: &dyn Hypervisor, vm: &VmId, kind: ActionKind) {
+pub(crate) async fn must(bench: &dyn Bench, driver: &dyn Hypervisor, vm: &VmId, kind: ActionKind) {
     perform(bench, driver, vm, kind)
         .await
         .unwrap_or_else(|error| panic!("{kind}: {error}"));

@@ -16,6 +16,7 @@ use vmdeck::sim::hyperv::WindowsControl;
 use vmdeck::transport::Transport;
 
 use crate::driver_suite::{self as suite, Bench};
+use crate::snapshots;
 use crate::support::simulated::SimFleet;
 
 /// What kind of Windows a host is.
@@ -155,7 +156,13 @@ impl Bench for EmulatedHost {
     fn lacks(&self) -> &'static [ActionKind] {
         // There PowerShell 7 has copies of the cmdlets' objects only, and no cmdlet takes a copy.
         match (self.profile.windows, self.profile.powershell) {
-            ("2016", "7") => &[ActionKind::AutostartOn, ActionKind::AutostartOff],
+            ("2016", "7") => &[
+                ActionKind::AutostartOn,
+                ActionKind::AutostartOff,
+                ActionKind::SnapshotCreate,
+                ActionKind::SnapshotRevert,
+                ActionKind::SnapshotDelete,
+            ],
             _ => &[],
         }
     }
@@ -218,6 +225,17 @@ macro_rules! suite_on {
             async fn announcements() {
                 on_every_kind($windows, async |bench| {
                     suite::announces_changes(&bench).await;
+                })
+                .await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn checkpoints() {
+                on_every_kind($windows, async |bench| {
+                    if !bench.lacks().contains(&ActionKind::SnapshotCreate) {
+                        snapshots::come_and_go(&bench).await;
+                        snapshots::bear_any_name(&bench).await;
+                    }
                 })
                 .await;
             }

@@ -17,6 +17,7 @@ use vmdeck::hypervisor::{Drivers, Hypervisor, HypervisorError, ProgressSink};
 use vmdeck::transport::{Chunk, RemoteProcess, Transport};
 
 use crate::driver_suite::{self as suite, Bench};
+use crate::snapshots;
 use crate::support::lab::LibvirtHost;
 use crate::support::wait_for;
 use crate::virsh;
@@ -26,6 +27,7 @@ struct RealHost {
     host: LibvirtHost,
     deaf: VmId,
     obedient: VmId,
+    disked: Option<VmId>,
 }
 
 impl RealHost {
@@ -33,10 +35,18 @@ impl RealHost {
         Self::on(LibvirtHost::start())
     }
 
+    /// The same with a VM that has a disk.
+    fn with_disk() -> Self {
+        let mut host = Self::start();
+        host.disked = Some(host.host.define_with_disk("disked"));
+        host
+    }
+
     fn on(host: LibvirtHost) -> Self {
         Self {
             deaf: host.define_deaf("deaf"),
             obedient: host.define_obedient("obedient"),
+            disked: None,
             host,
         }
     }
@@ -58,6 +68,10 @@ impl Bench for RealHost {
 
     fn obedient(&self) -> VmId {
         self.obedient.clone()
+    }
+
+    fn disked(&self) -> VmId {
+        self.disked.clone().expect("a VM with a disk")
     }
 
     async fn wait_ready(&self) {
@@ -99,6 +113,13 @@ async fn laboratory_every_verb() {
 #[tokio::test(flavor = "multi_thread")]
 async fn laboratory_guests_asked_to_stop() {
     suite::asks_guests_to_stop(&RealHost::start()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn laboratory_snapshots() {
+    let bench = RealHost::with_disk();
+    snapshots::come_and_go(&bench).await;
+    snapshots::bear_any_name(&bench).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

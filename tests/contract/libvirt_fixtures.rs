@@ -516,7 +516,7 @@ async fn record_fixtures() {
 async fn the_verbs_of_the_catalogue_are_sent_to_the_vm_by_id() {
     let id = VmId::parse("6c09bb55-d683-4da0-8931-c9bf705f6480").unwrap();
     let drivers = InstalledDrivers::new(Clock::system());
-    for kind in ActionKind::ALL {
+    for kind in ActionKind::plain().map(|spec| spec.kind) {
         let commands = drivers
             .commands(HypervisorKind::Libvirt, &spec(), &id, &kind.into())
             .unwrap();

@@ -23,6 +23,7 @@ mod rig;
 mod server;
 mod sessions;
 mod simulator;
+mod snapshots;
 mod sshd;
 mod transport;
 mod virsh;

@@ -9,7 +9,7 @@ use crate::support::lab::LibvirtHost;
 use crate::support::pty::Pty;
 use crate::support::wait_for;
 
-fn open(deck: &Deck, size: (u16, u16)) -> Pty {
+pub(crate) fn open(deck: &Deck, size: (u16, u16)) -> Pty {
     let environment = deck.environment();
     let environment: Vec<(&str, &str)> = environment
         .iter()

@@ -11,6 +11,7 @@ mod dashboard;
 mod mixed;
 mod script;
 mod slow;
+mod snapshots;
 mod trust;
 
 /// The program under test.

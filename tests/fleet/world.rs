@@ -15,6 +15,7 @@ use vmdeck::domain::host_key::{HostKey, HostKeyQuestion, HostKeyVerdict, KnownAt
 use vmdeck::domain::inventory::{HostInventory, Scope};
 use vmdeck::domain::operation::Progress;
 use vmdeck::domain::remote_command::RemoteCommand;
+use vmdeck::domain::snapshot::VmSnapshot;
 use vmdeck::domain::text::RemoteText;
 use vmdeck::domain::vm::{PowerState, Vm, VmDetail, VmId};
 use vmdeck::hypervisor::{
@@ -458,6 +459,13 @@ impl Hypervisor for Driver {
         let limits = ExecLimits::within(Duration::from_secs(5));
         self.transport.exec(&question, limits).await?;
         Ok(VmDetail::default())
+    }
+
+    async fn snapshots(&self, vm: &VmId) -> Result<Vec<VmSnapshot>, HypervisorError> {
+        let machine = locked(&self.machine);
+        let found = machine.vms.iter().find(|known| known.id == *vm);
+        let tree = found.and_then(|found| found.facts.snapshot_tree.clone());
+        Ok(tree.unwrap_or_default().to_vec())
     }
 
     async fn perform(

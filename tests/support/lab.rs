@@ -290,6 +290,18 @@ impl LibvirtHost {
         self.define(name, &os, "<memballoon model='virtio'/>")
     }
 
+    /// Defines a guest with a small qcow2 disk, of which snapshots can be taken, and nothing on it.
+    pub fn define_with_disk(&self, name: &str) -> VmId {
+        let image = self.file(&format!("{}.qcow2", new_id()));
+        let path = image.display().to_string();
+        run(&mut self.prepare("qemu-img", &["create", "-q", "-f", "qcow2", &path, "4M"]));
+        let disk = format!(
+            "<disk type='file' device='disk'><driver name='qemu' type='qcow2'/>\
+             <source file='{path}'/><target dev='vda' bus='virtio'/></disk>"
+        );
+        self.define(name, "<os><type arch='x86_64'>hvm</type></os>", &disk)
+    }
+
     /// Defines a guest from its parts; `devices` is XML.
     pub fn define(&self, name: &str, os: &str, devices: &str) -> VmId {
         let id = new_id();

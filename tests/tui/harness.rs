@@ -8,14 +8,16 @@ use jiff::{SignedDuration, Timestamp};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use tokio::sync::{broadcast, mpsc, watch};
-use vmdeck::domain::action::ActionKind;
+use vmdeck::domain::action::{Action, ActionKind};
 use vmdeck::domain::error_kind::{ErrorKind, Failure};
 use vmdeck::domain::inventory::FleetSnapshot;
-use vmdeck::domain::operation::{OperationId, Submission};
+use vmdeck::domain::operation::{OperationId, Plan, Submission};
 use vmdeck::domain::policy::{self, Decision, PolicyQuery};
+use vmdeck::domain::snapshot;
 use vmdeck::domain::vm::{RemoteDocument, VmDetail, VmRef};
 use vmdeck::fleet::FleetHandle;
 use vmdeck::fleet::request::{ErrorRecord, Finding, Proposal, Request};
+use vmdeck::hypervisor::libvirt;
 use vmdeck::task::Tasks;
 use vmdeck::testing::fleet;
 use vmdeck::tui::app::{App, Settings};
@@ -118,7 +120,12 @@ impl Screen {
         let mut waiting = 0;
         for effect in update(&mut self.app, Event { at, input }) {
             let answers = match &effect {
-                Effect::Submit(all) => all.len(),
+                // What is done to one VM is answered once.
+                Effect::Submit(all) => {
+                    let vms: std::collections::BTreeSet<&VmRef> =
+                        all.iter().map(|one| &one.plan.vm).collect();
+                    vms.len()
+                }
                 _ => 1,
             };
             match self.runner.run(effect) {
@@ -225,10 +232,11 @@ async fn engine(mut inbox: mpsc::Receiver<Request>, state: Arc<FleetSnapshot>, a
                 reply,
                 ..
             } => {
-                note(format!("plan {} for {}", action.kind, vm.vm.short()));
-                reply
-                    .send(propose(&state, &vm, action.kind, count))
-                    .unwrap();
+                let about = action.about();
+                note(format!("plan {}{about} for {}", action.kind, vm.vm.short()));
+                let proposal = propose(&state, &vm, action.kind, count)
+                    .map(|proposal| with_snapshot(&state, proposal, action));
+                reply.send(proposal).unwrap();
             }
             Request::Submit { submission, reply } => {
                 let Submission {
@@ -239,8 +247,9 @@ async fn engine(mut inbox: mpsc::Receiver<Request>, state: Arc<FleetSnapshot>, a
                 } = *submission;
                 let name = plan.vm_name.shown();
                 note(format!(
-                    "submit {} {name} ({consent:?}, {count})",
-                    plan.action.kind
+                    "submit {}{} {name} ({consent:?}, {count})",
+                    plan.action.kind,
+                    plan.action.about()
                 ));
                 reply.send(Ok(OperationId(Arc::from("op")))).unwrap();
             }
@@ -251,6 +260,12 @@ async fn engine(mut inbox: mpsc::Receiver<Request>, state: Arc<FleetSnapshot>, a
                     ..VmDetail::default()
                 };
                 reply.send(Ok(Arc::new(detail))).unwrap();
+            }
+            Request::Snapshots { vm, reply } => {
+                let tree = state
+                    .vm(&vm)
+                    .and_then(|(_, vm)| vm.facts.snapshot_tree.clone());
+                reply.send(Ok(tree.unwrap_or_default())).unwrap();
             }
             Request::AuditTail { reply, .. } => reply.send(Ok(Vec::new())).unwrap(),
             Request::Errors { reply } => reply.send(Ok(vec![error()])).unwrap(),
@@ -305,6 +320,22 @@ async fn engine(mut inbox: mpsc::Receiver<Request>, state: Arc<FleetSnapshot>, a
     }
 }
 
+/// The same plan, with what is asked about snapshots.
+fn with_snapshot(state: &FleetSnapshot, proposal: Proposal, action: Action) -> Proposal {
+    let Some(request) = &action.snapshot else {
+        return proposal;
+    };
+    let (host, vm) = state.vm(&proposal.plan.vm).unwrap();
+    let tree = vm.facts.snapshot_tree.as_deref();
+    let plan = Plan {
+        commands: libvirt::commands(&host.spec, &vm.id, &action).unwrap(),
+        consequences: snapshot::consequences(request, &vm.state, tree),
+        action,
+        ..proposal.plan
+    };
+    Proposal { plan, ..proposal }
+}
+
 fn propose(
     state: &FleetSnapshot,
     vm: &VmRef,
@@ -332,6 +363,7 @@ fn propose(
             door: vmdeck::domain::operation::Door::Tui,
             user: "ann",
             count,
+            snapshot_age: None,
             read_only: false,
             host_read_only: false,
         },

@@ -6,4 +6,5 @@ mod hostile;
 mod limits;
 mod overlays;
 mod pictures;
+mod snapshots;
 mod table;

@@ -47,6 +47,11 @@ async fn the_hosts() {
 }
 
 #[tokio::test]
+async fn the_snapshots_of_the_fleet() {
+    check("snapshots.svg", "dark", "3 j", (120, 14)).await;
+}
+
+#[tokio::test]
 async fn the_details() {
     check("details.svg", "light", "enter", (100, 26)).await;
 }

@@ -6,6 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::matching::Row;
+use crate::domain::snapshot;
 use crate::domain::units::{Bytes, Percent};
 
 /// A figure of a row.
@@ -105,8 +106,12 @@ impl Figure {
             Self::Disk => share(stats.disk_allocated, stats.disk_capacity),
             Self::Uptime => stats.uptime.as_ref().map(Duration::as_secs_f64),
             Self::Snapshots => row.vm.facts.snapshots.map(f64::from),
-            // No host is asked for the ages of VM snapshots yet: not known, so it matches nothing.
-            Self::SnapshotAge => None,
+            // The oldest one's: what a person wants to find is what nobody has cleaned up.
+            Self::SnapshotAge => {
+                let tree = row.vm.facts.snapshot_tree.as_deref()?;
+                let age = Duration::try_from(row.now - snapshot::oldest(tree)?);
+                Some(age.unwrap_or_default().as_secs_f64())
+            }
             Self::Age => row.host.age(row.now).map(|age| age.as_secs_f64()),
         }
     }
@@ -229,6 +234,13 @@ fn size(text: &str) -> Option<f64> {
         _ => return None,
     };
     Some(value * 1024_f64.powi(power))
+}
+
+/// Reads a length of time as filters write it: `30s`, `12h`, `30d`, `1w2d`.
+pub fn long_time(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{text}` is no length of time (like `12h`, `30d` or `1w2d`)");
+    let seconds = time(text).ok_or_else(wrong)?;
+    Duration::try_from_secs_f64(seconds).map_err(|_too_long| wrong())
 }
 
 fn time(text: &str) -> Option<f64> {

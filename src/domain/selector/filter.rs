@@ -112,7 +112,7 @@ pub const SYNTAX: [(&str, &str); 15] = [
     ),
     (
         "up<1h age>30s snapage>30d",
-        "time since start, since last read, since the last VM snapshot",
+        "time since start, since last read, age of the oldest VM snapshot",
     ),
     ("snap>3", "number of VM snapshots"),
     (

@@ -23,5 +23,6 @@ mod matching;
 mod parse;
 mod text;
 
+pub use self::figure::long_time;
 pub use self::filter::{Filter, FilterError, MAX_FILTER_BYTES, SYNTAX};
 pub use self::matching::Row;

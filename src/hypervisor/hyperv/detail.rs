@@ -1,14 +1,17 @@
 //! Everything about one VM, out of the parts of the script's answer. Pure. Each part that failed on the
 //! host is a gap in the host's own words; the others are shown.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::checkpoint::{Point, tree};
 use super::parse::{self, Answer, many, sorted};
 use crate::domain::text::RemoteText;
 use crate::domain::units::Bytes;
 use crate::domain::vm::{
-    RemoteDocument, VmDetail, VmDisk, VmDiskImage, VmFacts, VmNic, VmProperty, VmSnapshot,
+    RemoteDocument, VmDetail, VmDisk, VmDiskImage, VmFacts, VmNic, VmProperty,
 };
 
 /// Integration services by the GUID of their component; their names are in the host's language.
@@ -21,9 +24,6 @@ const SERVICES: [(&str, &str); 6] = [
     ("2497F4DE-E9FA-4204-80E4-4B75C46419C0", "time"),
     ("5CED1297-4598-4915-A5FC-AD21BB4D02A4", "backup (VSS)"),
 ];
-
-/// An id that stands for none.
-const NO_ID: &str = "00000000-0000-0000-0000-000000000000";
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -89,14 +89,6 @@ struct Nic {
 }
 
 #[derive(Deserialize)]
-struct Point {
-    id: RemoteText,
-    name: RemoteText,
-    parent: Option<RemoteText>,
-    created: Option<String>,
-}
-
-#[derive(Deserialize)]
 struct Service {
     id: String,
     name: RemoteText,
@@ -126,7 +118,7 @@ pub(crate) fn read(answer: Answer) -> VmDetail {
         .iter()
         .flat_map(|nic| many(Some(nic.addresses.clone())))
         .collect();
-    let facts = VmFacts {
+    let mut facts = VmFacts {
         addresses: has_nics.then(|| sorted(addresses)),
         snapshots: has_points.then(|| u32::try_from(points.len()).unwrap_or(u32::MAX)),
         autostart: machine.start_action.and_then(parse::starts_with_host),
@@ -138,11 +130,13 @@ pub(crate) fn read(answer: Answer) -> VmDetail {
         ..VmFacts::default()
     };
     let properties = properties(&machine, &services);
+    let snapshots = tree(points, machine.parent_checkpoint.as_deref());
+    facts.snapshot_tree = has_points.then(|| Arc::from(snapshots.as_slice()));
     VmDetail {
         facts,
         disks,
         nics: nics.into_iter().map(nic).collect(),
-        snapshots: tree(points, machine.parent_checkpoint.as_deref()),
+        snapshots,
         properties,
         memory_limit: memory_limit(&machine),
         definition: RemoteDocument::new(&definition),
@@ -234,56 +228,6 @@ fn colons(mac: &str) -> String {
         text.push(digit.to_ascii_lowercase());
     }
     text
-}
-
-/// Orders checkpoints: each after the one it is based on, brothers by time. One whose parent is not
-/// there counts as a first one; a ring, which no host should have, is appended as it came.
-fn tree(points: Vec<Point>, current: Option<&str>) -> Vec<VmSnapshot> {
-    // CIM names a checkpoint by its instance id, and a parent by a path of that.
-    let guid = |text: &str| parse::guid_in(text).filter(|id| id.as_str() != NO_ID);
-    let bare = |text: &RemoteText| {
-        guid(text.raw()).map_or_else(|| text.clone(), |id| RemoteText::new(id.as_str()))
-    };
-    let current = current.and_then(guid);
-    let mut rest: Vec<VmSnapshot> = points
-        .into_iter()
-        .map(|point| VmSnapshot {
-            is_current: current.is_some() && guid(point.id.raw()) == current,
-            taken: point.created.and_then(|text| text.parse().ok()),
-            parent: point
-                .parent
-                .filter(|parent| !parent.is_empty() && !parent.raw().contains(NO_ID))
-                .map(|parent| bare(&parent)),
-            name: point.name,
-            id: bare(&point.id),
-        })
-        .collect();
-    rest.sort_by(|one, other| (one.taken, one.id.raw()).cmp(&(other.taken, other.id.raw())));
-    let ids: Vec<String> = rest
-        .iter()
-        .map(|point| point.id.raw().to_ascii_lowercase())
-        .collect();
-    let knows = |id: &RemoteText| ids.contains(&id.raw().to_ascii_lowercase());
-    let mut ordered: Vec<VmSnapshot> = Vec::with_capacity(rest.len());
-    // Depth first: a parent is followed by its children before its brothers come.
-    let mut open: Vec<Option<RemoteText>> = vec![None];
-    while let Some(parent) = open.pop() {
-        let is_child = |point: &VmSnapshot| match (&parent, &point.parent) {
-            (None, None) => true,
-            (None, Some(of)) => !knows(of),
-            (Some(parent), Some(of)) => parent.raw().eq_ignore_ascii_case(of.raw()),
-            (Some(_), None) => false,
-        };
-        let Some(at) = rest.iter().position(is_child) else {
-            continue;
-        };
-        let child = rest.remove(at);
-        open.push(parent);
-        open.push(Some(child.id.clone()));
-        ordered.push(child);
-    }
-    ordered.append(&mut rest);
-    ordered
 }
 
 fn properties(machine: &Machine, services: &[Service]) -> Vec<VmProperty> {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::detail::read;
 use super::failure::Record;
 use super::parse::Answer;
+use crate::domain::snapshot;
 use crate::domain::text::RemoteText;
 use crate::domain::units::Bytes;
 use crate::domain::vm::VmDetail;
@@ -109,7 +110,13 @@ fn checkpoints_are_a_tree_with_the_one_the_vm_goes_on_from() {
     let order: Vec<(&str, usize, bool)> = detail
         .snapshots
         .iter()
-        .map(|point| (point.name.raw(), detail.depth_of(point), point.is_current))
+        .map(|point| {
+            (
+                point.name.raw(),
+                snapshot::depth_of(&detail.snapshots, point),
+                point.is_current,
+            )
+        })
         .collect();
     assert_eq!(
         order,
@@ -138,7 +145,7 @@ fn checkpoints_of_a_broken_tree_are_all_shown() {
         detail(json!({"checkpoints": [point(1, 2), point(2, 1), point(3, 9), point(4, 0)]}));
     assert_eq!(detail.snapshots.len(), 4);
     for snapshot in &detail.snapshots {
-        assert!(detail.depth_of(snapshot) <= 4);
+        assert!(snapshot::depth_of(&detail.snapshots, snapshot) <= 4);
     }
 }
 

@@ -24,6 +24,7 @@ use crate::domain::host::{HostId, HypervisorKind};
 use crate::domain::inventory::{HostInventory, Scope};
 use crate::domain::redact::Private;
 use crate::domain::remote_command::RemoteCommand;
+use crate::domain::snapshot::VmSnapshot;
 use crate::domain::text::RemoteText;
 use crate::domain::vm::{VmDetail, VmId};
 use crate::hypervisor::{Check, Hints, Hypervisor, HypervisorError, ProgressSink, Question};
@@ -484,6 +485,20 @@ impl Hypervisor for HyperV {
                 .clone_from(&self.learnt().memory.facts(vm).os);
         }
         Ok(detail)
+    }
+
+    async fn snapshots(&self, vm: &VmId) -> Result<Vec<VmSnapshot>, HypervisorError> {
+        let detail = self.detail(vm).await?;
+        let tree = detail
+            .facts
+            .snapshot_tree
+            .ok_or_else(|| HypervisorError::Unparsable {
+                program: "powershell".to_owned(),
+                what: "no checkpoints".to_owned(),
+                said: detail.gaps.first().cloned().unwrap_or(RemoteText::new("")),
+            })?;
+        self.learnt().memory.learn_snapshots(vm, &tree);
+        Ok(detail.snapshots)
     }
 
     async fn perform(

@@ -15,6 +15,7 @@ use crate::domain::capability::Capabilities;
 use crate::domain::error_kind::{Classify, ErrorKind};
 use crate::domain::inventory::Scope;
 use crate::domain::remote_command::RemoteCommand;
+use crate::domain::snapshot;
 use crate::domain::vm::{PowerState, VmId};
 use crate::hypervisor::{Hypervisor, HypervisorError, ProgressSink};
 use crate::transport::scripted::{Answer, Script};
@@ -337,7 +338,7 @@ async fn a_constrained_powershell_is_read_by_a_plain_pipeline_and_changes_nothin
     assert!((inventory.vms[0].stats.cpu.unwrap().value() - 10.0).abs() < 0.01);
     let error = driver.inventory(Scope::Fast).await.unwrap_err();
     assert!(error.to_string().contains("rows are missing"), "{error}");
-    let plan = super::commands(&VmId::parse(A).unwrap(), &ActionKind::Start.into());
+    let plan = super::commands(&VmId::parse(A).unwrap(), &ActionKind::Start.into()).unwrap();
     let error = driver
         .perform(&plan, &ProgressSink::unheard())
         .await
@@ -346,7 +347,7 @@ async fn a_constrained_powershell_is_read_by_a_plain_pipeline_and_changes_nothin
 }
 
 fn plan(kind: ActionKind) -> Vec<RemoteCommand> {
-    super::commands(&VmId::parse(A).unwrap(), &kind.into())
+    super::commands(&VmId::parse(A).unwrap(), &kind.into()).unwrap()
 }
 
 #[tokio::test(start_paused = true)]
@@ -583,7 +584,13 @@ async fn details_come_through_cim_where_the_cmdlets_cannot_be_used() {
         let tree: Vec<(&str, usize, bool)> = detail
             .snapshots
             .iter()
-            .map(|point| (point.name.raw(), detail.depth_of(point), point.is_current))
+            .map(|point| {
+                (
+                    point.name.raw(),
+                    snapshot::depth_of(&detail.snapshots, point),
+                    point.is_current,
+                )
+            })
             .collect();
         assert_eq!(tree, [("root", 0, false), ("child", 1, true)]);
     }

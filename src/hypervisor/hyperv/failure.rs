@@ -268,6 +268,12 @@ fn of_ours(why: &Why) -> HypervisorError {
             none,
             Some("it may have been removed; the next read shows what is there"),
         ),
+        "no-checkpoint" => refused(
+            ErrorKind::NotFound,
+            "the VM has no such checkpoint any more",
+            none,
+            Some("read the host again to see those that it has"),
+        ),
         "wrong-state" => refused(
             ErrorKind::Conflict,
             &format!("the VM is {} by now, and nothing was done", state()),

@@ -8,6 +8,7 @@
 //! same to people.
 
 mod answer;
+mod checkpoint;
 mod clixml;
 mod command;
 mod detail;

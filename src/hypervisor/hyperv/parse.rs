@@ -12,11 +12,13 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::checkpoint::{self, Points};
 use super::failure::Record;
 use super::flows::Flows;
 use super::frames::{Frame, unparsable};
 use super::state;
 use crate::domain::inventory::{HostInventory, HostLoad, Scope};
+use crate::domain::snapshot::VmSnapshot;
 use crate::domain::text::RemoteText;
 use crate::domain::units::{Bytes, Percent};
 use crate::domain::vm::{AddressSource, PowerState, Vm, VmAddress, VmFacts, VmId, VmStats};
@@ -76,7 +78,7 @@ pub(crate) fn many(value: Option<Value>) -> Vec<Value> {
     }
 }
 
-fn rows(data: &mut Value, name: &str) -> Vec<Value> {
+pub(super) fn rows(data: &mut Value, name: &str) -> Vec<Value> {
     many(data.get_mut(name).map(Value::take))
 }
 
@@ -386,6 +388,14 @@ impl Memory {
         self.tells_own_share |= at_least.is_some_and(|share| share > TOO_MUCH);
     }
 
+    /// Keeps the checkpoints of a VM, which were read for themselves just now.
+    pub(crate) fn learn_snapshots(&mut self, id: &VmId, tree: &[VmSnapshot]) {
+        let slow = self.slow.entry(id.clone()).or_default();
+        let facts = Arc::make_mut(&mut slow.facts);
+        facts.snapshots = u32::try_from(tree.len()).ok();
+        facts.snapshot_tree = Some(Arc::from(tree));
+    }
+
     /// Takes in the slow rows of a full read.
     fn learn(&mut self, data: &mut Value, figures: &HashMap<VmId, Figures>) {
         let asked = |data: &Value, name: &str| data.get(name).is_some();
@@ -395,12 +405,7 @@ impl Memory {
             keyed(rows(data, "settings"), |row: &Setting| VmId::parse(&row.id));
         let memories: HashMap<VmId, MemorySetting> =
             keyed(rows(data, "memory"), |row: &MemorySetting| guid_in(&row.id));
-        let mut points: HashMap<VmId, u32> = HashMap::new();
-        for id in rows(data, "checkpoints") {
-            if let Some(id) = id.as_str().and_then(VmId::parse) {
-                *points.entry(id).or_default() += 1;
-            }
-        }
+        let mut points = checkpoint::gathered(data);
         let mut addresses: HashMap<VmId, Vec<Value>> = HashMap::new();
         for row in rows(data, "addresses") {
             if let Ok(row) = Addresses::deserialize(row)
@@ -420,7 +425,15 @@ impl Memory {
             };
             let facts = VmFacts {
                 addresses: has_addresses.then(|| sorted(addresses.remove(id).unwrap_or_default())),
-                snapshots: has_points.then(|| points.get(id).copied().unwrap_or(0)),
+                snapshots: has_points.then(|| points.get(id).map_or(0, Points::count)),
+                snapshot_tree: has_points
+                    .then(|| {
+                        let points = points.remove(id);
+                        let before = self.facts(id);
+                        let before = before.snapshot_tree.as_deref().unwrap_or_default();
+                        points.map_or_else(|| Some(Arc::default()), |points| points.tree(before))
+                    })
+                    .flatten(),
                 autostart: starts
                     .get(id)
                     .and_then(|row| row.start)

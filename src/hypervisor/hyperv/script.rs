@@ -16,6 +16,7 @@ const BOOTSTRAP: &str = file!("bootstrap");
 const MACHINE: &str = file!("machine");
 const GUEST: &str = file!("guest");
 const SETTING: &str = file!("setting");
+const CHECKPOINT: &str = file!("checkpoint");
 const READ_LIST: &str = concat!("function Read-List {\n", file!("list"), "}\n");
 const DENSE_BOOTSTRAP: &str = file!("bootstrap-dense");
 
@@ -64,11 +65,17 @@ pub(crate) enum Task {
     AutostartOn,
     /// Verb.
     AutostartOff,
+    /// Verb.
+    CheckpointCreate,
+    /// Verb.
+    CheckpointRestore,
+    /// Verb.
+    CheckpointRemove,
 }
 
 impl Task {
     /// Every task.
-    pub(crate) const ALL: [Self; 19] = [
+    pub(crate) const ALL: [Self; 22] = [
         Self::Probe,
         Self::List,
         Self::ListCmdlets,
@@ -88,6 +95,9 @@ impl Task {
         Self::Save,
         Self::AutostartOn,
         Self::AutostartOff,
+        Self::CheckpointCreate,
+        Self::CheckpointRestore,
+        Self::CheckpointRemove,
     ];
 
     /// Returns the name of its file.
@@ -112,6 +122,9 @@ impl Task {
             Self::Save => "save.ps1",
             Self::AutostartOn => "autostart-on.ps1",
             Self::AutostartOff => "autostart-off.ps1",
+            Self::CheckpointCreate => "checkpoint-create.ps1",
+            Self::CheckpointRestore => "checkpoint-restore.ps1",
+            Self::CheckpointRemove => "checkpoint-remove.ps1",
         }
     }
 
@@ -136,6 +149,9 @@ impl Task {
             Self::Save => file!("save"),
             Self::AutostartOn => file!("autostart-on"),
             Self::AutostartOff => file!("autostart-off"),
+            Self::CheckpointCreate => file!("checkpoint-create"),
+            Self::CheckpointRestore => file!("checkpoint-restore"),
+            Self::CheckpointRemove => file!("checkpoint-remove"),
         }
     }
 
@@ -149,7 +165,8 @@ impl Task {
             | Self::DetailCim
             | Self::ConstrainedProbe
             | Self::ConstrainedList
-            | Self::Leftover => &[],
+            | Self::Leftover
+            | Self::CheckpointCreate => &[],
             Self::Watch => &[READ_LIST],
             Self::Shutdown | Self::Reboot => &[MACHINE, GUEST],
             Self::Start
@@ -159,6 +176,7 @@ impl Task {
             | Self::Resume
             | Self::Save => &[MACHINE],
             Self::AutostartOn | Self::AutostartOff => &[SETTING],
+            Self::CheckpointRestore | Self::CheckpointRemove => &[CHECKPOINT],
         }
     }
 

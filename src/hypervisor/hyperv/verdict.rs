@@ -81,6 +81,9 @@ pub(crate) fn capabilities(facts: &HostFacts, way: Way, tells_own_share: bool) -
     if !has_module || facts.gets_copies() {
         actions.remove(&ActionKind::AutostartOn);
         actions.remove(&ActionKind::AutostartOff);
+        actions.remove(&ActionKind::SnapshotCreate);
+        actions.remove(&ActionKind::SnapshotRevert);
+        actions.remove(&ActionKind::SnapshotDelete);
     }
     let mut remarks = Vec::new();
     let mut remark = |holds: bool, text: &str| {
@@ -94,11 +97,11 @@ pub(crate) fn capabilities(facts: &HostFacts, way: Way, tells_own_share: bool) -
     );
     remark(
         !has_module,
-        "the PowerShell module Hyper-V is missing: fewer details, and autostart cannot be set",
+        "the PowerShell module Hyper-V is missing: fewer details, and neither autostart nor checkpoints can be changed",
     );
     remark(
         facts.gets_copies(),
-        "PowerShell 7 gets copies of Hyper-V's objects on this Windows: fewer details, and autostart cannot be set",
+        "PowerShell 7 gets copies of Hyper-V's objects on this Windows: fewer details, and neither autostart nor checkpoints can be changed",
     );
     remark(
         way == Way::Constrained,

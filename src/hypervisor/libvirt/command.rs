@@ -1,12 +1,17 @@
-//! What is sent to libvirt: `virsh` command lines, built from constants and UUIDs only, so that no
-//! name a person or a guest chose is ever read as an option or a separator. Pure.
+//! What is sent to libvirt: `virsh` command lines. To the kept `virsh` they are built from constants and
+//! UUIDs only, so that no name a person or a guest chose is ever read as an option or a separator; names
+//! of snapshots, which have no other identity, go there only when they are plain, and in quotes. Pure.
 
 use std::time::Duration;
 
 use crate::domain::action::{Action, ActionKind};
+use crate::domain::error_kind::ErrorKind;
 use crate::domain::host::{HostSpec, LibvirtUri};
 use crate::domain::remote_command::RemoteCommand;
+use crate::domain::snapshot::{DeleteScope, NewSnapshot, SnapshotRequest};
+use crate::domain::text::RemoteText;
 use crate::domain::vm::VmId;
+use crate::hypervisor::HypervisorError;
 
 /// How long one question may take on the host when it has a process of its own.
 pub(crate) const QUESTION_LIFE: Duration = Duration::from_secs(15);
@@ -77,7 +82,14 @@ impl Virsh {
     }
 
     /// The commands of an action.
-    pub(crate) fn action(&self, vm: &VmId, action: &Action) -> Vec<RemoteCommand> {
+    pub(crate) fn action(
+        &self,
+        vm: &VmId,
+        action: &Action,
+    ) -> Result<Vec<RemoteCommand>, HypervisorError> {
+        if let Some(request) = &action.snapshot {
+            return Ok(vec![self.snapshot(vm, request)?]);
+        }
         let (line, lifetime) = match action.kind {
             ActionKind::Start => (Line::about("start", vm), MEMORY_LIFE),
             ActionKind::Shutdown => (Line::about("shutdown", vm), ACTION_LIFE),
@@ -91,41 +103,129 @@ impl Virsh {
             ActionKind::AutostartOff => {
                 (Line::about("autostart", vm).with("--disable"), ACTION_LIFE)
             }
+            ActionKind::SnapshotCreate
+            | ActionKind::SnapshotRevert
+            | ActionKind::SnapshotDelete => return Err(refused("no snapshot was named", None)),
         };
-        vec![self.once(&line, lifetime)]
+        Ok(vec![self.once(&line, lifetime)])
+    }
+
+    /// The command of a request about snapshots. It is a process of its own: names are arguments there,
+    /// each one word, and nothing reads them as anything else.
+    fn snapshot(
+        &self,
+        vm: &VmId,
+        request: &SnapshotRequest,
+    ) -> Result<RemoteCommand, HypervisorError> {
+        let words = |command: &str| self.kept().arg(command).arg(vm.as_str());
+        let command = match request {
+            SnapshotRequest::Create(new) => create(words("snapshot-create-as"), new)?,
+            SnapshotRequest::Revert(chosen) => {
+                words("snapshot-revert").args(["--snapshotname", chosen.id.raw()])
+            }
+            SnapshotRequest::Delete(chosen, scope) => {
+                let command = words("snapshot-delete").args(["--snapshotname", chosen.id.raw()]);
+                match scope {
+                    DeleteScope::This => command,
+                    DeleteScope::WithChildren => command.arg("--children"),
+                }
+            }
+        };
+        Ok(command.life(MEMORY_LIFE))
     }
 }
 
-/// One `virsh` command. Made of constants and UUIDs, so it holds no quote, `;` or line end.
+fn create(command: RemoteCommand, new: &NewSnapshot) -> Result<RemoteCommand, HypervisorError> {
+    if new.quiesce && !new.disk_only {
+        return Err(refused(
+            "libvirt brings a guest to rest for disk-only snapshots alone",
+            Some("make it disk-only, or leave quiesce out"),
+        ));
+    }
+    let mut command = command.args(["--name", new.name.as_str()]);
+    if let Some(text) = &new.description {
+        command = command.args(["--description", text]);
+    }
+    if new.disk_only {
+        // Of several disks either all are switched over or none is.
+        command = command.args(["--disk-only", "--atomic"]);
+    }
+    if new.quiesce {
+        command = command.arg("--quiesce");
+    }
+    Ok(command)
+}
+
+fn refused(what: &str, fix: Option<&str>) -> HypervisorError {
+    HypervisorError::Refused {
+        kind: ErrorKind::Usage,
+        what: what.to_owned(),
+        said: RemoteText::new(""),
+        fix: fix.map(str::to_owned),
+    }
+}
+
+/// One `virsh` command. Made of constants, UUIDs and names that are plain, so it holds no line end, and no
+/// `;` or quote but those around a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Line(String);
+pub(crate) struct Line {
+    text: String,
+    /// The name of a snapshot, its last word.
+    snapshot: Option<String>,
+}
 
 impl Line {
     /// A command about the host.
     pub(crate) fn new(words: &'static str) -> Self {
-        Self(words.to_owned())
+        Self {
+            text: words.to_owned(),
+            snapshot: None,
+        }
     }
 
     /// A command about one VM.
     pub(crate) fn about(command: &'static str, vm: &VmId) -> Self {
-        Self(format!("{command} {vm}"))
+        Self {
+            text: format!("{command} {vm}"),
+            snapshot: None,
+        }
+    }
+
+    /// A command about one snapshot of a VM.
+    pub(crate) fn about_snapshot(command: &'static str, vm: &VmId, name: &str) -> Self {
+        Self {
+            text: format!("{command} {vm} --snapshotname '{name}'"),
+            snapshot: Some(name.to_owned()),
+        }
+    }
+
+    /// Tells whether a kept `virsh` can be trusted to read it as it is meant: one line, on which nothing
+    /// of a name ends the quotes around it. Everything else goes to a process of its own.
+    pub(crate) fn is_plain(&self) -> bool {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || " ._:+-@,=()#".contains(c);
+        self.snapshot
+            .as_deref()
+            .is_none_or(|name| name.chars().all(is_plain))
     }
 
     /// Adds options.
     pub(crate) fn with(mut self, words: &'static str) -> Self {
-        self.0.push(' ');
-        self.0.push_str(words);
+        self.text.push(' ');
+        self.text.push_str(words);
         self
     }
 
     /// Returns it as `virsh` reads it.
     pub(crate) fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// Returns its words.
     pub(crate) fn words(&self) -> impl Iterator<Item = &str> {
-        self.0.split_whitespace()
+        let quoted = self.snapshot.as_ref().map_or(0, |name| name.len() + 3);
+        let rest = self.text.len().saturating_sub(quoted);
+        let text = self.text.get(..rest).unwrap_or(&self.text);
+        text.split_whitespace().chain(self.snapshot.as_deref())
     }
 }
 
@@ -151,7 +251,7 @@ mod tests {
 
     fn shown(spec: &HostSpec, kind: ActionKind) -> String {
         let vm = VmId::parse("6c09bb55-d683-4da0-8931-c9bf705f6480").unwrap();
-        let commands = Virsh::of(spec).action(&vm, &kind.into());
+        let commands = Virsh::of(spec).action(&vm, &kind.into()).unwrap();
         let lines: Vec<String> = commands.iter().map(RemoteCommand::shown_line).collect();
         lines.join(" && ")
     }
@@ -196,11 +296,84 @@ mod tests {
     #[test]
     fn every_command_of_an_action_has_a_bounded_life_and_speaks_english() {
         let vm = VmId::parse("6c09bb55-d683-4da0-8931-c9bf705f6480").unwrap();
-        for kind in ActionKind::ALL {
-            for command in Virsh::of(&spec()).action(&vm, &kind.into()) {
-                assert!(command.life.is_some(), "{kind}");
+        let new = NewSnapshot::named("clean".parse().unwrap());
+        let create = Action::from(SnapshotRequest::Create(new));
+        let plain = ActionKind::plain().map(|spec| Action::new(spec.kind));
+        for action in plain.chain([create]) {
+            for command in Virsh::of(&spec()).action(&vm, &action).unwrap() {
+                assert!(command.life.is_some(), "{action:?}");
                 assert_eq!(command.env, [("LC_ALL".to_owned(), "C".to_owned())]);
             }
         }
+    }
+
+    fn asked(request: SnapshotRequest) -> Result<String, HypervisorError> {
+        let vm = VmId::parse("6c09bb55-d683-4da0-8931-c9bf705f6480").unwrap();
+        let commands = Virsh::of(&spec()).action(&vm, &request.into())?;
+        Ok(commands[0].shown_line())
+    }
+
+    fn chosen(name: &str) -> crate::domain::snapshot::Chosen {
+        let name = RemoteText::new(name);
+        crate::domain::snapshot::Chosen {
+            id: name.clone(),
+            name,
+        }
+    }
+
+    #[test]
+    fn snapshots_are_named_in_words_of_their_own() {
+        let vm = "6c09bb55-d683-4da0-8931-c9bf705f6480";
+        let mut new = NewSnapshot::named("it's; clean".parse().unwrap());
+        let create = |new: &NewSnapshot| asked(SnapshotRequest::Create(new.clone()));
+        assert_eq!(
+            create(&new).unwrap(),
+            format!(r"virsh -q snapshot-create-as {vm} --name 'it'\''s; clean'")
+        );
+        new.quiesce = true;
+        let why = create(&new).unwrap_err().to_string();
+        assert!(why.contains("disk-only"), "{why}");
+        new.disk_only = true;
+        let new = new.described("before the move").unwrap();
+        assert!(
+            create(&new)
+                .unwrap()
+                .ends_with("--description 'before the move' --disk-only --atomic --quiesce")
+        );
+        assert_eq!(
+            asked(SnapshotRequest::Revert(chosen("--force"))).unwrap(),
+            format!("virsh -q snapshot-revert {vm} --snapshotname --force")
+        );
+        let delete = |scope| asked(SnapshotRequest::Delete(chosen("a"), scope)).unwrap();
+        assert_eq!(
+            delete(DeleteScope::This),
+            format!("virsh -q snapshot-delete {vm} --snapshotname a")
+        );
+        assert!(delete(DeleteScope::WithChildren).ends_with("--snapshotname a --children"));
+    }
+
+    #[test]
+    fn only_plain_names_go_to_the_kept_virsh() {
+        let vm = VmId::parse("6c09bb55-d683-4da0-8931-c9bf705f6480").unwrap();
+        let line = |name: &str| Line::about_snapshot("snapshot-dumpxml", &vm, name);
+        for plain in ["clean", "two words", "2026-11-22 11:00:00 (#1)", "--x"] {
+            assert!(line(plain).is_plain(), "{plain}");
+            assert_eq!(line(plain).words().last(), Some(plain));
+            assert_eq!(line(plain).words().count(), 4, "{plain}");
+        }
+        for odd in [
+            "it's",
+            "a;b",
+            "a\nb",
+            "a\\",
+            "\"",
+            "na\u{ef}ve",
+            "$(x)",
+            "`x`",
+        ] {
+            assert!(!line(odd).is_plain(), "{odd}");
+            assert_eq!(line(odd).words().last(), Some(odd));
+        }
+        assert!(tick().is_plain());
     }
 }

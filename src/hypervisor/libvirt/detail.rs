@@ -1,4 +1,4 @@
-//! Everything about one VM, read when a person opens it. Each part that cannot be read is a gap in
+//! Everything about one VM but its snapshots, read when a person opens it. Each part that cannot be read is a gap in
 //! the host's own words; the others are shown.
 
 use std::time::Duration;
@@ -7,7 +7,7 @@ use super::address::{addresses, disk_sizes, merge};
 use super::command::Line;
 use super::definition::{self, Definition};
 use super::kept::Reply;
-use super::parse::{count_names, labelled};
+use super::parse::labelled;
 use super::verdict::judge_said;
 use super::worker::{Patience, Worker};
 use crate::domain::text::RemoteText;
@@ -21,13 +21,12 @@ const WITHIN: Duration = Duration::from_secs(8);
 const AGENT_WITHIN: Duration = Duration::from_secs(3);
 
 /// What is asked about one VM, but for the agent inside it.
-pub(crate) fn questions(vm: &VmId) -> [Line; 6] {
+pub(crate) fn questions(vm: &VmId) -> [Line; 5] {
     [
         // Never with --security-info: passwords of consoles stay on the host.
         Line::about("dumpxml", vm),
         Line::about("dominfo", vm),
         Line::about("domblkinfo", vm).with("--all"),
-        Line::about("snapshot-list", vm).with("--name"),
         Line::about("domifaddr", vm).with("--source lease"),
         Line::about("domifaddr", vm).with("--source arp"),
     ]
@@ -37,7 +36,7 @@ pub(crate) fn questions(vm: &VmId) -> [Line; 6] {
 pub(crate) async fn read(worker: &Worker, vm: &VmId) -> Result<VmDetail, HypervisorError> {
     let lines = questions(vm);
     let replies = worker.ask(&lines, WITHIN, Patience::Expects).await?;
-    let Ok([xml, info, sizes, snapshots, lease, arp]) = <[Reply; 6]>::try_from(replies) else {
+    let Ok([xml, info, sizes, lease, arp]) = <[Reply; 5]>::try_from(replies) else {
         return Err(short_answer());
     };
     // Without definition and information there is no such VM, or no libvirt behind it any more.
@@ -53,9 +52,6 @@ pub(crate) async fn read(worker: &Worker, vm: &VmId) -> Result<VmDetail, Hypervi
         ..VmFacts::default()
     };
     take_info(&mut facts, &info, &mut gaps);
-    if sound(&snapshots, "VM snapshots", &mut gaps) {
-        facts.snapshots = Some(count_names(&snapshots.stdout));
-    }
     let mut found = Vec::new();
     // An off VM has no addresses; that its sources say so is no gap.
     if is_running(&info) {

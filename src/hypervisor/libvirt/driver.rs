@@ -18,7 +18,7 @@ use super::parse::{self, Misshapen, Record};
 use super::state::has_process;
 use super::verdict::{judge, judge_said};
 use super::worker::{Fallback, Patience, Worker};
-use super::{detail, look, node, uptime};
+use super::{detail, look, node, snapshot, uptime};
 use crate::clock::Clock;
 use crate::domain::action::{Action, ActionKind};
 use crate::domain::capability::Capabilities;
@@ -26,6 +26,7 @@ use crate::domain::host::{HostSpec, HypervisorKind};
 use crate::domain::inventory::{HostInventory, Scope};
 use crate::domain::redact::Private;
 use crate::domain::remote_command::RemoteCommand;
+use crate::domain::snapshot::VmSnapshot;
 use crate::domain::text::RemoteText;
 use crate::domain::vm::{Vm, VmDetail, VmId};
 use crate::hypervisor::{Hints, Hypervisor, HypervisorError, ProgressSink, Question};
@@ -41,7 +42,11 @@ const TICK_WITHIN: Duration = Duration::from_secs(10);
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Builds the commands of an action. Pure.
-pub fn commands(spec: &HostSpec, vm: &VmId, action: &Action) -> Vec<RemoteCommand> {
+pub fn commands(
+    spec: &HostSpec,
+    vm: &VmId,
+    action: &Action,
+) -> Result<Vec<RemoteCommand>, HypervisorError> {
     Virsh::of(spec).action(vm, action)
 }
 
@@ -313,11 +318,12 @@ impl Libvirt {
             memory
                 .known_vms()
                 .into_iter()
-                .map(|(id, runs, asked)| Subject {
+                .map(|(id, runs, asked, print)| Subject {
                     facts: (*memory.facts(&id)).clone(),
                     id,
                     runs,
                     asked,
+                    print,
                 })
                 .collect()
         };
@@ -383,7 +389,9 @@ impl Libvirt {
         if let Some(saved) = &findings.saved {
             memory.learn_saved(saved);
         }
-        for (id, facts, asked) in findings.facts {
+        for (id, mut facts, asked) in findings.facts {
+            let print = findings.prints.get(&id).copied();
+            memory.keep_newer_snapshots(&id, &mut facts, print, findings.began);
             memory.learn_facts(&id, facts, asked.then_some(turn));
         }
         for vm in &mut inventory.vms {
@@ -522,7 +530,24 @@ impl Hypervisor for Libvirt {
     }
 
     async fn detail(&self, vm: &VmId) -> Result<VmDetail, HypervisorError> {
-        detail::read(&self.slow, vm).await
+        let mut detail = detail::read(&self.slow, vm).await?;
+        match self.snapshots(vm).await {
+            Ok(tree) => {
+                detail.facts.snapshots = u32::try_from(tree.len()).ok();
+                detail.facts.snapshot_tree = Some(Arc::from(tree.as_slice()));
+                detail.snapshots = tree;
+            }
+            Err(error) => detail
+                .gaps
+                .push(RemoteText::new(&format!("VM snapshots: {error}"))),
+        }
+        Ok(detail)
+    }
+
+    async fn snapshots(&self, vm: &VmId) -> Result<Vec<VmSnapshot>, HypervisorError> {
+        let (outline, tree) = snapshot::of_vm(&self.slow, vm).await?;
+        self.memory().learn_snapshots(vm, &tree, outline.print);
+        Ok(tree)
     }
 
     async fn perform(

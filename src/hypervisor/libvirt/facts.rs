@@ -1,17 +1,22 @@
 //! Slow facts of all VMs: autostart, saved images, VM snapshots, addresses, title and description.
 //!
 //! At bounded cost: four questions about the whole host, and with them at most [`VMS_A_READ`] VMs with up
-//! to four questions each, those first that changed or were asked longest ago. What could not be read stays as it was; nothing
+//! to four questions each, those first that changed or were asked longest ago. The definitions of snapshots
+//! are asked for only where their names, times or the current one have changed. What could not be read stays as it was; nothing
 //! becomes empty because a question failed.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::address::{addresses, merge};
 use super::command::Line;
 use super::definition;
 use super::kept::Reply;
-use super::parse::{count_names, ids};
+use super::parse::ids;
+use super::snapshot;
 use super::worker::{Patience, Worker};
 use crate::domain::vm::{AddressSource, VmAddress, VmFacts, VmId};
 use crate::hypervisor::HypervisorError;
@@ -25,6 +30,12 @@ const VMS_A_READ_ONE_BY_ONE: usize = 4;
 
 /// Agents asked in one full read: each may stay silent for 5 s before libvirt gives up.
 const AGENTS_A_READ: usize = 8;
+
+/// Definitions of snapshots read in one full read: half a second at the most. At least one VM's are.
+const SNAPSHOTS_A_READ: u32 = 512;
+
+/// The same where every question costs a process.
+const SNAPSHOTS_A_READ_ONE_BY_ONE: u32 = 16;
 
 /// How long the questions about VMs may take.
 const WITHIN: Duration = Duration::from_secs(5);
@@ -40,13 +51,19 @@ pub(crate) struct Subject {
     pub(crate) facts: VmFacts,
     /// Number of the full read in which its own questions were last asked; 0 = ask first.
     pub(crate) asked: u64,
+    /// What stood for its snapshots when their definitions were last read.
+    pub(crate) print: Option<u64>,
 }
 
 /// What a full read found out.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Findings {
+    /// When it was begun.
+    pub(crate) began: Instant,
     /// New facts, and whether the VM's own questions were among those asked.
     pub(crate) facts: Vec<(VmId, VmFacts, bool)>,
+    /// What stands for the snapshots of VMs whose definitions are known.
+    pub(crate) prints: HashMap<VmId, u64>,
     /// VMs with a saved image; `None` when that could not be read.
     pub(crate) saved: Option<HashSet<VmId>>,
 }
@@ -75,6 +92,7 @@ pub(crate) async fn read(
     workers: Workers<'_>,
     mut subjects: Vec<Subject>,
 ) -> Result<Findings, HypervisorError> {
+    let began = Instant::now();
     subjects.sort_by(|one, other| (one.asked, &one.id).cmp(&(other.asked, &other.id)));
     let room = if workers.vms.fallback().is_some() {
         VMS_A_READ_ONE_BY_ONE
@@ -112,10 +130,16 @@ pub(crate) async fn read(
         let answered: Vec<_> = questions.into_iter().zip(answers).collect();
         take_answers(workers, &mut subjects, answered, flags.snapshots.as_ref()).await;
     }
+    let prints = subjects
+        .iter()
+        .filter_map(|subject| Some((subject.id.clone(), subject.print?)))
+        .collect();
     let of = |asked: bool| move |subject: Subject| (subject.id, subject.facts, asked);
     let facts = subjects.into_iter().map(of(asked));
     Ok(Findings {
         facts: facts.chain(rest.into_iter().map(of(false))).collect(),
+        began,
+        prints,
         saved: flags.saved,
     })
 }
@@ -147,7 +171,7 @@ impl Flags {
 }
 
 fn apply_flags(subject: &mut Subject, flags: &Flags) {
-    let Subject { id, facts, .. } = subject;
+    let (id, facts) = (&subject.id, &mut subject.facts);
     if let Some(autostart) = &flags.autostart {
         facts.autostart = Some(autostart.contains(id));
     }
@@ -155,10 +179,18 @@ fn apply_flags(subject: &mut Subject, flags: &Flags) {
         facts.persistent = Some(persistent.contains(id));
     }
     match &flags.snapshots {
-        Some(with) if !with.contains(id) => facts.snapshots = Some(0),
+        Some(with) if !with.contains(id) => {
+            facts.snapshots = Some(0);
+            facts.snapshot_tree = Some(Arc::default());
+            subject.print = None;
+        }
         // How many is asked of the VM itself.
         Some(_) => {}
-        None => facts.snapshots = None,
+        None => {
+            facts.snapshots = None;
+            facts.snapshot_tree = None;
+            subject.print = None;
+        }
     }
 }
 
@@ -209,7 +241,7 @@ async fn take_answers(
         }
     }
     agents.truncate(AGENTS_A_READ);
-    count_snapshots(workers.vms, subjects, with_snapshots).await;
+    read_snapshots(workers.vms, subjects, with_snapshots).await;
     ask_agents(workers.agents, subjects, &agents, &mut found).await;
     for (index, subject) in subjects.iter_mut().enumerate() {
         if let Some(found) = found.remove(&index) {
@@ -220,8 +252,9 @@ async fn take_answers(
     }
 }
 
-/// Counts the snapshots of those VMs that have any; what cannot be counted is unknown.
-async fn count_snapshots(
+/// Reads the snapshots of those VMs that have any; what cannot be read is unknown. Definitions are asked for
+/// only where they may have changed, and of so many VMs as there is room for.
+async fn read_snapshots(
     worker: &Worker,
     subjects: &mut [Subject],
     with_snapshots: Option<&HashSet<VmId>>,
@@ -230,16 +263,50 @@ async fn count_snapshots(
     let mut asked: Vec<&mut Subject> = subjects.iter_mut().filter(|one| has_any(one)).collect();
     let lines: Vec<Line> = asked
         .iter()
-        .map(|subject| Line::about("snapshot-list", &subject.id).with("--name"))
+        .flat_map(|subject| snapshot::outline_questions(&subject.id))
         .collect();
-    match worker.ask(&lines, WITHIN, Patience::Expects).await {
-        Ok(replies) => {
-            for (subject, reply) in asked.iter_mut().zip(replies) {
-                subject.facts.snapshots =
-                    reply.failure.is_none().then(|| count_names(&reply.stdout));
-            }
+    let replies = match worker.ask(&lines, WITHIN, Patience::Expects).await {
+        Ok(replies) => replies,
+        Err(error) => {
+            tracing::debug!(%error, "snapshots could not be counted");
+            return;
         }
-        Err(error) => tracing::debug!(%error, "snapshots could not be counted"),
+    };
+    let most = if worker.fallback().is_some() {
+        SNAPSHOTS_A_READ_ONE_BY_ONE
+    } else {
+        SNAPSHOTS_A_READ
+    };
+    let mut read = 0;
+    for (subject, replies) in asked.iter_mut().zip(replies.chunks(3)) {
+        let outline = match snapshot::outline(replies) {
+            Ok(outline) => outline,
+            Err(said) => {
+                tracing::debug!(%said, "the snapshots of a VM could not be listed");
+                subject.facts.snapshots = None;
+                subject.facts.snapshot_tree = None;
+                subject.print = None;
+                continue;
+            }
+        };
+        subject.facts.snapshots = Some(outline.count());
+        let is_known = subject.print == Some(outline.print);
+        if is_known && subject.facts.snapshot_tree.is_some() {
+            continue;
+        }
+        subject.facts.snapshot_tree = None;
+        subject.print = None;
+        if read > 0 && read + outline.count() > most {
+            continue;
+        }
+        read += outline.count();
+        match snapshot::tree(worker, &subject.id, &outline).await {
+            Ok(tree) => {
+                subject.facts.snapshot_tree = Some(Arc::from(tree));
+                subject.print = Some(outline.print);
+            }
+            Err(error) => tracing::debug!(%error, "the snapshots of a VM could not be read"),
+        }
     }
 }
 
@@ -323,6 +390,7 @@ mod tests {
                 runs: true,
                 facts: VmFacts::default(),
                 asked: 0,
+                print: None,
             })
             .collect()
     }
@@ -450,9 +518,9 @@ mod tests {
     async fn snapshots_are_counted_only_where_there_are_any() {
         let worker = worker(|line| match line {
             "list --all --uuid --with-snapshot" => Says::Out(format!("{}\n\n", id(1))),
-            line if line.starts_with("snapshot-list") => {
+            line if line.starts_with("snapshot-") => {
                 assert!(line.contains(id(1).as_str()));
-                Says::Out("one\ntwo\n\n".into())
+                definitions(line)
             }
             _ => Says::Out("\n".into()),
         });
@@ -463,5 +531,56 @@ mod tests {
             .map(|(_, facts, _)| facts.snapshots)
             .collect();
         assert_eq!(counts, [Some(0), Some(2)]);
+        let tree = findings.facts[1].1.snapshot_tree.as_deref().unwrap();
+        let names: Vec<(&str, bool)> = tree
+            .iter()
+            .map(|one| (one.name.raw(), one.is_current))
+            .collect();
+        assert_eq!(names, [("one", false), ("two", true)]);
+    }
+
+    /// Two snapshots, `two` on `one`, and `two` is the current one.
+    fn definitions(line: &str) -> Says {
+        Says::Out(match line {
+            line if line.starts_with("snapshot-list") && line.ends_with("--name") => {
+                "one\ntwo\n\n".into()
+            }
+            line if line.starts_with("snapshot-current") => "two\n".into(),
+            line if line.ends_with("'one'") => {
+                "<domainsnapshot><name>one</name><creationTime>1</creationTime></domainsnapshot>\n"
+                    .into()
+            }
+            line if line.ends_with("'two'") => {
+                "<domainsnapshot><name>two</name><creationTime>2</creationTime>\
+                 <parent><name>one</name></parent></domainsnapshot>\n"
+                    .into()
+            }
+            _ => " one 2026\n two 2026\n".into(),
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn definitions_of_snapshots_are_read_again_only_when_something_changed() {
+        let dumped = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let counted = Arc::clone(&dumped);
+        let worker = worker(move |line| {
+            if line.starts_with("snapshot-dumpxml") {
+                counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            }
+            match line {
+                "list --all --uuid --with-snapshot" => Says::Out(format!("{}\n\n", id(0))),
+                line if line.starts_with("snapshot-") => definitions(line),
+                _ => Says::Out("\n".into()),
+            }
+        });
+        let mut subjects = subjects(1);
+        for _ in 0..3 {
+            let findings = read(&worker, subjects.clone()).await;
+            subjects[0].facts = findings.facts[0].1.clone();
+            subjects[0].print = findings.prints.get(&id(0)).copied();
+            let tree = subjects[0].facts.snapshot_tree.as_deref().unwrap();
+            assert_eq!(tree.len(), 2);
+        }
+        assert_eq!(dumped.load(std::sync::atomic::Ordering::Relaxed), 2);
     }
 }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::command::{Line, Virsh};
 use super::inventory::{Memory, Moment};
 use super::kept::Kept;
-use super::{address, definition, events, node, parse, uptime, verdict};
+use super::{address, definition, events, node, parse, snapshot, uptime, verdict};
 use crate::domain::host::{Endpoint, HostName, HostSpec};
 use crate::domain::vm::{AddressSource, RemoteDocument, VmDetail, VmFacts, VmId};
 use crate::hypervisor::PollHint;
@@ -35,7 +35,6 @@ pub(crate) fn tables(data: &[u8]) {
     assert!(names.pairs.len() + names.strays.len() <= lines);
     all_shown(&names.strays);
     assert!(parse::ids(data).len() <= lines);
-    assert!(usize::try_from(parse::count_names(data)).is_ok_and(|count| count <= lines));
     assert!(parse::labelled(data).len() <= lines);
     parse::versions(data);
     let found = address::addresses(data, AddressSource::Lease);
@@ -102,6 +101,12 @@ pub(crate) fn domain_xml(data: &[u8]) {
             harmless(problem.what);
             shown(&problem.line);
         }
+    }
+    if let Ok(found) = snapshot::definition(data) {
+        detail(&VmDetail {
+            snapshots: vec![found],
+            ..VmDetail::default()
+        });
     }
     all_shown(&RemoteDocument::new(&String::from_utf8_lossy(data)).0);
 }

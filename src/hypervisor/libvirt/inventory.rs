@@ -16,6 +16,7 @@ use super::parse::{Counters, Names, Record};
 use super::rates::Sample;
 use super::state::{has_process, power_state};
 use crate::domain::inventory::HostLoad;
+use crate::domain::snapshot::VmSnapshot;
 use crate::domain::text::RemoteText;
 use crate::domain::units::Bytes;
 use crate::domain::vm::{PowerState, Vm, VmFacts, VmId, VmStats};
@@ -53,6 +54,9 @@ struct Kept {
     /// Number of the full read that last asked for its facts, and whether its state changed since.
     asked: u64,
     number: Number,
+    /// What stands for its snapshots as they are in `facts`, and when they were read for themselves.
+    print: Option<u64>,
+    tree_read: Option<Instant>,
 }
 
 /// Libvirt's number of a process. `domstats` does not tell it, and it changes with every start only.
@@ -213,7 +217,7 @@ impl Memory {
 
     /// Returns every VM that is told apart by its name, with whether it had a process and when its
     /// facts were last asked for.
-    pub(crate) fn known_vms(&self) -> Vec<(VmId, bool, u64)> {
+    pub(crate) fn known_vms(&self) -> Vec<(VmId, bool, u64, Option<u64>)> {
         self.names
             .values()
             .filter_map(|known| match known {
@@ -223,7 +227,8 @@ impl Memory {
             .map(|id| {
                 let kept = self.vms.get(&id);
                 let runs = kept.is_some_and(|kept| kept.had_process == Some(true));
-                (id, runs, kept.map_or(0, |kept| kept.asked))
+                let print = kept.and_then(|kept| kept.print);
+                (id, runs, kept.map_or(0, |kept| kept.asked), print)
             })
             .collect()
     }
@@ -243,6 +248,38 @@ impl Memory {
         }
         if let Some(turn) = turn {
             kept.asked = turn;
+        }
+    }
+
+    /// Keeps the snapshots of a VM, which were read for themselves just now.
+    pub(crate) fn learn_snapshots(&mut self, id: &VmId, tree: &[VmSnapshot], print: u64) {
+        let Some(kept) = self.vms.get_mut(id) else {
+            return;
+        };
+        kept.print = Some(print);
+        kept.tree_read = Some(Instant::now());
+        let facts = Arc::make_mut(&mut kept.facts);
+        facts.snapshots = u32::try_from(tree.len()).ok();
+        facts.snapshot_tree = Some(Arc::from(tree));
+    }
+
+    /// Keeps what stands for the snapshots of VMs in a full read that was begun at `began`, unless they were
+    /// read for themselves since: then those are newer, and are put back into `facts`.
+    pub(crate) fn keep_newer_snapshots(
+        &mut self,
+        id: &VmId,
+        facts: &mut VmFacts,
+        print: Option<u64>,
+        began: Instant,
+    ) {
+        let Some(kept) = self.vms.get_mut(id) else {
+            return;
+        };
+        if kept.tree_read.is_some_and(|at| at >= began) {
+            facts.snapshots = kept.facts.snapshots;
+            facts.snapshot_tree.clone_from(&kept.facts.snapshot_tree);
+        } else {
+            kept.print = print;
         }
     }
 

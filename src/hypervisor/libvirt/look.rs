@@ -1,10 +1,9 @@
 //! The driver's questions as data: what a recording asks and what it has to hide. Pure.
 
 use super::command::{Line, QUESTION_LIFE, Virsh, tick};
-use super::detail;
 use super::driver::{STATES, list, numbers, probe_lines};
 use super::facts::flag_questions;
-use super::uptime;
+use super::{detail, snapshot, uptime};
 use crate::domain::redact::Private;
 use crate::domain::vm::VmId;
 use crate::hypervisor::{AnswerForm, Question};
@@ -20,7 +19,10 @@ pub(super) fn questions(virsh: &Virsh, vms: &[VmId]) -> Vec<Question> {
         .chain(STATES.map(|(question, _)| Line::new(question)))
         .chain(flag_questions())
         .chain([tick()]);
-    let of_vms = vms.iter().flat_map(detail::questions);
+    let of_vms = vms.iter().flat_map(|vm| {
+        let snapshots = snapshot::outline_questions(vm);
+        detail::questions(vm).into_iter().chain(snapshots)
+    });
     let processes = Question {
         name: PROCESSES.to_owned(),
         command: uptime::question(),
@@ -63,7 +65,7 @@ mod tests {
     use super::super::worker::tests::spec;
     use super::*;
 
-    const READING: [&str; 13] = [
+    const READING: [&str; 14] = [
         "version",
         "uri",
         "nodeinfo",
@@ -74,6 +76,7 @@ mod tests {
         "dumpxml",
         "dominfo",
         "domblkinfo",
+        "snapshot-current",
         "snapshot-list",
         "domifaddr",
         "(processes)",

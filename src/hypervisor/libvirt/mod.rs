@@ -2,7 +2,7 @@
 //!
 //! Read in this order: `command` (what is sent), `parse`, `state`, `node`, `definition`, `address` (what
 //! comes back; all pure), `rates` and `inventory` (what two reads say together), `kept` and `worker` (how
-//! questions travel), `facts` and `detail` (the slow questions), `events`, `verdict` (what a failure means) and
+//! questions travel), `facts`, `snapshot` and `detail` (the slow questions), `events`, `verdict` (what a failure means) and
 //! `driver`, which ties them together; `look` is what a recording asks. `docs/libvirt.md` tells the same to people.
 
 mod address;
@@ -20,6 +20,7 @@ mod look;
 mod node;
 mod parse;
 mod rates;
+mod snapshot;
 mod state;
 mod uptime;
 mod verdict;

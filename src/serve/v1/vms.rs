@@ -247,9 +247,10 @@ pub(super) fn wait_of(seconds: Option<u32>) -> Result<Duration, Failure> {
 
 /// Reads the name of an action.
 pub(super) fn verb_of(text: &str) -> Result<ActionKind, Failure> {
-    let found = ActionKind::ALL.into_iter().find(|kind| kind.id() == text);
+    let mut plain = ActionKind::plain().map(|spec| spec.kind);
+    let found = plain.find(|kind| kind.id() == text);
     found.ok_or_else(|| {
-        let verbs: Vec<&str> = ActionKind::ALL.into_iter().map(ActionKind::id).collect();
+        let verbs: Vec<&str> = ActionKind::plain().map(|spec| spec.id).collect();
         Failure::new(ErrorKind::NotFound, "there is no such action")
             .with_hint(format!("actions are {}", verbs.join(", ")))
     })

@@ -147,7 +147,7 @@ fn success(name: &str, shown: &str, command: &Command) -> String {
 }
 
 /// Takes some time, always the same for one host and domain.
-async fn pause(host: &SimHost, command: &Command, low: f64, high: f64) {
+pub(super) async fn pause(host: &SimHost, command: &Command, low: f64, high: f64) {
     let seed = mix_text(0, host.plan.name.as_str());
     let share = fraction(mix_text(seed, command.domain()), 41);
     tokio::time::sleep(Duration::from_secs_f64(low + (high - low) * share)).await;

@@ -113,7 +113,7 @@ fn devices(out: &mut String, vm: &SimVm, live: bool) {
 }
 
 /// Escapes text for XML the way libvirt does; what XML cannot hold at all is left out.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -98,7 +98,7 @@ fn is_wanted(vm: &SimVm, command: &Command) -> bool {
         && pair(
             "with-snapshot",
             "without-snapshot",
-            !vm.plan.snapshots.is_empty(),
+            !vm.snapshots.all.is_empty(),
         )
         && pair("with-checkpoint", "without-checkpoint", false)
         && pair(

@@ -144,6 +144,44 @@ const COMMANDS: &[Spec] = &[
             "name",
         ],
     ),
+    about("snapshot-current", &["name", "security-info"]),
+    Spec {
+        positional: &["domain", "snapshotname"],
+        required: 2,
+        ..about("snapshot-dumpxml", &["security-info"])
+    },
+    Spec {
+        positional: &["domain", "name", "description"],
+        values: &["memspec", "diskspec"],
+        ..about(
+            "snapshot-create-as",
+            &[
+                "print-xml",
+                "no-metadata",
+                "halt",
+                "disk-only",
+                "reuse-external",
+                "quiesce",
+                "atomic",
+                "live",
+                "validate",
+            ],
+        )
+    },
+    Spec {
+        positional: &["domain", "snapshotname"],
+        ..about(
+            "snapshot-revert",
+            &["current", "running", "paused", "force", "reset-nvram"],
+        )
+    },
+    Spec {
+        positional: &["domain", "snapshotname"],
+        ..about(
+            "snapshot-delete",
+            &["current", "children", "children-only", "metadata"],
+        )
+    },
     about("desc", &["live", "config", "current", "title"]),
     about(
         "start",

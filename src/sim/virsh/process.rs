@@ -297,6 +297,9 @@ async fn about_domain_or_host(call: &Call<'_>, command: &Command) -> Said {
     if let Some(said) = act::act(call.host, index, command, call.quiet).await {
         return said;
     }
+    if let Some(said) = snapshots::act(call.host, index, command, call.quiet).await {
+        return said;
+    }
     call.host
         .world(|world| about_domain(call, world, index, command))
 }
@@ -333,6 +336,8 @@ fn about_domain(call: &Call<'_>, world: &World, index: usize, command: &Command)
         "domiflist" => about::domiflist(vm, call.quiet),
         "domdisplay" => about::domdisplay(vm),
         "dumpxml" => definition::dumpxml(vm, command),
+        "snapshot-current" => snapshots::snapshot_current(world, vm, command),
+        "snapshot-dumpxml" => snapshots::snapshot_dumpxml(world, vm, command),
         "snapshot-list" => snapshots::snapshot_list(world, vm, command, call.quiet),
         "desc" => about::desc(vm, command, call.quiet),
         _ => Said::nothing(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::domain::error_kind::Classify;
 use crate::domain::inventory::HostInventory;
+use crate::domain::snapshot;
 use crate::domain::text::{MAX_TEXT_BYTES, RemoteText, is_hostile};
 use crate::domain::vm::{PowerState, Vm, VmDetail, VmFacts};
 
@@ -136,10 +137,12 @@ pub(crate) fn detail(detail: &VmDetail) {
         all_shown([&nic.mac, &nic.kind]);
         all_shown(nic.device.iter().chain(&nic.network).chain(&nic.model));
     }
-    for snapshot in &detail.snapshots {
-        all_shown([&snapshot.id, &snapshot.name]);
-        all_shown(&snapshot.parent);
-        assert!(detail.depth_of(snapshot) <= detail.snapshots.len());
+    for point in &detail.snapshots {
+        all_shown([&point.id, &point.name]);
+        all_shown(&point.parent);
+        all_shown(&point.description);
+        let depth = snapshot::depth_of(&detail.snapshots, point);
+        assert!(depth <= detail.snapshots.len());
     }
     for property in &detail.properties {
         harmless(&property.name);

@@ -12,6 +12,9 @@ use crate::domain::vm::PowerState;
 use crate::tui::glyph;
 use crate::tui::theme::Role;
 
+/// Age of a snapshot from which on it is shown as old.
+const OLD_SNAPSHOT: jiff::SignedDuration = jiff::SignedDuration::from_hours(30 * 24);
+
 pub(super) fn bit(text: impl Into<Cow<'static, str>>, role: Role) -> Bit {
     Bit {
         text: text.into(),
@@ -237,9 +240,17 @@ pub(super) fn snapshots_text(cell: &Cell<'_>) -> Vec<Bit> {
     match cell.vm.facts.snapshots {
         None => unknown(),
         Some(0) => vec![bit("0", Role::Dim)],
-        Some(n) if n >= 10 => vec![bit(n.to_string(), Role::Warning)],
+        Some(n) if n >= 10 || has_old_snapshot(cell) => vec![bit(n.to_string(), Role::Warning)],
         Some(n) => vec![bit(n.to_string(), Role::Text)],
     }
+}
+
+/// Tells whether the oldest snapshot is older than a month: nobody goes back to it any more, and every one
+/// takes room.
+fn has_old_snapshot(cell: &Cell<'_>) -> bool {
+    let tree = cell.vm.facts.snapshot_tree.as_deref().unwrap_or_default();
+    let oldest = crate::domain::snapshot::oldest(tree);
+    oldest.is_some_and(|taken| cell.now.duration_since(taken) > OLD_SNAPSHOT)
 }
 
 pub(super) fn age_text(cell: &Cell<'_>) -> Vec<Bit> {

@@ -4,7 +4,7 @@ use super::{ALWAYS, RowOf};
 use crate::tui::app::Screen;
 use crate::tui::cursor::Motion;
 use crate::tui::effect::Effect;
-use crate::tui::screen::profile;
+use crate::tui::screen::{profile, snapshots};
 use crate::tui::update::deeds;
 
 pub(super) const DETAILS: &[RowOf] = &[
@@ -230,6 +230,14 @@ pub(super) const GLOBAL: &[RowOf] = &[
     ("view.hosts", "view: hosts", "2", None, ALWAYS, |app| {
         deeds::show(app, Screen::Hosts)
     }),
+    (
+        "view.snapshots",
+        "view: VM snapshots of all hosts",
+        "3",
+        None,
+        ALWAYS,
+        snapshots::of_all,
+    ),
     (
         "view.operations",
         "view: operations and audit",

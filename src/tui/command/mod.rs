@@ -10,7 +10,7 @@ mod views;
 use std::sync::LazyLock;
 
 use self::common::{BASE, DETAILS, DIALOG, DOCUMENT, FORM, GLOBAL, LIST, MENU, PROMPT};
-use self::views::{HOSTS, OPERATIONS, PROFILE, VMS};
+use self::views::{HOSTS, OPERATIONS, PROFILE, SNAPSHOTS, SNAPSHOTS_OF_A_VM, VMS};
 use super::acting;
 use super::app::App;
 use super::effect::Effect;
@@ -23,6 +23,8 @@ pub enum Context {
     Vms,
     /// The hosts.
     Hosts,
+    /// VM snapshots.
+    Snapshots,
     /// Operations and audit.
     Operations,
     /// Profile and credentials.
@@ -52,6 +54,7 @@ impl Context {
     pub const ALL: &'static [Self] = &[
         Self::Vms,
         Self::Hosts,
+        Self::Snapshots,
         Self::Operations,
         Self::Profile,
         Self::Global,
@@ -70,6 +73,7 @@ impl Context {
         match self {
             Self::Vms => "VM table",
             Self::Hosts => "Hosts",
+            Self::Snapshots => "VM snapshots",
             Self::Operations => "Operations and audit",
             Self::Profile => "Profile and credentials",
             Self::Global => "Anywhere",
@@ -165,8 +169,7 @@ type RowOf = (
 const ALWAYS: Enabled = |_| Ok(());
 
 fn build() -> Vec<Command> {
-    let mut table: Vec<Command> = ActionKind::TABLE
-        .iter()
+    let mut table: Vec<Command> = ActionKind::plain()
         .map(|spec| Command {
             id: format!("act.{}", spec.id),
             title: format!("{}: {}", spec.verb, sentence(spec.summary)),
@@ -202,6 +205,8 @@ fn sentence(summary: &str) -> String {
 const SECTIONS: &[(&[Context], &[RowOf])] = &[
     (&[Context::Vms], VMS),
     (&[Context::Hosts], HOSTS),
+    (&[Context::Vms, Context::Details], SNAPSHOTS_OF_A_VM),
+    (&[Context::Snapshots], SNAPSHOTS),
     (&[Context::Operations], OPERATIONS),
     (&[Context::Profile], PROFILE),
     (&[Context::Details], DETAILS),

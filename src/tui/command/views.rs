@@ -2,7 +2,7 @@
 //! it can be run, and what it runs.
 
 use super::{ALWAYS, RowOf};
-use crate::tui::screen::{hosts, operations, profile, vms};
+use crate::tui::screen::{hosts, operations, profile, snapshots, vms};
 use crate::tui::update::deeds;
 
 pub(super) const VMS: &[RowOf] = &[
@@ -241,6 +241,141 @@ pub(super) const HOSTS: &[RowOf] = &[
         Some("host key"),
         hosts::has_question,
         hosts::key,
+    ),
+];
+
+/// What is about the snapshots of one VM, where that VM is looked at.
+pub(super) const SNAPSHOTS_OF_A_VM: &[RowOf] = &[
+    (
+        "vms.snapshots",
+        "snapshots of this VM",
+        "t",
+        Some("snapshots"),
+        vms::has_target,
+        snapshots::of_vm,
+    ),
+    (
+        "vms.quick-snapshot",
+        "take a snapshot now, named by the time",
+        "T",
+        None,
+        vms::has_target,
+        snapshots::quick_in_table,
+    ),
+];
+
+pub(super) const SNAPSHOTS: &[RowOf] = &[
+    (
+        "snapshots.details",
+        "details of its VM",
+        "enter",
+        Some("its VM"),
+        snapshots::has_vm,
+        snapshots::details,
+    ),
+    (
+        "snapshots.create",
+        "take a snapshot: name, description, what goes in",
+        "N",
+        Some("new"),
+        snapshots::has_vm,
+        snapshots::create,
+    ),
+    (
+        "snapshots.quick",
+        "take a snapshot now, named by the time",
+        "T",
+        None,
+        snapshots::has_vm,
+        snapshots::quick,
+    ),
+    (
+        "snapshots.revert",
+        "bring the VM back to this snapshot",
+        "R",
+        Some("revert"),
+        snapshots::has_selected,
+        snapshots::revert,
+    ),
+    (
+        "snapshots.delete",
+        "delete the marked snapshots, or this one",
+        "D",
+        Some("delete"),
+        snapshots::has_selected,
+        snapshots::delete,
+    ),
+    (
+        "snapshots.delete-tree",
+        "delete it with everything that is based on it",
+        "X",
+        None,
+        snapshots::has_selected,
+        snapshots::delete_tree,
+    ),
+    (
+        "snapshots.mark",
+        "mark or unmark",
+        "space",
+        Some("mark"),
+        snapshots::has_selected,
+        snapshots::mark,
+    ),
+    (
+        "snapshots.mark-range",
+        "mark from the last mark to here",
+        "V",
+        None,
+        snapshots::has_selected,
+        snapshots::mark_range,
+    ),
+    (
+        "snapshots.mark-all",
+        "mark all that are shown",
+        "*",
+        None,
+        ALWAYS,
+        snapshots::mark_all,
+    ),
+    (
+        "snapshots.mark-old",
+        "mark those older than 30 days",
+        "o",
+        Some("mark old"),
+        ALWAYS,
+        snapshots::mark_old,
+    ),
+    (
+        "snapshots.unmark",
+        "take all marks away",
+        "u",
+        None,
+        snapshots::has_marks,
+        snapshots::unmark,
+    ),
+    (
+        "snapshots.all",
+        "snapshots of all VMs",
+        "0",
+        None,
+        ALWAYS,
+        snapshots::of_all,
+    ),
+    (
+        "snapshots.refresh",
+        "read the snapshots of this VM now",
+        "r",
+        None,
+        snapshots::has_vm,
+        snapshots::refresh,
+    ),
+    (
+        "snapshots.copy",
+        "copy the name",
+        "c",
+        None,
+        snapshots::has_selected,
+        snapshots::copy,
     ),
 ];
 

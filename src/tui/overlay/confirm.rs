@@ -6,7 +6,7 @@ use ratatui::layout::{Position, Rect};
 use tui_input::Input;
 
 use super::frame;
-use crate::domain::action::{Action, Ask};
+use crate::domain::action::{Action, ActionKind, Ask};
 use crate::domain::error_kind::Failure;
 use crate::domain::operation::Consent;
 use crate::domain::policy::Decision;
@@ -142,6 +142,10 @@ impl Confirm {
 
     fn title(&self) -> String {
         let verb = capital(self.action.kind.spec().verb);
+        let count = self.plans.len();
+        if self.action.kind == ActionKind::SnapshotDelete && count > 1 {
+            return format!("Delete {count} snapshots?");
+        }
         match self.plans.as_slice() {
             [only] if self.skipped.is_empty() => {
                 format!("{verb} {}?", only.plan.vm_name.shown())
@@ -235,6 +239,7 @@ impl Confirm {
                 (padded(&plan.vm_name.fit(24), 26), Role::Strong),
                 (padded(&fit_middle(plan.host_name.as_str(), 16), 18), tier),
                 (plan.state.to_string(), Role::of_state(&plan.state)),
+                (plan.action.about(), Role::Text),
             ]);
         }
         if let Some(first) = self.plans.first() {
@@ -284,6 +289,12 @@ fn one(proposal: &Proposal, tier: Option<&str>, width: u16) -> Vec<Line> {
             ),
         ],
     ];
+    if let Some(request) = &plan.action.snapshot {
+        lines.push(vec![
+            ("snapshot ".to_owned(), Role::Dim),
+            (request.name().to_owned(), Role::Strong),
+        ]);
+    }
     facts(&mut lines, proposal, width);
     lines
 }

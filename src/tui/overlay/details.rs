@@ -9,6 +9,7 @@ use super::document::{self, Line, draw_lines, fact};
 use super::frame;
 use crate::domain::audit::{AuditPhase, AuditRecord};
 use crate::domain::error_kind::Failure;
+use crate::domain::snapshot;
 use crate::domain::units::Age;
 use crate::domain::vm::{VmDetail, VmRef};
 use crate::tui::app::App;
@@ -297,7 +298,8 @@ fn devices(lines: &mut Vec<Line>, detail: &VmDetail) {
 
 /// The tree of snapshots, parents before children; the one the VM goes on from is marked.
 fn snapshots(lines: &mut Vec<Line>, detail: &VmDetail) {
-    for (n, snapshot) in detail.snapshots.iter().enumerate() {
+    let depths = snapshot::depths(&detail.snapshots);
+    for (n, (snapshot, depth)) in detail.snapshots.iter().zip(depths).enumerate() {
         let label = if n == 0 { "snapshots" } else { "" };
         let mut line = fact(
             label,
@@ -305,7 +307,7 @@ fn snapshots(lines: &mut Vec<Line>, detail: &VmDetail) {
                 "{:indent$}{}",
                 "",
                 snapshot.name.shown(),
-                indent = detail.depth_of(snapshot) * 2
+                indent = depth * 2
             ),
             Role::Text,
         );

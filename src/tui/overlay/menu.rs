@@ -97,8 +97,7 @@ impl Menu {
             Some(rest) => rest.to_owned(),
             None => reason,
         };
-        let items: Vec<Item> = ActionKind::TABLE
-            .iter()
+        let items: Vec<Item> = ActionKind::plain()
             .map(|spec| Item {
                 refusal: acting::allowed(app, spec.kind).err().map(brief),
                 ..Item::new(spec.mnemonic, spec.verb, Choice::Act(spec.kind))
@@ -122,6 +121,8 @@ impl Menu {
             ('e', "describe", "vms.describe"),
             ('n', "definition", "vms.definition"),
             ('l', "activity", "vms.activity"),
+            ('t', "snapshots", "vms.snapshots"),
+            ('k', "quick snapshot", "vms.quick-snapshot"),
             ('c', "copy name", "vms.copy-name"),
         ] {
             menu.items

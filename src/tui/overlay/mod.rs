@@ -12,6 +12,7 @@ pub mod menu;
 pub mod palette;
 pub mod passphrase;
 pub mod question;
+pub mod snapshot_form;
 
 use crossterm::event::KeyEvent;
 
@@ -42,6 +43,8 @@ pub enum Overlay {
     HostKey(Box<host_key::HostKey>),
     /// A host to add or change.
     HostForm(Box<host_form::HostForm>),
+    /// A snapshot to take.
+    SnapshotForm(Box<snapshot_form::SnapshotForm>),
 }
 
 impl Overlay {
@@ -56,7 +59,9 @@ impl Overlay {
             Self::Details(_) => &[Context::Details, Context::List, Context::Base],
             Self::Document(_) => &[Context::Document, Context::List, Context::Base],
             Self::HostKey(dialog) if dialog.phrase().is_none() => &[Context::Dialog, Context::Base],
-            Self::HostForm(_) => &[Context::Form, Context::Prompt, Context::Base],
+            Self::HostForm(_) | Self::SnapshotForm(_) => {
+                &[Context::Form, Context::Prompt, Context::Base]
+            }
             Self::Confirm(_)
             | Self::HostKey(_)
             | Self::Help(_)
@@ -80,6 +85,7 @@ impl Overlay {
             }
             Self::Passphrase(dialog) => dialog.type_key(key),
             Self::HostForm(form) => form.type_key(key),
+            Self::SnapshotForm(form) => form.type_key(key),
             Self::Question(_)
             | Self::Waiting(_)
             | Self::Menu(_)

@@ -3,4 +3,5 @@
 pub mod hosts;
 pub mod operations;
 pub mod profile;
+pub mod snapshots;
 pub mod vms;

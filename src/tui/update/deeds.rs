@@ -14,7 +14,7 @@ use crate::tui::overlay::help::Help;
 use crate::tui::overlay::menu::{self, Menu};
 use crate::tui::overlay::palette::{self, Palette};
 use crate::tui::overlay::question::{Meaning, Question};
-use crate::tui::screen::vms;
+use crate::tui::screen::{snapshots, vms};
 use crate::tui::theme::Role;
 
 /// Moves in whatever has the keys.
@@ -30,6 +30,7 @@ pub fn go(app: &mut App, motion: Motion) -> Vec<Effect> {
         None => match app.screen {
             Screen::Vms => app.vms.go(&state, motion, page),
             Screen::Hosts => app.hosts.go(&state, motion, page),
+            Screen::Snapshots => app.snapshots.go(motion, page),
             Screen::Operations => app.operations.go(&state, motion, page),
             Screen::Profile => app.profile.go(motion, page),
         },
@@ -48,7 +49,8 @@ pub fn go(app: &mut App, motion: Motion) -> Vec<Effect> {
             | Overlay::Waiting(_)
             | Overlay::Passphrase(_)
             | Overlay::HostKey(_)
-            | Overlay::HostForm(_),
+            | Overlay::HostForm(_)
+            | Overlay::SnapshotForm(_),
         ) => {}
     }
     Vec::new()
@@ -93,6 +95,10 @@ pub fn accept_prompt(app: &mut App) -> Vec<Effect> {
             return form.accept().map(Effect::SaveHost).into_iter().collect();
         }
         Some(Overlay::HostForm(form)) => form.next(),
+        Some(Overlay::SnapshotForm(form)) if form.on_button() => {
+            return snapshots::accept_form(app);
+        }
+        Some(Overlay::SnapshotForm(form)) => form.next(),
         Some(Overlay::HostKey(dialog)) if dialog.is_agreed() => {
             let effect =
                 Effect::AnswerHostKey(dialog.host, Box::new(dialog.question.clone()), true);
@@ -130,16 +136,20 @@ pub fn cancel_prompt(app: &mut App) -> Vec<Effect> {
 
 /// Goes to the next field of a form.
 pub fn next_field(app: &mut App) -> Vec<Effect> {
-    if let Some(Overlay::HostForm(form)) = app.overlays.last_mut() {
-        form.next();
+    match app.overlays.last_mut() {
+        Some(Overlay::HostForm(form)) => form.next(),
+        Some(Overlay::SnapshotForm(form)) => form.next(),
+        _ => {}
     }
     Vec::new()
 }
 
 /// Goes to the previous field of a form.
 pub fn previous_field(app: &mut App) -> Vec<Effect> {
-    if let Some(Overlay::HostForm(form)) = app.overlays.last_mut() {
-        form.previous();
+    match app.overlays.last_mut() {
+        Some(Overlay::HostForm(form)) => form.previous(),
+        Some(Overlay::SnapshotForm(form)) => form.previous(),
+        _ => {}
     }
     Vec::new()
 }
@@ -226,6 +236,10 @@ pub fn show(app: &mut App, screen: Screen) -> Vec<Effect> {
     match screen {
         Screen::Operations => vec![Effect::Audit(None)],
         Screen::Profile => vec![Effect::Credentials],
+        Screen::Snapshots => {
+            app.snapshots.take(&app.snapshot);
+            Vec::new()
+        }
         Screen::Vms | Screen::Hosts => Vec::new(),
     }
 }
@@ -238,6 +252,9 @@ pub fn previous_view(app: &mut App) -> Vec<Effect> {
 
 /// Takes away the filter, then the marks, then goes back.
 pub fn escape(app: &mut App) -> Vec<Effect> {
+    if app.screen == Screen::Snapshots && !app.snapshots.marks.is_empty() {
+        return snapshots::unmark(app);
+    }
     if app.screen != Screen::Vms {
         app.show(Screen::Vms);
     } else if !vms::clear(app) {

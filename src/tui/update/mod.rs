@@ -223,28 +223,29 @@ fn close_answered(app: &mut App) {
 fn tell(app: &mut App, operation: &Operation) {
     let spec = operation.plan.action.kind.spec();
     let name = operation.plan.vm_name.shown();
+    let about = operation.plan.action.about();
     let Some(outcome) = &operation.outcome else {
         return;
     };
     let reason = outcome.reason().unwrap_or_default();
     let (role, text) = match outcome {
-        Outcome::Confirmed => (Role::Success, format!("{name} {}", spec.past)),
+        Outcome::Confirmed => (Role::Success, format!("{name} {}{about}", spec.past)),
         Outcome::Accepted { .. } => (
             Role::Warning,
-            format!("{} {name} was accepted: {reason}", spec.verb),
+            format!("{} {name}{about} was accepted: {reason}", spec.verb),
         ),
         Outcome::Refused { .. } => (
             Role::Warning,
-            format!("{} {name} was refused: {reason}", spec.verb),
+            format!("{} {name}{about} was refused: {reason}", spec.verb),
         ),
         Outcome::Failed { .. } => (
             Role::Danger,
-            format!("could not {} {name}: {reason}", spec.verb),
+            format!("could not {} {name}{about}: {reason}", spec.verb),
         ),
         Outcome::Unknown { .. } => (
             Role::Danger,
             format!(
-                "nobody knows whether {} {name} was done: {reason}",
+                "nobody knows whether {} {name}{about} was done: {reason}",
                 spec.verb
             ),
         ),

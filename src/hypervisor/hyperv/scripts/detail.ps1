@@ -82,6 +82,8 @@ Read-Part 'checkpoints' {
             created = $point.CreationTime.ToUniversalTime().ToString('o')
             kind = [string]$point.SnapshotType
             automatic = [bool]$point.IsAutomaticCheckpoint
+            notes = [string]$point.Notes
+            state = [int]$point.State
         }
     })
 }

@@ -64,9 +64,21 @@ if ($answer.scope -eq 'full') {
         })
     }
     Read-Part 'checkpoints' {
-        $answer.checkpoints = @(Read-Rows "SELECT VirtualSystemIdentifier FROM Msvm_VirtualSystemSettingData WHERE VirtualSystemType LIKE 'Microsoft:Hyper-V:Snapshot%'" {
-            [string]$_.VirtualSystemIdentifier
+        $answer.checkpoints = @(Read-Rows "SELECT VirtualSystemIdentifier, InstanceID, ElementName, Parent, CreationTime FROM Msvm_VirtualSystemSettingData WHERE VirtualSystemType LIKE 'Microsoft:Hyper-V:Snapshot%'" {
+            @{
+                vm = [string]$_.VirtualSystemIdentifier
+                id = [string]$_.InstanceID
+                name = [string]$_.ElementName
+                parent = [string]$_.Parent
+                created = $_.CreationTime.ToUniversalTime().ToString('o')
+            }
         })
+        # Nobody goes on from a checkpoint on a host without any.
+        if ($answer.checkpoints.Count -gt 0) {
+            $answer.current = @(Get-CimInstance -Namespace $space -ClassName Msvm_MostCurrentSnapshotInBranch | ForEach-Object {
+                @{ vm = [string]$_.Antecedent.Name; id = [string]$_.Dependent.InstanceID }
+            })
+        }
     }
     Read-Part 'addresses' {
         $answer.addresses = @(Read-Rows 'SELECT InstanceID, IPAddresses FROM Msvm_GuestNetworkAdapterConfiguration' {

@@ -28,6 +28,14 @@ pub fn has_selected(app: &App) -> Result<(), String> {
     selected(app).map(drop)
 }
 
+/// Says whether a key here is about any VM: the one that is open, a marked one, or the one under the cursor.
+pub fn has_target(app: &App) -> Result<(), String> {
+    if crate::tui::acting::targets(app).is_empty() {
+        return Err("no VM is selected".to_owned());
+    }
+    Ok(())
+}
+
 /// Says whether VMs are marked.
 pub fn has_marks(app: &App) -> Result<(), String> {
     if app.vms.marks.is_empty() {
@@ -75,9 +83,18 @@ pub fn activity(app: &mut App) -> Vec<Effect> {
 }
 
 fn open_details(app: &mut App, tab: Tab) -> Vec<Effect> {
-    let Ok(vm) = selected(app) else {
-        return Vec::new();
-    };
+    match selected(app) {
+        Ok(vm) => open_tab(app, vm, tab),
+        Err(_) => Vec::new(),
+    }
+}
+
+/// Opens the details of a VM.
+pub fn open_details_of(app: &mut App, vm: VmRef) -> Vec<Effect> {
+    open_tab(app, vm, Tab::Overview)
+}
+
+fn open_tab(app: &mut App, vm: VmRef, tab: Tab) -> Vec<Effect> {
     app.overlays
         .push(Overlay::Details(Box::new(Details::new(vm.clone(), tab))));
     vec![Effect::Detail(vm.clone()), Effect::Audit(Some(vm))]
