@@ -12,7 +12,10 @@ use crate::private_file;
 pub(super) const APPLICATION_ID: i64 = 0x766d_646b;
 
 /// The steps; number n takes a database from version n to n + 1. Append only.
-pub(super) const STEPS: &[&str] = &[include_str!("sql/0001_init.sql")];
+pub(super) const STEPS: &[&str] = &[
+    include_str!("sql/0001_init.sql"),
+    include_str!("sql/0002_preference.sql"),
+];
 
 /// Refuses a file that is foreign or of a newer version, without changing it.
 pub(super) fn check_version(connection: &Connection, file: &Path) -> Result<(), ProfileError> {

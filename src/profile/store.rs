@@ -181,7 +181,7 @@ mod tests {
             ("foreign_keys", "1"),
             ("trusted_schema", "0"),
             ("secure_delete", "1"),
-            ("user_version", "1"),
+            ("user_version", "2"),
         ] {
             assert_eq!(read(pragma), value, "{pragma}");
         }
