@@ -8,6 +8,7 @@ pub mod built_in;
 mod error;
 mod file;
 mod role;
+pub mod shelf;
 
 use ratatui::style::{Color, Style};
 
