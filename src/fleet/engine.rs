@@ -242,6 +242,7 @@ impl Engine {
             pinned,
             notes: ends.notes,
             turn: Arc::new(Semaphore::new(1)),
+            actor: None,
         };
         let context = SessionContext {
             connector: setup.connector,

@@ -192,6 +192,8 @@ pub enum Request {
     UpsertHost {
         /// The definition.
         spec: Box<HostSpec>,
+        /// Who wants it, for the record.
+        actor: Option<Actor>,
         /// Its id.
         reply: Reply<HostId>,
     },
@@ -199,6 +201,8 @@ pub enum Request {
     RemoveHost {
         /// Which.
         host: HostId,
+        /// Who wants it, for the record.
+        actor: Option<Actor>,
         /// Done.
         reply: Reply<()>,
     },
@@ -210,6 +214,8 @@ pub enum Request {
         question: Box<HostKeyQuestion>,
         /// What a person decided.
         decision: KeyDecision,
+        /// Who wants it, for the record.
+        actor: Option<Actor>,
         /// Done.
         reply: Reply<()>,
     },
@@ -217,6 +223,8 @@ pub enum Request {
     Unlock {
         /// The passphrase.
         passphrase: SecretText,
+        /// Who wants it, for the record.
+        actor: Option<Actor>,
         /// Done, or why not.
         reply: Reply<()>,
     },

@@ -137,6 +137,7 @@ pub async fn run(
     options: TuiOptions,
     tasks: &Tasks,
 ) -> Result<TuiExit, TuiError> {
+    let handle = handle.acting_as(options.actor.clone());
     let theme = options.theme()?;
     let keymap = Arc::new(Keymap::new(&options.keys)?);
     let guard = TerminalGuard::enter(options.mouse)?;

@@ -10,6 +10,7 @@ use vmdeck::domain::health::HostHealth;
 use vmdeck::domain::host::LoginMethod;
 use vmdeck::domain::host_key::HostKeyQuestion;
 use vmdeck::domain::inventory::LockState;
+use vmdeck::domain::operation::Actor;
 use vmdeck::domain::secret::SecretText;
 use vmdeck::domain::vm::PowerState;
 use vmdeck::fleet::request::{HostSelection, KeyDecision};
@@ -17,7 +18,7 @@ use vmdeck::hypervisor::PollHint;
 use vmdeck::transport::TransportError;
 use vmdeck::vault::{SealContext, Vault};
 
-use crate::lab::{Lab, Plans, spec};
+use crate::lab::{Lab, Plans, actor, spec};
 use crate::world::{Mood, key, vm, vm_id};
 
 pub(crate) fn unreachable() -> TransportError {
@@ -909,4 +910,25 @@ async fn changes_of_definitions_are_recorded_before_they_are_made() {
             "note host-removed ok"
         ]
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn changes_are_recorded_under_the_name_of_whoever_asked_for_them() {
+    let lab = Plans::hosts(0).await.start().await;
+    let ann = Actor {
+        client_ip: Some("192.0.2.9".to_owned()),
+        ..actor()
+    };
+    let door = lab.handle.clone().acting_as(ann.clone());
+    let id = door.upsert_host(spec("h1")).await.unwrap();
+    door.remove_host(id).await.unwrap();
+    // Another door of the same fleet is another's.
+    lab.handle.upsert_host(spec("h2")).await.unwrap();
+    let records = lab.audit.tail(10).await.unwrap();
+    let who: Vec<Option<&Actor>> = records
+        .iter()
+        .map(|record| record.entry.actor.as_ref())
+        .collect();
+    assert_eq!(who, [Some(&ann), Some(&ann), None]);
+    assert_eq!(records[0].entry.client_ip.as_deref(), Some("192.0.2.9"));
 }

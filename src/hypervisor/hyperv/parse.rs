@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::failure::Record;
+use super::flows::Flows;
 use super::frames::{Frame, unparsable};
 use super::state;
 use crate::domain::inventory::{HostInventory, HostLoad, Scope};
@@ -87,6 +88,7 @@ pub(crate) struct Memory {
     /// Whether the host was seen to report the share of a VM's own processors.
     pub(crate) tells_own_share: bool,
     slow: HashMap<VmId, Slow>,
+    flows: Flows,
 }
 
 /// What the last full read said about a VM.
@@ -180,6 +182,8 @@ pub(crate) fn through_cim(answer: Answer, scope: Scope, memory: &mut Memory) -> 
     if scope == Scope::Full {
         memory.learn(&mut data, &figures);
     }
+    let (disks, cards) = (rows(&mut data, "disks"), rows(&mut data, "cards"));
+    memory.flows.take(disks, cards);
     let mut vms: Vec<Arc<Vm>> = Vec::with_capacity(systems.len());
     let mut seen: HashSet<VmId> = HashSet::with_capacity(systems.len());
     for row in systems {
@@ -199,7 +203,7 @@ pub(crate) fn through_cim(answer: Answer, scope: Scope, memory: &mut Memory) -> 
             continue;
         }
         let state = state::from_wmi(system.state, system.health);
-        let figures = figures.get(&id).map_or_else(VmStats::default, |figures| {
+        let mut measured = figures.get(&id).map_or_else(VmStats::default, |figures| {
             memory.stats(
                 &state,
                 &Measured {
@@ -211,10 +215,11 @@ pub(crate) fn through_cim(answer: Answer, scope: Scope, memory: &mut Memory) -> 
                 },
             )
         });
+        memory.flows.of(&id).tell(&mut measured);
         vms.push(Arc::new(Vm {
             name: system.name,
             state,
-            stats: figures,
+            stats: measured,
             facts: memory.facts(&id),
             id,
         }));
@@ -384,6 +389,7 @@ impl Memory {
     /// Takes in the slow rows of a full read.
     fn learn(&mut self, data: &mut Value, figures: &HashMap<VmId, Figures>) {
         let asked = |data: &Value, name: &str| data.get(name).is_some();
+        self.flows.learn(rows(data, "files"));
         let (has_points, has_addresses) = (asked(data, "checkpoints"), asked(data, "addresses"));
         let starts: HashMap<VmId, Setting> =
             keyed(rows(data, "settings"), |row: &Setting| VmId::parse(&row.id));
