@@ -16,7 +16,7 @@
     reason = "a measuring program: what it cannot measure is to stop it"
 )]
 
-#[path = "../tests/serve/serving.rs"]
+#[path = "../tests/support/serving.rs"]
 mod serving;
 #[path = "../tests/support/mod.rs"]
 mod support;

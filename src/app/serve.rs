@@ -33,6 +33,7 @@ use crate::manage::served;
 use crate::private_file;
 use crate::profile::{Profile, ProfileError};
 use crate::report::Complaint;
+use crate::serve::denials;
 use crate::serve::dial_guard::DialGuard;
 use crate::serve::{self, BotAccess, Listener, ServeState, TlsFiles};
 use crate::task::Tasks;
@@ -149,6 +150,7 @@ async fn end(running: serve::Running, state: &ServeState, config: &ServeConfig) 
     let until = tokio::time::Instant::now() + config.grace;
     state.stop.cancel();
     running.stop(config.grace / 2).await;
+    denials::tell(state, true).await;
     let rest = until.saturating_duration_since(tokio::time::Instant::now());
     let settle = SETTLE.min(config.grace / 5);
     let closing = state.tenants.close_all(rest.saturating_sub(settle));
@@ -479,7 +481,7 @@ fn secret_file(path: &Path) -> Result<SecretText, Complaint> {
     Ok(SecretText::new(text.to_owned()))
 }
 
-/// Ends the fleets of profiles that another process has taken back.
+/// Ends the fleets of profiles that another process has taken back, and tells what was counted.
 async fn follow_accounts(state: ServeState) {
     let mut seen = state.accounts.data_version().await.ok();
     loop {
@@ -487,6 +489,7 @@ async fn follow_accounts(state: ServeState) {
             () = state.stop.cancelled() => return,
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
+        denials::tell(&state, false).await;
         let now = state.accounts.data_version().await.ok();
         if now != seen {
             seen = now;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::caller::Caller;
+use super::denials;
 use super::limit::HostPlace;
 use super::state::ServeState;
 use crate::domain::action::{Action, ActionKind, Ask};
@@ -72,7 +73,7 @@ pub async fn act(
         kind: ErrorKind::Timeout,
         ..failure
     })?;
-    let id = submit(fleet, caller, order).await?;
+    let id = submit(state, fleet, caller, order).await?;
     wait(state, fleet, &id, order.until, order.wait).await
 }
 
@@ -96,16 +97,19 @@ pub fn place(
         .transpose()
 }
 
-/// Carries an order out without waiting.
+/// Carries an order out without waiting. A refusal is recorded.
 pub async fn submit(
+    state: &ServeState,
     fleet: &FleetHandle,
     caller: &Caller,
     order: &Order,
 ) -> Result<OperationId, Failure> {
-    let Proposal { plan, verdict } = plan(fleet, caller, order).await?;
-    let consent = match verdict.decision {
-        Decision::Deny(reason) => return Err(Failure::new(ErrorKind::Refused, reason)),
-        Decision::Ask(asks) => agree(asks, order, &plan)?,
+    let (plan, consent) = match agreed(fleet, caller, order).await {
+        Ok(agreed) => agreed,
+        Err(failure) => {
+            denials::record(state, &fleet.snapshot(), caller, order, &failure).await;
+            return Err(failure);
+        }
     };
     fleet
         .submit(Submission {
@@ -116,6 +120,20 @@ pub async fn submit(
             deadline: None,
         })
         .await
+}
+
+/// Makes the plan of an order and agrees to it, as far as the request does.
+async fn agreed(
+    fleet: &FleetHandle,
+    caller: &Caller,
+    order: &Order,
+) -> Result<(Plan, Consent), Failure> {
+    let Proposal { plan, verdict } = plan(fleet, caller, order).await?;
+    let consent = match verdict.decision {
+        Decision::Deny(reason) => return Err(Failure::new(ErrorKind::Refused, reason)),
+        Decision::Ask(asks) => agree(asks, order, &plan)?,
+    };
+    Ok((plan, consent))
 }
 
 /// Waits for an operation as far as wanted, at most `time`, and not beyond the end of the server.

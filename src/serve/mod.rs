@@ -16,6 +16,7 @@ pub mod auth;
 pub mod caller;
 pub mod client_address;
 pub mod contract;
+pub mod denials;
 pub mod dial_guard;
 pub mod error;
 pub mod find;

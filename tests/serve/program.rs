@@ -54,7 +54,7 @@ impl Home {
 
 /// A running server.
 pub struct Server {
-    child: Child,
+    pub child: Child,
     lines: Receiver<String>,
     pub seen: Vec<String>,
     pub address: SocketAddr,

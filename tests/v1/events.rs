@@ -9,7 +9,7 @@ use serde_json::Value;
 use vmdeck::accounts::Scopes;
 use vmdeck::sim::SimState;
 
-use crate::rig::{Rig, TWO_HOSTS, request};
+use crate::rig::{PROFILE, Rig, TWO_HOSTS, request};
 
 /// How long an event may take.
 const SOON: Duration = Duration::from_secs(20);
@@ -118,14 +118,14 @@ async fn what_changes_is_told_and_a_broken_reader_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn readers_get_what_they_asked_for_and_may_see() {
+async fn w5_readers_get_what_they_asked_for_and_may_see() {
     let rig = Rig::start(TWO_HOSTS).await;
     rig.ready().await;
     let scopes = Scopes {
         tags: vec!["red".into()],
         ..Scopes::default()
     };
-    let red = rig.user("ben", "main", false, scopes).await;
+    let red = rig.user("ben", PROFILE, false, scopes).await;
     let mut red = Follower::join(&rig, &red, "/v1/events", None).await;
     let init = red.next().await.unwrap().data;
     assert_eq!(init["hosts"].as_array().unwrap().len(), 1);
@@ -166,7 +166,7 @@ async fn readers_get_what_they_asked_for_and_may_see() {
 async fn a_stream_ends_with_its_key_and_with_the_server() {
     let rig = Rig::start(TWO_HOSTS).await;
     rig.ready().await;
-    let ben = rig.user("ben", "main", false, Scopes::looking()).await;
+    let ben = rig.user("ben", PROFILE, false, Scopes::looking()).await;
     let mut followed = Follower::join(&rig, &ben, "/v1/events", None).await;
     followed.until("init").await;
     let user = rig.state.accounts.find_user("ben").await.unwrap();

@@ -8,7 +8,7 @@ use axum::http::Method;
 use vmdeck::sim::Scenario;
 use vmdeck::task::Tasks;
 
-use crate::rig::{Rig, TWO_HOSTS, read, request, send};
+use crate::rig::{PROFILE, Rig, TWO_HOSTS, read, request, send};
 
 /// How many ask.
 const CROWD: usize = 500;
@@ -114,7 +114,7 @@ async fn a_crowd_that_asks_for_a_host_that_hangs_takes_nothing_from_the_others()
         .find(|host| host.spec.name.as_str() == "kvm2");
     let kvm2 = &kvm2.unwrap().spec;
     let places: Vec<_> = (1..MAY_WAIT)
-        .map(|_| rig.state.limits.wait_for_host("main", Some(kvm2)).unwrap())
+        .map(|_| rig.state.limits.wait_for_host(PROFILE, Some(kvm2)).unwrap())
         .collect();
     drop(places);
     rig.control("kvm2").set_silent(false);

@@ -2,6 +2,8 @@
 
 #![cfg(test)]
 
+#[path = "../support/serving.rs"]
+mod serving;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -10,6 +12,9 @@ mod events;
 mod hanging;
 mod keeping;
 mod lists;
-mod powers;
+mod matrix;
 mod rig;
 mod schema;
+mod tenants;
+mod timing;
+mod warpgate;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use jiff::Timestamp;
@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use super::answer::{self, Refusal, Shape};
 use super::query::ListQuery;
 use super::shared::Shared;
+use crate::accounts::Permission;
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::health::HostHealth;
 use crate::domain::host::HostSpec;
@@ -59,6 +60,43 @@ impl FromRequestParts<ServeState> for Asking {
             headers: parts.headers.clone(),
             method: parts.method.clone(),
             uri: parts.uri.clone(),
+        })
+    }
+}
+
+/// A request about one host that the caller sees. With `MANAGES` it is first asked whether they may
+/// change hosts: who may not is told that, and nothing of the host.
+#[derive(Debug)]
+pub(super) struct OnHost<const MANAGES: bool> {
+    pub(super) asking: Asking,
+    pub(super) fleet: FleetHandle,
+    pub(super) host: Arc<HostSnapshot>,
+}
+
+/// Looking at a host.
+pub(super) type Seeing = OnHost<false>;
+
+/// Changing a host.
+pub(super) type Managing = OnHost<true>;
+
+impl<const MANAGES: bool> FromRequestParts<ServeState> for OnHost<MANAGES> {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        state: &ServeState,
+    ) -> Result<Self, Self::Rejection> {
+        let asking = Asking::from_request_parts(parts, state).await?;
+        let Path(name) = Path::<String>::from_request_parts(parts, state).await?;
+        if MANAGES {
+            asking.caller.may(Permission::Manage)?;
+        }
+        let fleet = asking.fleet().await?;
+        let host = asking.host(&fleet.snapshot(), &name)?;
+        Ok(Self {
+            asking,
+            fleet,
+            host,
         })
     }
 }

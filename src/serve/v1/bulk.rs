@@ -240,7 +240,8 @@ async fn run(
     let mut all = result(kind, count);
     let mut started = VecDeque::new();
     for one in chosen {
-        match act::submit(fleet, &asking.caller, &order(&one, kind, count)).await {
+        let order = order(&one, kind, count);
+        match act::submit(&asking.state, fleet, &asking.caller, &order).await {
             Ok(operation) => started.push_back((one, operation)),
             Err(failure) => all.refused.push(one.refused(&failure)),
         }

@@ -291,7 +291,7 @@ pub(super) async fn act(
         let (_, seen) = asked.vm(&fleet, &host, &id).await?;
         let order = order(seen.id(), kind, wait);
         let _place = act::place(&asked.state, &fleet, &asked.caller, &order).map_err(busy)?;
-        let operation = act::submit(&fleet, &asked.caller, &order).await?;
+        let operation = act::submit(&asked.state, &fleet, &asked.caller, &order).await?;
         notes.started(&operation.to_string()).await;
         // It is under way whatever becomes of us: from here on there is an answer.
         let running = act::wait(&asked.state, &fleet, &operation, Until::Done, wait).await;

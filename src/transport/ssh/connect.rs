@@ -29,6 +29,7 @@ use super::link::{Hop as LiveHop, Link};
 use super::transport::SshTransport;
 use crate::domain::host::Endpoint;
 use crate::domain::host_key::PinnedKey;
+use crate::resolve::Resolver;
 use crate::transport::{Connected, Connector, Hop, Target, TransportError};
 
 /// What servers see of us: no version of a library.
@@ -97,6 +98,7 @@ impl std::fmt::Debug for DialRule {
 pub struct SshConnector {
     options: SshOptions,
     rule: Option<DialRule>,
+    resolver: Resolver,
     logins: Arc<Semaphore>,
     /// One gate for each first jump host, so that a storm of hosts behind it does not lock itself out.
     gates: Mutex<HashMap<Endpoint, Arc<Semaphore>>>,
@@ -109,6 +111,7 @@ impl SshConnector {
             logins: Arc::new(Semaphore::new(options.max_handshakes.max(1))),
             gates: Mutex::new(HashMap::new()),
             rule: None,
+            resolver: Resolver::default(),
             options,
         }
     }
@@ -117,6 +120,13 @@ impl SshConnector {
     #[must_use]
     pub fn guarded(mut self, rule: DialRule) -> Self {
         self.rule = Some(rule);
+        self
+    }
+
+    /// Asks somebody else than the system for the addresses of names.
+    #[must_use]
+    pub fn resolving(mut self, resolver: Resolver) -> Self {
+        self.resolver = resolver;
         self
     }
 
@@ -146,6 +156,7 @@ impl Connector for SshConnector {
         let mut chain = Chain {
             options: &self.options,
             rule: self.rule.as_ref(),
+            resolver: &self.resolver,
             files,
             pinned: target.pinned.clone().into(),
             accept_new: target.accept_new,
@@ -176,6 +187,7 @@ impl Connector for SshConnector {
 struct Chain<'a> {
     options: &'a SshOptions,
     rule: Option<&'a DialRule>,
+    resolver: &'a Resolver,
     files: Arc<[KnownHostsFile]>,
     pinned: Arc<[PinnedKey]>,
     accept_new: bool,
@@ -216,7 +228,7 @@ impl Chain<'_> {
     ) -> Result<(Box<dyn Stream>, String), TransportError> {
         let port = hop.endpoint.port_or_default();
         let Some(stop) = self.live.last() else {
-            let dialling = dial(&hop.endpoint.address, port, self.rule);
+            let dialling = dial(self.resolver, &hop.endpoint.address, port, self.rule);
             let socket = timeout_at(deadline, dialling)
                 .await
                 .map_err(|_elapsed| self.late("connecting"))??;
@@ -353,17 +365,16 @@ const fn rsa(hash: HashAlg) -> Algorithm {
 
 /// Connects to the first address of a name that answers; addresses that hang are not waited for.
 async fn dial(
+    resolver: &Resolver,
     address: &str,
     port: u16,
     rule: Option<&DialRule>,
 ) -> Result<TcpStream, TransportError> {
-    let addresses: Vec<SocketAddr> = tokio::net::lookup_host((address, port))
-        .await
-        .map_err(|error| TransportError::Resolve {
-            address: address.to_owned(),
-            reason: error.to_string(),
-        })?
-        .collect();
+    let looked = resolver.look_up(address, port).await;
+    let addresses: Vec<SocketAddr> = looked.map_err(|error| TransportError::Resolve {
+        address: address.to_owned(),
+        reason: error.to_string(),
+    })?;
     let endpoint = Endpoint::new(address, port).to_string();
     if rule.is_some_and(|rule| !rule.allows(&addresses)) {
         let reason = "connections to this address are not allowed".to_owned();
@@ -437,16 +448,18 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         let rule = DialRule::new(|address| !address.to_canonical().is_loopback());
         for name in ["127.0.0.1", "localhost", "::ffff:127.0.0.1"] {
-            let dialled = dial(name, port, Some(&rule)).await;
+            let dialled = dial(&Resolver::default(), name, port, Some(&rule)).await;
             assert!(
                 matches!(dialled, Err(TransportError::Dial { .. })),
                 "{name}"
             );
         }
         // The first connection that the listener sees is the one that is allowed.
-        let allowed = DialRule::new(|_| true);
-        let (dialled, seen) =
-            tokio::join!(dial("127.0.0.1", port, Some(&allowed)), listener.accept());
+        let (allowed, system) = (DialRule::new(|_| true), Resolver::default());
+        let (dialled, seen) = tokio::join!(
+            dial(&system, "127.0.0.1", port, Some(&allowed)),
+            listener.accept()
+        );
         assert_eq!(dialled.unwrap().local_addr().unwrap(), seen.unwrap().1);
     }
 
@@ -460,7 +473,9 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         drop(listener);
-        let error = dial("127.0.0.1", port, None).await.unwrap_err();
+        let error = dial(&Resolver::default(), "127.0.0.1", port, None)
+            .await
+            .unwrap_err();
         assert!(matches!(error, TransportError::Dial { .. }), "{error}");
     }
 }
