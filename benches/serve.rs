@@ -451,7 +451,11 @@ async fn events() {
         let cause = Failure::new(ErrorKind::Remote, format!("event {number}"));
         let fact = Fact::ErrorOccurred { host: None, cause };
         let at = fleet::now() + Duration::from_secs(u64::from(number) + 1);
-        drop(large.events.send(FleetEvent { at, fact }));
+        drop(large.events.send(FleetEvent {
+            at,
+            generation: 1,
+            fact,
+        }));
         for _ in 0..READERS {
             came.recv().await.expect("readers");
         }

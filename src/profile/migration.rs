@@ -83,6 +83,10 @@ pub(super) fn newest_backup(file: &Path) -> Option<PathBuf> {
 }
 
 #[cfg(test)]
+#[path = "migration_kill_tests.rs"]
+mod kill_tests;
+
+#[cfg(test)]
 mod tests {
     use rusqlite::TransactionBehavior;
 

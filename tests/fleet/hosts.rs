@@ -356,6 +356,25 @@ async fn three_failed_reads_are_a_lost_link_and_a_slow_one_is_only_slow() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_host_says_is_dated_when_it_was_asked() {
+    let lab = Plans::hosts(1).await.up().await;
+    let asked = || lab.world.with("h1", |machine| machine.times("f").len());
+    lab.world.with("h1", |machine| {
+        machine.read_takes = Duration::from_secs(2);
+    });
+    let before = asked();
+    lab.eventually("a read", || asked() > before).await;
+    // The answer is under way for two seconds.
+    let asked_at = lab.clock.now();
+    let seen = lab.host("h1").observed_at;
+    lab.clock.advance(jiff::SignedDuration::from_secs(2));
+    let latency = Some(Duration::from_secs(2));
+    lab.until(|state| state.hosts[0].latency >= latency).await;
+    assert_eq!(lab.host("h1").observed_at, Some(asked_at));
+    assert_eq!(seen, Some(asked_at), "the clock stood still until then");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refused_login_is_never_tried_again_by_itself() {
     let plans = Plans::hosts(1).await;
     let refused = TransportError::Auth {

@@ -376,6 +376,7 @@ mod tests {
     fn event(n: usize) -> FleetEvent {
         let message = format!("number {n}\u{9b}31m");
         FleetEvent {
+            generation: 1,
             at: "2026-01-01T00:00:00Z".parse().unwrap(),
             fact: Fact::ErrorOccurred {
                 host: None,

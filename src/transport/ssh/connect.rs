@@ -38,8 +38,8 @@ const CLIENT_ID: &str = concat!("SSH-2.0-vmdeck_", env!("CARGO_PKG_VERSION"));
 /// Keepalives without an answer after which a link is dead; death is seen at interval x (this + 1).
 const KEEPALIVE_MISSES: usize = 3;
 
-/// Logins under way at once through one jump host; sshd starts to refuse at 10 (`MaxStartups`).
-const LOGINS_PER_JUMP_HOST: usize = 8;
+/// Logins under way at once at one server, or through it; sshd starts to refuse at 10 (`MaxStartups`).
+const LOGINS_PER_SERVER: usize = 8;
 
 /// How long one address of a name has before the next one is tried beside it.
 const ADDRESS_STAGGER: Duration = Duration::from_millis(250);
@@ -100,7 +100,7 @@ pub struct SshConnector {
     rule: Option<DialRule>,
     resolver: Resolver,
     logins: Arc<Semaphore>,
-    /// One gate for each first jump host, so that a storm of hosts behind it does not lock itself out.
+    /// One gate for each server that is dialled, so that a storm of hosts behind one does not lock itself out.
     gates: Mutex<HashMap<Endpoint, Arc<Semaphore>>>,
 }
 
@@ -133,12 +133,15 @@ impl SshConnector {
     /// Waits for its turn; the wait is outside of every deadline.
     async fn turn(&self, target: &Target) -> Vec<OwnedSemaphorePermit> {
         let mut permits = Vec::new();
-        if let [jump, _, ..] = target.hops.as_slice() {
+        // Also for a target that is reached directly: it may be the jump host of others.
+        if let Some(first) = target.hops.first() {
             let gate = {
                 let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
+                // A gate that nobody passes or waits at is as good as a new one.
+                gates.retain(|_, gate| Arc::strong_count(gate) > 1);
                 let gate = gates
-                    .entry(jump.endpoint.clone())
-                    .or_insert_with(|| Arc::new(Semaphore::new(LOGINS_PER_JUMP_HOST)));
+                    .entry(first.endpoint.clone())
+                    .or_insert_with(|| Arc::new(Semaphore::new(LOGINS_PER_SERVER)));
                 Arc::clone(gate)
             };
             permits.extend(gate.acquire_owned().await.ok());
