@@ -11,7 +11,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Leaf utilities: usable from any layer but `domain`, and using nothing but `domain` and each other.
-const LEAVES: &[&str] = &["clock", "json", "private_file", "task"];
+const LEAVES: &[&str] = &[
+    "clock",
+    "database",
+    "json",
+    "private_file",
+    "resolve",
+    "task",
+];
 
 /// What each layer may name, besides itself and the leaves.
 const ARROWS: &[(&str, &[&str])] = &[
@@ -91,7 +98,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// External crates and the only places that may name them.
 const FENCES: &[(&str, &[&str])] = &[
     ("russh", &["transport/ssh", "sim"]),
-    ("rusqlite", &["profile", "accounts"]),
+    ("rusqlite", &["database.rs", "profile", "accounts"]),
     ("axum", &["serve"]),
     ("hyper", &["serve"]),
     ("hyper_util", &["serve"]),
@@ -174,8 +181,10 @@ fn collect(root: &Path, folder: &Path, found: &mut Vec<Source>) {
                 .to_string_lossy();
             let layer = first.trim_end_matches(".rs").to_owned();
             let text = fs::read_to_string(&path).unwrap();
-            // A file of tests belongs to the module beside it, behind its `#[cfg(test)]`.
-            let of_tests = below.to_string_lossy().ends_with("tests.rs");
+            // A file of tests or of fuzz targets belongs to the module beside it, behind its `#[cfg]`.
+            let of_tests = ["tests.rs", "fuzz.rs"]
+                .iter()
+                .any(|end| below.to_string_lossy().ends_with(end));
             let code = if of_tests {
                 String::new()
             } else {

@@ -1,9 +1,10 @@
 //! What can go wrong with the server's accounts, and what to do about each.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::database::{Closed, Unsound};
 use crate::domain::error_kind::{Classify, ErrorKind, Hint};
 use crate::private_file::PrivateFileError;
 
@@ -93,6 +94,29 @@ pub enum AccountsError {
 }
 
 impl AccountsError {
+    /// Says of a file why it is not taken as the database of accounts.
+    pub(super) fn of_unsound(file: &Path, unsound: Unsound) -> Self {
+        use rusqlite::ErrorCode;
+        let broken = |found: String| Self::Broken {
+            file: file.to_owned(),
+            found,
+        };
+        match unsound {
+            Unsound::Newer { found, known } => Self::Newer {
+                file: file.to_owned(),
+                found,
+                known,
+            },
+            Unsound::Broken(found) => broken(found),
+            Unsound::Sqlite { doing, source } => match source.sqlite_error_code() {
+                Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+                    broken(source.to_string())
+                }
+                _ => Self::of(doing, source),
+            },
+        }
+    }
+
     /// Turns what SQLite says into one of ours.
     pub(super) fn of(doing: &'static str, source: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode;
@@ -100,6 +124,12 @@ impl AccountsError {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
             _ => Self::Database { doing, source },
         }
+    }
+}
+
+impl From<Closed> for AccountsError {
+    fn from(_: Closed) -> Self {
+        Self::Closed
     }
 }
 

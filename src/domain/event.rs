@@ -15,8 +15,10 @@ use super::vm::{PowerState, VmRef};
 /// Something happened.
 #[derive(Debug, Clone)]
 pub struct FleetEvent {
-    /// When.
+    /// When, for people; a clock may be set back.
     pub at: Timestamp,
+    /// The first snapshot that knows of it.
+    pub generation: u64,
     /// What.
     pub fact: Fact,
 }

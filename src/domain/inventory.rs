@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::capability::Capabilities;
@@ -68,7 +68,7 @@ pub struct HostSnapshot {
     pub capabilities: Option<Arc<Capabilities>>,
     /// What it last said; `None` = never seen, not even in an earlier run.
     pub inventory: Option<Arc<HostInventory>>,
-    /// When it said so.
+    /// When it was asked: the answer may have been under way for a while, and is no younger.
     pub observed_at: Option<Timestamp>,
     /// Whether that was in an earlier run of the program.
     pub from_cache: bool,
@@ -78,11 +78,17 @@ pub struct HostSnapshot {
     pub tick: Duration,
 }
 
+/// How far apart two looks at the same clock may be when they are compared the wrong way round.
+const A_LOOK: SignedDuration = SignedDuration::from_secs(2);
+
 impl HostSnapshot {
-    /// Returns how old the inventory is, or `None` when there is none.
+    /// Returns how old the inventory is, or `None` when there is none, or when nobody can tell because the
+    /// clock was set back since.
     pub fn age(&self, now: Timestamp) -> Option<Duration> {
-        self.observed_at
-            .map(|seen| Duration::try_from(now - seen).unwrap_or_default())
+        let age = now.duration_since(self.observed_at?);
+        // A little is the difference between two looks at the clock.
+        let age = if age.abs() <= A_LOOK { age.abs() } else { age };
+        Duration::try_from(age).ok()
     }
 
     /// Returns true when what we know is too old to act upon without reading it again: from a cache,

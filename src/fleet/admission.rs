@@ -184,8 +184,9 @@ fn is_fresh(host: &HostSnapshot, vm: &Vm, now: Timestamp) -> Result<(), Failure>
         return Ok(());
     }
     let age = match host.age(now) {
-        Some(age) if !host.from_cache => format!("is {} old", Age(age)),
-        Some(_) | None => "is from an earlier run".to_owned(),
+        _ if host.from_cache => "is from an earlier run".to_owned(),
+        Some(age) => format!("is {} old", Age(age)),
+        None => "is of an unknown age".to_owned(),
     };
     let message = format!("what is known about {} {age}: read it again first", vm.name);
     Err(Failure::new(ErrorKind::Conflict, message)

@@ -70,19 +70,31 @@ impl Engine {
                 let reading = self.keeper.clone().audit_tail(limit, vm, host, reply);
                 self.groups.jobs.spawn("audit tail", reading);
             }
-            Request::UpsertHost { spec, reply } => {
-                let keeping = self.keeper.clone().upsert(*spec, reply);
+            Request::UpsertHost { spec, actor, reply } => {
+                let keeping = self.keeper.clone().by(actor).upsert(*spec, reply);
                 self.groups.jobs.spawn("upsert host", keeping);
             }
-            Request::RemoveHost { host, reply } => self.remove_host(host, reply),
+            Request::RemoveHost { host, actor, reply } => self.remove_host(host, actor, reply),
             Request::AnswerHostKey {
                 host,
                 question,
                 decision,
+                actor,
                 reply,
-            } => self.decide_key(host, *question, decision, reply),
-            Request::Unlock { passphrase, reply } => {
-                let unlocking = self.keeper.clone().unlock(passphrase, reply);
+            } => match self.key_in_question(host, &question, decision) {
+                Ok(spec) => {
+                    let keeper = self.keeper.clone().by(actor);
+                    let deciding = keeper.decide_key(spec, *question, decision, reply);
+                    self.groups.jobs.spawn("decide key", deciding);
+                }
+                Err(cause) => send_or_gone(reply, Err(cause)),
+            },
+            Request::Unlock {
+                passphrase,
+                actor,
+                reply,
+            } => {
+                let unlocking = self.keeper.clone().by(actor).unlock(passphrase, reply);
                 self.groups.jobs.spawn("unlock", unlocking);
             }
             Request::Lock { reply } => {
@@ -268,7 +280,7 @@ impl Engine {
         });
     }
 
-    fn remove_host(&self, host: HostId, reply: Reply<()>) {
+    fn remove_host(&self, host: HostId, actor: Option<Actor>, reply: Reply<()>) {
         let Some(known) = self.state.host(host) else {
             return send_or_gone(reply, Err(no_such_host()));
         };
@@ -278,27 +290,9 @@ impl Engine {
                 .with_hint("wait for it to end, or cancel it");
             return send_or_gone(reply, Err(cause));
         }
-        let removing = self.keeper.clone().remove(Arc::clone(&known.spec), reply);
+        let keeper = self.keeper.clone().by(actor);
+        let removing = keeper.remove(Arc::clone(&known.spec), reply);
         self.groups.jobs.spawn("remove host", removing);
-    }
-
-    fn decide_key(
-        &self,
-        host: HostId,
-        question: HostKeyQuestion,
-        decision: KeyDecision,
-        reply: Reply<()>,
-    ) {
-        match self.key_in_question(host, &question, decision) {
-            Ok(spec) => {
-                let deciding = self
-                    .keeper
-                    .clone()
-                    .decide_key(spec, question, decision, reply);
-                self.groups.jobs.spawn("decide key", deciding);
-            }
-            Err(cause) => send_or_gone(reply, Err(cause)),
-        }
     }
 
     /// A decision holds for the very key that is in question. A changed one wants to be replaced in so

@@ -242,6 +242,7 @@ impl Engine {
             pinned,
             notes: ends.notes,
             turn: Arc::new(Semaphore::new(1)),
+            actor: None,
         };
         let context = SessionContext {
             connector: setup.connector,
@@ -473,11 +474,17 @@ impl Engine {
         self.dirty = false;
         self.waited_for = false;
         self.published = Instant::now();
-        self.snapshots
-            .send_replace(Arc::new(self.state.snapshot(at)));
+        let snapshot = Arc::new(self.state.snapshot(at));
+        let generation = snapshot.generation;
+        self.snapshots.send_replace(snapshot);
         for fact in self.state.take_facts() {
             // Nobody need be listening.
-            drop(self.events.send(FleetEvent { at, fact }));
+            let event = FleetEvent {
+                at,
+                generation,
+                fact,
+            };
+            drop(self.events.send(event));
         }
     }
 

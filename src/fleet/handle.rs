@@ -35,6 +35,8 @@ pub struct FleetHandle {
     requests: mpsc::Sender<Request>,
     snapshots: watch::Receiver<Arc<FleetSnapshot>>,
     events: broadcast::Sender<FleetEvent>,
+    /// Who asks through this door, for the records of changes.
+    actor: Option<Actor>,
 }
 
 impl FleetHandle {
@@ -48,7 +50,15 @@ impl FleetHandle {
             requests,
             snapshots,
             events,
+            actor: None,
         }
+    }
+
+    /// Says who asks through this door from now on: changes of the profile are recorded under that name.
+    #[must_use]
+    pub fn acting_as(mut self, actor: Actor) -> Self {
+        self.actor = Some(actor);
+        self
     }
 
     /// Returns the newest state.
@@ -188,13 +198,16 @@ impl FleetHandle {
 
     /// Adds a host (id 0) or changes one.
     pub async fn upsert_host(&self, spec: HostSpec) -> Result<HostId, Failure> {
-        let spec = Box::new(spec);
-        self.ask(|reply| Request::UpsertHost { spec, reply }).await
+        let (spec, actor) = (Box::new(spec), self.actor.clone());
+        self.ask(|reply| Request::UpsertHost { spec, actor, reply })
+            .await
     }
 
     /// Forgets a host.
     pub async fn remove_host(&self, host: HostId) -> Result<(), Failure> {
-        self.ask(|reply| Request::RemoveHost { host, reply }).await
+        let actor = self.actor.clone();
+        self.ask(|reply| Request::RemoveHost { host, actor, reply })
+            .await
     }
 
     /// Decides about a host key that was shown.
@@ -204,11 +217,12 @@ impl FleetHandle {
         question: HostKeyQuestion,
         decision: KeyDecision,
     ) -> Result<(), Failure> {
-        let question = Box::new(question);
+        let (question, actor) = (Box::new(question), self.actor.clone());
         self.ask(|reply| Request::AnswerHostKey {
             host,
             question,
             decision,
+            actor,
             reply,
         })
         .await
@@ -216,8 +230,13 @@ impl FleetHandle {
 
     /// Opens the profile's secrets.
     pub async fn unlock(&self, passphrase: SecretText) -> Result<(), Failure> {
-        self.ask(|reply| Request::Unlock { passphrase, reply })
-            .await
+        let actor = self.actor.clone();
+        self.ask(|reply| Request::Unlock {
+            passphrase,
+            actor,
+            reply,
+        })
+        .await
     }
 
     /// Forgets the opened secrets.

@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use super::record;
 use super::request::KeyDecision;
 use super::target::Targets;
-use crate::audit::AuditLog;
+use crate::audit::{AuditError, AuditLog};
 use crate::clock::Clock;
 use crate::domain::audit::{AuditEntry, AuditHead, AuditPhase, AuditRecord};
 use crate::domain::credential::{CredentialSummary, WrappedIdentity};
@@ -21,6 +21,7 @@ use crate::domain::host::{HostId, HostName, HostSpec};
 use crate::domain::host_key::{HostKeyQuestion, HostKeyVerdict, PinnedKey};
 use crate::domain::host_words;
 use crate::domain::inventory::HostInventory;
+use crate::domain::operation::Actor;
 use crate::domain::preference::Preferences;
 use crate::domain::secret::SecretText;
 use crate::domain::vm::VmRef;
@@ -80,6 +81,8 @@ pub(super) struct Keeper {
     pub(super) pinned: watch::Sender<Arc<Vec<PinnedKey>>>,
     pub(super) notes: mpsc::Sender<Note>,
     pub(super) turn: Arc<Semaphore>,
+    /// Who has asked for what is done, where somebody has.
+    pub(super) actor: Option<Actor>,
 }
 
 fn failure(error: &(impl Classify + ?Sized)) -> Failure {
@@ -100,6 +103,23 @@ fn answer<T: Send + 'static>(
 type Reply<T> = oneshot::Sender<Result<T, Failure>>;
 
 impl Keeper {
+    /// Does what somebody has asked for, and records it under that name.
+    pub(super) fn by(mut self, actor: Option<Actor>) -> Self {
+        self.actor = actor;
+        self
+    }
+
+    /// Writes a record of what is done, under the name of whoever has asked for it.
+    async fn record(&self, entry: AuditEntry) -> Result<u64, AuditError> {
+        let client_ip = self.actor.as_ref().and_then(|who| who.client_ip.clone());
+        let entry = AuditEntry {
+            actor: self.actor.clone(),
+            client_ip,
+            ..entry
+        };
+        self.audit.append(entry).await
+    }
+
     async fn tell(&self, note: Note) {
         if self.notes.send(note).await.is_err() {
             tracing::debug!("the fleet has ended");
@@ -186,7 +206,7 @@ impl Keeper {
         details: String,
     ) -> Result<(), Failure> {
         let entry = record::about_host(host.as_str(), action, details, self.clock.now());
-        let recorded = self.audit.append(entry).await;
+        let recorded = self.record(entry).await;
         recorded
             .map(drop)
             .map_err(|error| error.refusal("the change"))
@@ -260,7 +280,7 @@ impl Keeper {
     ) -> Result<(), Failure> {
         let now = self.clock.now();
         let entry = record::key_decision(host.name.as_str(), question, decision.trusts(), now);
-        let recorded = self.audit.append(entry).await;
+        let recorded = self.record(entry).await;
         recorded.map_err(|error| error.refusal("the decision"))?;
         if !decision.trusts() {
             return Ok(());
@@ -305,7 +325,7 @@ impl Keeper {
             Err(cause) => {
                 let now = self.clock.now();
                 let entry = record::note("unlock-failed", "failed", cause.message.clone(), now);
-                if let Err(error) = self.audit.append(entry).await {
+                if let Err(error) = self.record(entry).await {
                     self.trouble(failure(&error)).await;
                 }
                 crate::task::send_or_gone(reply, Err(cause));

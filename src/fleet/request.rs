@@ -193,6 +193,8 @@ pub enum Request {
     UpsertHost {
         /// The definition.
         spec: Box<HostSpec>,
+        /// Who wants it, for the record.
+        actor: Option<Actor>,
         /// Its id.
         reply: Reply<HostId>,
     },
@@ -200,6 +202,8 @@ pub enum Request {
     RemoveHost {
         /// Which.
         host: HostId,
+        /// Who wants it, for the record.
+        actor: Option<Actor>,
         /// Done.
         reply: Reply<()>,
     },
@@ -211,6 +215,8 @@ pub enum Request {
         question: Box<HostKeyQuestion>,
         /// What a person decided.
         decision: KeyDecision,
+        /// Who wants it, for the record.
+        actor: Option<Actor>,
         /// Done.
         reply: Reply<()>,
     },
@@ -218,6 +224,8 @@ pub enum Request {
     Unlock {
         /// The passphrase.
         passphrase: SecretText,
+        /// Who wants it, for the record.
+        actor: Option<Actor>,
         /// Done, or why not.
         reply: Reply<()>,
     },

@@ -24,6 +24,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use thiserror::Error;
+use tokio::time::Instant;
 
 use crate::domain::action::Action;
 use crate::domain::capability::Capabilities;
@@ -63,6 +64,12 @@ pub trait Hypervisor: Send + Sync + Debug {
     /// Says how the host is read as things stand, where that is not for as long as the link lives what
     /// the probe found ([`Capabilities::channel`]).
     fn channel(&self) -> Option<String> {
+        None
+    }
+
+    /// Returns, once, when the answer to the next read was asked for, where that was before the read: what
+    /// it says is as old as that.
+    fn asked_ahead(&self) -> Option<Instant> {
         None
     }
 

@@ -106,8 +106,8 @@ pub(super) async fn run(
     let hosts = reach::hosts_that(&fleet, |host| filter.may_match_on(host));
     let reached = reach::reach(handle, hosts, script, false).await?;
     reached.report(console);
-    let mut told = clock.now();
-    init(&reached.fleet, filter, told, console);
+    let mut told = reached.fleet.generation;
+    init(&reached.fleet, filter, clock.now(), console);
     while !console.is_closed() {
         let event = tokio::select! {
             event = events.recv() => event,
@@ -115,12 +115,13 @@ pub(super) async fn run(
         };
         match event {
             // What happened before the first line is already in it.
-            Ok(event) if event.at <= told => {}
+            Ok(event) if event.generation <= told => {}
             Ok(event) => tell(&event, &handle.snapshot(), filter, console),
             Err(RecvError::Lagged(count)) => {
-                told = clock.now();
-                write(&Line::Missed { at: told, count }, console);
-                init(&handle.snapshot(), filter, told, console);
+                let (fleet, at) = (handle.snapshot(), clock.now());
+                told = fleet.generation;
+                write(&Line::Missed { at, count }, console);
+                init(&fleet, filter, at, console);
             }
             Err(RecvError::Closed) => break,
         }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use super::name::ProfileName;
+use crate::database::{Closed, Unsound};
 use crate::domain::credential::CredentialName;
 use crate::domain::error_kind::{Classify, ErrorKind, Hint};
 use crate::domain::host::{HostId, HostName};
@@ -136,6 +137,19 @@ pub enum ProfileError {
 }
 
 impl ProfileError {
+    /// Says of a file why it is not taken as a profile's database.
+    pub(super) fn of_unsound(file: &Path, unsound: Unsound) -> Self {
+        match unsound {
+            Unsound::Newer { found, known } => Self::Newer {
+                file: file.to_owned(),
+                found,
+                known,
+            },
+            Unsound::Broken(what) => Self::broken(file, what),
+            Unsound::Sqlite { doing, source } => Self::of_file(file, doing, source),
+        }
+    }
+
     /// Turns what SQLite says into one of ours.
     pub(super) fn of(doing: &'static str, source: rusqlite::Error) -> Self {
         match source.sqlite_error_code() {
@@ -163,6 +177,12 @@ impl ProfileError {
             found,
             backup: super::migration::newest_backup(file),
         }
+    }
+}
+
+impl From<Closed> for ProfileError {
+    fn from(_: Closed) -> Self {
+        Self::Closed
     }
 }
 

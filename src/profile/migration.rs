@@ -3,51 +3,20 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::Connection;
 
 use super::error::ProfileError;
+use crate::database::{self, Schema};
 use crate::private_file;
 
-/// Marks a SQLite file as one of ours ("vmdk" in ASCII).
-pub(super) const APPLICATION_ID: i64 = 0x766d_646b;
-
-/// The steps; number n takes a database from version n to n + 1. Append only.
-pub(super) const STEPS: &[&str] = &[
-    include_str!("sql/0001_init.sql"),
-    include_str!("sql/0002_preference.sql"),
-];
-
-/// Refuses a file that is foreign or of a newer version, without changing it.
-pub(super) fn check_version(connection: &Connection, file: &Path) -> Result<(), ProfileError> {
-    let failed = |error| ProfileError::of_file(file, "reading the version", error);
-    let found = read_version(connection).map_err(failed)?;
-    let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
-    if found > known {
-        return Err(ProfileError::Newer {
-            file: file.to_owned(),
-            found,
-            known,
-        });
-    }
-    let mark: i64 = connection
-        .query_row("PRAGMA application_id", [], |row| row.get(0))
-        .map_err(failed)?;
-    let tables: i64 = connection
-        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
-        .map_err(failed)?;
-    if mark == APPLICATION_ID || (mark == 0 && found == 0 && tables == 0) {
-        Ok(())
-    } else {
-        Err(ProfileError::broken(
-            file,
-            "it is a database of another program".to_owned(),
-        ))
-    }
-}
-
-fn read_version(connection: &Connection) -> rusqlite::Result<i64> {
-    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
-}
+/// Marks a SQLite file as one of ours ("vmdk" in ASCII), with the steps that it has taken.
+pub(super) const SCHEMA: Schema = Schema {
+    application_id: 0x766d_646b,
+    steps: &[
+        include_str!("sql/0001_init.sql"),
+        include_str!("sql/0002_preference.sql"),
+    ],
+};
 
 /// Brings a database up to date.
 pub(super) fn migrate(
@@ -58,31 +27,19 @@ pub(super) fn migrate(
     let failed = |error| ProfileError::of_file(file, "bringing the database up to date", error);
     let target = i64::try_from(steps.len()).unwrap_or(i64::MAX);
     // A database that is only just being made holds nothing that a copy could save.
-    let is_new = read_version(connection).map_err(failed)? == 0;
+    let is_new = database::version(connection).map_err(failed)? == 0;
     loop {
-        let version = read_version(connection).map_err(failed)?;
+        let version = database::version(connection).map_err(failed)?;
         if version >= target {
             return Ok(());
         }
         if version > 0 && !is_new {
             back_up(connection, file, version)?;
         }
-        let transaction = connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(failed)?;
-        // Another process may have been faster: look again now that nobody else can write.
-        let version = read_version(&transaction).map_err(failed)?;
-        let step = usize::try_from(version).ok().and_then(|at| steps.get(at));
-        if let Some(step) = step {
-            transaction.execute_batch(step).map_err(failed)?;
-            transaction
-                .pragma_update(None, "application_id", APPLICATION_ID)
-                .map_err(failed)?;
-            transaction
-                .pragma_update(None, "user_version", version + 1)
-                .map_err(failed)?;
+        let taken = database::step(connection, SCHEMA.application_id, steps);
+        if !taken.map_err(failed)? {
+            return Ok(());
         }
-        transaction.commit().map_err(failed)?;
     }
 }
 
@@ -125,7 +82,7 @@ fn backup_path(file: &Path, version: i64) -> PathBuf {
 
 /// Returns the backup of the newest version that lies beside a database.
 pub(super) fn newest_backup(file: &Path) -> Option<PathBuf> {
-    (1..=STEPS.len().max(1))
+    (1..=SCHEMA.steps.len().max(1))
         .rev()
         .filter_map(|version| i64::try_from(version).ok())
         .map(|version| backup_path(file, version))
@@ -133,7 +90,13 @@ pub(super) fn newest_backup(file: &Path) -> Option<PathBuf> {
 }
 
 #[cfg(test)]
+#[path = "migration_kill_tests.rs"]
+mod kill_tests;
+
+#[cfg(test)]
 mod tests {
+    use rusqlite::TransactionBehavior;
+
     use super::*;
 
     const ONE: &str = "CREATE TABLE a (x INTEGER) STRICT; INSERT INTO a VALUES (1);";
@@ -161,7 +124,7 @@ mod tests {
         let (_root, file, mut connection) = database();
         migrate(&mut connection, &file, &[ONE, TWO]).unwrap();
         migrate(&mut connection, &file, &[ONE, TWO]).unwrap();
-        assert_eq!(read_version(&connection).unwrap(), 2);
+        assert_eq!(database::version(&connection).unwrap(), 2);
         assert_eq!(columns(&connection), 2);
     }
 
@@ -171,7 +134,7 @@ mod tests {
         migrate(&mut connection, &file, &[ONE]).unwrap();
         let error = migrate(&mut connection, &file, &[ONE, BROKEN]).unwrap_err();
         assert!(matches!(error, ProfileError::Database { .. }), "{error}");
-        assert_eq!(read_version(&connection).unwrap(), 1);
+        assert_eq!(database::version(&connection).unwrap(), 1);
         assert_eq!(columns(&connection), 1);
         migrate(&mut connection, &file, &[ONE, TWO]).unwrap();
         assert_eq!(columns(&connection), 2);
@@ -190,7 +153,7 @@ mod tests {
         let backup = backup_path(&file, 1);
         assert_eq!(std::fs::metadata(&backup).unwrap().mode() & 0o777, 0o600);
         let old = Connection::open(&backup).unwrap();
-        assert_eq!(read_version(&old).unwrap(), 1);
+        assert_eq!(database::version(&old).unwrap(), 1);
         assert_eq!(columns(&old), 1);
     }
 
@@ -230,9 +193,9 @@ mod tests {
         transaction.pragma_update(None, "user_version", 2).unwrap();
         // What a second process finds at this moment is what it would find after a kill.
         let other = Connection::open(&file).unwrap();
-        assert_eq!(read_version(&other).unwrap(), 1);
+        assert_eq!(database::version(&other).unwrap(), 1);
         assert_eq!(columns(&other), 1);
         drop(transaction);
-        assert_eq!(read_version(&connection).unwrap(), 1);
+        assert_eq!(database::version(&connection).unwrap(), 1);
     }
 }

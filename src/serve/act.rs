@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::caller::Caller;
+use super::denials;
+use super::limit::HostPlace;
 use super::state::ServeState;
 use crate::domain::action::{Action, ActionKind, Ask};
 use crate::domain::error_kind::{ErrorKind, Failure};
@@ -65,20 +67,49 @@ pub async fn act(
     caller: &Caller,
     order: &Order,
 ) -> Result<Arc<Operation>, Failure> {
-    let id = submit(fleet, caller, order).await?;
+    let place = place(state, fleet, caller, order);
+    // The older contracts know a host that does not answer, and no server that is busy with one.
+    let _place = place.map_err(|failure| Failure {
+        kind: ErrorKind::Timeout,
+        ..failure
+    })?;
+    let id = submit(state, fleet, caller, order).await?;
     wait(state, fleet, &id, order.until, order.wait).await
 }
 
-/// Carries an order out without waiting.
+/// Takes a place among the requests that wait for the host of an order; one that does not wait needs
+/// none. Before it is sent: who finds no place has changed nothing.
+pub fn place(
+    state: &ServeState,
+    fleet: &FleetHandle,
+    caller: &Caller,
+    order: &Order,
+) -> Result<Option<HostPlace>, Failure> {
+    let snapshot = fleet.snapshot();
+    // One that is not there is said by whoever makes the plan.
+    let host = snapshot.host(order.vm.host);
+    host.filter(|_| !order.wait.is_zero())
+        .map(|host| {
+            state
+                .limits
+                .wait_for_host(&caller.profile, Some(&host.spec))
+        })
+        .transpose()
+}
+
+/// Carries an order out without waiting. A refusal is recorded.
 pub async fn submit(
+    state: &ServeState,
     fleet: &FleetHandle,
     caller: &Caller,
     order: &Order,
 ) -> Result<OperationId, Failure> {
-    let Proposal { plan, verdict } = plan(fleet, caller, order).await?;
-    let consent = match verdict.decision {
-        Decision::Deny(reason) => return Err(Failure::new(ErrorKind::Refused, reason)),
-        Decision::Ask(asks) => agree(asks, order, &plan)?,
+    let (plan, consent) = match agreed(fleet, caller, order).await {
+        Ok(agreed) => agreed,
+        Err(failure) => {
+            denials::record(state, &fleet.snapshot(), caller, order, &failure).await;
+            return Err(failure);
+        }
     };
     fleet
         .submit(Submission {
@@ -89,6 +120,20 @@ pub async fn submit(
             deadline: None,
         })
         .await
+}
+
+/// Makes the plan of an order and agrees to it, as far as the request does.
+async fn agreed(
+    fleet: &FleetHandle,
+    caller: &Caller,
+    order: &Order,
+) -> Result<(Plan, Consent), Failure> {
+    let Proposal { plan, verdict } = plan(fleet, caller, order).await?;
+    let consent = match verdict.decision {
+        Decision::Deny(reason) => return Err(Failure::new(ErrorKind::Refused, reason)),
+        Decision::Ask(asks) => agree(asks, order, &plan)?,
+    };
+    Ok((plan, consent))
 }
 
 /// Waits for an operation as far as wanted, at most `time`, and not beyond the end of the server.

@@ -1,13 +1,20 @@
 //! Where a tenant may make the server dial. A host's address is a tenant's own choice; without this rule
 //! it would be a way to reach the server's own services and the networks around it.
 //!
-//! The rule is about addresses, never about spellings: a name is resolved once, every address it has is
-//! judged, and what is dialled is one that was judged. Resolving and dialling happen elsewhere.
+//! The rule is about addresses, never about spellings: a name is resolved, every address it has is
+//! judged, and what is dialled is one that was judged. Dialling happens elsewhere, where what a name leads
+//! to by then is judged again.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
 
 use super::client_address::{AddressList, normalise};
+use super::state::ServeState;
 use crate::config::ServeConfig;
+use crate::domain::host::Endpoint;
+
+/// How long a name may take to be resolved.
+const RESOLVED_WITHIN: Duration = Duration::from_secs(3);
 
 /// Judges addresses that are to be dialled.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,6 +30,84 @@ pub struct DialGuard {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the server does not connect to this address")]
 pub struct NotDialled;
+
+/// Judges where a client wants a host to be dialled, by the rule of this server. A name that cannot be
+/// resolved now is taken: what it leads to later is judged when it is dialled.
+pub async fn judge(state: &ServeState, endpoint: &Endpoint) -> Result<(), NotDialled> {
+    let listening = state.listening.iter().map(SocketAddr::ip);
+    let guard = DialGuard::of(&state.config, listening);
+    let name = endpoint.address.as_str();
+    if let Some(address) = written(name)? {
+        return guard.check(address);
+    }
+    guard.check_name(name)?;
+    let looking = state.resolver.look_up(name, endpoint.port_or_default());
+    match tokio::time::timeout(RESOLVED_WITHIN, looking).await {
+        Ok(Ok(found)) => {
+            let addresses: Vec<IpAddr> = found.iter().map(SocketAddr::ip).collect();
+            guard.check_all(&addresses)
+        }
+        Ok(Err(_)) | Err(_) => Ok(()),
+    }
+}
+
+/// Reads an address that is written out, in every spelling that some resolver would take for one: with a
+/// zone (RFC 4007), with a dot at its end, and the forms of `inet_aton`, in which `127.1`, `0x7f000001`
+/// and `2130706433` are loopback. What ends in a number and is no address is no name either (WHATWG
+/// URL, "ends in a number checker").
+fn written(name: &str) -> Result<Option<IpAddr>, NotDialled> {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let bare = name.trim_start_matches('[').trim_end_matches(']');
+    let bare = bare
+        .split_once('%')
+        .map_or(bare, |(address, _zone)| address);
+    if let Ok(address) = bare.parse::<IpAddr>() {
+        return Ok(Some(address));
+    }
+    if bare.contains(':') {
+        return Err(NotDialled);
+    }
+    let last = name.rsplit('.').next().unwrap_or_default();
+    let digits = !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits && number(last).is_none() {
+        return Ok(None);
+    }
+    aton(name).map(|v4| Some(IpAddr::V4(v4))).ok_or(NotDialled)
+}
+
+/// Reads an IPv4 address as `inet_aton` does: up to four numbers, the last of which fills what is left.
+fn aton(text: &str) -> Option<Ipv4Addr> {
+    let parts: Option<Vec<u64>> = text.split('.').map(number).collect();
+    let parts = parts.filter(|parts| parts.len() <= 4)?;
+    let (last, first) = parts.split_last()?;
+    let taken = u32::try_from(first.len()).ok()? * 8;
+    let mut address = 0_u64;
+    for part in first {
+        address = (address << 8) | u64::from(u8::try_from(*part).ok()?);
+    }
+    let room = 32_u32.checked_sub(taken)?;
+    (*last < 1_u64 << room).then_some(())?;
+    u32::try_from((address << room) | last)
+        .ok()
+        .map(Ipv4Addr::from)
+}
+
+/// Reads a number as C does: `0x` begins a hexadecimal one, `0` an octal one.
+fn number(text: &str) -> Option<u64> {
+    let hexadecimal = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
+    match (hexadecimal, text.strip_prefix('0')) {
+        (Some(""), _) => Some(0),
+        (Some(digits), _) => digits
+            .bytes()
+            .all(|byte| byte.is_ascii_hexdigit())
+            .then(|| u64::from_str_radix(digits, 16).ok())?,
+        (None, Some(digits)) if !digits.is_empty() => u64::from_str_radix(digits, 8).ok(),
+        (None, _) => text
+            .bytes()
+            .all(|byte| byte.is_ascii_digit())
+            .then(|| text.parse().ok())?,
+    }
+}
 
 impl DialGuard {
     /// Makes the guard of a server: what its configuration allows, and what this machine is called.

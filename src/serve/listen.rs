@@ -25,7 +25,7 @@ use tower::ServiceExt;
 use super::client_address::Peer;
 use super::patience::Patient;
 use super::state::ServeState;
-use super::tls::{self, TlsError, TlsFiles};
+use super::tls::{Certificates, TlsError, TlsFiles};
 use crate::config::ServeLimits;
 use crate::domain::error_kind::{Classify, ErrorKind, Hint};
 use crate::task::Tasks;
@@ -35,6 +35,9 @@ const READS_WITHIN: Duration = Duration::from_secs(30);
 
 /// How long to leave the system alone after it could not hand a connection over.
 const AFTER_ERROR: Duration = Duration::from_millis(50);
+
+/// Between two looks at the files of the certificate.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Why the server does not listen.
 #[derive(Debug, Error)]
@@ -94,7 +97,23 @@ impl Classify for ListenError {
 /// Sockets that listen, and how what comes in is decrypted.
 pub struct Listener {
     sockets: Vec<TcpListener>,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Tls>,
+}
+
+/// How what comes in is decrypted, and where that is from.
+struct Tls {
+    acceptor: TlsAcceptor,
+    certificates: Arc<Certificates>,
+}
+
+impl Tls {
+    fn read(files: &TlsFiles) -> Result<Self, TlsError> {
+        let certificates = Arc::new(Certificates::read(files)?);
+        Ok(Self {
+            acceptor: certificates.acceptor()?,
+            certificates,
+        })
+    }
 }
 
 impl fmt::Debug for Listener {
@@ -113,7 +132,7 @@ impl Listener {
         files: Option<&TlsFiles>,
         plaintext: bool,
     ) -> Result<Self, ListenError> {
-        let tls = files.map(tls::acceptor).transpose()?;
+        let tls = files.map(Tls::read).transpose()?;
         check(address, tls.is_some() || plaintext)?;
         let socket = TcpListener::bind(address)
             .await
@@ -130,7 +149,7 @@ impl Listener {
         files: Option<&TlsFiles>,
         plaintext: bool,
     ) -> Result<Self, ListenError> {
-        let tls = files.map(tls::acceptor).transpose()?;
+        let tls = files.map(Tls::read).transpose()?;
         let mut adopted = Vec::new();
         for socket in sockets {
             let address = socket.local_addr().map_err(ListenError::Handed)?;
@@ -194,9 +213,14 @@ impl Running {
 pub fn serve(listener: Listener, app: Router, state: &ServeState) -> Running {
     let tasks = Tasks::new();
     let addresses = listener.addresses();
+    let tls = listener.tls.map(|tls| {
+        let renewing = renew(tls.certificates, tasks.token().clone());
+        drop(tasks.spawn("certificates", renewing));
+        tls.acceptor
+    });
     let door = Arc::new(Door {
         app,
-        tls: listener.tls,
+        tls,
         state: state.clone(),
         places: Arc::new(Semaphore::new(
             usize::try_from(state.config.limit.connections)
@@ -216,6 +240,24 @@ pub fn serve(listener: Listener, app: Router, state: &ServeState) -> Running {
         tasks,
         cut,
         addresses,
+    }
+}
+
+/// Takes a renewed certificate over; connections that are open keep the one they began with.
+async fn renew(certificates: Arc<Certificates>, end: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = end.cancelled() => return,
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+        let looked = Arc::clone(&certificates);
+        match tokio::task::spawn_blocking(move || looked.look()).await {
+            Ok(Ok(true)) => tracing::info!("the certificate was renewed"),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "a changed certificate cannot be used; the former one stays");
+            }
+            Ok(Ok(false)) | Err(_) => {}
+        }
     }
 }
 

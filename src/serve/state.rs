@@ -7,13 +7,16 @@ use ipnet::IpNet;
 use tokio_util::sync::CancellationToken;
 
 use super::contract::bot::Signatures;
+use super::denials::Denials;
 use super::limit::Limits;
 use super::meter::Meter;
+use super::refusals::Refusals;
 use super::tenant::{Fleets, Tenants};
 use crate::accounts::Accounts;
 use crate::clock::Clock;
 use crate::config::ServeConfig;
 use crate::domain::secret::SecretText;
+use crate::resolve::Resolver;
 use crate::task::Tasks;
 
 /// The server's state. Cloning is cheap; clones share everything.
@@ -39,10 +42,16 @@ pub struct ServeState {
     pub tasks: Tasks,
     /// Rates and concurrency.
     pub limits: Arc<Limits>,
+    /// What keys were refused lately, for the audit.
+    pub denials: Arc<Denials>,
     /// What the metrics are made of.
     pub meter: Arc<Meter>,
+    /// What was refused lately, for the log.
+    pub refusals: Arc<Refusals>,
     /// Addresses that the server itself listens on: hosts added over the API may not have them.
     pub listening: Arc<[SocketAddr]>,
+    /// Who knows the addresses of hosts that are added over the API.
+    pub resolver: Resolver,
     /// Whether what clients send and get can be read on the way.
     pub plaintext: bool,
 }
@@ -80,8 +89,11 @@ impl ServeState {
             stop: tasks.token().clone(),
             tasks,
             limits: Arc::new(Limits::new(&config.limit)),
+            denials: Arc::default(),
             meter: Arc::new(Meter::new()),
+            refusals: Arc::default(),
             listening: Arc::from([]),
+            resolver: Resolver::default(),
             plaintext: true,
             config,
         }
@@ -91,6 +103,13 @@ impl ServeState {
     #[must_use]
     pub fn with_bot(mut self, bot: Option<BotAccess>) -> Self {
         self.bot = bot.map(Arc::new);
+        self
+    }
+
+    /// Asks somebody else than the system for addresses.
+    #[must_use]
+    pub fn resolving(mut self, resolver: Resolver) -> Self {
+        self.resolver = resolver;
         self
     }
 

@@ -321,6 +321,7 @@ impl Actor {
         let Reading {
             scope,
             began,
+            at,
             took,
             result,
         } = reading;
@@ -341,7 +342,7 @@ impl Actor {
         // it was confirmed by.
         self.tell(News::Inventory {
             inventory: Arc::clone(&inventory),
-            at: self.context.clock.now(),
+            at,
             latency: took,
         })
         .await;
@@ -474,7 +475,9 @@ impl Actor {
         };
         self.timers.read = None;
         self.rhythm.started(scope);
-        self.slots.reading = Some(read(driver, scope, self.context.options.read_within).boxed());
+        let within = self.context.options.read_within;
+        let clock = self.context.clock.clone();
+        self.slots.reading = Some(read(driver, scope, within, clock).boxed());
     }
 
     fn open_hints(&mut self) {

@@ -136,7 +136,7 @@ pub enum News {
     Inventory {
         /// What it said.
         inventory: Arc<HostInventory>,
-        /// When.
+        /// When it was asked: what happened on the host since may not be in it.
         at: Timestamp,
         /// How long it took.
         latency: Duration,

@@ -4,12 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use super::backoff::phase;
 use super::limits::{READ_FULL_FACTOR, READ_GRACE, REST, RESTARTS, SLOW_READ};
 use super::link::too_late;
 use super::message::SessionOptions;
+use crate::clock::Clock;
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::host::{HostId, HypervisorKind};
 use crate::domain::inventory::{HostInventory, Scope};
@@ -23,13 +25,24 @@ use crate::transport::TransportError;
 pub(super) struct Reading {
     pub(super) scope: Scope,
     pub(super) began: Instant,
+    /// The same on the wall: what was read is no younger.
+    pub(super) at: Timestamp,
     pub(super) took: Duration,
     pub(super) result: Result<HostInventory, HypervisorError>,
 }
 
 /// Reads a host once. `within` is the deadline of the states and figures.
-pub(super) async fn read(driver: Arc<dyn Hypervisor>, scope: Scope, within: Duration) -> Reading {
-    let began = Instant::now();
+pub(super) async fn read(
+    driver: Arc<dyn Hypervisor>,
+    scope: Scope,
+    within: Duration,
+    clock: Clock,
+) -> Reading {
+    let (started, now) = (Instant::now(), clock.now());
+    // What the driver has asked for beforehand is older than this read.
+    let began = driver.asked_ahead().unwrap_or(started);
+    let ahead = SignedDuration::try_from(started.saturating_duration_since(began));
+    let at = now.saturating_sub(ahead.unwrap_or_default()).unwrap_or(now);
     let deadline = match scope {
         Scope::Fast => within,
         Scope::Full => within.saturating_mul(READ_FULL_FACTOR),
@@ -45,7 +58,8 @@ pub(super) async fn read(driver: Arc<dyn Hypervisor>, scope: Scope, within: Dura
     Reading {
         scope,
         began,
-        took: began.elapsed(),
+        at,
+        took: started.elapsed(),
         result,
     }
 }

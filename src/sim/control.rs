@@ -1,6 +1,7 @@
 //! Driving a simulated fleet from outside: what another administrator, a broken cable or a failing
 //! machine would do, behind the back of whoever watches it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use russh::keys::{Algorithm, HashAlg, PrivateKey, PublicKeyBase64};
@@ -13,6 +14,7 @@ use super::host::SimHost;
 use super::hyperv::{WindowsControl, control};
 use super::scenario::{SimState, VmPlan};
 use super::server;
+use super::tally::Strangers;
 use super::world::Refusal;
 use crate::domain::host_key::{HostKey, PinnedKey};
 
@@ -20,6 +22,7 @@ use crate::domain::host_key::{HostKey, PinnedKey};
 #[derive(Debug, Clone)]
 pub struct Control {
     pub(super) hosts: Arc<[HostControl]>,
+    pub(super) strangers: Arc<Strangers>,
 }
 
 impl Control {
@@ -37,6 +40,16 @@ impl Control {
     /// Returns every host, in the order of the scenario.
     pub fn hosts(&self) -> &[HostControl] {
         &self.hosts
+    }
+
+    /// Returns how many clients were connected and not logged in at once, at most, over the whole fleet.
+    pub fn most_strangers(&self) -> usize {
+        self.strangers.most()
+    }
+
+    /// Counts anew for [`Self::most_strangers`].
+    pub fn forget_most_strangers(&self) {
+        self.strangers.forget_most();
     }
 }
 
@@ -157,6 +170,22 @@ impl HostControl {
     pub async fn bring_up(&self) {
         self.host.wanted_up.send_replace(true);
         self.reached(true).await;
+    }
+
+    /// Returns how often each command about a VM has arrived, by the VM's UUID and the name of the `virsh`
+    /// command, whatever became of it. Of libvirt hosts only.
+    pub fn commands(&self) -> BTreeMap<(String, &'static str), usize> {
+        self.host.tally.commands()
+    }
+
+    /// Returns how many command lines run now. Of libvirt hosts only.
+    pub fn running(&self) -> usize {
+        self.host.tally.running()
+    }
+
+    /// Returns how many clients were connected to this host and not logged in at once, at most.
+    pub fn most_strangers(&self) -> usize {
+        self.host.tally.strangers().most()
     }
 
     /// Lets connections stay open and carry nothing, as when a cable is pulled, or carry on.

@@ -14,6 +14,7 @@ use super::faults::Access;
 use super::host::SimHost;
 use super::scenario::{HostPlan, Scenario, wrong};
 use super::server::{self, Server, USER};
+use super::tally::Strangers;
 use crate::clock::Clock;
 use crate::domain::host::{Endpoint, HostSpec, KindChoice};
 use crate::domain::host_key::PinnedKey;
@@ -53,6 +54,7 @@ pub async fn start(scenario: Scenario, tasks: &Tasks) -> Result<Demo, SimError> 
     let login_key_pem = login.to_openssh(LineEnding::LF).map_err(SimError::Key)?;
     let public = login.public_key().clone();
     let tasks = tasks.child();
+    let strangers = Arc::<Strangers>::default();
     let mut hosts = Vec::with_capacity(scenario.hosts.len());
     let mut controls = Vec::with_capacity(scenario.hosts.len());
     for (number, plan) in scenario.hosts.into_iter().enumerate() {
@@ -64,6 +66,7 @@ pub async fn start(scenario: Scenario, tasks: &Tasks) -> Result<Demo, SimError> 
         let maker = Maker {
             login: &public,
             tasks: &tasks,
+            strangers: &strangers,
             seed: scenario.seed,
         };
         match maker.host(plan, at).await {
@@ -82,6 +85,7 @@ pub async fn start(scenario: Scenario, tasks: &Tasks) -> Result<Demo, SimError> 
         login_key_pem: SecretText::new(login_key_pem.as_str().to_owned()),
         control: Control {
             hosts: controls.into(),
+            strangers,
         },
     })
 }
@@ -95,6 +99,7 @@ fn own_address(number: usize) -> Ipv4Addr {
 struct Maker<'a> {
     login: &'a PublicKey,
     tasks: &'a Tasks,
+    strangers: &'a Arc<Strangers>,
     seed: u64,
 }
 
@@ -117,7 +122,12 @@ impl Maker<'_> {
         let label = format!("[{}]:{}", address.ip(), address.port());
         let host_key = pinned(&label, &key);
         let spec = spec(&plan, address)?;
-        let host = SimHost::new(plan, self.seed, Clock::system().now());
+        let host = SimHost::new(
+            plan,
+            self.seed,
+            Clock::system().now(),
+            Arc::clone(self.strangers),
+        );
         let config = watch::Sender::new(server::config(key, host.banner()));
         let server = Server {
             host: Arc::clone(&host),

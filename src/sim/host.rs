@@ -14,6 +14,7 @@ use super::hyperv::host::WinHost;
 use super::hyperv::world::Machine;
 use super::load::mix_text;
 use super::scenario::HostPlan;
+use super::tally::{Strangers, Tally};
 use super::world::World;
 
 /// A host and everything that plays it.
@@ -32,11 +33,20 @@ pub(super) struct SimHost {
     pub(super) silent: watch::Sender<bool>,
     /// Whether its port is open.
     pub(super) is_up: watch::Sender<bool>,
+    /// What it has been asked for.
+    pub(super) tally: Arc<Tally>,
+    /// Clients of the whole fleet that have not logged in.
+    pub(super) strangers: Arc<Strangers>,
 }
 
 impl SimHost {
     /// Makes a host whose world begins now.
-    pub(super) fn new(mut plan: HostPlan, seed: u64, wall: Timestamp) -> Arc<Self> {
+    pub(super) fn new(
+        mut plan: HostPlan,
+        seed: u64,
+        wall: Timestamp,
+        strangers: Arc<Strangers>,
+    ) -> Arc<Self> {
         let vms = std::mem::take(&mut plan.vms);
         let seed = mix_text(seed, plan.name.as_str());
         let windows = plan.windows.take().map(|windows| {
@@ -56,6 +66,8 @@ impl SimHost {
             wanted_up: watch::Sender::new(true),
             silent: watch::Sender::new(false),
             is_up: watch::Sender::new(false),
+            tally: Arc::default(),
+            strangers,
             plan,
         })
     }

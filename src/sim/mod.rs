@@ -28,6 +28,7 @@ mod scenario_file;
 mod server;
 mod shell;
 mod stdio;
+mod tally;
 mod virsh;
 mod vm;
 mod world;

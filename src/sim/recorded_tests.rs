@@ -49,7 +49,7 @@ const SNAPSHOTS: &str =
 fn host(snapshots: &str) -> Arc<SimHost> {
     let text = SCENARIO.replace("SNAPSHOTS", snapshots);
     let plan = Scenario::from_toml(&text).unwrap().hosts.remove(0);
-    SimHost::new(plan, 0, Timestamp::UNIX_EPOCH)
+    SimHost::new(plan, 0, Timestamp::UNIX_EPOCH, Arc::default())
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -182,7 +182,7 @@ async fn addresses_are_told_by_the_source_that_knows_them() {
         addresses = ["lease 192.168.122.3/24", "agent 10.0.0.7/24", "agent fe80::7/64", "arp 10.1.1.1/24"]
     "#;
     let plan = Scenario::from_toml(text).unwrap().hosts.remove(0);
-    let vm_host = SimHost::new(plan, 0, Timestamp::UNIX_EPOCH);
+    let vm_host = SimHost::new(plan, 0, Timestamp::UNIX_EPOCH, Arc::default());
     let mac = vm_host.world(|world| world.vm(0).unwrap().mac());
     let told = async |source: &str| {
         let line = format!("virsh -q domifaddr a --source {source}");

@@ -2,7 +2,7 @@
 //! channels, nothing else. Bytes are turned into programs in [`super::program`].
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -15,6 +15,7 @@ use russh::{
     Channel, ChannelId, ChannelMsg, ChannelOpenFailure, ChannelReadHalf, ChannelWriteHalf,
     MethodKind, MethodSet, SshId,
 };
+use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -24,6 +25,7 @@ use super::hyperv::launch::{self, Launched, launch};
 use super::link::Link;
 use super::program::{Surroundings, run_line};
 use super::stdio::{Piece, Stdio};
+use super::tally::{Running, Stranger};
 use crate::task::Tasks;
 
 /// The account of every simulated host.
@@ -135,6 +137,10 @@ impl Server {
             of_host: self.tasks.clone(),
             windows: self.host.windows.as_ref().map(launch::Connection::new),
             channels: HashMap::new(),
+            strangers: Some((
+                self.host.strangers.comes(),
+                self.host.tally.strangers().comes(),
+            )),
             sessions: Arc::new(AtomicUsize::new(0)),
         };
         async move {
@@ -162,6 +168,8 @@ struct Connection {
     windows: Option<launch::Connection>,
     /// Channels that have no program yet.
     channels: HashMap<ChannelId, Opened>,
+    /// Counted for the fleet and for the host until the client has logged in.
+    strangers: Option<(Stranger, Stranger)>,
     sessions: Arc<AtomicUsize>,
 }
 
@@ -227,7 +235,11 @@ impl Handler for Connection {
         user: &str,
         key: VerifiedPublicKey<'_>,
     ) -> Result<Auth, Self::Error> {
-        Ok(self.judge(user, key.public_key))
+        let judged = self.judge(user, key.public_key);
+        if matches!(judged, Auth::Accept) {
+            self.strangers = None;
+        }
+        Ok(judged)
     }
 
     async fn channel_open_session(
@@ -248,6 +260,41 @@ impl Handler for Connection {
                 reply.accept().await;
             }
         }
+        Ok(())
+    }
+
+    /// Another simulated host may lie behind this one; nothing else does.
+    async fn channel_open_direct_tcpip(
+        &mut self,
+        channel: Channel<Msg>,
+        host: &str,
+        port: u32,
+        _originator: &str,
+        _originator_port: u32,
+        reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        let there = (host.parse::<Ipv4Addr>().ok())
+            .filter(Ipv4Addr::is_loopback)
+            .zip(u16::try_from(port).ok());
+        let Some(there) = there else {
+            reply
+                .reject(ChannelOpenFailure::AdministrativelyProhibited)
+                .await;
+            return Ok(());
+        };
+        let forwarding = async move {
+            match TcpStream::connect(there).await {
+                Err(_) => reply.reject(ChannelOpenFailure::ConnectFailed).await,
+                Ok(mut onward) => {
+                    reply.accept().await;
+                    // Fails when either end has gone, which both then see.
+                    drop(copy_bidirectional(&mut channel.into_stream(), &mut onward).await);
+                }
+            }
+        };
+        let token = self.tasks.token().clone();
+        self.tasks.spawn("sim forward", until(token, forwarding));
         Ok(())
     }
 
@@ -328,7 +375,11 @@ impl Handler for Connection {
         }
         let around = Surroundings::login(Arc::clone(&self.host), USER, opened.env);
         let line = String::from_utf8_lossy(line).into_owned();
-        let run = run_channel(around, line, opened.channel, opened.slot);
+        let running = Running::begin(&self.host.tally);
+        let run = async move {
+            run_channel(around, line, opened.channel, opened.slot).await;
+            drop(running);
+        };
         self.tasks.spawn("sim program", until(token, run));
         Ok(())
     }

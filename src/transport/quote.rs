@@ -168,7 +168,8 @@ mod tests {
     use std::io::Write;
     use std::process::Stdio;
 
-    use proptest::prelude::*;
+    use proptest::strategy::{Strategy as _, ValueTree as _};
+    use proptest::test_runner::{Config as ProptestConfig, TestRunner};
 
     use super::*;
 
@@ -345,16 +346,16 @@ mod tests {
         judge(&[words.iter().map(|word| (*word).to_owned()).collect()]);
     }
 
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(40))]
-        #[test]
-        fn any_words_arrive_as_they_are(
-            commands in proptest::collection::vec(
-                proptest::collection::vec("[^\u{0}]{1,30}|['\"\\\\$`;&|<>(){} \n\t!*?~#=-]{1,12}", 1..6),
-                1..12,
-            )
-        ) {
-            judge(&commands);
+    /// A case is a process of every shell there is, so there are fewer than of other properties, however
+    /// many those are given.
+    #[test]
+    fn any_words_arrive_as_they_are() {
+        let word = "[^\u{0}]{1,30}|['\"\\\\$`;&|<>(){} \n\t!*?~#=-]{1,12}";
+        let words = proptest::collection::vec(word, 1..6);
+        let commands = proptest::collection::vec(words, 1..12);
+        let mut runner = TestRunner::new(ProptestConfig::default());
+        for _ in 0..40 {
+            judge(&commands.new_tree(&mut runner).unwrap().current());
         }
     }
 }

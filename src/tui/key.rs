@@ -155,16 +155,13 @@ impl FromStr for KeyPress {
                 break;
             }
         }
-        press.code = code(rest).ok_or_else(|| KeyError(text.to_owned()))?;
+        let wrong = || KeyError(crate::domain::text::RemoteText::new(text).fit(40));
+        press.code = code(rest).ok_or_else(wrong)?;
         let sound = match press.code {
             KeyCode::Char(c) => !(press.shift || press.ctrl && c.is_ascii_uppercase()),
             _ => true,
         };
-        if sound {
-            Ok(press)
-        } else {
-            Err(KeyError(text.to_owned()))
-        }
+        if sound { Ok(press) } else { Err(wrong()) }
     }
 }
 

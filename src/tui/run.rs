@@ -124,6 +124,7 @@ pub async fn run(
     options: TuiOptions,
     tasks: &Tasks,
 ) -> Result<TuiExit, TuiError> {
+    let handle = handle.acting_as(options.actor.clone());
     let guard = TerminalGuard::enter(options.mouse)?;
     let size = crossterm::terminal::size()?;
     let surface = Surface::new(io::stdout(), size);

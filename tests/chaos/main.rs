@@ -7,4 +7,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod hostile;
+mod hung;
+mod people;
 mod proxy;
+mod rig;
+mod storm;
+mod weather;

@@ -172,7 +172,33 @@ async fn a_chain_of_jump_hosts_ends_at_the_host() {
 }
 
 #[tokio::test]
-async fn every_stop_is_judged_under_its_own_name() {
+async fn w1_a_jump_hosts_key_is_kept_under_its_own_name() {
+    let (jump, host) = (Sshd::start(), Sshd::start());
+    let hops = [&jump, &host]
+        .map(|sshd| hop(sshd, vec![key_file(&sshd.client_key)]))
+        .to_vec();
+    let mut target = target_of(hops, &[]);
+    target.accept_new = true;
+    let connected = connect(&target).await.unwrap();
+    let kept = [&jump, &host].map(|sshd| pin(sshd, &sshd.host_keys[0]));
+    assert_eq!(connected.accepted, kept);
+    // With what was kept the same way is known; with the two exchanged, the first stop is not.
+    target.accept_new = false;
+    target.pinned = kept.to_vec();
+    connect(&target).await.unwrap();
+    let [mut first, mut second] = kept;
+    std::mem::swap(&mut first.key, &mut second.key);
+    target.pinned = vec![first, second];
+    let error = connect(&target).await.unwrap_err();
+    let TransportError::HostKey(question) = error else {
+        panic!("{error}");
+    };
+    assert_eq!(question.label, jump.label());
+    assert!(matches!(question.verdict, HostKeyVerdict::Changed { .. }));
+}
+
+#[tokio::test]
+async fn w1_every_stop_is_judged_under_its_own_name() {
     let (jump, host) = (talkative(), talkative());
     let hops = || {
         [&jump, &host]

@@ -103,7 +103,7 @@ async fn what_is_no_ssh_server_is_said_to_be_none() {
 }
 
 #[tokio::test]
-async fn a_greeting_without_end_is_cut_off() {
+async fn w7_a_greeting_without_end_is_cut_off() {
     let (result, closed) = meets(|mut socket| async {
         let line = [b'x'; 1000];
         // Ends when the other side has had enough.

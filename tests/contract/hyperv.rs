@@ -2,12 +2,16 @@
 //! version of Windows, both editions of `PowerShell`, both outer shells, in English and in German.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use futures_util::future::join_all;
 use vmdeck::domain::action::ActionKind;
 use vmdeck::domain::host::{HostSpec, HypervisorKind};
-use vmdeck::domain::vm::VmId;
+use vmdeck::domain::inventory::Scope;
+use vmdeck::domain::units::Bytes;
+use vmdeck::domain::vm::{PowerState, Vm, VmId};
+use vmdeck::hypervisor::Hypervisor;
 use vmdeck::sim::hyperv::WindowsControl;
 use vmdeck::transport::Transport;
 
@@ -44,27 +48,6 @@ fn kinds_of(windows: &'static str) -> Vec<Profile> {
         }
     }
     kinds
-}
-
-/// One kind of every version, so that every value of every property occurs, each with each other one
-/// somewhere: what takes its time is run on these.
-fn one_of_each() -> Vec<Profile> {
-    let kinds = [
-        ("5.1", "en", "cmd"),
-        ("7", "de", "cmd"),
-        ("5.1", "de", "powershell"),
-        ("7", "en", "powershell"),
-        ("5.1", "de", "cmd"),
-    ];
-    let kinds = WINDOWS.into_iter().zip(kinds);
-    kinds
-        .map(|(windows, (powershell, language, shell))| Profile {
-            windows,
-            powershell,
-            language,
-            shell,
-        })
-        .collect()
 }
 
 pub(crate) const VMS: &str = r#"
@@ -150,7 +133,7 @@ impl Bench for EmulatedHost {
 
     async fn wait_ready(&self) {
         let is_ready = || self.control().vm("obedient").expect("the VM").ready;
-        let start = std::time::Instant::now();
+        let start = Instant::now();
         while !is_ready() {
             assert!(start.elapsed() < suite::BOUND, "its guest never answers");
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -184,66 +167,211 @@ impl Bench for EmulatedHost {
     }
 }
 
-async fn reads(windows: &'static str) {
-    for profile in kinds_of(windows) {
-        let bench = EmulatedHost::start(profile).await;
-        suite::probes(&bench).await;
-        suite::lists(&bench).await;
-        suite::details(&bench).await;
-        suite::tells_refusals(&bench).await;
-        suite::answers_several_at_once(&bench).await;
+/// Runs a check on every kind of one version, on all of them at the same time.
+async fn on_every_kind<F>(windows: &'static str, check: impl Fn(EmulatedHost) -> F)
+where
+    F: Future<Output = ()>,
+{
+    let check = &check;
+    let kinds = kinds_of(windows).into_iter();
+    let checks =
+        kinds.map(|profile| async move { check(EmulatedHost::start(profile).await).await });
+    join_all(checks).await;
+}
+
+async fn reads(bench: EmulatedHost) {
+    suite::probes(&bench).await;
+    suite::lists(&bench).await;
+    suite::details(&bench).await;
+    suite::tells_refusals(&bench).await;
+    suite::answers_several_at_once(&bench).await;
+}
+
+/// The suite on every kind of one version.
+macro_rules! suite_on {
+    ($module:ident, $windows:literal) => {
+        mod $module {
+            use super::*;
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn probe_list_and_details() {
+                on_every_kind($windows, reads).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn every_verb() {
+                on_every_kind($windows, async |bench| {
+                    suite::obeys_every_verb(&bench).await;
+                })
+                .await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn guests_asked_to_stop() {
+                on_every_kind($windows, async |bench| {
+                    suite::asks_guests_to_stop(&bench).await;
+                })
+                .await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn announcements() {
+                on_every_kind($windows, async |bench| {
+                    suite::announces_changes(&bench).await;
+                })
+                .await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn restarts() {
+                on_every_kind($windows, async |bench| {
+                    suite::shows_restarts(&bench).await;
+                })
+                .await;
+            }
+        }
+    };
+}
+
+suite_on!(emulated_2016, "2016");
+suite_on!(emulated_2019, "2019");
+suite_on!(emulated_2022, "2022");
+suite_on!(emulated_2025, "2025");
+suite_on!(emulated_11, "11");
+
+#[test]
+fn the_suite_runs_on_every_kind_of_emulated_host() {
+    let every: Vec<Profile> = WINDOWS.into_iter().flat_map(kinds_of).collect();
+    assert_eq!(every.len(), WINDOWS.len() * 2 * 2 * 2);
+}
+
+const BUSY: &str = r#"
+[[host.vm]]
+name = "twin"
+state = "running"
+disk_kbps = 4000
+net_kbps = 800
+disks = [{ path = 'C:\VMs\one\disk 1.vhdx' }, { path = 'D:\data-1.vhdx' }]
+[[host.vm]]
+name = "twin"
+state = "running"
+disk_kbps = 8
+net_kbps = 4
+disks = [{ path = 'C:\VMs\two\disk 1.vhdx' }]
+[[host.vm]]
+name = "still"
+state = "off"
+"#;
+
+/// Reads until every VM that runs has rates.
+async fn measured(driver: &dyn Hypervisor) -> Vec<Arc<Vm>> {
+    let start = Instant::now();
+    loop {
+        let read = driver.inventory(Scope::Fast).await.expect("an inventory");
+        let known = |vm: &&Arc<Vm>| vm.stats.disk_read.is_some() && vm.stats.net_tx.is_some();
+        if read.vms.iter().filter(known).count() == 2 {
+            return read.vms;
+        }
+        assert!(start.elapsed() < suite::BOUND, "no rates: {:?}", read.vms);
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn emulated_2016_probe_list_and_details() {
-    reads("2016").await;
+async fn what_passes_through_disks_and_cards_is_told_of_the_right_vm() {
+    let checks = kinds_of("2022").into_iter().map(|profile| async move {
+        let host = EmulatedHost::with(profile, BUSY).await;
+        let driver = suite::open(&host).await;
+        // Once to learn whose files they are.
+        driver.inventory(Scope::Full).await.expect("an inventory");
+        let vms = measured(driver.as_ref()).await;
+        let mut rates = Vec::new();
+        for vm in &vms {
+            let stats = &vm.stats;
+            if vm.state == PowerState::Stopped {
+                assert_eq!((stats.disk_read, stats.net_rx), (None, None));
+                continue;
+            }
+            let sum = |one: Option<Bytes>, other: Option<Bytes>| {
+                one.expect("a rate").0 + other.expect("a rate").0
+            };
+            rates.push((
+                sum(stats.disk_read, stats.disk_write),
+                sum(stats.net_rx, stats.net_tx),
+            ));
+        }
+        rates.sort_unstable();
+        let [quiet, busy] = rates.as_slice() else {
+            panic!("{rates:?}");
+        };
+        // Loads move around their mean, by less than it.
+        assert!((400_000..8_000_000).contains(&busy.0), "{rates:?}");
+        assert!((80_000..1_600_000).contains(&busy.1), "{rates:?}");
+        assert!(quiet.0 < 16_000 && quiet.1 < 8_000, "{rates:?}");
+    });
+    join_all(checks).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn emulated_2019_probe_list_and_details() {
-    reads("2019").await;
+async fn a_watch_tells_what_passes_too() {
+    let profile = Profile {
+        windows: "2019",
+        powershell: "5.1",
+        language: "de",
+        shell: "cmd",
+    };
+    let host = EmulatedHost::with(profile, BUSY).await;
+    let driver = suite::open(&host).await;
+    driver.inventory(Scope::Full).await.expect("an inventory");
+    let mut hints = driver.hints().await.expect("hints").expect("announcements");
+    hints.next().await.expect("a hint");
+    let listening = async { while hints.next().await.is_ok() {} };
+    tokio::select! {
+        () = listening => panic!("the watch has ended"),
+        vms = measured(driver.as_ref()) => assert_eq!(vms.len(), 3),
+    }
+    assert!(driver.channel().is_some_and(|by| by.starts_with("a watch")));
 }
 
+/// How long a verb is looked for after the host has done it, with the times of a real host. Prints and
+/// asserts no time.
 #[tokio::test(flavor = "multi_thread")]
-async fn emulated_2022_probe_list_and_details() {
-    reads("2022").await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn emulated_2025_probe_list_and_details() {
-    reads("2025").await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn emulated_11_probe_list_and_details() {
-    reads("11").await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn emulated_every_verb() {
-    for profile in one_of_each() {
-        suite::obeys_every_verb(&EmulatedHost::start(profile).await).await;
+async fn what_a_verb_has_done_is_read_at_once() {
+    let keys = "timing = \"realistic\"\n[[host.vm]]\nname = \"one\"\nstate = \"running\"\n";
+    let profile = Profile {
+        windows: "2022",
+        powershell: "5.1",
+        language: "en",
+        shell: "cmd",
+    };
+    let host = EmulatedHost::with(profile, keys).await;
+    let driver = suite::open(&host).await;
+    driver.inventory(Scope::Fast).await.expect("an inventory");
+    let mut hints = driver.hints().await.expect("hints").expect("announcements");
+    hints.next().await.expect("a hint");
+    assert!(driver.channel().is_some_and(|by| by.starts_with("a watch")));
+    let vm = host.vm("one");
+    let listening = async { while hints.next().await.is_ok() {} };
+    tokio::select! {
+        () = listening => panic!("the watch has ended"),
+        () = acts_and_looks(&host, driver.as_ref(), &vm) => {}
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn emulated_guests_asked_to_stop() {
-    for profile in one_of_each() {
-        suite::asks_guests_to_stop(&EmulatedHost::start(profile).await).await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn emulated_announcements() {
-    for profile in one_of_each() {
-        suite::announces_changes(&EmulatedHost::start(profile).await).await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn emulated_restarts() {
-    for profile in one_of_each() {
-        suite::shows_restarts(&EmulatedHost::start(profile).await).await;
+async fn acts_and_looks(host: &EmulatedHost, driver: &dyn Hypervisor, vm: &VmId) {
+    for (kind, state) in [
+        (ActionKind::Pause, PowerState::Paused),
+        (ActionKind::Resume, PowerState::Running),
+        (ActionKind::Pause, PowerState::Paused),
+        (ActionKind::Resume, PowerState::Running),
+    ] {
+        let start = Instant::now();
+        let done = suite::perform(host, driver, vm, kind).await;
+        done.unwrap_or_else(|error| panic!("{kind}: {error}"));
+        let (performed, done) = (start.elapsed(), Instant::now());
+        let read = driver.inventory(Scope::Fast).await.expect("an inventory");
+        assert_eq!(read.vm(vm).expect("the VM").state, state, "{kind}");
+        let seen = done.elapsed();
+        println!("{kind}: {performed:.1?} to do it, {seen:.1?} more to see it");
     }
 }

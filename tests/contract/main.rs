@@ -13,6 +13,7 @@ mod host_keys;
 mod hostile;
 mod hyperv;
 mod hyperv_bad;
+mod hyperv_errors;
 mod hyperv_sshd;
 mod known_hosts;
 mod libvirt;

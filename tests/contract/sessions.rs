@@ -349,7 +349,7 @@ async fn a_storm_of_logins_through_one_jump_host_locks_nobody_out() {
 }
 
 #[tokio::test]
-async fn a_flood_of_complaints_is_bounded() {
+async fn w7_a_flood_of_complaints_is_bounded() {
     let sshd = Sshd::start();
     let link = connected(&sshd).await;
     let command = shell("head -c 100000000 /dev/zero >&2; echo done");

@@ -10,6 +10,7 @@ mod bad_input;
 mod dashboard;
 mod mixed;
 mod script;
+mod slow;
 mod trust;
 
 /// The program under test.

@@ -10,6 +10,7 @@ use vmdeck::domain::health::HostHealth;
 use vmdeck::domain::host::LoginMethod;
 use vmdeck::domain::host_key::HostKeyQuestion;
 use vmdeck::domain::inventory::LockState;
+use vmdeck::domain::operation::Actor;
 use vmdeck::domain::secret::SecretText;
 use vmdeck::domain::vm::PowerState;
 use vmdeck::fleet::request::{HostSelection, KeyDecision};
@@ -17,7 +18,7 @@ use vmdeck::hypervisor::PollHint;
 use vmdeck::transport::TransportError;
 use vmdeck::vault::{SealContext, Vault};
 
-use crate::lab::{Lab, Plans, spec};
+use crate::lab::{Lab, Plans, actor, spec};
 use crate::world::{Mood, key, vm, vm_id};
 
 pub(crate) fn unreachable() -> TransportError {
@@ -352,6 +353,25 @@ async fn three_failed_reads_are_a_lost_link_and_a_slow_one_is_only_slow() {
     let reads = lab.world.with("h1", |machine| machine.times("f").len());
     assert_eq!(reads, 3);
     assert_eq!(lab.host("h1").vms().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_host_says_is_dated_when_it_was_asked() {
+    let lab = Plans::hosts(1).await.up().await;
+    let asked = || lab.world.with("h1", |machine| machine.times("f").len());
+    lab.world.with("h1", |machine| {
+        machine.read_takes = Duration::from_secs(2);
+    });
+    let before = asked();
+    lab.eventually("a read", || asked() > before).await;
+    // The answer is under way for two seconds.
+    let asked_at = lab.clock.now();
+    let seen = lab.host("h1").observed_at;
+    lab.clock.advance(jiff::SignedDuration::from_secs(2));
+    let latency = Some(Duration::from_secs(2));
+    lab.until(|state| state.hosts[0].latency >= latency).await;
+    assert_eq!(lab.host("h1").observed_at, Some(asked_at));
+    assert_eq!(seen, Some(asked_at), "the clock stood still until then");
 }
 
 #[tokio::test(start_paused = true)]
@@ -909,4 +929,25 @@ async fn changes_of_definitions_are_recorded_before_they_are_made() {
             "note host-removed ok"
         ]
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn changes_are_recorded_under_the_name_of_whoever_asked_for_them() {
+    let lab = Plans::hosts(0).await.start().await;
+    let ann = Actor {
+        client_ip: Some("192.0.2.9".to_owned()),
+        ..actor()
+    };
+    let door = lab.handle.clone().acting_as(ann.clone());
+    let id = door.upsert_host(spec("h1")).await.unwrap();
+    door.remove_host(id).await.unwrap();
+    // Another door of the same fleet is another's.
+    lab.handle.upsert_host(spec("h2")).await.unwrap();
+    let records = lab.audit.tail(10).await.unwrap();
+    let who: Vec<Option<&Actor>> = records
+        .iter()
+        .map(|record| record.entry.actor.as_ref())
+        .collect();
+    assert_eq!(who, [Some(&ann), Some(&ann), None]);
+    assert_eq!(records[0].entry.client_ip.as_deref(), Some("192.0.2.9"));
 }

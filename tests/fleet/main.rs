@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod clock;
 mod hosts;
 mod lab;
 mod operations;

@@ -101,6 +101,11 @@ impl Lab {
         }
     }
 
+    /// What drives the host of that name.
+    pub(crate) fn control(&self, name: &str) -> &vmdeck::sim::HostControl {
+        self.fleet.control(name)
+    }
+
     fn add(&self, host: &DemoHost, more: &[&str]) -> Run {
         let spec = &host.spec;
         let address = spec.endpoint.to_string();

@@ -96,7 +96,7 @@ async fn until_closed(mut stream: TcpStream) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn half_open_and_dribbling_clients_are_let_go_and_keep_nobody_waiting() {
+async fn w6_half_open_and_dribbling_clients_are_let_go_and_keep_nobody_waiting() {
     let up = Up::with(|config| {
         config.limit.header_time = Duration::from_millis(500);
         config.limit.body_time = Duration::from_millis(500);

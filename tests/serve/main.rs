@@ -2,13 +2,20 @@
 
 #![cfg(test)]
 
+#[path = "../support/serving.rs"]
+mod serving;
 #[path = "../support/mod.rs"]
 mod support;
 
 mod accounts;
+mod canaries;
+mod dialling;
 mod door;
+mod killed;
+mod limits;
 mod listener;
+mod load;
 mod program;
-mod serving;
+mod renewal;
 
 const VMDECK: &str = env!("CARGO_BIN_EXE_vmdeck");

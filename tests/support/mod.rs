@@ -11,6 +11,7 @@
 
 pub mod account;
 pub mod agent;
+pub mod campaign;
 pub mod deck;
 pub mod fault_proxy;
 pub mod keys;

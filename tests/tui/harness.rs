@@ -267,7 +267,9 @@ async fn engine(mut inbox: mpsc::Receiver<Request>, state: Arc<FleetSnapshot>, a
                 reply.send(Err(cause)).unwrap();
             }
             Request::Doctor { reply, .. } => reply.send(Ok(findings())).unwrap(),
-            Request::Unlock { passphrase, reply } => {
+            Request::Unlock {
+                passphrase, reply, ..
+            } => {
                 note("unlock".to_owned());
                 let answer = if passphrase.expose() == "right" {
                     Ok(())
@@ -276,11 +278,11 @@ async fn engine(mut inbox: mpsc::Receiver<Request>, state: Arc<FleetSnapshot>, a
                 };
                 reply.send(answer).unwrap();
             }
-            Request::UpsertHost { spec, reply } => {
+            Request::UpsertHost { spec, reply, .. } => {
                 note(format!("save host {} at {}", spec.name, spec.endpoint));
                 reply.send(Ok(spec.id)).unwrap();
             }
-            Request::RemoveHost { host, reply } => {
+            Request::RemoveHost { host, reply, .. } => {
                 note(format!("remove host {host}"));
                 reply.send(Ok(())).unwrap();
             }

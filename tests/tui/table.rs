@@ -228,6 +228,7 @@ async fn an_error_of_a_host_names_the_host_and_stays_in_the_header() {
     use vmdeck::domain::event::{Fact, FleetEvent};
     let mut screen = Screen::small((120, 24));
     let event = FleetEvent {
+        generation: 1,
         at: fleet::now(),
         fact: Fact::ErrorOccurred {
             host: Some("kvm4".parse().unwrap()),

@@ -2,9 +2,10 @@
 
 use axum::http::{Method, StatusCode};
 use serde_json::json;
+use vmdeck::accounts::Scopes;
 use vmdeck::sim::SimState;
 
-use crate::rig::{Rig, TWO_HOSTS, read, request, restarted, send};
+use crate::rig::{PROFILE, Rig, TWO_HOSTS, read, request, send};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_action_is_shown_run_followed_and_recorded() {
@@ -94,7 +95,7 @@ async fn a_request_that_comes_again_acts_once_and_survives_a_restart() {
     assert_eq!(again.status, first.status);
 
     // Another run of the server answers the same.
-    let router = restarted(&rig).await;
+    let router = rig.serving.restarted().await;
     let again = request(&rig.key, Method::POST, path, &name, None);
     let again = read(send(&router, again).await).await;
     assert_eq!(again.text, first.text);
@@ -269,7 +270,7 @@ async fn what_an_earlier_run_has_begun_is_not_begun_again() {
         // The same run says that it is under way, a later one that it may have acted.
         let busy = rig.ask(Method::POST, path, &name, None).await;
         busy.problem(409, "busy");
-        let router = restarted(&rig).await;
+        let router = rig.serving.restarted().await;
         let later = request(&rig.key, Method::POST, path, &name, None);
         let later = read(send(&router, later).await).await;
         let problem = later.problem(409, "conflict");
@@ -282,4 +283,52 @@ async fn what_an_earlier_run_has_begun_is_not_begun_again() {
     }
     assert_eq!(rig.fleet().await.snapshot().operations.len(), 1);
     rig.control("kvm1").set_silent(false);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_leaves_a_line_and_a_flood_of_it_leaves_two() {
+    let rig = Rig::start(TWO_HOSTS).await;
+    rig.ready().await;
+    let eve = rig.user("eve", PROFILE, false, Scopes::looking()).await;
+    let lines = async || rig.get("/v1/audit?filter=action%3Arefused").await.json();
+    let path = "/v1/vms/kvm1/db/actions/start";
+    for _ in 0..100 {
+        let refused = rig.ask_as(&eve, Method::POST, path, &[], None).await;
+        refused.problem(403, "refused");
+    }
+    let told = lines().await;
+    assert_eq!(told["total"], 1, "{told:#}");
+    let line = &told["items"][0];
+    assert_eq!((&line["host"], &line["vm"]), (&json!("kvm1"), &json!("db")));
+    assert_eq!(
+        (&line["user"], &line["status"]),
+        (&json!("eve"), &json!("refused"))
+    );
+    assert_eq!(line["details"], "start: this key may only look");
+    assert!(line["key"].as_str().unwrap().starts_with("key-"));
+    // What was counted is told when the server ends, if not before.
+    vmdeck::serve::denials::tell(&rig.state, true).await;
+    let told = lines().await;
+    assert_eq!(told["total"], 2, "{told:#}");
+    let last = told["items"][0]["details"].as_str().unwrap();
+    assert!(last.starts_with("99 more since "), "{last}");
+    assert!(
+        last.ends_with("the last one: start: this key may only look"),
+        "{last}"
+    );
+
+    // A state that does not fit is refused as well; what is only looked at, or is not there, is not.
+    rig.post("/v1/vms/kvm1/web-1/actions/start", None)
+        .await
+        .problem(403, "refused");
+    rig.post("/v1/vms/kvm1/web-1/actions/start?dry_run=true", None)
+        .await;
+    rig.post("/v1/vms/kvm1/nothing/actions/start", None)
+        .await
+        .problem(404, "not_found");
+    let told = lines().await;
+    assert_eq!(told["total"], 3, "{told:#}");
+    assert_eq!(told["items"][0]["user"], "ann");
+    // Looking at operations shows none: nothing was planned to run.
+    assert_eq!(rig.get("/v1/operations").await.json()["total"], 0);
 }

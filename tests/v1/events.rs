@@ -9,7 +9,7 @@ use serde_json::Value;
 use vmdeck::accounts::Scopes;
 use vmdeck::sim::SimState;
 
-use crate::rig::{Rig, TWO_HOSTS, request};
+use crate::rig::{PROFILE, Rig, TWO_HOSTS, request};
 
 /// How long an event may take.
 const SOON: Duration = Duration::from_secs(20);
@@ -118,14 +118,14 @@ async fn what_changes_is_told_and_a_broken_reader_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn readers_get_what_they_asked_for_and_may_see() {
+async fn w5_readers_get_what_they_asked_for_and_may_see() {
     let rig = Rig::start(TWO_HOSTS).await;
     rig.ready().await;
     let scopes = Scopes {
         tags: vec!["red".into()],
         ..Scopes::default()
     };
-    let red = rig.user("ben", "main", false, scopes).await;
+    let red = rig.user("ben", PROFILE, false, scopes).await;
     let mut red = Follower::join(&rig, &red, "/v1/events", None).await;
     let init = red.next().await.unwrap().data;
     assert_eq!(init["hosts"].as_array().unwrap().len(), 1);
@@ -166,7 +166,7 @@ async fn readers_get_what_they_asked_for_and_may_see() {
 async fn a_stream_ends_with_its_key_and_with_the_server() {
     let rig = Rig::start(TWO_HOSTS).await;
     rig.ready().await;
-    let ben = rig.user("ben", "main", false, Scopes::looking()).await;
+    let ben = rig.user("ben", PROFILE, false, Scopes::looking()).await;
     let mut followed = Follower::join(&rig, &ben, "/v1/events", None).await;
     followed.until("init").await;
     let user = rig.state.accounts.find_user("ben").await.unwrap();
@@ -209,4 +209,51 @@ async fn places_are_bounded_and_a_slow_reader_is_let_go() {
     drop(slow);
     let mut next = Follower::join(&rig, &rig.key, "/v1/events", None).await;
     next.until("init").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_hundred_follow_and_one_that_sleeps_holds_nobody_up() {
+    let scenario = vmdeck::sim::Scenario::from_toml(TWO_HOSTS).unwrap();
+    let rig = Rig::with(scenario, |config| {
+        config.limit.event_readers = 501;
+        config.limit.event_buffer = 8;
+        config.limit.in_flight_per_key = 501;
+    })
+    .await;
+    rig.ready().await;
+    let mut asleep = Follower::join(&rig, &rig.key, "/v1/events", None).await;
+    asleep.until("init").await;
+    let mut readers = Vec::new();
+    for _ in 0..500 {
+        readers.push(Follower::join(&rig, &rig.key, "/v1/events", None).await);
+    }
+    rig.get("/v1/events").await.problem(503, "busy");
+    for reader in &mut readers {
+        assert_eq!(
+            reader.until("init").await.data["vms"]
+                .as_array()
+                .unwrap()
+                .len(),
+            6
+        );
+    }
+    for round in 0..12 {
+        let (state, word) = [
+            (SimState::Running, "running"),
+            (SimState::Stopped, "stopped"),
+        ][round % 2];
+        rig.control("kvm1").set_state("db", state).unwrap();
+        let told = readers.iter_mut().map(async |reader| {
+            let event = reader.until("vm_state").await;
+            assert_eq!(event.data["to"], word);
+            event.id
+        });
+        let told = futures_util::future::join_all(told).await;
+        assert!(
+            told.iter().all(|id| id.is_some() && *id == told[0]),
+            "{told:?}"
+        );
+    }
+    asleep.until("cut").await;
+    assert!(asleep.next().await.is_none());
 }

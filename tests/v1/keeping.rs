@@ -2,9 +2,12 @@
 
 use axum::http::{Method, StatusCode};
 use serde_json::json;
+use vmdeck::domain::credential::CredentialSecret;
 
-use crate::rig::{Rig, TWO_HOSTS};
+use crate::rig::{PROFILE, Rig, TWO_HOSTS};
+use crate::support::keys::{KeyKind, KeyPair};
 
+/// Text in the place of a key, in requests that are refused.
 const PEM: &str = "-----BEGIN OPENSSH PRIVATE KEY-----\nPLANTED-SECRET-MATERIAL\n-----END OPENSSH PRIVATE KEY-----\n";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -20,12 +23,17 @@ async fn a_host_is_added_changed_and_forgotten() {
             .unwrap()
             .contains("`credential`")
     );
-    let key = json!({"private_key": PEM, "passphrase": "PLANTED-PASSPHRASE"});
+    let path = rig.folder().join("ops-key");
+    let pair = KeyPair::generate(&path, KeyKind::Ed25519, "PLANTED-PASSPHRASE");
+    let key = json!({"private_key": pair.pem(), "passphrase": "PLANTED-PASSPHRASE"});
     let put = rig
         .ask(Method::PUT, "/v1/credentials/ops-key", &[], Some(&key))
         .await;
     assert_eq!(put.status, StatusCode::OK, "{}", put.text);
     assert!(!put.text.contains("PLANTED"));
+    let line = pair.pem().lines().nth(1).unwrap().to_owned();
+    assert!(!put.text.contains(&line));
+    assert_eq!(put.json()["fingerprint"], pair.fingerprint());
 
     let added = rig.post("/v1/hosts", Some(&host)).await;
     assert_eq!(added.status, StatusCode::CREATED, "{}", added.text);
@@ -64,7 +72,7 @@ async fn a_host_is_added_changed_and_forgotten() {
         .problem(404, "not_found");
 
     let audit = rig.get("/v1/audit?filter=phase%3Anote").await;
-    assert!(!audit.text.contains("PLANTED"));
+    assert!(!audit.text.contains("PLANTED") && !audit.text.contains(&line));
     for action in [
         "host-added",
         "host-changed",
@@ -124,6 +132,45 @@ async fn definitions_are_checked_and_secrets_are_not_repeated() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_password_is_sealed_and_never_told() {
+    let rig = Rig::start(TWO_HOSTS).await;
+    rig.ready().await;
+    let put = async |body: &serde_json::Value| {
+        rig.ask(Method::PUT, "/v1/credentials/pw", &[], Some(body))
+            .await
+    };
+    let kept = put(&json!({"password": "PLANTED \" \u{e9} password"})).await;
+    assert_eq!(kept.status, StatusCode::OK, "{}", kept.text);
+    assert_eq!(kept.json()["kind"], "password");
+    let listed = rig.get("/v1/credentials").await;
+    assert!(!kept.text.contains("PLANTED") && !listed.text.contains("PLANTED"));
+    let fleets = rig.state.tenants.fleets();
+    let opened = fleets
+        .export_credential(PROFILE, &"pw".parse().unwrap())
+        .await;
+    let CredentialSecret::Password(password) = opened.unwrap() else {
+        panic!("another kind");
+    };
+    assert_eq!(password.expose(), "PLANTED \" \u{e9} password");
+    let host = json!({"name": "a", "address": "192.0.2.7", "user": "ops", "credential": "pw"});
+    let added = rig.post("/v1/hosts", Some(&host)).await;
+    assert_eq!(added.status, StatusCode::CREATED, "{}", added.text);
+    for wrong in [
+        json!({}),
+        json!({"password": ""}),
+        json!({"password": "PLANTED\u{0}"}),
+        json!({"password": "PLANTED".repeat(200)}),
+        json!({"password": ["PLANTED"]}),
+        json!({"password": "PLANTED", "passphrase": "x"}),
+        json!({"password": "PLANTED", "private_key": PEM}),
+    ] {
+        let refused = put(&wrong).await;
+        refused.problem(400, "usage");
+        assert!(!refused.text.contains("PLANTED"), "{}", refused.text);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn hosts_are_read_and_checked_when_asked() {
     let rig = Rig::start(TWO_HOSTS).await;
     rig.ready().await;
@@ -151,7 +198,8 @@ async fn a_client_cannot_make_the_server_dial_itself() {
     let scenario = vmdeck::sim::Scenario::from_toml(TWO_HOSTS).unwrap();
     let rig = Rig::with(scenario, |config| config.limit.dials_per_user = 16).await;
     rig.ready().await;
-    let key = json!({"private_key": PEM});
+    let pem = rig.serving.sim.demo.login_key_pem.expose();
+    let key = json!({"private_key": pem});
     let put = rig
         .ask(Method::PUT, "/v1/credentials/k", &[], Some(&key))
         .await;

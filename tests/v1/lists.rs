@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use vmdeck::accounts::Scopes;
 use vmdeck::sim::Scenario;
 
-use crate::rig::{Rig, TWO_HOSTS};
+use crate::rig::{PROFILE, Rig, TWO_HOSTS};
 
 fn texts(values: &[Value]) -> Vec<&str> {
     values.iter().map(|value| value.as_str().unwrap()).collect()
@@ -148,6 +148,26 @@ async fn lines_and_versions() {
         assert!(seen, "{path} has a version");
     }
     assert_eq!(rig.get("/v1/vms?filter=age%3C1h").await.header("etag"), "");
+
+    // What has changed is told, and a version is one key's own.
+    let eve = rig.user("eve", PROFILE, false, Scopes::looking()).await;
+    for path in ["/v1/vms", "/v1/vms/kvm1/web-1", "/v1/operations"] {
+        let before = rig.get(path).await;
+        let known = [("if-none-match", before.header("etag"))];
+        let others = rig.ask_as(&eve, Method::GET, path, &known, None).await;
+        assert_eq!(others.status, StatusCode::OK, "{path}");
+        let state = rig.get("/v1/vms/kvm1/web-1").await.json()["state"].clone();
+        let verb = if state == "running" {
+            "force-off"
+        } else {
+            "start"
+        };
+        let act = format!("/v1/vms/kvm1/web-1/actions/{verb}?wait=20");
+        assert_eq!(rig.post(&act, None).await.json()["outcome"], "confirmed");
+        let after = rig.ask(Method::GET, path, &known, None).await;
+        assert_eq!(after.status, StatusCode::OK, "{path}");
+        assert_ne!(after.text, before.text, "{path}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -180,8 +200,8 @@ async fn a_key_sees_its_hosts_only_and_does_what_it_may() {
         verbs: vec!["start".into()],
         ..Scopes::default()
     };
-    let some = rig.user("ben", "main", false, scopes).await;
-    let looking = rig.user("eve", "main", false, Scopes::looking()).await;
+    let some = rig.user("ben", PROFILE, false, scopes).await;
+    let looking = rig.user("eve", PROFILE, false, Scopes::looking()).await;
     let ask = async |key: &str, method: Method, path: &str| {
         rig.ask_as(key, method, path, &[], None).await
     };
@@ -303,7 +323,7 @@ async fn the_open_pages_need_no_key_and_no_network() {
     rig.ready().await;
     let metrics = rig.get("/metrics").await.text;
     assert!(
-        metrics.contains("vmdeck_host_up{profile=\"main\",host=\"kvm1\"} 1"),
+        metrics.contains("vmdeck_host_up{profile=\"lab\",host=\"kvm1\"} 1"),
         "{metrics}"
     );
     assert!(

@@ -2,13 +2,19 @@
 
 #![cfg(test)]
 
+#[path = "../support/serving.rs"]
+mod serving;
 #[path = "../support/mod.rs"]
 mod support;
 
 mod acting;
 mod events;
+mod hanging;
 mod keeping;
 mod lists;
-mod powers;
+mod matrix;
 mod rig;
 mod schema;
+mod tenants;
+mod timing;
+mod warpgate;

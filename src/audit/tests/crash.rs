@@ -30,6 +30,17 @@ async fn reopen(dir: &Path) {
 
 #[tokio::test]
 async fn after_a_power_cut_in_the_middle_of_a_batch_what_was_acknowledged_is_there() {
+    cut_the_power(60).await;
+}
+
+#[tokio::test]
+#[ignore = "a thousand orders of unsynced writes: tests/campaign durability"]
+async fn after_a_thousand_power_cuts_what_was_acknowledged_is_there() {
+    cut_the_power(1000).await;
+}
+
+/// Cuts the power at every length of an unsynced batch, and `losses` times with random parts of it lost.
+async fn cut_the_power(losses: usize) {
     let root = tempfile::tempdir().unwrap();
     let dir = root.path().join("audit");
     let log = open(&dir).await;
@@ -52,7 +63,7 @@ async fn after_a_power_cut_in_the_middle_of_a_batch_what_was_acknowledged_is_the
         .step_by(11)
         .map(|end| unsynced[..end].to_vec());
     let holes = (0..=unsynced.len()).step_by(61).map(|end| vec![0; end]);
-    let sectors = (0..60).map(|_| {
+    let sectors = (0..losses).map(|_| {
         let mut bytes = unsynced.to_vec();
         for sector in bytes.chunks_mut(64) {
             if rng.next_u32().is_multiple_of(3) {

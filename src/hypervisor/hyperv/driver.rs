@@ -146,15 +146,39 @@ impl HyperV {
         self.learnt.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Runs any body as it runs its own about a VM: the same envelope and frames, and the same judgement
+    /// of what fails. For tests of what errors mean; it changes what the body changes.
+    #[cfg(feature = "testing")]
+    pub async fn try_body(&self, body: &str) -> Result<serde_json::Value, HypervisorError> {
+        let nonce = Nonce::fresh();
+        let mut shown = RemoteCommand::powershell("a test", "{}").life(DETAIL_WITHIN);
+        self.learnt()
+            .program
+            .unwrap_or(PROGRAMS[0])
+            .clone_into(&mut shown.program);
+        let command = super::envelope::seal_body(shown, body, &nonce)?;
+        let limits = ExecLimits::within(DETAIL_WITHIN);
+        let output = self.transport.exec(&command, limits).await?;
+        match answer::of(&output, &nonce) {
+            Ok(answer) => Ok(answer.data),
+            Err(trouble) => Err(self.look_closer(trouble).await),
+        }
+    }
+
     /// Turns trouble into what those above understand.
     fn told(&self, trouble: Trouble, about: About) -> HypervisorError {
         match trouble {
             Trouble::Record(record) => {
-                let may = self.facts().and_then(|facts| facts.may_manage());
+                let facts = self.facts();
+                let is_installed = facts.as_ref().is_some_and(|facts| facts.vmms().is_some());
+                if record.cause() == Cause::NoNamespace && is_installed {
+                    return failure::no_namespace(record.said());
+                }
+                let may = facts.and_then(|facts| facts.may_manage());
                 failure::judge(&record, about, may)
             }
             Trouble::NotFound(said) => failure::no_powershell(&said),
-            Trouble::Constrained => failure::constrained(&RemoteText::new("")),
+            Trouble::Constrained => failure::constrained(RemoteText::new("")),
             Trouble::Error(error) => error,
         }
     }
@@ -342,11 +366,11 @@ impl HyperV {
     }
 
     /// Returns what the watch tells, where there is one that can be relied on.
-    async fn told_by_watch(&self) -> Option<Answer> {
+    fn told_by_watch(&self) -> Option<Answer> {
         if self.learnt().way != Way::Cim {
             return None;
         }
-        self.watch.as_ref()?.answer().await
+        self.watch.as_ref()?.answer()
     }
 
     /// Lets a watch begin now that the host was read the other way, through CIM as it does itself.
@@ -368,7 +392,7 @@ impl HyperV {
         };
         let task = Task::of_body(&body.value).ok_or_else(not_ours)?;
         if self.learnt().way == Way::Constrained {
-            return Err(failure::constrained(&RemoteText::new("")));
+            return Err(failure::constrained(RemoteText::new("")));
         }
         let nonce = Nonce::fresh();
         let mut shown = command.clone();
@@ -434,7 +458,7 @@ impl Hypervisor for HyperV {
             Scope::Full => self.read_within.saturating_mul(FULL_FACTOR),
         };
         if scope == Scope::Fast
-            && let Some(answer) = self.told_by_watch().await
+            && let Some(answer) = self.told_by_watch()
         {
             let listed = parse::through_cim(answer, scope, &mut self.learnt().memory);
             return self.believe(listed).await;

@@ -52,14 +52,28 @@ pub(crate) fn seal(
     nonce: &Nonce,
 ) -> Result<RemoteCommand, HypervisorError> {
     let script = task.script(nonce.as_str(), &STANDARD.encode(arguments));
-    let script = if task.stands_alone() {
-        script
-    } else {
-        carried(nonce, &script)?
-    };
+    if task.stands_alone() {
+        return Ok(line(shown, &script));
+    }
+    Ok(line(shown, &carried(nonce, &script)?))
+}
+
+/// The same for a body that is no task of the driver.
+#[cfg(feature = "testing")]
+pub(crate) fn seal_body(
+    shown: RemoteCommand,
+    body: &str,
+    nonce: &Nonce,
+) -> Result<RemoteCommand, HypervisorError> {
+    let nothing = STANDARD.encode("{}");
+    let script = super::script::whole(&[], &format!("{body}\n"), nonce.as_str(), &nothing);
+    Ok(line(shown, &carried(nonce, &script)?))
+}
+
+fn line(shown: RemoteCommand, script: &str) -> RemoteCommand {
     // Empty standard input: its write side is closed at once. Windows PowerShell can hang for ever on
     // a pipe of its SSH server.
-    Ok(shown.encoded_as(encoded(&script)).stdin(Vec::new()))
+    shown.encoded_as(encoded(script)).stdin(Vec::new())
 }
 
 /// Puts a packed script into another that unpacks it: as base64 where the command line has room for it.

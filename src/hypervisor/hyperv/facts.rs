@@ -223,6 +223,10 @@ pub(crate) fn read(
             | Cause::WouldAsk
             | Cause::OurMistake
             | Cause::Constrained
+            | Cause::Gone
+            | Cause::NoSuchPath
+            | Cause::SharedName
+            | Cause::NotAllowed
             | Cause::Other => Namespace::Failed(record.said()),
         },
         (None, None) => Namespace::NotAsked,

@@ -8,24 +8,31 @@
 use serde::Deserialize;
 
 use super::clixml;
+use super::wording::{
+    DOCTOR, PROGRAM, gone, guest_silent, no_cmdlet, no_such_path, not_allowed, our_mistake,
+    refused, remote, shared_name, short_of_memory, would_ask, wrong_state,
+};
+pub(crate) use super::wording::{
+    constrained, denied, no_namespace, no_powershell, not_installed, not_running,
+};
 use crate::domain::error_kind::ErrorKind;
-use crate::domain::host::HypervisorKind;
 use crate::domain::text::RemoteText;
 use crate::domain::vm::PowerState;
 use crate::hypervisor::HypervisorError;
 use crate::transport::{CommandOutput, ExitStatus, TransportError};
 
-/// How the failures of this driver name what was run.
-pub(crate) const PROGRAM: &str = "Hyper-V";
+/// The namespace of the module's command classes, as ids of errors end in them.
+const COMMANDS: &str = "Microsoft.HyperV.PowerShell.Commands.";
 
-/// Where the doctor is pointed to.
-const DOCTOR: &str = "`vmdeck host doctor NAME` checks every step";
-
-/// What the group is called, for people whose host speaks another language too.
-pub(crate) const GROUP_FIX: &str = "add the account to the group Hyper-V Administrators on the host (`Add-LocalGroupMember -SID S-1-5-32-578 -Member USER`); it counts from the next login, so run `vmdeck host doctor NAME` afterwards";
-
-/// How the service is started.
-pub(crate) const VMMS_FIX: &str = "start it on the host: `Start-Service vmms`";
+/// Cmdlets that ask for confirmation, and so fail where nobody can be asked (Microsoft's pages of them;
+/// `InvalidOperation` of any other cmdlet is no question).
+const ASKING: [&str; 5] = [
+    "StopVM",
+    "RestartVM",
+    "RemoveVM",
+    "RestoreVMSnapshot",
+    "RemoveVMSnapshot",
+];
 
 /// An error record of PowerShell, as the scripts send it.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -86,8 +93,16 @@ pub(crate) enum Cause {
     GuestSilent,
     /// Memory is short.
     OutOfMemory,
+    /// The object is gone; nothing is said about the service.
+    Gone,
+    /// A file or folder is not there.
+    NoSuchPath,
+    /// Several VMs have the same name.
+    SharedName,
     /// Somebody would have to be asked.
     WouldAsk,
+    /// It is not allowed for this VM as it is set up.
+    NotAllowed,
     /// We said something wrong.
     OurMistake,
     /// PowerShell is constrained.
@@ -105,8 +120,11 @@ impl Record {
         if id.contains("ConstrainedLanguage") {
             return Cause::Constrained;
         }
-        let of_get_vm = command.ends_with(".GetVM");
+        let of = |name: &str| command.strip_prefix(COMMANDS) == Some(name);
+        let of_get_vm = of("GetVM");
         match id {
+            // The same id as for a VM that is gone; the number tells.
+            _ if self.has(Cause::NoSuchPath) => return Cause::NoSuchPath,
             "AccessDenied" => return Cause::Denied,
             "Unspecified"
                 if of_get_vm && self.reason == "VirtualizationOperationFailedException" =>
@@ -118,7 +136,9 @@ impl Record {
             "InvalidParameter" if of_get_vm => return Cause::NotFound,
             "InvalidState" => return Cause::WrongState,
             "OutOfMemory" => return Cause::OutOfMemory,
-            "InvalidOperation" => return Cause::WouldAsk,
+            "InvalidOperation" if ASKING.into_iter().any(of) => return Cause::WouldAsk,
+            "InvalidOperation" if of("NewVM") => return Cause::SharedName,
+            "InvalidOperation" if command.starts_with(COMMANDS) => return Cause::NotAllowed,
             "ParameterArgumentValidationError" => return Cause::OurMistake,
             "CommandNotFoundException"
             | "CouldNotAutoloadMatchingModule"
@@ -127,23 +147,29 @@ impl Record {
         }
         match self.category.as_str() {
             "PermissionDenied" => return Cause::Denied,
-            "ObjectNotFound" if command.starts_with("Microsoft.HyperV.") => return Cause::NotFound,
+            "ObjectNotFound" if command.starts_with(COMMANDS) => return Cause::NotFound,
             _ => {}
         }
-        self.hresults()
-            .into_iter()
-            .map(of_hresult)
+        let mut causes = self.hresults().into_iter().map(of_hresult);
+        causes
             .find(|cause| *cause != Cause::Other)
             .unwrap_or(Cause::Other)
+    }
+
+    /// Tells whether one of its HRESULTs means this.
+    fn has(&self, cause: Cause) -> bool {
+        self.hresults()
+            .into_iter()
+            .any(|code| of_hresult(code) == cause)
     }
 
     /// Returns every HRESULT that the record carries: as numbers, in its id, and in parentheses of its
     /// messages, where they are the same in every language.
     fn hresults(&self) -> Vec<u32> {
         let mut found: Vec<u32> = Vec::new();
-        found.extend(hex_numbers(&self.fqid));
+        found.extend(hex_numbers(&self.fqid, "0x"));
         for message in &self.messages {
-            found.extend(hex_numbers(message.raw()));
+            found.extend(hex_numbers(message.raw(), "(0x"));
         }
         for code in &self.codes {
             // The number is signed on the wire; its bits are what counts.
@@ -205,38 +231,19 @@ pub(crate) fn judge(record: &Record, about: About, may_manage: Option<bool>) -> 
         Cause::PerhapsDenied if may_manage == Some(true) => remote(said),
         Cause::Denied | Cause::PerhapsDenied => denied(said),
         Cause::NoNamespace => not_installed(),
-        Cause::NoCmdlet => HypervisorError::ToolMissing {
-            program: if record.fqid.starts_with("CouldNotAuto") {
-                "a PowerShell module Hyper-V that can be loaded".to_owned()
-            } else {
-                "the PowerShell module Hyper-V".to_owned()
-            },
-            fix: "install it on the host: `Install-WindowsFeature Hyper-V-PowerShell` (Windows Server), or `Enable-WindowsOptionalFeature -Online -FeatureName Microsoft-Hyper-V-Management-PowerShell` (Windows 10 and 11)".to_owned(),
-        },
-        Cause::NotFound if about == About::Vm => refused(
-            ErrorKind::NotFound,
-            "the VM was not found on the host",
-            said,
-            Some("it may have been removed, or its service is not running (`Get-Service vmms`)"),
-        ),
+        Cause::NoCmdlet => no_cmdlet(record.fqid.starts_with("CouldNotAuto")),
+        Cause::NotFound | Cause::Gone if about == About::Vm => gone(said),
         Cause::NotRunning | Cause::NotFound => not_running(said),
         Cause::WrongState => wrong_state(said),
         Cause::GuestSilent => guest_silent(said),
-        Cause::OutOfMemory => refused(
-            ErrorKind::Remote,
-            "the host has not enough memory for it",
-            said,
-            Some("stop another VM there, or give this one less memory"),
-        ),
-        Cause::WouldAsk => refused(
-            ErrorKind::Refused,
-            "the host wanted to ask somebody, and nobody is there to answer",
-            said,
-            Some("the guest does not answer to its host; if it has to stop, force it off"),
-        ),
-        Cause::OurMistake => refused(ErrorKind::Internal, "the host refused an argument", said, None),
-        Cause::Constrained => constrained(&said),
-        Cause::Other => remote(said),
+        Cause::OutOfMemory => short_of_memory(said),
+        Cause::NoSuchPath => no_such_path(said),
+        Cause::SharedName => shared_name(said),
+        Cause::WouldAsk => would_ask(said),
+        Cause::NotAllowed => not_allowed(said),
+        Cause::OurMistake => our_mistake(said),
+        Cause::Constrained => constrained(said),
+        Cause::Gone | Cause::Other => remote(said),
     }
 }
 
@@ -334,27 +341,16 @@ fn with_words(error: HypervisorError, words: &str) -> HypervisorError {
 /// Tells what a method's return code means.
 fn of_return_code(method: &str, code: i64) -> HypervisorError {
     let said = RemoteText::new(&format!("{method} returned {code}"));
-    let state = "it does not do that as it is";
     match code {
         32_769 => denied(said),
-        32_770 => refused(
-            ErrorKind::Refused,
-            "the host does not support that",
-            said,
-            None,
-        ),
+        32_770 => not_allowed(said),
         32_772 => refused(
             ErrorKind::Timeout,
             "the host gave up waiting",
             said,
             Some(DOCTOR),
         ),
-        32_773 | 32_776 => refused(
-            ErrorKind::Internal,
-            "the host refused an argument",
-            said,
-            None,
-        ),
+        32_773 | 32_776 => our_mistake(said),
         32_774 | 32_782 => refused(
             ErrorKind::Busy,
             "the VM is busy with something else",
@@ -364,16 +360,12 @@ fn of_return_code(method: &str, code: i64) -> HypervisorError {
         32_775 => wrong_state(said),
         32_777 => refused(
             ErrorKind::Refused,
-            state,
+            "it does not do that as it is",
             said,
             Some("look at the VM again"),
         ),
-        32_778 => refused(
-            ErrorKind::Remote,
-            "the host has not enough memory for it",
-            said,
-            Some("stop another VM there, or give this one less memory"),
-        ),
+        32_778 => short_of_memory(said),
+        32_779 => no_such_path(said),
         32_780 => guest_silent(said),
         32_781 => refused(
             ErrorKind::Refused,
@@ -435,90 +427,6 @@ pub(crate) enum NoAnswer {
     Error(HypervisorError),
 }
 
-/// Says that no PowerShell could be started.
-pub(crate) fn no_powershell(said: &RemoteText) -> HypervisorError {
-    HypervisorError::ToolMissing {
-        program: if said.is_empty() {
-            "PowerShell".to_owned()
-        } else {
-            format!("PowerShell (the host said: {said})")
-        },
-        fix: "this is no Windows host, or a policy keeps the account from starting PowerShell; log in with ssh and try `powershell.exe -NoProfile -Command 1`".to_owned(),
-    }
-}
-
-/// Says that Hyper-V is not there.
-pub(crate) fn not_installed() -> HypervisorError {
-    HypervisorError::ToolMissing {
-        program: PROGRAM.to_owned(),
-        fix: "this is a Windows host without Hyper-V; install it there (`Install-WindowsFeature Hyper-V -IncludeManagementTools -Restart` on Windows Server, `Enable-WindowsOptionalFeature -Online -FeatureName Microsoft-Hyper-V -All` on Windows 10 and 11), or remove the host: `vmdeck host rm NAME`".to_owned(),
-    }
-}
-
-/// Says that the account may not.
-pub(crate) fn denied(said: RemoteText) -> HypervisorError {
-    HypervisorError::Permission {
-        what: PROGRAM.to_owned(),
-        said,
-        fix: GROUP_FIX.to_owned(),
-    }
-}
-
-/// Says that the service does not answer.
-pub(crate) fn not_running(said: RemoteText) -> HypervisorError {
-    HypervisorError::NotRunning {
-        what: "the Virtual Machine Management service (vmms)".to_owned(),
-        said,
-        fix: VMMS_FIX.to_owned(),
-    }
-}
-
-/// Says that a constrained PowerShell cannot do it.
-pub(crate) fn constrained(_said: &RemoteText) -> HypervisorError {
-    HypervisorError::Unsupported {
-        kind: HypervisorKind::HyperV,
-        what: "change anything here: the host's PowerShell is constrained, so it can only be read"
-            .to_owned(),
-    }
-}
-
-fn wrong_state(said: RemoteText) -> HypervisorError {
-    refused(
-        ErrorKind::Refused,
-        "the VM's state does not allow it",
-        said,
-        Some("look at the VM again"),
-    )
-}
-
-fn guest_silent(said: RemoteText) -> HypervisorError {
-    refused(
-        ErrorKind::Refused,
-        "the guest does not answer to its host",
-        said,
-        Some(
-            "the guest is still booting, or lacks its integration services; if it has to stop, force it off",
-        ),
-    )
-}
-
-fn remote(said: RemoteText) -> HypervisorError {
-    HypervisorError::Remote {
-        program: PROGRAM.to_owned(),
-        status: None,
-        said,
-    }
-}
-
-fn refused(kind: ErrorKind, what: &str, said: RemoteText, fix: Option<&str>) -> HypervisorError {
-    HypervisorError::Refused {
-        kind,
-        what: what.to_owned(),
-        said,
-        fix: fix.map(str::to_owned),
-    }
-}
-
 fn of_hresult(code: u32) -> Cause {
     match code {
         0x8004_1003 | 0x8007_0005 => Cause::Denied,
@@ -529,14 +437,16 @@ fn of_hresult(code: u32) -> Cause {
         }
         0x8007_000e | 0x8007_05aa => Cause::OutOfMemory,
         0x8007_10df => Cause::GuestSilent,
+        0x8007_0002 | 0x8007_0003 => Cause::NoSuchPath,
+        0x8004_1002 => Cause::Gone,
         _ => Cause::Other,
     }
 }
 
-/// Finds numbers like `0x8007000E` in a text.
-fn hex_numbers(text: &str) -> Vec<u32> {
-    text.match_indices("0x")
-        .filter_map(|(at, _)| text.get(at + 2..at + 10))
+/// Finds numbers like `0x8007000E` after such a beginning in a text.
+fn hex_numbers(text: &str, after: &str) -> Vec<u32> {
+    text.match_indices(after)
+        .filter_map(|(at, start)| text.get(at + start.len()..at + start.len() + 8))
         .filter_map(|digits| u32::from_str_radix(digits, 16).ok())
         .collect()
 }

@@ -68,7 +68,13 @@ fn question(program: &str, task: Task, arguments: &str) -> Option<Question> {
 /// What the probe has learnt about host and account, and where people write what they like.
 pub(super) fn private(facts: Option<&HostFacts>) -> Private {
     let mut private = Private {
-        members: vec!["notes", "checkpoints.name", "switch"],
+        members: vec![
+            "notes",
+            "checkpoints.name",
+            "switch",
+            "disks.name",
+            "cards.name",
+        ],
         keep: COMPONENTS.to_vec(),
         ..Private::default()
     };

@@ -1,8 +1,8 @@
 //! Hyper-V, driven by PowerShell over the link: nothing is installed on the host.
 //!
 //! Read in this order: `scripts` (what runs on the host), `script` and `envelope` (how it gets there),
-//! `frames` and `clixml` (what comes back), `failure` and `state` (what it means), `facts`, `parse` and
-//! `detail` (what it says about the host and its VMs), `verdict` (what that makes of the host), `command`
+//! `frames` and `clixml` (what comes back), `failure`, `wording` and `state` (what it means), `facts`, `parse`,
+//! `flows` and `detail` (what it says about the host and its VMs), `verdict` (what that makes of the host), `command`
 //! (verbs; all pure), `answer` (how one run ends) and `driver`, which ties them together; `stream` and `run`
 //! (a script that stays, an extra), `mirror` (what it has told) and `leftover`. `docs/hyperv.md` tells the
 //! same to people.
@@ -21,7 +21,10 @@ mod facts;
 mod failure;
 #[cfg(test)]
 mod failure_tests;
+mod flows;
 mod frames;
+#[cfg(feature = "testing")]
+pub(crate) mod fuzz;
 mod leftover;
 mod look;
 mod mirror;
@@ -35,6 +38,7 @@ mod stream;
 #[cfg(test)]
 mod stream_tests;
 mod verdict;
+mod wording;
 
 pub use self::command::commands;
 pub use self::driver::HyperV;

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::failure::Record;
+use super::flows::Flows;
 use super::frames::{Frame, unparsable};
 use super::state;
 use crate::domain::inventory::{HostInventory, HostLoad, Scope};
@@ -87,6 +88,7 @@ pub(crate) struct Memory {
     /// Whether the host was seen to report the share of a VM's own processors.
     pub(crate) tells_own_share: bool,
     slow: HashMap<VmId, Slow>,
+    flows: Flows,
 }
 
 /// What the last full read said about a VM.
@@ -180,6 +182,8 @@ pub(crate) fn through_cim(answer: Answer, scope: Scope, memory: &mut Memory) -> 
     if scope == Scope::Full {
         memory.learn(&mut data, &figures);
     }
+    let (disks, cards) = (rows(&mut data, "disks"), rows(&mut data, "cards"));
+    memory.flows.take(disks, cards);
     let mut vms: Vec<Arc<Vm>> = Vec::with_capacity(systems.len());
     let mut seen: HashSet<VmId> = HashSet::with_capacity(systems.len());
     for row in systems {
@@ -199,7 +203,7 @@ pub(crate) fn through_cim(answer: Answer, scope: Scope, memory: &mut Memory) -> 
             continue;
         }
         let state = state::from_wmi(system.state, system.health);
-        let figures = figures.get(&id).map_or_else(VmStats::default, |figures| {
+        let mut measured = figures.get(&id).map_or_else(VmStats::default, |figures| {
             memory.stats(
                 &state,
                 &Measured {
@@ -211,10 +215,11 @@ pub(crate) fn through_cim(answer: Answer, scope: Scope, memory: &mut Memory) -> 
                 },
             )
         });
+        memory.flows.of(&id).tell(&mut measured);
         vms.push(Arc::new(Vm {
             name: system.name,
             state,
-            stats: figures,
+            stats: measured,
             facts: memory.facts(&id),
             id,
         }));
@@ -243,11 +248,16 @@ pub(crate) fn through_cmdlets(answer: Answer, scope: Scope, memory: &mut Memory)
             Err(error) => gaps.push(gap_of(&row, &error)),
         }
     }
+    let mut seen: HashSet<VmId> = HashSet::with_capacity(machines.len());
     for machine in machines {
         let Some(id) = VmId::parse(&machine.id) else {
             gaps.push(named(&machine.name, "its id is no GUID"));
             continue;
         };
+        if !seen.insert(id.clone()) {
+            gaps.push(named(&machine.name, "its id stands for more than one VM"));
+            continue;
+        }
         let state = state::from_cmdlet(&machine.state_name, machine.state);
         let figures = memory.stats(
             &state,
@@ -278,6 +288,9 @@ pub(crate) fn through_cmdlets(answer: Answer, scope: Scope, memory: &mut Memory)
             facts: memory.facts(&id),
             id,
         }));
+    }
+    if scope == Scope::Full {
+        memory.slow.retain(|id, _| seen.contains(id));
     }
     Listed {
         inventory: inventory(vms, gaps, &data),
@@ -376,6 +389,7 @@ impl Memory {
     /// Takes in the slow rows of a full read.
     fn learn(&mut self, data: &mut Value, figures: &HashMap<VmId, Figures>) {
         let asked = |data: &Value, name: &str| data.get(name).is_some();
+        self.flows.learn(rows(data, "files"));
         let (has_points, has_addresses) = (asked(data, "checkpoints"), asked(data, "addresses"));
         let starts: HashMap<VmId, Setting> =
             keyed(rows(data, "settings"), |row: &Setting| VmId::parse(&row.id));

@@ -289,7 +289,6 @@ impl Watch {
             state.standing = super::stream::Standing::Live;
             take(&mut state.mirror, news, now)
         };
-        self.shared.tell();
         moved.map_err(|why| End::Failed(why.to_owned()))
     }
 }

@@ -184,18 +184,20 @@ impl Task {
         if self.stands_alone() {
             return body.replace("NONCE", nonce);
         }
-        let mut functions = String::new();
-        for file in self.functions() {
-            functions.push_str(&bare(file));
-        }
-        // The words of the prelude are replaced before anything else is put in, so that no word of a
-        // body is ever taken for one of them.
-        bare(PRELUDE)
-            .replace("NONCE", nonce)
-            .replace("ARGS", arguments)
-            .replace(&format!("{FUNCTIONS_HERE}\n"), &functions)
-            .replace(&format!("{BODY_HERE}\n"), &body)
+        whole(self.functions(), &body, nonce, arguments)
     }
+}
+
+/// Puts the prelude, shared functions and a body together.
+pub(crate) fn whole(files: &[&str], body: &str, nonce: &str, arguments: &str) -> String {
+    let functions: String = files.iter().map(|file| bare(file)).collect();
+    // The words of the prelude are replaced before anything else is put in, so that no word of a
+    // body is ever taken for one of them.
+    bare(PRELUDE)
+        .replace("NONCE", nonce)
+        .replace("ARGS", arguments)
+        .replace(&format!("{FUNCTIONS_HERE}\n"), &functions)
+        .replace(&format!("{BODY_HERE}\n"), body)
 }
 
 /// Puts together the script that inflates and runs another.

@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::leftover::Leftovers;
 use super::mirror::{Mirror, Moved};
@@ -42,10 +42,6 @@ const FIRST_PAUSE: Duration = Duration::from_secs(30);
 /// Longest pause between two tries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
 
-/// How long a read waits for a sweep that began after an action. Shorter than a read that counts as
-/// slow, and than a process on most hosts.
-const SETTLE: Duration = Duration::from_millis(1_800);
-
 /// How the watch stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Standing {
@@ -68,8 +64,6 @@ pub(super) struct State {
 #[derive(Debug)]
 pub(super) struct Shared {
     state: Mutex<State>,
-    /// Counts what was told; whoever waits for news waits here.
-    told: watch::Sender<u64>,
     /// The name of PowerShell there, once the host was read the other way: a watch before that would
     /// only delay the first picture.
     program: watch::Sender<Option<&'static str>>,
@@ -78,12 +72,6 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// Wakes those who wait for news.
-    pub(super) fn tell(&self) {
-        self.told
-            .send_modify(|count| *count = count.wrapping_add(1));
-    }
-
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -108,7 +96,6 @@ impl Watch {
         Self {
             shared: Arc::new(Shared {
                 state: Mutex::new(state),
-                told: watch::Sender::new(0),
                 program: watch::Sender::new(None),
                 taken: AtomicBool::new(false),
             }),
@@ -133,28 +120,13 @@ impl Watch {
     }
 
     /// Returns what the list script would answer now; `None` when the host has to be asked. After an
-    /// action it waits a moment for a sweep that has seen it.
-    pub(super) async fn answer(&self) -> Option<Answer> {
-        let mut told = self.shared.told.subscribe();
-        let until = Instant::now() + SETTLE;
-        loop {
-            let now = Instant::now();
-            {
-                let state = self.shared.state();
-                if !state.mirror.is_fresh(now, BEAT + SLACK, None) {
-                    return None;
-                }
-                if state.mirror.is_fresh(now, BEAT + SLACK, state.acted) {
-                    return Some(state.mirror.answer(now));
-                }
-                if matches!(state.standing, Standing::Failed(_)) {
-                    return None;
-                }
-            }
-            if !matches!(timeout_at(until, told.changed()).await, Ok(Ok(()))) {
-                return None;
-            }
-        }
+    /// action it has to be, until a sweep has seen it: whoever waits for the effect would wait longer
+    /// for the next sweep than a process takes.
+    pub(super) fn answer(&self) -> Option<Answer> {
+        let now = Instant::now();
+        let state = self.shared.state();
+        let is_fresh = state.mirror.is_fresh(now, BEAT + SLACK, state.acted);
+        is_fresh.then(|| state.mirror.answer(now))
     }
 
     /// Waits until the host was read the other way; returns what PowerShell is called there.

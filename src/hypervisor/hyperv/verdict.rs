@@ -55,7 +55,9 @@ pub(crate) fn judge(facts: &HostFacts) -> Result<(), HypervisorError> {
         Namespace::Answers { rows: 0 } if facts.may_manage() == Some(false) => {
             Err(not_a_member(facts))
         }
-        Namespace::Missing if !facts.has_module() => Err(failure::not_installed()),
+        Namespace::Missing if !facts.has_module() => {
+            Err(failure::no_namespace(RemoteText::new("it is missing")))
+        }
         Namespace::Failed(said) if !facts.has_module() => Err(failure::not_running(said.clone())),
         Namespace::Answers { .. }
         | Namespace::Missing

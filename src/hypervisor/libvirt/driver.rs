@@ -45,6 +45,10 @@ pub fn commands(spec: &HostSpec, vm: &VmId, action: &Action) -> Vec<RemoteComman
     Virsh::of(spec).action(vm, action)
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// The libvirt driver, bound to one link.
 #[derive(Debug)]
 pub struct Libvirt {
@@ -65,6 +69,8 @@ pub struct Libvirt {
     turn: AtomicU64,
     /// Whether a read has ended well on this link.
     has_read: AtomicBool,
+    /// When the first read was sent along with the probe.
+    sent_along: Mutex<Option<Instant>>,
     /// What [`Self::try_out`] found, for the probe that follows it.
     tried: Mutex<Option<Result<Capabilities, HypervisorError>>>,
 }
@@ -88,6 +94,7 @@ impl Libvirt {
             knows_figures: AtomicBool::new(true),
             turn: AtomicU64::new(0),
             has_read: AtomicBool::new(false),
+            sent_along: Mutex::default(),
             tried: Mutex::default(),
         }
     }
@@ -103,7 +110,7 @@ impl Libvirt {
     pub(crate) async fn try_out(&self) -> Result<(), HypervisorError> {
         let found = self.ask_versions().await;
         let verdict = found.as_ref().map(|_| ()).map_err(Clone::clone);
-        *self.tried.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
+        *lock(&self.tried) = Some(found);
         verdict
     }
 
@@ -111,6 +118,7 @@ impl Libvirt {
         let lines = probe_lines();
         // A read follows every probe that goes well: it is sent along, and saves its own round trip.
         let first_tick = self.tick_lines(true, true);
+        *lock(&self.sent_along) = Some(Instant::now());
         let replies = self
             .fast
             .ask_before(&lines, &first_tick, PROBE_WITHIN, Patience::Expects)
@@ -449,15 +457,15 @@ impl Hypervisor for Libvirt {
     }
 
     async fn probe(&self) -> Result<Capabilities, HypervisorError> {
-        let tried = self
-            .tried
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let tried = lock(&self.tried).take();
         match tried {
             Some(found) => found,
             None => self.ask_versions().await,
         }
+    }
+
+    fn asked_ahead(&self) -> Option<Instant> {
+        lock(&self.sent_along).take()
     }
 
     async fn inventory(&self, scope: Scope) -> Result<HostInventory, HypervisorError> {
@@ -620,7 +628,12 @@ mod tests {
                 _ => Says::Out("\n".into()),
             }
         });
+        let began = Instant::now();
         libvirt.probe().await.unwrap();
+        // What it says is of that moment, not of the read that fetches it.
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert_eq!(libvirt.asked_ahead(), Some(began));
+        assert_eq!(libvirt.asked_ahead(), None, "every other read asks itself");
         let count = |word: &str| {
             let heard = heard.lock().unwrap();
             heard.iter().filter(|line| line.starts_with(word)).count()

@@ -98,6 +98,9 @@ pub(super) async fn act(
             return Ok(planned(kind, &chosen, &proposals));
         }
         agreed(&chosen, &proposals)?;
+        let _place = (!wait.is_zero())
+            .then(|| asked.wait_for(None))
+            .transpose()?;
         Ok(run(&asked, &fleet, chosen, (kind, wait)).await)
     };
     if query.is_dry() {
@@ -237,7 +240,8 @@ async fn run(
     let mut all = result(kind, count);
     let mut started = VecDeque::new();
     for one in chosen {
-        match act::submit(fleet, &asking.caller, &order(&one, kind, count)).await {
+        let order = order(&one, kind, count);
+        match act::submit(&asking.state, fleet, &asking.caller, &order).await {
             Ok(operation) => started.push_back((one, operation)),
             Err(failure) => all.refused.push(one.refused(&failure)),
         }

@@ -33,7 +33,7 @@ pub(super) async fn list(asking: Asking) -> Answer {
     Ok(answer::json(StatusCode::OK, &all))
 }
 
-/// Seals a private key under a name, in place of the one that is there.
+/// Seals a private key or a password under a name, in place of the one that is there.
 #[utoipa::path(
     put, path = "/v1/credentials/{name}", tag = "credentials",
     params(("name" = String, Path, description = "Name of the credential")),
@@ -49,16 +49,13 @@ pub(super) async fn put(
     asking.caller.may(Permission::Manage)?;
     let name = name_of(&name)?;
     let input: CredentialInput = answer::read(&asking.headers, &body?)?;
-    let (pem, passphrase) = input.into_secrets()?;
-    if let Some(objection) = key_gate::objection(pem.expose()) {
+    let secret = input.into_secret()?;
+    if let CredentialSecret::PrivateKey { pem, .. } = &secret
+        && let Some(objection) = key_gate::objection(pem.expose())
+    {
         let message = format!("`private_key`: {objection}");
         return Err(Failure::new(ErrorKind::Usage, message).into());
     }
-    let secret = CredentialSecret::PrivateKey {
-        pem,
-        passphrase,
-        certificate: None,
-    };
     let fleets = asking.state.tenants.fleets();
     let profile = &asking.caller.profile;
     note(&asking, "credential-set", &name).await?;

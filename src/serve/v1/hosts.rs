@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
-use axum::extract::{Path, Query};
+use axum::extract::Query;
+use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
 
 use super::answer::{self, Answer, Refusal};
-use super::asking::Asking;
+use super::asking::{Asking, Managing, Seeing};
 use super::dial;
 use super::query::{self, Column, Key, ListQuery, Table};
 use super::rows::HostRow;
@@ -107,10 +107,7 @@ pub(super) async fn list(
     params(("name" = String, Path, description = "Name of the host")),
     responses((status = 200, description = "The host", body = Host))
 )]
-pub(super) async fn one(asking: Asking, path: Result<Path<String>, PathRejection>) -> Answer {
-    let Path(name) = path?;
-    let state = asking.fleet().await?.snapshot();
-    let host = asking.host(&state, &name)?;
+pub(super) async fn one(Seeing { asking, host, .. }: Seeing) -> Answer {
     Ok(shown(&asking, StatusCode::OK, &host))
 }
 
@@ -137,7 +134,7 @@ pub(super) async fn add(asking: Asking, body: Result<Bytes, BytesRejection>) -> 
     let spec = input.into_spec()?;
     if !matches!(spec.login, LoginMethod::Credential(_)) {
         let failure = Failure::new(ErrorKind::Usage, "`credential` is missing")
-            .with_hint("`PUT /v1/credentials/{name}` seals a private key");
+            .with_hint("`PUT /v1/credentials/{name}` seals one");
         return Err(failure.into());
     }
     let fleet = asking.fleet().await?;
@@ -189,15 +186,14 @@ fn encoded(text: &str) -> String {
     )
 )]
 pub(super) async fn change(
-    asking: Asking,
-    path: Result<Path<String>, PathRejection>,
+    Managing {
+        asking,
+        fleet,
+        host,
+    }: Managing,
     body: Result<Bytes, BytesRejection>,
 ) -> Answer {
-    let Path(name) = path?;
-    asking.caller.may(Permission::Manage)?;
     let change: HostChange = answer::read(&asking.headers, &body?)?;
-    let fleet = asking.fleet().await?;
-    let host = asking.host(&fleet.snapshot(), &name)?;
     let mut spec = HostSpec::clone(&host.spec);
     let moves = change.moves();
     change.apply(&mut spec)?;
@@ -223,7 +219,7 @@ async fn save(
         if !known.iter().any(|known| known.name == *wanted) {
             let message = format!("`credential`: there is no credential {wanted}");
             return Err(Failure::new(ErrorKind::Usage, message)
-                .with_hint("`PUT /v1/credentials/{name}` seals a private key")
+                .with_hint("`PUT /v1/credentials/{name}` seals one")
                 .into());
         }
     }
@@ -250,11 +246,13 @@ async fn save(
     params(("name" = String, Path, description = "Name of the host")),
     responses((status = 204, description = "It is gone"))
 )]
-pub(super) async fn remove(asking: Asking, path: Result<Path<String>, PathRejection>) -> Answer {
-    let Path(name) = path?;
-    asking.caller.may(Permission::Manage)?;
-    let fleet = asking.fleet().await?;
-    let host = asking.host(&fleet.snapshot(), &name)?;
+pub(super) async fn remove(
+    Managing {
+        asking,
+        fleet,
+        host,
+    }: Managing,
+) -> Answer {
     note(&asking, "host-removed", &host.spec).await?;
     let id = host.spec.id;
     fleet.remove_host(id).await?;
@@ -277,10 +275,13 @@ async fn note(asking: &Asking, action: &str, spec: &HostSpec) -> Result<(), Refu
     params(("name" = String, Path, description = "Name of the host")),
     responses((status = 202, description = "It is on its way", body = Host))
 )]
-pub(super) async fn refresh(asking: Asking, path: Result<Path<String>, PathRejection>) -> Answer {
-    let Path(name) = path?;
-    let fleet = asking.fleet().await?;
-    let host = asking.host(&fleet.snapshot(), &name)?;
+pub(super) async fn refresh(
+    Seeing {
+        asking,
+        fleet,
+        host,
+    }: Seeing,
+) -> Answer {
     fleet
         .refresh(HostSelection::Only(vec![host.spec.id]))
         .await?;
@@ -293,11 +294,14 @@ pub(super) async fn refresh(asking: Asking, path: Result<Path<String>, PathRejec
     params(("name" = String, Path, description = "Name of the host")),
     responses((status = 200, description = "What was found", body = Vec<Finding>))
 )]
-pub(super) async fn check(asking: Asking, path: Result<Path<String>, PathRejection>) -> Answer {
-    let Path(name) = path?;
-    asking.caller.may(Permission::Manage)?;
-    let fleet = asking.fleet().await?;
-    let host = asking.host(&fleet.snapshot(), &name)?;
+pub(super) async fn check(
+    Managing {
+        asking,
+        fleet,
+        host,
+    }: Managing,
+) -> Answer {
+    let _place = asking.wait_for(Some(&host.spec))?;
     let findings = fleet.doctor(host.spec.id).await?;
     let findings: Vec<Finding> = findings.iter().map(Finding::from).collect();
     Ok(answer::json(StatusCode::OK, &findings))
@@ -315,22 +319,21 @@ pub(super) async fn check(asking: Asking, path: Result<Path<String>, PathRejecti
     )
 )]
 pub(super) async fn trust(
-    asking: Asking,
-    path: Result<Path<String>, PathRejection>,
+    Managing {
+        asking,
+        fleet,
+        host,
+    }: Managing,
     body: Result<Bytes, BytesRejection>,
 ) -> Answer {
-    let Path(name) = path?;
-    asking.caller.may(Permission::Manage)?;
     let wanted: HostKeyAnswer = answer::read(&asking.headers, &body?)?;
-    let fleet = asking.fleet().await?;
-    let host = asking.host(&fleet.snapshot(), &name)?;
     let Some(question) = open_question(&host.health).cloned() else {
         let message = "no key of this host waits for a decision";
         return Err(Failure::new(ErrorKind::Conflict, message).into());
     };
     if question.verdict != HostKeyVerdict::Unknown {
         let message = "this key has changed or was revoked: it is not trusted over the network";
-        let hint = format!("`vmdeck host trust {name}` shows both keys");
+        let hint = format!("`vmdeck host trust {}` shows both keys", host.spec.name);
         return Err(Failure::new(ErrorKind::Refused, message)
             .with_hint(hint)
             .into());
@@ -346,6 +349,6 @@ pub(super) async fn trust(
     fleet
         .answer_host_key(id, question, KeyDecision::Accept)
         .await?;
-    let host = asking.host(&fleet.snapshot(), &name)?;
+    let host = asking.host(&fleet.snapshot(), host.spec.name.as_str())?;
     Ok(shown(&asking, StatusCode::OK, &host))
 }

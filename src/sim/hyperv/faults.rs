@@ -38,8 +38,10 @@ pub enum WmiDenial {
     /// With nothing, as if there were no VMs.
     #[default]
     Empty,
-    /// With an error.
+    /// With WMI's own error (0x80041003).
     Error,
+    /// With the system's (0x80070005).
+    System,
 }
 
 /// An error to provoke.
@@ -76,6 +78,8 @@ pub struct WindowsFaults {
     pub vmware_module: bool,
     /// Hyper-V is not installed: its WMI namespace does not exist.
     pub no_namespace: bool,
+    /// Hyper-V is installed and its WMI namespace is not registered any more; cmdlets go on working.
+    pub lost_namespace: bool,
     /// The management service is stopped.
     pub service_stopped: bool,
     /// `GetSummaryInformation` answers NULL states.
@@ -124,12 +128,21 @@ impl WindowsFaults {
         listed(&self.with_warnings, command)
     }
 
+    /// The error to provoke on a command, if there is one.
+    fn due(&self, command: &str) -> Option<(usize, &Provocation)> {
+        let mut all = self.provoke.iter().enumerate();
+        all.find(|(_, p)| p.on.eq_ignore_ascii_case(command) && p.times != Some(0))
+    }
+
+    /// Takes the error to provoke on a WMI method, where it is one of WMI itself.
+    pub(in crate::sim) fn provoked_in_wmi(&mut self, method: &str) -> Option<u32> {
+        let code = self.due(method)?.1.error.in_wmi()?;
+        self.provoked(method).map(|_| code)
+    }
+
     /// Takes the error to provoke on a command, if there is one.
     pub(in crate::sim) fn provoked(&mut self, command: &str) -> Option<Provocation> {
-        let place = self
-            .provoke
-            .iter()
-            .position(|p| p.on.eq_ignore_ascii_case(command) && p.times != Some(0))?;
+        let (place, _) = self.due(command)?;
         let found = self.provoke.get_mut(place)?;
         if let Some(times) = &mut found.times {
             *times -= 1;

@@ -455,3 +455,59 @@ fn seven_on_an_old_system_gets_data_without_behaviour() {
         ["VMState"]
     );
 }
+
+#[test]
+fn a_new_vm_is_one_of_the_host_from_then_on() {
+    let host = bench("");
+    let made = "$vm = Hyper-V\\New-VM -Name 'fresh' -Generation 2 -MemoryStartupBytes 1GB -NewVHDPath 'C:\\Hyper-V\\fresh.vhdx' -NewVHDSizeBytes 10GB -SwitchName 'LAN' -Confirm:$false; \
+         \"$($vm.State)|$($vm.Generation)|$($vm.MemoryStartup)|$(@($vm.HardDrives).Count)|$(@($vm.NetworkAdapters)[0].SwitchName)\"; \
+         (Hyper-V\\Get-VHD -Path 'C:\\Hyper-V\\fresh.vhdx').Size; \
+         Hyper-V\\Start-VM -VM $vm -Confirm:$false; \"$((Hyper-V\\Get-VM -Id $vm.Id).State)\"";
+    assert_eq!(
+        lines(&host, made),
+        ["Off|2|1073741824|1|LAN", "10737418240", "Running"]
+    );
+    let plain = "$vm = Hyper-V\\New-VM; \"$($vm.Name)|$($vm.Generation)|$($vm.MemoryStartup)|$(@($vm.HardDrives).Count)\"";
+    assert_eq!(lines(&host, plain), ["New Virtual Machine|1|536870912|0"]);
+    // The same name again is another VM, until there are several.
+    let again =
+        "(Hyper-V\\New-VM -Name 'fresh' -NoVHD).Id -ne (Hyper-V\\Get-VM -Name 'fresh')[0].Id";
+    assert_eq!(lines(&host, again), ["True"]);
+    assert_eq!(
+        caught(&host, "Hyper-V\\New-VM -Name 'Fresh' -NoVHD"),
+        "InvalidOperation,Microsoft.HyperV.PowerShell.Commands.NewVM|InvalidOperation|Sequence contains more than one element"
+    );
+    assert_eq!(control(&host).vms().len(), 8);
+}
+
+#[test]
+fn a_new_vm_needs_paths_that_can_be() {
+    let host = bench("");
+    let before = control(&host).vms().len();
+    for wrong in [
+        "-Path 'Q:\\nowhere' -NoVHD",
+        "-Path 'relative' -NoVHD",
+        "-NewVHDPath 'Q:\\x.vhdx'",
+        "-VHDPath 'C:\\Hyper-V\\nobody.vhdx'",
+    ] {
+        let said = caught(&host, &format!("Hyper-V\\New-VM -Name 'x' {wrong}"));
+        assert!(
+            said.starts_with(
+                "ObjectNotFound,Microsoft.HyperV.PowerShell.Commands.NewVM|ObjectNotFound|"
+            ) && said.contains("(0x80070003)"),
+            "{wrong}: {said}"
+        );
+    }
+    for (wrong, id) in [
+        ("-NoVHD -VHDPath 'C:\\x.vhdx'", "AmbiguousParameterSet"),
+        ("-Generation 3", "ParameterArgumentValidationError"),
+        (
+            "-MemoryStartupBytes 'much'",
+            "CannotConvertArgumentNoMessage",
+        ),
+    ] {
+        let said = caught(&host, &format!("Hyper-V\\New-VM -Name 'x' {wrong}"));
+        assert!(said.starts_with(id), "{wrong}: {said}");
+    }
+    assert_eq!(control(&host).vms().len(), before);
+}

@@ -4,6 +4,7 @@
 
 use serde::Deserialize;
 
+use super::cim::hresult;
 use super::profile::Language;
 
 /// The namespace of the module's command classes.
@@ -83,15 +84,26 @@ impl Situation {
     pub(in crate::sim) const fn code(self) -> u16 {
         match self {
             Self::Denied => 32769,
-            Self::PromptNeeded | Self::Clustered => 32770,
-            Self::BadParameter | Self::MoreThanOne | Self::KeyProtector => 32773,
+            Self::PromptNeeded | Self::Clustered | Self::KeyProtector => 32770,
+            Self::BadParameter => 32773,
             Self::WrongState | Self::WrongStateForSettings => 32775,
             Self::NoSuchName | Self::NoSuchId | Self::ObjectNotFound => 32777,
             Self::OutOfMemory | Self::InsufficientResources => 32778,
             Self::BadPath => 32779,
             Self::DeviceNotReady => 32780,
             Self::FailedToChange => 32788,
-            Self::FailedToStop | Self::GeneralFailure => 32768,
+            // Only a cmdlet looks for things by name.
+            Self::FailedToStop | Self::GeneralFailure | Self::MoreThanOne => 32768,
+        }
+    }
+
+    /// The error of WMI itself where a method's object is gone or WMI gives no reason (Microsoft: WMI
+    /// error constants); everything else is an answer of the method.
+    pub(in crate::sim) const fn in_wmi(self) -> Option<u32> {
+        match self {
+            Self::NoSuchName | Self::NoSuchId | Self::ObjectNotFound => Some(hresult::NOT_FOUND),
+            Self::GeneralFailure => Some(hresult::GENERAL_FAILURE),
+            _ => None,
         }
     }
 
@@ -226,6 +238,11 @@ pub(in crate::sim) fn cim_failure(
             "Invalid method Parameter(s) ",
             "Ungültige(r) Methodenparameter ",
         ),
+        0x8007_0005 => (
+            "PermissionDenied",
+            "Access is denied. ",
+            "Zugriff verweigert ",
+        ),
         0x8007_0422 => (
             "NotSpecified",
             "The service cannot be started, either because it is disabled or because it has no enabled devices associated with it. ",
@@ -260,6 +277,7 @@ fn verb(cmdlet: &str) -> (&'static str, &'static str) {
         "resume-vm" => ("resume", "fortgesetzt"),
         "save-vm" => ("save", "gespeichert"),
         "restart-vm" => ("restart", "neu gestartet"),
+        "new-vm" => ("be created", "erstellt"),
         "checkpoint-vm" => ("create a checkpoint", "mit einem Prüfpunkt versehen"),
         "restore-vmsnapshot" => ("apply the checkpoint", "zurückgesetzt"),
         "remove-vmsnapshot" => ("delete the checkpoint", "bereinigt"),

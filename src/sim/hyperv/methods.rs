@@ -121,6 +121,10 @@ pub(in crate::sim) fn invoke(
     if cim::find(world, class, id).is_none() {
         return Err(hresult::NOT_FOUND);
     }
+    // What has no number among a method's answers is WMI's own error.
+    if let Some(code) = world.faults.provoked_in_wmi(name) {
+        return Err(code);
+    }
     let given = Given { arguments };
     match (class.name, name) {
         ("Msvm_ComputerSystem", "RequestStateChange") => {

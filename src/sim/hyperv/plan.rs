@@ -240,18 +240,7 @@ impl WinVmPlan {
             },
             generation: 2,
             version: None,
-            disks: vec![Disk {
-                controller: Controller::Scsi,
-                number: 0,
-                location: 0,
-                path: disk_path(name, 1),
-                fixed: false,
-                size: 40 << 30,
-                file_size: 12 << 30,
-                parents: Vec::new(),
-                physical: None,
-                missing: false,
-            }],
+            disks: vec![Disk::plain(disk_path(name, 1))],
             nics: vec![Nic::new(seed, 1, Some("LAN"))],
             checkpoints: Vec::new(),
             current: None,
@@ -272,6 +261,24 @@ impl WinVmPlan {
             net_rate: 50e3,
             uptime: Duration::from_secs(360_000),
             restless: None,
+        }
+    }
+}
+
+impl Disk {
+    /// The first disk of a VM: a file that grows, with something in it.
+    pub(in crate::sim) fn plain(path: impl Into<String>) -> Self {
+        Self {
+            controller: Controller::Scsi,
+            number: 0,
+            location: 0,
+            path: path.into(),
+            fixed: false,
+            size: 40 << 30,
+            file_size: 12 << 30,
+            parents: Vec::new(),
+            physical: None,
+            missing: false,
         }
     }
 }

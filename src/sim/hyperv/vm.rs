@@ -10,6 +10,15 @@ use crate::sim::load::{Curve, counter, figure, mix, mix_text};
 /// Bytes of a mebibyte.
 pub(in crate::sim) const MIB: u64 = 1 << 20;
 
+/// Which curves its disks and its cards follow.
+pub(in crate::sim) const DISKS: u64 = 2;
+pub(in crate::sim) const CARDS: u64 = 3;
+
+/// How traffic divides: what comes, what goes.
+const fn shares(bytes: f64) -> (u64, u64) {
+    (counter(bytes * 0.6), counter(bytes * 0.4))
+}
+
 /// A VM.
 #[derive(Debug, Clone)]
 pub(in crate::sim) struct WinVm {
@@ -31,6 +40,9 @@ pub(in crate::sim) struct WinVm {
     pub(in crate::sim) busy: Option<u16>,
     /// How it was when it was saved: running or paused.
     pub(in crate::sim) saved_running: bool,
+    /// Load-seconds of its disks and of its cards up to the moment after them.
+    carried: (f64, f64),
+    carried_until: f64,
 }
 
 impl WinVm {
@@ -47,6 +59,8 @@ impl WinVm {
             stale: None,
             busy: None,
             saved_running: true,
+            carried: (0.0, 0.0),
+            carried_until: began,
             plan,
         }
     }
@@ -144,8 +158,40 @@ impl WinVm {
         if self.state() != WinState::Running {
             return (0, 0);
         }
-        let level = self.curve(which, 0.4).level(t) / 0.4;
-        (counter(mean * level * 0.6), counter(mean * level * 0.4))
+        shares(mean * self.curve(which, 0.4).level(t) / 0.4)
+    }
+
+    /// Notes what its devices have carried, before its state changes. Its counters end with its worker.
+    pub(in crate::sim) fn bank(&mut self, t: f64) {
+        self.carried = if self.state().has_worker() {
+            self.load_seconds(t)
+        } else {
+            (0.0, 0.0)
+        };
+        self.carried_until = t;
+    }
+
+    /// Load-seconds of its disks and of its cards since its worker began.
+    fn load_seconds(&self, t: f64) -> (f64, f64) {
+        let (disk, net) = self.carried;
+        if self.state() != WinState::Running {
+            return (disk, net);
+        }
+        let more = |which| {
+            let curve = self.curve(which, 0.4);
+            curve.area(self.carried_until, t.max(self.carried_until)) / 0.4
+        };
+        (disk + more(DISKS), net + more(CARDS))
+    }
+
+    /// Bytes that its disks have read and written since its worker began.
+    pub(in crate::sim) fn disk_bytes(&self, t: f64) -> (u64, u64) {
+        shares(self.plan.disk_rate * self.load_seconds(t).0)
+    }
+
+    /// Bytes that its cards have received and sent since its worker began.
+    pub(in crate::sim) fn net_bytes(&self, t: f64) -> (u64, u64) {
+        shares(self.plan.net_rate * self.load_seconds(t).1)
     }
 
     /// `Heartbeat` of WMI: 2 OK, 12 no contact; `None` while there is nothing to beat.

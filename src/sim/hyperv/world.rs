@@ -359,6 +359,7 @@ impl WinWorld {
         }
         let Some(vm) = self.vm_mut(id) else { return };
         let had_worker = vm.state().has_worker();
+        vm.bank(now);
         vm.turn += 1;
         vm.asked = None;
         vm.busy = None;
@@ -454,8 +455,10 @@ impl WinWorld {
 
     /// Puts a VM into a passing state that ends after a while.
     fn pass(&mut self, id: &str, by: WinState, lasts: Duration, to: Option<WinState>) {
-        let at = self.now + lasts.as_secs_f64();
+        let now = self.now;
+        let at = now + lasts.as_secs_f64();
         let Some(vm) = self.vm_mut(id) else { return };
+        vm.bank(now);
         vm.turn += 1;
         vm.standing = Standing {
             state: by,
@@ -539,6 +542,7 @@ impl WinWorld {
         let pid = self.next_worker();
         let Some(vm) = self.vm_mut(id) else { return };
         let from = vm.state();
+        vm.bank(now);
         vm.turn += 1;
         vm.asked = None;
         vm.standing.state = to;

@@ -290,6 +290,10 @@ async fn about_domain_or_host(call: &Call<'_>, command: &Command) -> Said {
     let Some(index) = index else {
         return Said::error(format!("failed to get domain '{domain}'"));
     };
+    let uuid = |world: &mut World| world.vm(index).map(|vm| vm.plan.uuid.clone());
+    if let Some(uuid) = call.host.world(uuid) {
+        call.host.tally.command(&uuid, command.spec.name);
+    }
     if let Some(said) = act::act(call.host, index, command, call.quiet).await {
         return said;
     }

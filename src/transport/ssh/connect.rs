@@ -29,6 +29,7 @@ use super::link::{Hop as LiveHop, Link};
 use super::transport::SshTransport;
 use crate::domain::host::Endpoint;
 use crate::domain::host_key::PinnedKey;
+use crate::resolve::Resolver;
 use crate::transport::{Connected, Connector, Hop, Target, TransportError};
 
 /// What servers see of us: no version of a library.
@@ -37,8 +38,8 @@ const CLIENT_ID: &str = concat!("SSH-2.0-vmdeck_", env!("CARGO_PKG_VERSION"));
 /// Keepalives without an answer after which a link is dead; death is seen at interval x (this + 1).
 const KEEPALIVE_MISSES: usize = 3;
 
-/// Logins under way at once through one jump host; sshd starts to refuse at 10 (`MaxStartups`).
-const LOGINS_PER_JUMP_HOST: usize = 8;
+/// Logins under way at once at one server, or through it; sshd starts to refuse at 10 (`MaxStartups`).
+const LOGINS_PER_SERVER: usize = 8;
 
 /// How long one address of a name has before the next one is tried beside it.
 const ADDRESS_STAGGER: Duration = Duration::from_millis(250);
@@ -97,8 +98,9 @@ impl std::fmt::Debug for DialRule {
 pub struct SshConnector {
     options: SshOptions,
     rule: Option<DialRule>,
+    resolver: Resolver,
     logins: Arc<Semaphore>,
-    /// One gate for each first jump host, so that a storm of hosts behind it does not lock itself out.
+    /// One gate for each server that is dialled, so that a storm of hosts behind one does not lock itself out.
     gates: Mutex<HashMap<Endpoint, Arc<Semaphore>>>,
 }
 
@@ -109,6 +111,7 @@ impl SshConnector {
             logins: Arc::new(Semaphore::new(options.max_handshakes.max(1))),
             gates: Mutex::new(HashMap::new()),
             rule: None,
+            resolver: Resolver::default(),
             options,
         }
     }
@@ -120,15 +123,25 @@ impl SshConnector {
         self
     }
 
+    /// Asks somebody else than the system for the addresses of names.
+    #[must_use]
+    pub fn resolving(mut self, resolver: Resolver) -> Self {
+        self.resolver = resolver;
+        self
+    }
+
     /// Waits for its turn; the wait is outside of every deadline.
     async fn turn(&self, target: &Target) -> Vec<OwnedSemaphorePermit> {
         let mut permits = Vec::new();
-        if let [jump, _, ..] = target.hops.as_slice() {
+        // Also for a target that is reached directly: it may be the jump host of others.
+        if let Some(first) = target.hops.first() {
             let gate = {
                 let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
+                // A gate that nobody passes or waits at is as good as a new one.
+                gates.retain(|_, gate| Arc::strong_count(gate) > 1);
                 let gate = gates
-                    .entry(jump.endpoint.clone())
-                    .or_insert_with(|| Arc::new(Semaphore::new(LOGINS_PER_JUMP_HOST)));
+                    .entry(first.endpoint.clone())
+                    .or_insert_with(|| Arc::new(Semaphore::new(LOGINS_PER_SERVER)));
                 Arc::clone(gate)
             };
             permits.extend(gate.acquire_owned().await.ok());
@@ -146,6 +159,7 @@ impl Connector for SshConnector {
         let mut chain = Chain {
             options: &self.options,
             rule: self.rule.as_ref(),
+            resolver: &self.resolver,
             files,
             pinned: target.pinned.clone().into(),
             accept_new: target.accept_new,
@@ -176,6 +190,7 @@ impl Connector for SshConnector {
 struct Chain<'a> {
     options: &'a SshOptions,
     rule: Option<&'a DialRule>,
+    resolver: &'a Resolver,
     files: Arc<[KnownHostsFile]>,
     pinned: Arc<[PinnedKey]>,
     accept_new: bool,
@@ -216,7 +231,7 @@ impl Chain<'_> {
     ) -> Result<(Box<dyn Stream>, String), TransportError> {
         let port = hop.endpoint.port_or_default();
         let Some(stop) = self.live.last() else {
-            let dialling = dial(&hop.endpoint.address, port, self.rule);
+            let dialling = dial(self.resolver, &hop.endpoint.address, port, self.rule);
             let socket = timeout_at(deadline, dialling)
                 .await
                 .map_err(|_elapsed| self.late("connecting"))??;
@@ -353,17 +368,16 @@ const fn rsa(hash: HashAlg) -> Algorithm {
 
 /// Connects to the first address of a name that answers; addresses that hang are not waited for.
 async fn dial(
+    resolver: &Resolver,
     address: &str,
     port: u16,
     rule: Option<&DialRule>,
 ) -> Result<TcpStream, TransportError> {
-    let addresses: Vec<SocketAddr> = tokio::net::lookup_host((address, port))
-        .await
-        .map_err(|error| TransportError::Resolve {
-            address: address.to_owned(),
-            reason: error.to_string(),
-        })?
-        .collect();
+    let looked = resolver.look_up(address, port).await;
+    let addresses: Vec<SocketAddr> = looked.map_err(|error| TransportError::Resolve {
+        address: address.to_owned(),
+        reason: error.to_string(),
+    })?;
     let endpoint = Endpoint::new(address, port).to_string();
     if rule.is_some_and(|rule| !rule.allows(&addresses)) {
         let reason = "connections to this address are not allowed".to_owned();
@@ -437,16 +451,18 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         let rule = DialRule::new(|address| !address.to_canonical().is_loopback());
         for name in ["127.0.0.1", "localhost", "::ffff:127.0.0.1"] {
-            let dialled = dial(name, port, Some(&rule)).await;
+            let dialled = dial(&Resolver::default(), name, port, Some(&rule)).await;
             assert!(
                 matches!(dialled, Err(TransportError::Dial { .. })),
                 "{name}"
             );
         }
         // The first connection that the listener sees is the one that is allowed.
-        let allowed = DialRule::new(|_| true);
-        let (dialled, seen) =
-            tokio::join!(dial("127.0.0.1", port, Some(&allowed)), listener.accept());
+        let (allowed, system) = (DialRule::new(|_| true), Resolver::default());
+        let (dialled, seen) = tokio::join!(
+            dial(&system, "127.0.0.1", port, Some(&allowed)),
+            listener.accept()
+        );
         assert_eq!(dialled.unwrap().local_addr().unwrap(), seen.unwrap().1);
     }
 
@@ -460,7 +476,9 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         drop(listener);
-        let error = dial("127.0.0.1", port, None).await.unwrap_err();
+        let error = dial(&Resolver::default(), "127.0.0.1", port, None)
+            .await
+            .unwrap_err();
         assert!(matches!(error, TransportError::Dial { .. }), "{error}");
     }
 }

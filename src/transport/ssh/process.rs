@@ -184,7 +184,7 @@ async fn attend(
             return;
         }
         None => {
-            end(link, read, &write).await;
+            end(link, read, &write, &CancellationToken::new()).await;
             return;
         }
     }
@@ -208,7 +208,7 @@ async fn attend(
     ended_for_writers(left, &ended);
     match left {
         Left::Closed => {}
-        Left::Alive => end(link, read, &write).await,
+        Left::Alive => end(link, read, &write, &ended).await,
     }
     ended.cancel();
 }
@@ -303,7 +303,12 @@ async fn pump(
 
 /// Ends a process: end of input, then a signal (sshd obeys it for accounts other than root), then the
 /// close of its channel. A process that survives even that holds its session, and is counted.
-async fn end(link: &Link, mut read: ChannelReadHalf, write: &ChannelWriteHalf<Msg>) {
+async fn end(
+    link: &Link,
+    mut read: ChannelReadHalf,
+    write: &ChannelWriteHalf<Msg>,
+    ended: &CancellationToken,
+) {
     let asking = async {
         drop(write.eof().await);
         if let Ok(ended) = timeout(CLOSE_GRACE / 3, drain_to_end(&mut read)).await {
@@ -318,8 +323,28 @@ async fn end(link: &Link, mut read: ChannelReadHalf, write: &ChannelWriteHalf<Ms
         gone = asking => gone,
         _ = link.wait_closed() => return,
     };
+    if gone {
+        // The owner waits for the process, not for its channel.
+        ended.cancel();
+        // Which the server closes by itself now. Of one that was closed from here first the library
+        // tells nothing more, so that its end could only be waited for in vain.
+        if timeout(CLOSE_GRACE / 3, until_closed(&mut read))
+            .await
+            .is_ok()
+        {
+            return;
+        }
+    }
     close(read, write).await;
     if !gone {
         link.leak();
+    }
+}
+
+async fn until_closed(read: &mut ChannelReadHalf) {
+    while let Some(message) = read.wait().await {
+        if matches!(message, ChannelMsg::Close) {
+            return;
+        }
     }
 }

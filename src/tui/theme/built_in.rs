@@ -1,7 +1,7 @@
 //! The themes that come with the program: one row each. Order is the order of the picker.
 
 use super::error::ThemeError;
-use super::file::nearest;
+use super::file::{nearest, visible};
 
 macro_rules! built_in {
     ($($name:literal),* $(,)?) => {
@@ -28,7 +28,7 @@ pub(super) fn text(name: &str) -> Result<&'static str, ThemeError> {
     let at = NAMES.iter().position(|known| *known == name);
     at.and_then(|at| TEXTS.get(at).copied())
         .ok_or_else(|| ThemeError::Name {
-            name: name.to_owned(),
+            name: visible(name),
             nearest: nearest(name, NAMES.iter().copied()).map(str::to_owned),
             known: NAMES.join(", "),
         })

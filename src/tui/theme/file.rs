@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::built_in;
 use super::error::ThemeError;
 use super::role::Role;
+use crate::domain::text::RemoteText;
 
 /// What a theme file may hold.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -72,8 +73,8 @@ impl ThemeFile {
             // One step: the themes that may be inherited inherit none themselves.
             if let Some(grandparent) = inherited.inherits {
                 return Err(ThemeError::Inherits {
-                    name: parent,
-                    grandparent,
+                    name: visible(&parent),
+                    grandparent: visible(&grandparent),
                 });
             }
             file.add(inherited);
@@ -88,7 +89,7 @@ impl ThemeFile {
                 .span()
                 .and_then(|span| text.get(..span.start))
                 .map_or(1, |before| before.matches('\n').count() + 1),
-            message: error.message().to_owned(),
+            message: visible(error.message()),
         })
     }
 
@@ -105,7 +106,7 @@ impl ThemeFile {
         for name in self.roles.keys() {
             if Role::of_word(name).is_none() {
                 return Err(ThemeError::UnknownRole {
-                    name: name.clone(),
+                    name: visible(name),
                     nearest: nearest(name, Role::ALL.iter().map(|role| role.word()))
                         .unwrap_or("text")
                         .to_owned(),
@@ -141,11 +142,16 @@ impl ThemeFile {
 
     fn unknown_colour(&self, place: &str, written: &str) -> ThemeError {
         ThemeError::Colour {
-            place: place.to_owned(),
-            colour: written.to_owned(),
+            place: visible(place),
+            colour: visible(written),
             nearest: nearest(written, self.palette.keys().map(String::as_str)).map(str::to_owned),
         }
     }
+}
+
+/// A word of the file as it may be shown: short, and without what a terminal acts on.
+pub(super) fn visible(text: &str) -> String {
+    RemoteText::new(text).fit(60)
 }
 
 /// Returns the candidate that was probably meant, if one is near enough.
@@ -153,6 +159,7 @@ pub(super) fn nearest<'a>(
     written: &str,
     candidates: impl Iterator<Item = &'a str>,
 ) -> Option<&'a str> {
+    let written = &visible(written);
     candidates
         .map(|known| (strsim::damerau_levenshtein(known, written), known))
         .filter(|(distance, _)| *distance <= 2)

@@ -4,7 +4,6 @@
 $ProgressPreference = 'SilentlyContinue'
 $mode = "$($ExecutionContext.SessionState.LanguageMode)"
 if ($mode -ne 'FullLanguage') { "@@HV1 NONCE LANG $mode"; exit 1 }
-$data = New-Object IO.MemoryStream -ArgumentList (, [Convert]::FromBase64String('PAYLOAD'))
-$gzip = New-Object IO.Compression.GzipStream -ArgumentList $data, ([IO.Compression.CompressionMode]::Decompress)
-$text = New-Object IO.StreamReader -ArgumentList $gzip
-& ([scriptblock]::Create($text.ReadToEnd()))
+$data = New-Object IO.MemoryStream (, [Convert]::FromBase64String('PAYLOAD'))
+$gzip = New-Object IO.Compression.GzipStream $data, ([IO.Compression.CompressionMode]::Decompress)
+& ([scriptblock]::Create((New-Object IO.StreamReader $gzip).ReadToEnd()))

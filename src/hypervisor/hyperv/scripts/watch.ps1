@@ -95,6 +95,8 @@ while ((Get-Age $began) -lt [long]$ask.lifeMs) {
         totalKib = $list.totalKib
         freeKib = $list.freeKib
         hostLoad = $list.hostLoad
+        disks = $list.disks
+        cards = $list.cards
     }
     $count = $news.systems.Count + $news.figures.Count + $gone.Count
     if ($kind -eq 'SNAP' -or $count -gt 0) {

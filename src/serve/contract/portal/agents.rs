@@ -19,14 +19,14 @@ use crate::domain::secret::SecretText;
 use crate::fleet::FleetHandle;
 use crate::serve::client_address::{AddressList, Peer};
 use crate::serve::contract::answer::Answer;
-use crate::serve::dial_guard::DialGuard;
+use crate::serve::dial_guard;
 use crate::serve::state::ServeState;
 
 /// How long a definition may take to show in the fleet.
 const SHOWN_WITHIN: Duration = Duration::from_secs(2);
 
-/// How long a name may take to be resolved.
-const RESOLVED_WITHIN: Duration = Duration::from_secs(3);
+/// How long an agent that is to be removed may go on with what is under way; then it stays, with 409.
+const ENDED_WITHIN: Duration = Duration::from_secs(20);
 
 #[derive(Serialize)]
 struct Shown<'a> {
@@ -172,13 +172,16 @@ async fn read(tenant: &Tenant, all: bool) -> Result<Wanted, Answer> {
         let plain = hostname
             .parse::<Endpoint>()
             .is_ok_and(|read| read.address == *hostname && read.port.is_none());
-        if !plain {
+        if plain {
+            let endpoint = Endpoint::new(hostname, port.unwrap_or(Endpoint::DEFAULT_PORT));
+            if let Err(refused) = dial_guard::judge(&tenant.state, &endpoint).await {
+                body.refuse("hostname", &refused.to_string());
+            }
+        } else {
             body.refuse(
                 "hostname",
                 "a hostname is a name or an address, without a port",
             );
-        } else if !may_dial(tenant, hostname, port.unwrap_or(Endpoint::DEFAULT_PORT)).await {
-            body.refuse("hostname", "the server does not connect to this address");
         }
     }
     if let Some(objection) = private_key
@@ -198,34 +201,6 @@ async fn read(tenant: &Tenant, all: bool) -> Result<Wanted, Answer> {
         allow_unknown_hosts,
         known_hosts_path,
     })
-}
-
-/// Judges every address that a name has now. A name that cannot be resolved is taken: what it leads to
-/// later is judged again when it is dialled.
-async fn may_dial(tenant: &Tenant, hostname: &str, port: u16) -> bool {
-    let guard = guard(&tenant.state);
-    if guard.check_name(hostname).is_err() {
-        return false;
-    }
-    if let Ok(address) = hostname.parse::<IpAddr>() {
-        return guard.check(address).is_ok();
-    }
-    let looking = tokio::net::lookup_host((hostname, port));
-    match tokio::time::timeout(RESOLVED_WITHIN, looking).await {
-        Ok(Ok(found)) => {
-            let addresses: Vec<IpAddr> = found.map(|address| address.ip()).collect();
-            guard.check_all(&addresses).is_ok()
-        }
-        Ok(Err(_)) | Err(_) => true,
-    }
-}
-
-/// Returns the rule of this server.
-fn guard(state: &ServeState) -> DialGuard {
-    DialGuard::of(
-        &state.config,
-        state.listening.iter().map(std::net::SocketAddr::ip),
-    )
 }
 
 async fn make(tenant: &Tenant) -> Result<Answer, Answer> {
@@ -482,6 +457,12 @@ async fn forget(tenant: &Tenant) -> Result<Answer, Answer> {
     let agent = tenant.agent().await?;
     let fleet = tenant.fleet().await?;
     let spec = spec_of(&fleet, &agent)?;
+    // The contract knows 204 and 404 only: what is under way on the host ends first.
+    let idle = fleet.wait_until(|state| {
+        let mut operations = state.operations.iter();
+        operations.all(|one| one.plan.vm.host != agent.host || one.is_finished())
+    });
+    drop(tokio::time::timeout(ENDED_WITHIN, idle).await);
     tenant
         .note(
             "agent-removed",

@@ -4,7 +4,7 @@
 
 use super::{Cell, Cells, Class, Space, WinWorld};
 use crate::sim::hyperv::vm::WinVm;
-use crate::sim::load::{Curve, counter, figure, mix};
+use crate::sim::load::{Curve, counter, mix};
 
 pub(super) const CLASSES: &[&Class] = &[
     &OPERATING_SYSTEM,
@@ -15,8 +15,6 @@ pub(super) const CLASSES: &[&Class] = &[
     &DYNAMIC_MEMORY,
     &LOGICAL_PROCESSOR,
     &VIRTUAL_PROCESSOR,
-    &STORAGE_DEVICE,
-    &NETWORK_ADAPTER,
 ];
 
 /// Seconds the host had run when the fleet started.
@@ -202,7 +200,7 @@ static PROCESS: Class = Class {
 };
 
 /// VMs that have a worker, and so counters.
-fn working(world: &WinWorld) -> impl Iterator<Item = &WinVm> {
+pub(super) fn working(world: &WinWorld) -> impl Iterator<Item = &WinVm> {
     world.vms.iter().filter(|vm| vm.state().has_worker())
 }
 
@@ -307,63 +305,5 @@ static VIRTUAL_PROCESSOR: Class = Class {
                 })
             })
             .collect()
-    },
-};
-
-static STORAGE_DEVICE: Class = Class {
-    name: "Win32_PerfFormattedData_Counters_HyperVVirtualStorageDevice",
-    space: Space::System,
-    columns: "Name Caption Description ErrorCount FlushCount QueueLength ReadBytesPersec ReadCount \
-              WriteBytesPersec WriteCount",
-    keys: &["Name"],
-    derives: &["Win32_PerfFormattedData"],
-    methods: &[],
-    rows: |world| {
-        let t = world.t();
-        let mut rows = Vec::new();
-        for vm in working(world) {
-            let (read, write) = vm.traffic(2, vm.plan.disk_rate, t);
-            let share = u64::try_from(vm.plan.disks.len().max(1)).unwrap_or(1);
-            for disk in &vm.plan.disks {
-                // Instances are named by the file, with its separators turned into dashes.
-                let chain = vm.disk_chain(disk, vm.plan.current.as_deref());
-                let Some(file) = chain.first() else { continue };
-                rows.push(
-                    Cells::new(file.clone())
-                        .text("Name", file.replace('\\', "-"))
-                        .with("ReadBytesPersec", Cell::U64(read / share))
-                        .with("WriteBytesPersec", Cell::U64(write / share)),
-                );
-            }
-        }
-        rows
-    },
-};
-
-static NETWORK_ADAPTER: Class = Class {
-    name: "Win32_PerfFormattedData_NvspNicStats_HyperVVirtualNetworkAdapter",
-    space: Space::System,
-    columns: "Name Caption Description BytesPersec BytesReceivedPersec BytesSentPersec \
-              PacketsPersec",
-    keys: &["Name"],
-    derives: &["Win32_PerfFormattedData"],
-    methods: &[],
-    rows: |world| {
-        let t = world.t();
-        let mut rows = Vec::new();
-        for vm in working(world) {
-            let (received, sent) = vm.traffic(3, vm.plan.net_rate, t);
-            for nic in &vm.plan.nics {
-                let name = format!("{}_{}_{}--{}", vm.name(), nic.name, vm.id(), nic.id);
-                rows.push(
-                    Cells::new(name.clone())
-                        .text("Name", name)
-                        .with("BytesReceivedPersec", Cell::U64(received))
-                        .with("BytesSentPersec", Cell::U64(sent))
-                        .with("BytesPersec", whole(figure(received + sent))),
-                );
-            }
-        }
-        rows
     },
 };

@@ -1,6 +1,7 @@
 //! WMI of a Hyper-V host: namespaces, classes with typed properties, queries. Rows are made from the
 //! world when somebody asks; names and types follow Microsoft's pages of the classes.
 
+mod counters;
 mod devices;
 mod host;
 mod services;
@@ -25,6 +26,9 @@ pub(in crate::sim) mod hresult {
     pub(in crate::sim) const PROVIDER_LOAD_FAILURE: u32 = 0x8004_1013;
     pub(in crate::sim) const INVALID_QUERY: u32 = 0x8004_1017;
     pub(in crate::sim) const INVALID_METHOD: u32 = 0x8004_102E;
+    /// The system's own refusal (Microsoft: `E_ACCESSDENIED`).
+    pub(in crate::sim) const SYSTEM_DENIED: u32 = 0x8007_0005;
+    pub(in crate::sim) const GENERAL_FAILURE: u32 = 0x8004_1001;
     pub(in crate::sim) const INVALID_METHOD_PARAMETERS: u32 = 0x8004_102F;
 }
 
@@ -117,6 +121,7 @@ const CLASSES: &[&[&Class]] = &[
     devices::CLASSES,
     services::CLASSES,
     host::CLASSES,
+    counters::CLASSES,
 ];
 
 /// Finds a class by its name.
@@ -206,13 +211,14 @@ pub(in crate::sim) fn open(world: &WinWorld, space: Space) -> Result<Option<()>,
     if space == Space::System {
         return Ok(Some(()));
     }
-    if world.faults.no_namespace {
+    if world.faults.no_namespace || world.faults.lost_namespace {
         return Err(hresult::INVALID_NAMESPACE);
     }
     if world.faults.account == Account::Neither {
         return match world.faults.wmi_denial {
             WmiDenial::Empty => Ok(None),
             WmiDenial::Error => Err(hresult::ACCESS_DENIED),
+            WmiDenial::System => Err(hresult::SYSTEM_DENIED),
         };
     }
     if !world.service_runs() {

@@ -4,6 +4,7 @@
 mod act;
 mod checkpoint;
 mod cim;
+mod create;
 mod events;
 mod files;
 mod objects;
@@ -84,6 +85,7 @@ pub(in crate::sim) fn run(machine: &mut WinMachine, call: &Call) -> Reply {
         "Start-VM" | "Suspend-VM" | "Resume-VM" | "Save-VM" => act::plain(machine, call),
         "Stop-VM" => act::stop(machine, call),
         "Restart-VM" => act::restart(machine, call),
+        "New-VM" => create::create(machine, call),
         "Set-VM" => settings::set(machine, call),
         "Checkpoint-VM" => checkpoint::create(machine, call),
         "Restore-VMSnapshot" => checkpoint::restore(machine, call),

@@ -19,6 +19,14 @@ const COMPUTER: Param = Param::typed("ComputerName", "string[]");
 const NAMESPACE: Param = Param::typed("Namespace", "string");
 const START: &[&str] = &["Nothing", "StartIfRunning", "Start"];
 const STOP: &[&str] = &["TurnOff", "Save", "ShutDown"];
+const BOOT_DEVICES: &[&str] = &[
+    "Floppy",
+    "CD",
+    "IDE",
+    "LegacyNetworkAdapter",
+    "NetworkAdapter",
+    "VHD",
+];
 const CHECKPOINTS: &[&str] = &["Disabled", "Production", "ProductionOnly", "Standard"];
 
 macro_rules! hyper_v {
@@ -169,6 +177,27 @@ pub(in crate::sim) static SPECS: &[Spec] = &[
             Param::switch("IncludeAllChildSnapshots").also(&["IncludeAllChildCheckpoints"]),
             AS_JOB,
             PASSTHRU,
+            COMPUTER
+        ]
+    )
+    .confirms(),
+    hyper_v!(
+        "New-VM",
+        "NewVM",
+        &[
+            Param::typed("Name", "string").at(0).also(&["VMName"]),
+            Param::typed("MemoryStartupBytes", "long").at(1),
+            Param::typed("Generation", "int").at(2),
+            Param::one_of("BootDevice", BOOT_DEVICES),
+            Param::switch("NoVHD"),
+            Param::typed("SwitchName", "string"),
+            Param::typed("NewVHDPath", "string"),
+            Param::typed("NewVHDSizeBytes", "uint64"),
+            Param::typed("VHDPath", "string"),
+            Param::typed("Path", "string"),
+            Param::typed("Version", "version"),
+            FORCE,
+            AS_JOB,
             COMPUTER
         ]
     )

@@ -3,7 +3,7 @@
 #![allow(
     dead_code,
     unreachable_pub,
-    reason = "shared by the modules of this binary, each of which uses a part"
+    reason = "shared by two test binaries, each of which uses a part"
 )]
 
 use std::path::PathBuf;
@@ -30,6 +30,7 @@ use vmdeck::private_file;
 use vmdeck::profile::{Profile, ProfileName};
 use vmdeck::serve::{self, Listener, Running, ServeState};
 use vmdeck::session::SessionOptions;
+use vmdeck::sim::Scenario;
 use vmdeck::task::Tasks;
 use vmdeck::transport::ssh::{SshConnector, SshOptions};
 use vmdeck::vault::Vault;
@@ -99,6 +100,7 @@ pub struct Serving {
     pub home: TempDir,
     /// A key of an administrator in [`PROFILE`].
     pub admin: String,
+    pub fleets: Arc<ServedFleets>,
 }
 
 impl Serving {
@@ -113,8 +115,18 @@ impl Serving {
         change: impl FnOnce(&mut ServeConfig),
         finish: impl FnOnce(ServeState) -> ServeState,
     ) -> Self {
+        let scenario = Scenario::from_toml(scenario).expect("a scenario");
+        Self::of(scenario, change, finish).await
+    }
+
+    /// Starts with a scenario that is no text.
+    pub async fn of(
+        scenario: Scenario,
+        change: impl FnOnce(&mut ServeConfig),
+        finish: impl FnOnce(ServeState) -> ServeState,
+    ) -> Self {
         let home = tempfile::tempdir().expect("a directory");
-        let sim = SimFleet::start(scenario).await;
+        let sim = SimFleet::of(scenario).await;
         let clock = Clock::system();
         let root = home.path().join("profiles");
         let profile = add_profile(&root, PROFILE, &sim, home.path()).await;
@@ -136,8 +148,9 @@ impl Serving {
         config.limit.rate_per_key = 100_000;
         change(&mut config);
         let tasks = Tasks::new();
-        let fleets = fleets(root, accounts.clone(), &clock).await;
-        let state = ServeState::new(accounts, Arc::new(fleets), Arc::new(config), clock, &tasks);
+        let fleets = Arc::new(fleets(root, accounts.clone(), &clock).await);
+        let provider = Arc::<ServedFleets>::clone(&fleets);
+        let state = ServeState::new(accounts, provider, Arc::new(config), clock, &tasks);
         let state = finish(state);
         Self {
             router: serve::router(state.clone()),
@@ -146,7 +159,25 @@ impl Serving {
             tasks,
             home,
             admin: first.token.expose().clone(),
+            fleets,
         }
+    }
+
+    /// The router of another run of the server, over the same accounts and fleets.
+    pub async fn restarted(&self) -> Router {
+        let accounts = Accounts::open(&self.home.path().join("server"), self.state.clock.clone())
+            .await
+            .expect("accounts");
+        let provider = Arc::<ServedFleets>::clone(&self.fleets);
+        let config = Arc::clone(&self.state.config);
+        let clock = self.state.clock.clone();
+        serve::router(ServeState::new(
+            accounts,
+            provider,
+            config,
+            clock,
+            &self.tasks,
+        ))
     }
 
     /// Adds a user in a profile with a key of these scopes, and returns both.

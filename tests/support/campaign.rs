@@ -1,0 +1,71 @@
+//! What every campaign has: a size that `tests/campaign` may change, and figures that it prints.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+/// Reads what `tests/campaign` was told, such as `--seed 7`.
+fn told<T: FromStr>(name: &str) -> Option<T> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "how tests/campaign tells a test its size"
+    )]
+    let value = std::env::var(format!("VMDECK_CAMPAIGN_{name}")).ok()?;
+    let parsed = value.parse().ok();
+    assert!(
+        parsed.is_some(),
+        "--{} cannot be {value}",
+        name.to_lowercase()
+    );
+    parsed
+}
+
+/// The seed: what was told, or always the same.
+pub fn seed(usual: u64) -> u64 {
+    told("SEED").unwrap_or(usual)
+}
+
+/// How often something is done in a full campaign.
+pub fn rounds(usual: usize) -> usize {
+    told("ROUNDS").unwrap_or(usual)
+}
+
+/// How long a full campaign lasts.
+pub fn lasting(usual: Duration) -> Duration {
+    let hours: Option<f64> = told("HOURS");
+    hours.map_or(usual, |hours| Duration::from_secs_f64(hours * 3600.0))
+}
+
+/// Waits for its turn: campaigns of one process count the same descriptors and tasks.
+pub async fn alone() -> tokio::sync::MutexGuard<'static, ()> {
+    static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    TURN.lock().await
+}
+
+/// Prints one figure of a campaign; `docs/reliability.md` keeps the last ones.
+pub fn figure(campaign: &str, what: &str, value: impl std::fmt::Display) {
+    println!("{campaign}: {what}: {value}");
+}
+
+/// Descriptors that this process has open.
+pub fn descriptors() -> usize {
+    let open = std::fs::read_dir("/proc/self/fd").expect("/proc");
+    // One of them is the directory itself.
+    open.count() - 1
+}
+
+/// Tasks of this runtime that have not ended.
+pub fn tasks() -> usize {
+    tokio::runtime::Handle::current()
+        .metrics()
+        .num_alive_tasks()
+}
+
+/// Memory of this process that is in use, in bytes.
+pub fn memory() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").expect("/proc");
+    let resident = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next());
+    let kilobytes: usize = resident.and_then(|text| text.parse().ok()).expect("VmRSS");
+    kilobytes * 1024
+}
