@@ -47,6 +47,7 @@ impl Deck {
             actor: fleet::actor(),
             keymap: Arc::new(Keymap::new(&BTreeMap::new()).ok()?),
             ascii: false,
+            themes: vmdeck::tui::theme::shelf::names(&vmdeck::tui::theme::shelf::NoShelf).into(),
         };
         Some(Self {
             app: App::new(settings, snapshot, fleet::now(), SIZE),

@@ -2,6 +2,8 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::{Surroundings, compose};
 use crate::config::{ColorChoice, Origin};
@@ -9,15 +11,18 @@ use crate::domain::error_kind::{ErrorKind, ExitCode, Failure};
 use crate::domain::operation::Door;
 use crate::report::Complaint;
 use crate::tui::keymap::Keymap;
-use crate::tui::run::{ThemeChoice, TuiError};
 use crate::tui::theme::ColourDepth;
+use crate::tui::theme::shelf::ThemeShelf;
 use crate::tui::{self, TuiOptions};
+
+/// Theme files that are listed.
+const MAX_THEMES: usize = 200;
 
 /// Bytes of a theme file that are read.
 const MAX_THEME: u64 = 64 * 1024;
 
 pub(super) async fn run(around: &Surroundings, err: &mut dyn Write) -> Result<ExitCode, Complaint> {
-    let options = options(around)?;
+    let options = options(around);
     // The dashboard asks for the passphrase itself, when it is needed.
     let fleet = compose::open(around, err, false, |_| false).await?;
     let shown = tui::run(fleet.handle.clone(), options, &fleet.front).await;
@@ -29,12 +34,14 @@ pub(super) async fn run(around: &Surroundings, err: &mut dyn Write) -> Result<Ex
 
 /// Checks what only the screen can: whether the theme is one, whether commands and keys exist.
 pub(super) fn check(around: &Surroundings) -> Result<(), Complaint> {
-    let options = options(around)?;
-    let theme = options.theme().map(drop).map_err(TuiError::from);
-    let keys = Keymap::new(&options.keys).map(drop).map_err(TuiError::from);
+    let options = options(around);
+    let theme = options.theme().map(drop);
+    let keys = Keymap::new(&options.keys).map(drop).map_err(|error| {
+        Failure::new(ErrorKind::Config, error.to_string())
+            .with_hint("change `tui.keys` in the configuration")
+    });
     for (key, checked) in [("tui.theme", theme), ("tui.keys", keys)] {
-        if let Err(error) = checked {
-            let mut failure = Failure::of(&error);
+        if let Err(mut failure) = checked {
             if let Some(Origin::Set(place)) = around.loaded.origins.get(key) {
                 failure.message = format!("{place}: {}", failure.message);
             }
@@ -44,35 +51,77 @@ pub(super) fn check(around: &Surroundings) -> Result<(), Complaint> {
     Ok(())
 }
 
-fn options(around: &Surroundings) -> Result<TuiOptions, Complaint> {
+fn options(around: &Surroundings) -> TuiOptions {
     let config = &around.loaded.config.tui;
     let mut options = TuiOptions::new(around.actor(Door::Tui), around.clock.clone());
-    options.theme = theme(around, &config.theme)?;
+    options.theme.clone_from(&config.theme);
+    options.shelf = Arc::new(OwnThemes {
+        directory: around.paths.themes(),
+    });
     options.colours = colours(around, config.color);
     options.ascii = config.ascii;
     options.mouse = config.mouse;
     options.compact = config.compact;
     options.keys.clone_from(&config.keys);
-    Ok(options)
+    options
 }
 
-/// A person's own theme goes before one of the program's of the same name.
-fn theme(around: &Surroundings, name: &str) -> Result<ThemeChoice, Complaint> {
-    let plain = name
-        .chars()
-        .all(|c| c.is_alphanumeric() || "-_".contains(c));
-    let path = around.paths.themes().join(format!("{name}.toml"));
-    if !plain || !path.is_file() {
-        return Ok(ThemeChoice::BuiltIn(name.to_owned()));
+/// A person's own themes: the files `NAME.toml` in the directory of themes.
+#[derive(Debug)]
+struct OwnThemes {
+    directory: PathBuf,
+}
+
+impl OwnThemes {
+    fn path(&self, name: &str) -> Option<PathBuf> {
+        is_plain(name).then(|| self.directory.join(format!("{name}.toml")))
     }
-    let mut text = String::new();
-    let read = File::open(&path).and_then(|file| file.take(MAX_THEME).read_to_string(&mut text));
-    read.map_err(|error| {
-        let message = format!("could not read the theme {}: {error}", path.display());
-        Failure::new(ErrorKind::Config, message)
-            .with_hint("change `tui.theme` in the configuration")
-    })?;
-    Ok(ThemeChoice::Text(text))
+}
+
+/// A name that cannot lead out of the directory.
+fn is_plain(name: &str) -> bool {
+    !name.is_empty()
+        && name
+            .chars()
+            .all(|c| c.is_alphanumeric() || "-_".contains(c))
+}
+
+impl ThemeShelf for OwnThemes {
+    fn names(&self) -> Vec<String> {
+        let Ok(entries) = std::fs::read_dir(&self.directory) else {
+            return Vec::new();
+        };
+        entries
+            .flatten()
+            .filter_map(|entry| {
+                let file = entry.file_name().into_string().ok()?;
+                let name = file.strip_suffix(".toml")?;
+                is_plain(name).then(|| name.to_owned())
+            })
+            .take(MAX_THEMES)
+            .collect()
+    }
+
+    fn text(&self, name: &str) -> Result<Option<String>, Failure> {
+        let Some(path) = self.path(name).filter(|path| path.is_file()) else {
+            return Ok(None);
+        };
+        let mut text = String::new();
+        let read =
+            File::open(&path).and_then(|file| file.take(MAX_THEME).read_to_string(&mut text));
+        read.map_err(|error| {
+            let message = format!("could not read the theme {}: {error}", path.display());
+            Failure::new(ErrorKind::Config, message)
+                .with_hint("change `tui.theme` in the configuration")
+        })?;
+        Ok(Some(text))
+    }
+
+    fn stamp(&self, name: &str) -> Option<u128> {
+        let written = std::fs::metadata(self.path(name)?).ok()?.modified().ok()?;
+        let since = written.duration_since(std::time::UNIX_EPOCH).ok()?;
+        Some(since.as_nanos())
+    }
 }
 
 fn colours(around: &Surroundings, choice: ColorChoice) -> ColourDepth {

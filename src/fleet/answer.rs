@@ -120,6 +120,14 @@ impl Engine {
                 let listing = self.keeper.clone().credentials(reply);
                 self.groups.jobs.spawn("credentials", listing);
             }
+            Request::Preferences { reply } => {
+                let reading = self.keeper.clone().preferences(reply);
+                self.groups.jobs.spawn("preferences", reading);
+            }
+            Request::Remember { name, value, reply } => {
+                let keeping = self.keeper.clone().remember(name, value, reply);
+                self.groups.jobs.spawn("remember", keeping);
+            }
             Request::SetReadOnly { on, reply } => send_or_gone(reply, self.set_read_only(on)),
             Request::Shutdown { grace, reply } => self.stop(grace, Some(reply)),
         }

@@ -15,6 +15,7 @@ use crate::domain::host::{HostId, HostSpec};
 use crate::domain::host_key::HostKeyQuestion;
 use crate::domain::inventory::FleetSnapshot;
 use crate::domain::operation::{Actor, Operation, OperationId, Submission};
+use crate::domain::preference::Preferences;
 use crate::domain::recording::Recording;
 use crate::domain::secret::SecretText;
 use crate::domain::snapshot::VmSnapshot;
@@ -252,6 +253,17 @@ impl FleetHandle {
     /// Returns what may be shown of the credentials.
     pub async fn credentials(&self) -> Result<Vec<CredentialSummary>, Failure> {
         self.ask(|reply| Request::Credentials { reply }).await
+    }
+
+    /// Returns what a person has set up on the screen, by name.
+    pub async fn preferences(&self) -> Result<Preferences, Failure> {
+        self.ask(|reply| Request::Preferences { reply }).await
+    }
+
+    /// Keeps something a person has set up on the screen, or forgets it.
+    pub async fn remember(&self, name: String, value: Option<String>) -> Result<(), Failure> {
+        self.ask(|reply| Request::Remember { name, value, reply })
+            .await
     }
 
     /// Switches read-only mode.

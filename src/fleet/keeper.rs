@@ -22,6 +22,7 @@ use crate::domain::host_key::{HostKeyQuestion, HostKeyVerdict, PinnedKey};
 use crate::domain::host_words;
 use crate::domain::inventory::HostInventory;
 use crate::domain::operation::Actor;
+use crate::domain::preference::Preferences;
 use crate::domain::secret::SecretText;
 use crate::domain::vm::VmRef;
 use crate::profile::Profile;
@@ -352,6 +353,19 @@ impl Keeper {
     pub(super) async fn credentials(self, reply: Reply<Vec<CredentialSummary>>) {
         let listed = self.profile.credentials().await;
         crate::task::send_or_gone(reply, listed.map_err(|error| failure(&error)));
+    }
+
+    /// Reads what a person has set up on the screen.
+    pub(super) async fn preferences(self, reply: Reply<Preferences>) {
+        let read = self.profile.preferences().await;
+        crate::task::send_or_gone(reply, read.map_err(|error| failure(&error)));
+    }
+
+    /// Keeps something a person has set up on the screen. In turn, so that the last of several stays.
+    pub(super) async fn remember(self, name: String, value: Option<String>, reply: Reply<()>) {
+        let _turn = self.turn.acquire().await;
+        let kept = self.profile.set_preference(name, value).await;
+        crate::task::send_or_gone(reply, kept.map_err(|error| failure(&error)));
     }
 
     /// Reads the end of the audit log.

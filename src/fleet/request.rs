@@ -13,6 +13,7 @@ use crate::domain::host::{HostId, HostName, HostSpec};
 use crate::domain::host_key::HostKeyQuestion;
 use crate::domain::operation::{Actor, OperationId, Plan, Submission};
 use crate::domain::policy::Verdict;
+use crate::domain::preference::Preferences;
 use crate::domain::recording::Recording;
 use crate::domain::secret::SecretText;
 use crate::domain::snapshot::VmSnapshot;
@@ -245,6 +246,20 @@ pub enum Request {
     Credentials {
         /// The summaries.
         reply: Reply<Vec<CredentialSummary>>,
+    },
+    /// What a person has set up on the screen.
+    Preferences {
+        /// All of it, by name.
+        reply: Reply<Preferences>,
+    },
+    /// Keep something a person has set up on the screen, or forget it.
+    Remember {
+        /// Its name.
+        name: String,
+        /// Its value; `None` forgets it.
+        value: Option<String>,
+        /// Done.
+        reply: Reply<()>,
     },
     /// Switch read-only mode of the whole program.
     SetReadOnly {

@@ -12,7 +12,10 @@ use crate::private_file;
 /// Marks a SQLite file as one of ours ("vmdk" in ASCII), with the steps that it has taken.
 pub(super) const SCHEMA: Schema = Schema {
     application_id: 0x766d_646b,
-    steps: &[include_str!("sql/0001_init.sql")],
+    steps: &[
+        include_str!("sql/0001_init.sql"),
+        include_str!("sql/0002_preference.sql"),
+    ],
 };
 
 /// Brings a database up to date.
@@ -23,12 +26,14 @@ pub(super) fn migrate(
 ) -> Result<(), ProfileError> {
     let failed = |error| ProfileError::of_file(file, "bringing the database up to date", error);
     let target = i64::try_from(steps.len()).unwrap_or(i64::MAX);
+    // A database that is only just being made holds nothing that a copy could save.
+    let is_new = database::version(connection).map_err(failed)? == 0;
     loop {
         let version = database::version(connection).map_err(failed)?;
         if version >= target {
             return Ok(());
         }
-        if version > 0 {
+        if version > 0 && !is_new {
             back_up(connection, file, version)?;
         }
         let taken = database::step(connection, SCHEMA.application_id, steps);
@@ -52,8 +57,10 @@ fn back_up(connection: &Connection, file: &Path, version: i64) -> Result<(), Pro
     }
     // VACUUM INTO takes an empty file, and so keeps the mode that was given at creation.
     drop(private_file::create_new(&part)?);
+    // Like the database itself: SQLite follows no link on the way to the copy.
+    let real = part.canonicalize().unwrap_or_else(|_| part.clone());
     connection
-        .execute("VACUUM INTO ?1", [part.display().to_string()])
+        .execute("VACUUM INTO ?1", [real.display().to_string()])
         .map_err(failed)?;
     let synced = std::fs::File::open(&part)
         .and_then(|copy| copy.sync_all())
@@ -148,6 +155,31 @@ mod tests {
         let old = Connection::open(&backup).unwrap();
         assert_eq!(database::version(&old).unwrap(), 1);
         assert_eq!(columns(&old), 1);
+    }
+
+    #[test]
+    fn a_new_database_leaves_no_backup_of_its_first_steps() {
+        let (_root, file, mut connection) = database();
+        migrate(&mut connection, &file, &[ONE, TWO]).unwrap();
+        assert!(newest_backup(&file).is_none());
+    }
+
+    #[test]
+    fn a_link_on_the_way_does_not_keep_a_database_from_being_brought_up_to_date() {
+        let (root, _, connection) = database();
+        drop(connection);
+        let link = root.path().join("link");
+        std::os::unix::fs::symlink(root.path(), &link).unwrap();
+        let file = link.join("profile.db");
+        let real = root.path().canonicalize().unwrap().join("profile.db");
+        // As the store opens it.
+        let flags =
+            rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE | rusqlite::OpenFlags::SQLITE_OPEN_NOFOLLOW;
+        let mut connection = Connection::open_with_flags(real, flags).unwrap();
+        migrate(&mut connection, &file, &[ONE]).unwrap();
+        migrate(&mut connection, &file, &[ONE, TWO]).unwrap();
+        assert_eq!(columns(&connection), 2);
+        assert!(newest_backup(&file).is_some());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::{migrate, read_version};
+use super::migrate;
 use crate::private_file;
 
 /// Where the program that is to be killed finds its database.
@@ -105,7 +105,7 @@ fn sound_version(file: &Path) -> i64 {
         .query_row("PRAGMA integrity_check", [], |row| row.get(0))
         .unwrap();
     assert_eq!(verdict, "ok");
-    let version = read_version(&connection).unwrap();
+    let version = crate::database::version(&connection).unwrap();
     let tables = ask("SELECT count(*) FROM sqlite_schema WHERE type = 'table'");
     let columns = ask("SELECT count(*) FROM pragma_table_info('a')");
     let expected = [(0, 0), (1, 2), (1, 3), (2, 3)];

@@ -1,5 +1,5 @@
 //! The profile: what is remembered between two runs. Hosts, pinned host keys, sealed credentials, the
-//! last known inventory, the wrapped identity and the mirror of the audit log's end.
+//! last known inventory, the wrapped identity, a person's settings of the screen and the mirror of the audit log's end.
 //!
 //! A profile is a directory of mode 0700 with `profile.db` (SQLite, mode 0600) and `audit/`. Every
 //! query runs on one thread per open profile ([`store`]); nothing outside this folder knows SQL.
@@ -13,6 +13,7 @@ pub mod inventory_cache;
 pub mod known_hosts;
 pub mod migration;
 pub mod name;
+pub mod preferences;
 pub mod state;
 pub mod store;
 

@@ -30,6 +30,8 @@ pub struct Settings {
     pub keymap: Arc<Keymap>,
     /// Whether only ASCII can be shown.
     pub ascii: bool,
+    /// The names of the themes there are.
+    pub themes: Arc<[String]>,
 }
 
 /// The views.
@@ -119,6 +121,8 @@ pub struct App {
     pub seen_errors: u64,
     /// Only one line of header.
     pub compact: bool,
+    /// The theme that was chosen here; `None` = the configuration's.
+    pub theme: Option<String>,
     /// Hosts and the fingerprints of the keys that were already asked about.
     pub asked_keys: Vec<(HostId, String)>,
     /// Numbers the plans that are asked for.
@@ -155,6 +159,7 @@ impl App {
             toast: None,
             seen_errors: 0,
             compact: false,
+            theme: None,
             asked_keys: Vec::new(),
             tickets: 0,
             touched: false,

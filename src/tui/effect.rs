@@ -62,6 +62,10 @@ pub enum Effect {
     Credentials,
     /// Switch read-only mode.
     SetReadOnly(bool),
+    /// Keep something that is to be found again, or forget it.
+    Remember(String, Option<String>),
+    /// Show a theme; `None` = the configuration's.
+    Theme(Option<String>),
     /// Put text on the person's clipboard (OSC 52).
     Copy(String),
     /// Draw everything again.
@@ -77,6 +81,8 @@ pub enum Effect {
 pub enum Local {
     /// Put text on the clipboard.
     Copy(String),
+    /// Show a theme; `None` = the configuration's.
+    Theme(Option<String>),
     /// Draw everything again.
     Redraw,
     /// Give the terminal back for a while.
@@ -117,6 +123,7 @@ impl Runner {
     pub fn run(&self, effect: Effect) -> Option<Local> {
         match effect {
             Effect::Copy(text) => return Some(Local::Copy(text)),
+            Effect::Theme(name) => return Some(Local::Theme(name)),
             Effect::Redraw => return Some(Local::Redraw),
             Effect::Suspend => return Some(Local::Suspend),
             Effect::Quit => return Some(Local::Quit),
@@ -270,6 +277,7 @@ async fn ask(handle: &FleetHandle, effect: Effect) -> Option<Answer> {
         Effect::Unlock(passphrase) => Some(Answer::Unlocked(handle.unlock(passphrase).await)),
         Effect::Lock => done(Some("locked".to_owned()), handle.lock().await),
         Effect::Credentials => Some(Answer::Credentials(handle.credentials().await)),
+        Effect::Remember(name, value) => done(None, handle.remember(name, value).await),
         Effect::SetReadOnly(on) => {
             let said = if on { "read-only" } else { "changes allowed" };
             done(Some(said.to_owned()), handle.set_read_only(on).await)
@@ -277,6 +285,7 @@ async fn ask(handle: &FleetHandle, effect: Effect) -> Option<Answer> {
         Effect::Plan { .. }
         | Effect::Submit(_)
         | Effect::Copy(_)
+        | Effect::Theme(_)
         | Effect::Redraw
         | Effect::Suspend
         | Effect::Quit => None,

@@ -100,6 +100,8 @@ pub enum Answer {
     HostSaved(Result<HostId, Failure>),
     /// The passphrase was tried.
     Unlocked(Result<(), Failure>),
+    /// The file of the theme in use was written anew.
+    ThemeWritten,
     /// The credentials.
     Credentials(Result<Vec<CredentialSummary>, Failure>),
 }

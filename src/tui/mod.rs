@@ -14,6 +14,7 @@ pub mod effect;
 pub mod event;
 pub mod filter;
 pub mod glyph;
+pub mod habits;
 pub mod key;
 pub mod keymap;
 pub mod layout;

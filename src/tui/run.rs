@@ -16,12 +16,15 @@ use tokio::time::Instant;
 use super::app::{App, Settings};
 use super::effect::{Effect, Local, Runner};
 use super::event::{Answer, Event, Input, Pointer};
-use super::keymap::{Keymap, KeymapError};
+use super::habits;
+use super::keymap::Keymap;
 use super::terminal::{Surface, TerminalGuard};
-use super::theme::{ColourDepth, Theme, ThemeError};
+use super::theme::shelf::{self, NoShelf, ThemeShelf};
+use super::theme::{ColourDepth, Theme};
 use super::update::{self, update};
 use super::view::{ViewState, make_ascii, view};
 use crate::clock::Clock;
+use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::event::FleetEvent;
 use crate::domain::inventory::FleetSnapshot;
 use crate::domain::operation::Actor;
@@ -32,14 +35,22 @@ use crate::task::Tasks;
 /// The shortest time between two frames.
 const FRAME: Duration = Duration::from_millis(33);
 
+/// The theme that holds where no other can be used.
+const DEFAULT_THEME: &str = "dark";
+
+/// How often the file of the theme in use is looked at.
+const THEME_LOOK: Duration = Duration::from_secs(1);
+
 /// Answers that may wait for the loop.
 const ANSWERS: usize = 256;
 
 /// What the screen is to be like.
 #[derive(Debug, Clone)]
 pub struct TuiOptions {
-    /// Name of a theme of the program, or the text of a theme file.
-    pub theme: ThemeChoice,
+    /// Name of the theme, unless another one was chosen in the dashboard.
+    pub theme: String,
+    /// Themes beside those of the program.
+    pub shelf: Arc<dyn ThemeShelf>,
     /// How many colours there are.
     pub colours: ColourDepth,
     /// Only ASCII.
@@ -56,20 +67,12 @@ pub struct TuiOptions {
     pub clock: Clock,
 }
 
-/// Where a theme comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ThemeChoice {
-    /// One of the program's own.
-    BuiltIn(String),
-    /// The text of a theme file.
-    Text(String),
-}
-
 impl TuiOptions {
     /// The defaults, for a person.
     pub fn new(actor: Actor, clock: Clock) -> Self {
         Self {
-            theme: ThemeChoice::BuiltIn("dark".to_owned()),
+            theme: DEFAULT_THEME.to_owned(),
+            shelf: Arc::new(NoShelf),
             colours: ColourDepth::Full,
             ascii: false,
             mouse: false,
@@ -81,11 +84,8 @@ impl TuiOptions {
     }
 
     /// Reads the theme.
-    pub fn theme(&self) -> Result<Theme, ThemeError> {
-        match &self.theme {
-            ThemeChoice::BuiltIn(name) => Theme::built_in(name, self.colours),
-            ThemeChoice::Text(text) => Theme::parse(text, self.colours),
-        }
+    pub fn theme(&self) -> Result<Theme, Failure> {
+        shelf::find(self.shelf.as_ref(), &self.theme, self.colours)
     }
 }
 
@@ -104,30 +104,17 @@ pub enum TuiError {
     /// The terminal cannot be used.
     #[error("the terminal cannot be used")]
     Terminal(#[from] io::Error),
-    /// The theme cannot be used.
-    #[error(transparent)]
-    Theme(#[from] ThemeError),
-    /// The keys of the configuration cannot be used.
-    #[error(transparent)]
-    Keys(#[from] KeymapError),
 }
 
 impl crate::domain::error_kind::Classify for TuiError {
-    fn kind(&self) -> crate::domain::error_kind::ErrorKind {
-        use crate::domain::error_kind::ErrorKind;
-        match self {
-            Self::Terminal(_) => ErrorKind::Usage,
-            Self::Theme(_) | Self::Keys(_) => ErrorKind::Config,
-        }
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Usage
     }
 
     fn hint(&self) -> Option<crate::domain::error_kind::Hint> {
-        use crate::domain::error_kind::Hint;
-        Some(Hint::new(match self {
-            Self::Terminal(_) => "run it in a terminal, or use `vmdeck --once list` in a script",
-            Self::Theme(_) => "change `tui.theme` in the configuration",
-            Self::Keys(_) => "change `tui.keys` in the configuration",
-        }))
+        Some(crate::domain::error_kind::Hint::new(
+            "run it in a terminal, or use `vmdeck --once list` in a script",
+        ))
     }
 }
 
@@ -138,33 +125,29 @@ pub async fn run(
     tasks: &Tasks,
 ) -> Result<TuiExit, TuiError> {
     let handle = handle.acting_as(options.actor.clone());
-    let theme = options.theme()?;
-    let keymap = Arc::new(Keymap::new(&options.keys)?);
     let guard = TerminalGuard::enter(options.mouse)?;
     let size = crossterm::terminal::size()?;
     let surface = Surface::new(io::stdout(), size);
-    let settings = Settings {
-        actor: options.actor.clone(),
-        keymap,
-        ascii: options.ascii,
-    };
     let (answers, answered) = mpsc::channel(ANSWERS);
     let runner = Runner::new(
         handle.clone(),
         tasks.child(),
         options.actor.clone(),
-        answers,
+        answers.clone(),
     );
-    let mut app = App::new(settings, handle.snapshot(), options.clock.now(), size);
-    app.compact = options.compact;
-    update::greet(&mut app);
+    let (app, theme) = open(&handle, &options, size).await?;
+    let watched = watch::Sender::new(Arc::from(app.theme.as_deref().unwrap_or(&options.theme)));
+    let watching = watch_theme(Arc::clone(&options.shelf), watched.subscribe(), answers);
+    drop(tasks.spawn("theme watch", watching));
     let screen = Loop {
         app,
         theme,
+        watched,
         state: ViewState::default(),
         surface,
         runner,
-        clock: options.clock,
+        clock: options.clock.clone(),
+        options,
         drawn: None,
         dirty: true,
         leaving: None,
@@ -179,6 +162,74 @@ pub async fn run(
     screen.turn(sources, &guard, tasks).await
 }
 
+/// Makes the first state: as it was left, with what can be used of theme and keys. A mistake in them is
+/// said on the screen, and the defaults hold: nobody is kept out of the fleet by a colour.
+async fn open(
+    handle: &FleetHandle,
+    options: &TuiOptions,
+    size: (u16, u16),
+) -> Result<(App, Theme), TuiError> {
+    let mut mistakes = Vec::new();
+    let keymap = Keymap::new(&options.keys).or_else(|error| {
+        mistakes.push(
+            Failure::new(ErrorKind::Config, format!("{error}; the default keys hold"))
+                .with_hint("change `tui.keys` in the configuration"),
+        );
+        Keymap::new(&BTreeMap::new())
+    });
+    let settings = Settings {
+        actor: options.actor.clone(),
+        // The table's own keys are held to be sound by a test.
+        keymap: Arc::new(keymap.unwrap_or_default()),
+        ascii: options.ascii,
+        themes: shelf::names(options.shelf.as_ref()).into(),
+    };
+    let mut app = App::new(settings, handle.snapshot(), options.clock.now(), size);
+    app.compact = options.compact;
+    match handle.preferences().await {
+        Ok(kept) => habits::restore(&mut app, &kept),
+        Err(cause) => mistakes.push(cause),
+    }
+    let chosen = app.theme.as_deref().unwrap_or(&options.theme);
+    let found = shelf::find(options.shelf.as_ref(), chosen, options.colours);
+    let theme = match found.or_else(|cause| {
+        mistakes.push(cause);
+        shelf::find(&NoShelf, DEFAULT_THEME, options.colours)
+    }) {
+        Ok(theme) => theme,
+        Err(cause) => return Err(TuiError::Terminal(io::Error::other(cause.message))),
+    };
+    update::greet(&mut app);
+    for mistake in mistakes {
+        app.fail(&mistake);
+    }
+    Ok((app, theme))
+}
+
+/// Tells the loop when the file of the theme in use is written anew.
+async fn watch_theme(
+    shelf: Arc<dyn ThemeShelf>,
+    mut name: watch::Receiver<Arc<str>>,
+    answers: mpsc::Sender<Answer>,
+) {
+    let mut known = None;
+    loop {
+        let now = Arc::clone(&name.borrow_and_update());
+        let stamp = shelf.stamp(&now);
+        let before = known.replace((Arc::clone(&now), stamp));
+        let rewritten = before.is_some_and(|(of, old)| of == now && old != stamp);
+        if rewritten && answers.send(Answer::ThemeWritten).await.is_err() {
+            return;
+        }
+        tokio::select! {
+            changed = name.changed() => if changed.is_err() {
+                return;
+            },
+            () = tokio::time::sleep(THEME_LOOK) => {}
+        }
+    }
+}
+
 /// Where events come from.
 struct Sources {
     snapshots: watch::Receiver<Arc<FleetSnapshot>>,
@@ -191,6 +242,9 @@ struct Sources {
 struct Loop {
     app: App,
     theme: Theme,
+    /// Name of the theme that is shown.
+    watched: watch::Sender<Arc<str>>,
+    options: TuiOptions,
     state: ViewState,
     surface: Surface<io::Stdout>,
     runner: Runner,
@@ -303,6 +357,7 @@ impl Loop {
             Some(Local::Quit) => self.leaving = Some(TuiExit::Quit),
             Some(Local::Redraw) => self.surface.invalidate(),
             Some(Local::Copy(text)) => self.copy(&text)?,
+            Some(Local::Theme(name)) => self.wear(name),
             Some(Local::Suspend) => {
                 let size = guard.suspend()?;
                 self.app.size = size;
@@ -311,6 +366,18 @@ impl Loop {
             }
         }
         Ok(())
+    }
+
+    /// Shows a theme; one that cannot be used is told and the last one stays.
+    fn wear(&mut self, name: Option<String>) {
+        let name = name.unwrap_or_else(|| self.options.theme.clone());
+        match shelf::find(self.options.shelf.as_ref(), &name, self.options.colours) {
+            Ok(theme) => {
+                self.theme = theme;
+                self.watched.send_replace(Arc::from(name));
+            }
+            Err(cause) => self.app.fail(&cause),
+        }
     }
 
     fn copy(&mut self, text: &str) -> io::Result<()> {

@@ -140,6 +140,8 @@ fn draw_overlay(
             );
         }
         Overlay::Menu(menu) => menu.draw(buf, area, theme),
+        Overlay::Chooser(chooser) => chooser.draw(&app.vms.columns, buf, area, theme),
+        Overlay::Naming(dialog) => return dialog.draw(buf, area, theme),
         Overlay::Help(help) => return help.draw(app, buf, areas.body, theme),
         Overlay::Palette(palette) => return palette.draw(buf, areas.body, theme),
         Overlay::Details(details) => details.draw(app, buf, areas.body, theme),
@@ -163,6 +165,8 @@ pub fn hints(app: &App) -> Vec<Hint> {
                 | Overlay::Passphrase(_)
                 | Overlay::HostForm(_)
                 | Overlay::SnapshotForm(_)
+                | Overlay::Chooser(_)
+                | Overlay::Naming(_)
         )
     ) {
         return Vec::new();

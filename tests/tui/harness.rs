@@ -62,6 +62,7 @@ impl Screen {
             actor: fleet::actor(),
             keymap: Arc::new(Keymap::new(&BTreeMap::new()).unwrap()),
             ascii: false,
+            themes: vmdeck::tui::theme::shelf::names(&vmdeck::tui::theme::shelf::NoShelf).into(),
         };
         let earlier = Arc::new(fleet::earlier(&snapshot, 3));
         let mut app = App::new(settings, earlier, fleet::now(), size);
@@ -271,6 +272,11 @@ async fn engine(mut inbox: mpsc::Receiver<Request>, state: Arc<FleetSnapshot>, a
             Request::Errors { reply } => reply.send(Ok(vec![error()])).unwrap(),
             Request::CommandLog { reply, .. } => reply.send(Ok(Vec::new())).unwrap(),
             Request::Credentials { reply } => reply.send(Ok(Vec::new())).unwrap(),
+            Request::Preferences { reply } => reply.send(Ok(BTreeMap::new())).unwrap(),
+            Request::Remember { name, value, reply } => {
+                note(format!("remember {name} = {value:?}"));
+                reply.send(Ok(())).unwrap();
+            }
             Request::Record { reply, .. } => {
                 let cause = Failure::new(ErrorKind::Internal, "not from here");
                 reply.send(Err(cause)).unwrap();

@@ -1,7 +1,7 @@
 //! Where columns stand on a line of the table. Depends on the width and on which columns are on, never
 //! on values.
 
-use super::{COLUMNS, Column, ColumnId, Place, ROOMY};
+use super::{COLUMNS, Column, ColumnId, Columns, Place, ROOMY};
 
 /// A column with its place in a line of the table.
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +38,7 @@ const HOST_ENOUGH: u16 = 13;
 const HOST_MAX: u16 = 24;
 
 /// Lays columns out; `scroll` of the middle ones are hidden at the left.
-pub fn layout(total: u16, wide: bool, scroll: usize) -> Layout {
+pub fn layout(total: u16, columns: &Columns, scroll: usize) -> Layout {
     let gap = if total >= ROOMY { 2 } else { 1 };
     let size = |column: &Column| {
         if total >= ROOMY {
@@ -47,14 +47,11 @@ pub fn layout(total: u16, wide: bool, scroll: usize) -> Layout {
             column.narrow
         }
     };
-    let of = |place: Place| {
-        COLUMNS
-            .iter()
-            .filter(move |column| column.place == place && (wide || !column.wide))
-    };
+    let of = |place: Place| COLUMNS.iter().filter(move |column| column.place == place);
     let mut left: Vec<(&'static Column, u16)> = of(Place::Left).map(|c| (c, size(c))).collect();
     let right: Vec<(&'static Column, u16)> = of(Place::Right).map(|c| (c, size(c))).collect();
-    let middle: Vec<(&'static Column, u16)> = of(Place::Middle).map(|c| (c, size(c))).collect();
+    let middle: Vec<(&'static Column, u16)> =
+        columns.shown().into_iter().map(|c| (c, size(c))).collect();
     let taken =
         |columns: &[(&Column, u16)]| -> u16 { columns.iter().map(|(_, width)| width + gap).sum() };
     let mut room = total.saturating_sub(MARGIN + taken(&left) + taken(&right));
@@ -116,7 +113,9 @@ mod tests {
         for total in 0..260 {
             for wide in [false, true] {
                 for scroll in 0..20 {
-                    let mut slots = layout(total, wide, scroll).slots;
+                    let mut columns = Columns::default();
+                    columns.wide = wide;
+                    let mut slots = layout(total, &columns, scroll).slots;
                     slots.sort_by_key(|slot| slot.x);
                     for pair in slots.windows(2) {
                         assert!(pair[0].x + pair[0].width < pair[1].x, "{total} {scroll}");
@@ -132,7 +131,7 @@ mod tests {
     #[test]
     fn room_goes_to_the_names() {
         let width = |total: u16, id: ColumnId| {
-            let slots = layout(total, false, 0).slots;
+            let slots = layout(total, &Columns::default(), 0).slots;
             slots
                 .iter()
                 .find(|slot| slot.column.id == id)
@@ -147,13 +146,13 @@ mod tests {
 
     #[test]
     fn eighty_columns_show_state_name_host_load_memory_and_age() {
-        let titles: Vec<&str> = layout(80, false, 0)
+        let titles: Vec<&str> = layout(80, &Columns::default(), 0)
             .slots
             .iter()
             .map(|slot| slot.column.title)
             .collect();
         assert_eq!(titles, ["ST", "NAME", "HOST", "HV", "CPU%", "MEM", "AGE"]);
-        assert!(layout(80, false, 0).more_right);
-        assert!(!layout(120, false, 0).more_right);
+        assert!(layout(80, &Columns::default(), 0).more_right);
+        assert!(!layout(120, &Columns::default(), 0).more_right);
     }
 }

@@ -5,6 +5,7 @@
 //! what it sorts by.
 
 mod cells;
+mod choice;
 mod layout;
 mod sort;
 
@@ -13,6 +14,7 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 
 pub use self::cells::{kind_mark, load_role, share};
+pub use self::choice::Columns;
 pub use self::layout::{Layout, MARGIN, Slot, layout};
 pub use self::sort::SortKey;
 
@@ -301,6 +303,39 @@ impl ColumnId {
     /// Returns this column's row.
     pub fn column(self) -> Option<&'static Column> {
         COLUMNS.iter().find(|column| column.id == self)
+    }
+
+    /// Returns its name where it is written down.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::State => "state",
+            Self::Name => "name",
+            Self::Host => "host",
+            Self::Kind => "kind",
+            Self::Cpu => "cpu",
+            Self::Memory => "memory",
+            Self::Address => "address",
+            Self::Uptime => "uptime",
+            Self::Snapshots => "snapshots",
+            Self::Age => "age",
+            Self::Vcpus => "vcpus",
+            Self::Disk => "disk-traffic",
+            Self::Net => "network-traffic",
+            Self::Storage => "disk",
+            Self::Autostart => "autostart",
+            Self::Os => "os",
+            Self::Tags => "tags",
+            Self::Note => "note",
+            Self::Id => "id",
+        }
+    }
+
+    /// Finds a column by that name.
+    pub fn of_word(word: &str) -> Option<Self> {
+        COLUMNS
+            .iter()
+            .map(|column| column.id)
+            .find(|id| id.word() == word)
     }
 
     /// Returns whether sorting by it starts with the largest.

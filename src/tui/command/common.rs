@@ -4,6 +4,7 @@ use super::{ALWAYS, RowOf};
 use crate::tui::app::Screen;
 use crate::tui::cursor::Motion;
 use crate::tui::effect::Effect;
+use crate::tui::overlay::chooser;
 use crate::tui::screen::{profile, snapshots};
 use crate::tui::update::deeds;
 
@@ -85,6 +86,41 @@ pub(super) const MENU: &[RowOf] = &[
         Some("back"),
         ALWAYS,
         deeds::close,
+    ),
+];
+
+pub(super) const CHOOSER: &[RowOf] = &[
+    (
+        "columns.toggle",
+        "show or hide the column",
+        "space enter",
+        Some("show or hide"),
+        ALWAYS,
+        chooser::toggle,
+    ),
+    (
+        "columns.earlier",
+        "move the column towards the names",
+        "K",
+        Some("move"),
+        ALWAYS,
+        chooser::earlier,
+    ),
+    (
+        "columns.later",
+        "move the column away from the names",
+        "J",
+        None,
+        ALWAYS,
+        chooser::later,
+    ),
+    (
+        "columns.reset",
+        "the columns of a new profile",
+        "u",
+        None,
+        ALWAYS,
+        chooser::reset,
     ),
 ];
 
@@ -294,6 +330,14 @@ pub(super) const GLOBAL: &[RowOf] = &[
         None,
         ALWAYS,
         deeds::compact,
+    ),
+    (
+        "app.theme",
+        "choose a theme",
+        "ctrl-t",
+        None,
+        ALWAYS,
+        deeds::themes,
     ),
     (
         "app.unlock",

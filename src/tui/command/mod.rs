@@ -9,7 +9,7 @@ mod views;
 
 use std::sync::LazyLock;
 
-use self::common::{BASE, DETAILS, DIALOG, DOCUMENT, FORM, GLOBAL, LIST, MENU, PROMPT};
+use self::common::{BASE, CHOOSER, DETAILS, DIALOG, DOCUMENT, FORM, GLOBAL, LIST, MENU, PROMPT};
 use self::views::{HOSTS, OPERATIONS, PROFILE, SNAPSHOTS, SNAPSHOTS_OF_A_VM, VMS};
 use super::acting;
 use super::app::App;
@@ -39,6 +39,8 @@ pub enum Context {
     Document,
     /// A list to choose from.
     Menu,
+    /// The columns to choose from.
+    Chooser,
     /// A question.
     Dialog,
     /// A line being typed.
@@ -62,6 +64,7 @@ impl Context {
         Self::Details,
         Self::Document,
         Self::Menu,
+        Self::Chooser,
         Self::Dialog,
         Self::Prompt,
         Self::Form,
@@ -81,6 +84,7 @@ impl Context {
             Self::Details => "Details of a VM",
             Self::Document => "Reading",
             Self::Menu => "Menus",
+            Self::Chooser => "Columns",
             Self::Dialog => "Questions",
             Self::Prompt => "Typing",
             Self::Form => "Forms",
@@ -212,6 +216,7 @@ const SECTIONS: &[(&[Context], &[RowOf])] = &[
     (&[Context::Details], DETAILS),
     (&[Context::Document], DOCUMENT),
     (&[Context::Menu], MENU),
+    (&[Context::Chooser], CHOOSER),
     (&[Context::Dialog], DIALOG),
     (&[Context::Form], FORM),
     (&[Context::Prompt], PROMPT),

@@ -12,6 +12,7 @@ use crate::tui::cursor::scroll_to;
 use crate::tui::effect::Effect;
 use crate::tui::screen::vms::{self, Quick};
 use crate::tui::theme::{Role, Theme};
+use crate::tui::update::deeds;
 use crate::tui::widget::paint::{self, Piece};
 
 /// What choosing an item does.
@@ -25,6 +26,14 @@ pub enum Choice {
     Sort(ColumnId),
     /// Applies a filter of one key.
     Quick(Quick),
+    /// Applies a filter that was kept under a name.
+    Kept(String),
+    /// Forgets that filter.
+    Forget(String),
+    /// Begins with that filter from the next time on, or with none.
+    First(String),
+    /// Takes a theme.
+    Theme(String),
     /// Copies a text.
     Copy(String),
 }
@@ -132,6 +141,14 @@ impl Menu {
         menu
     }
 
+    /// Returns the theme under the cursor, in a list of themes.
+    pub fn theme(&self) -> Option<&str> {
+        match &self.items.get(self.index)?.choice {
+            Choice::Theme(name) => Some(name),
+            _ => None,
+        }
+    }
+
     /// Finds an item by its letter.
     pub fn by_letter(&self, letter: char) -> Option<usize> {
         self.items
@@ -212,6 +229,10 @@ pub fn choose(app: &mut App, index: usize) -> Vec<Effect> {
         Choice::Command(id) => return crate::tui::command::run_by_id(app, id),
         Choice::Sort(column) => vms::sort_by(app, column),
         Choice::Quick(quick) => vms::set_quick(app, quick),
+        Choice::Kept(name) => vms::set_kept(app, &name),
+        Choice::Forget(name) => vms::forget(app, &name),
+        Choice::First(name) => vms::begin_with(app, name),
+        Choice::Theme(name) => return deeds::take_theme(app, name),
         Choice::Copy(text) => return vms::copied(app, text),
     }
     Vec::new()

@@ -1,6 +1,7 @@
 //! What lies over a view: a stack of which the last one has the keys. State, keys and drawing of each
 //! are in one file.
 
+pub mod chooser;
 pub mod confirm;
 pub mod details;
 pub mod document;
@@ -9,6 +10,7 @@ pub mod help;
 pub mod host_form;
 pub mod host_key;
 pub mod menu;
+pub mod naming;
 pub mod palette;
 pub mod passphrase;
 pub mod question;
@@ -29,6 +31,10 @@ pub enum Overlay {
     Question(question::Question),
     /// A list to choose from.
     Menu(menu::Menu),
+    /// The columns to choose from.
+    Chooser(chooser::Chooser),
+    /// The name of a filter.
+    Naming(Box<naming::Naming>),
     /// The keys.
     Help(help::Help),
     /// Everything that can be done, by name.
@@ -55,6 +61,12 @@ impl Overlay {
                 &[Context::Dialog, Context::List, Context::Base]
             }
             Self::Question(_) | Self::Waiting(_) => &[Context::Dialog, Context::Base],
+            Self::Chooser(_) => &[
+                Context::Chooser,
+                Context::Menu,
+                Context::List,
+                Context::Base,
+            ],
             Self::Menu(_) => &[Context::Menu, Context::List, Context::Base],
             Self::Details(_) => &[Context::Details, Context::List, Context::Base],
             Self::Document(_) => &[Context::Document, Context::List, Context::Base],
@@ -65,6 +77,7 @@ impl Overlay {
             Self::Confirm(_)
             | Self::HostKey(_)
             | Self::Help(_)
+            | Self::Naming(_)
             | Self::Palette(_)
             | Self::Passphrase(_) => &[Context::Prompt, Context::Base],
         }
@@ -83,12 +96,14 @@ impl Overlay {
                 type_into(&mut palette.input, key);
                 palette.search();
             }
+            Self::Naming(dialog) => type_into(&mut dialog.input, key),
             Self::Passphrase(dialog) => dialog.type_key(key),
             Self::HostForm(form) => form.type_key(key),
             Self::SnapshotForm(form) => form.type_key(key),
             Self::Question(_)
             | Self::Waiting(_)
             | Self::Menu(_)
+            | Self::Chooser(_)
             | Self::Details(_)
             | Self::Document(_) => {}
         }

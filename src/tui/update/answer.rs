@@ -67,6 +67,14 @@ pub(super) fn take(app: &mut App, answer: Answer) -> Vec<Effect> {
         }
         Answer::HostSaved(result) => host_saved(app, result.map(drop)),
         Answer::Unlocked(result) => return unlocked(app, result),
+        Answer::ThemeWritten => {
+            // Somebody who is looking through the themes sees the one under the cursor.
+            let shown = match app.overlays.last() {
+                Some(Overlay::Menu(menu)) => menu.theme().map(str::to_owned),
+                _ => None,
+            };
+            return vec![Effect::Theme(shown.or_else(|| app.theme.clone()))];
+        }
         Answer::Credentials(credentials) => app.profile.take(credentials),
     }
     Vec::new()

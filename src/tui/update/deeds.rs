@@ -11,7 +11,8 @@ use crate::tui::effect::Effect;
 use crate::tui::overlay::Overlay;
 use crate::tui::overlay::document::{Document, Topic};
 use crate::tui::overlay::help::Help;
-use crate::tui::overlay::menu::{self, Menu};
+use crate::tui::overlay::menu::{self, Choice, Item, Menu};
+use crate::tui::overlay::naming;
 use crate::tui::overlay::palette::{self, Palette};
 use crate::tui::overlay::question::{Meaning, Question};
 use crate::tui::screen::{snapshots, vms};
@@ -36,7 +37,13 @@ pub fn go(app: &mut App, motion: Motion) -> Vec<Effect> {
         },
         Some(Overlay::Menu(menu)) => {
             menu.index = motion.apply(menu.index, menu.items.len(), page);
+            // Themes are shown while one looks through them.
+            let shown = menu
+                .theme()
+                .map(|name| Effect::Theme(Some(name.to_owned())));
+            return shown.into_iter().collect();
         }
+        Some(Overlay::Chooser(chooser)) => chooser.go(&app.vms.columns, motion, page),
         Some(Overlay::Palette(palette)) => palette.go(motion, page),
         Some(Overlay::Help(help)) => help.go(&keymap, motion, page.saturating_sub(3)),
         Some(Overlay::Document(page_of)) => page_of.go(motion, page.saturating_sub(1)),
@@ -47,6 +54,7 @@ pub fn go(app: &mut App, motion: Motion) -> Vec<Effect> {
         Some(
             Overlay::Question(_)
             | Overlay::Waiting(_)
+            | Overlay::Naming(_)
             | Overlay::Passphrase(_)
             | Overlay::HostKey(_)
             | Overlay::HostForm(_)
@@ -58,14 +66,41 @@ pub fn go(app: &mut App, motion: Motion) -> Vec<Effect> {
 
 /// Closes what lies on top.
 pub fn close(app: &mut App) -> Vec<Effect> {
-    if let Some(Overlay::HostKey(dialog)) = app.overlays.pop() {
-        return vec![Effect::AnswerHostKey(
+    match app.overlays.pop() {
+        Some(Overlay::HostKey(dialog)) => vec![Effect::AnswerHostKey(
             dialog.host,
             Box::new(dialog.question),
             false,
-        )];
+        )],
+        // Nothing was chosen: the theme goes back to what it was.
+        Some(Overlay::Menu(menu)) if menu.theme().is_some() => {
+            vec![Effect::Theme(app.theme.clone())]
+        }
+        _ => Vec::new(),
     }
+}
+
+/// Offers the themes; the one under the cursor is shown at once.
+pub fn themes(app: &mut App) -> Vec<Effect> {
+    let themes = Arc::clone(&app.settings.themes);
+    let items = themes
+        .iter()
+        .map(|name| Item::unlettered(name.clone(), Choice::Theme(name.clone())))
+        .collect();
+    let mut menu = Menu::new("Theme", items);
+    let now = app.theme.as_ref();
+    menu.index = themes
+        .iter()
+        .position(|name| Some(name) == now)
+        .unwrap_or(0);
+    app.overlays.push(Overlay::Menu(menu));
     Vec::new()
+}
+
+/// Takes a theme, from now on.
+pub fn take_theme(app: &mut App, name: String) -> Vec<Effect> {
+    app.theme = Some(name.clone());
+    vec![Effect::Theme(Some(name))]
 }
 
 /// Says yes.
@@ -87,6 +122,7 @@ pub fn accept_prompt(app: &mut App) -> Vec<Effect> {
         None => app.vms.filter.accept(),
         Some(Overlay::Palette(_)) => return palette::accept(app),
         Some(Overlay::Help(_)) => drop(app.overlays.pop()),
+        Some(Overlay::Naming(_)) => naming::accept(app),
         Some(Overlay::Passphrase(dialog)) => {
             return dialog.accept().map(Effect::Unlock).into_iter().collect();
         }

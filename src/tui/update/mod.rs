@@ -12,6 +12,7 @@ use super::app::{App, Screen};
 use super::cursor::Motion;
 use super::effect::Effect;
 use super::event::{Event, Input, Pointer};
+use super::habits::Habits;
 use super::key::KeyPress;
 use super::overlay::{Overlay, menu, type_into};
 use super::screen::{hosts, vms};
@@ -33,7 +34,9 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
         app.toast = None;
     }
     let before = watched(app);
+    let habits = Habits::of(app);
     let mut effects = take(app, event.input);
+    effects.extend(Habits::of(app).since(&habits));
     let now = watched(app);
     if now != before {
         effects.push(Effect::Focus(now));

@@ -8,9 +8,11 @@ use crate::tui::app::App;
 use crate::tui::column::{self, COLUMNS, ColumnId};
 use crate::tui::effect::Effect;
 use crate::tui::overlay::Overlay;
+use crate::tui::overlay::chooser::Chooser;
 use crate::tui::overlay::details::{Details, Tab};
 use crate::tui::overlay::document;
 use crate::tui::overlay::menu::{Choice, Item, Menu};
+use crate::tui::overlay::naming::Naming;
 use crate::tui::rows::Sort;
 use crate::tui::theme::Role;
 
@@ -53,7 +55,7 @@ pub fn left(app: &mut App) -> Vec<Effect> {
 
 /// Scrolls one column to the right, as far as there are any.
 pub fn right(app: &mut App) -> Vec<Effect> {
-    let layout = column::layout(app.size.0, app.vms.wide, app.vms.scroll);
+    let layout = column::layout(app.size.0, &app.vms.columns, app.vms.scroll);
     if layout.more_right {
         app.vms.scroll += 1;
     }
@@ -62,7 +64,7 @@ pub fn right(app: &mut App) -> Vec<Effect> {
 
 /// Switches the wide set of columns.
 pub fn wide(app: &mut App) -> Vec<Effect> {
-    app.vms.wide = !app.vms.wide;
+    app.vms.columns.wide = !app.vms.columns.wide;
     app.vms.scroll = 0;
     Vec::new()
 }
@@ -121,8 +123,96 @@ pub fn quick(app: &mut App) -> Vec<Effect> {
         .iter()
         .map(|(quick, letter, title)| Item::new(*letter, *title, Choice::Quick(*quick)))
         .collect();
-    app.overlays
-        .push(Overlay::Menu(Menu::new("Show only", items)));
+    let kept = app.vms.kept.keys().zip('1'..='9').map(|(name, letter)| {
+        let choice = Choice::Kept(name.clone());
+        Item::new(letter, name.clone(), choice)
+    });
+    let more = app.vms.kept.keys().skip(9);
+    let more = more.map(|name| Item::unlettered(name.clone(), Choice::Kept(name.clone())));
+    let mut menu = Menu::new("Show only", items);
+    menu.items.extend(kept.chain(more));
+    app.overlays.push(Overlay::Menu(menu));
+    Vec::new()
+}
+
+/// Says whether a filter is in force that could be kept.
+pub fn can_keep(app: &App) -> Result<(), String> {
+    if app.vms.filter.is_active() && app.vms.filter.mistake.is_none() {
+        Ok(())
+    } else {
+        Err("there is no filter to keep: / types one".to_owned())
+    }
+}
+
+/// Asks under which name the filter is to be kept.
+pub fn keep_filter(app: &mut App) -> Vec<Effect> {
+    let dialog = Naming::new(app.vms.filter.text());
+    app.overlays.push(Overlay::Naming(Box::new(dialog)));
+    Vec::new()
+}
+
+/// Says whether filters are kept.
+pub fn has_kept(app: &App) -> Result<(), String> {
+    if app.vms.kept.is_empty() {
+        Err("no filter is kept: / types one, K keeps it".to_owned())
+    } else {
+        Ok(())
+    }
+}
+
+/// Offers the kept filters to be forgotten.
+pub fn forget_filter(app: &mut App) -> Vec<Effect> {
+    offer_kept(app, "Forget the filter", Choice::Forget)
+}
+
+/// Offers the kept filters to begin with.
+pub fn first_filter(app: &mut App) -> Vec<Effect> {
+    offer_kept(app, "Begin with the filter", Choice::First)
+}
+
+fn offer_kept(app: &mut App, title: &str, choice: fn(String) -> Choice) -> Vec<Effect> {
+    let items = app
+        .vms
+        .kept
+        .iter()
+        .map(|(name, filter)| Item::unlettered(format!("{name}: {filter}"), choice(name.clone())))
+        .collect();
+    app.overlays.push(Overlay::Menu(Menu::new(title, items)));
+    Vec::new()
+}
+
+/// Puts a kept filter in force.
+pub fn set_kept(app: &mut App, name: &str) {
+    if let Some(filter) = app.vms.kept.get(name).cloned() {
+        app.vms.filter.set(&filter);
+        refilter(app);
+    }
+}
+
+/// Forgets a kept filter.
+pub fn forget(app: &mut App, name: &str) {
+    app.vms.kept.remove(name);
+    if app.vms.first.as_deref() == Some(name) {
+        app.vms.first = None;
+    }
+    app.say(Role::Dim, format!("forgot the filter {name}"));
+}
+
+/// Begins with this filter from the next time on; chosen again, with none.
+pub fn begin_with(app: &mut App, name: String) {
+    if app.vms.first.as_ref() == Some(&name) {
+        app.vms.first = None;
+        app.say(Role::Dim, "begins without a filter from the next time on");
+    } else {
+        let news = format!("begins with the filter {name} from the next time on");
+        app.say(Role::Dim, news);
+        app.vms.first = Some(name);
+    }
+}
+
+/// Offers the columns to choose from.
+pub fn choose_columns(app: &mut App) -> Vec<Effect> {
+    app.overlays.push(Overlay::Chooser(Chooser::default()));
     Vec::new()
 }
 
@@ -237,14 +327,16 @@ pub fn sort_next(app: &mut App) -> Vec<Effect> {
 }
 
 fn sort_step(app: &mut App, step: usize) {
-    let wide = app.vms.wide;
     let mut at = COLUMNS
         .iter()
         .position(|column| column.id == app.vms.sort.column)
         .unwrap_or(0);
     for _ in 0..COLUMNS.len() {
         at = (at + step) % COLUMNS.len();
-        if let Some(column) = COLUMNS.get(at).filter(|column| wide || !column.wide) {
+        if let Some(column) = COLUMNS
+            .get(at)
+            .filter(|column| app.vms.columns.shows(column))
+        {
             sort_by(app, column.id);
             return;
         }
@@ -267,7 +359,8 @@ pub fn sort_by(app: &mut App, column: ColumnId) {
     resort(app);
 }
 
-fn resort(app: &mut App) {
+/// Orders the rows again.
+pub fn resort(app: &mut App) {
     let state = std::sync::Arc::clone(&app.snapshot);
     app.vms.resort(&state, app.now);
 }

@@ -1,6 +1,6 @@
 //! State of the VM table: cursor and marks by identity, order, filters.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -9,6 +9,7 @@ use crate::domain::host::HostId;
 use crate::domain::inventory::{FleetSnapshot, HostSnapshot};
 use crate::domain::selector;
 use crate::domain::vm::{PowerState, Vm, VmRef};
+use crate::tui::column::Columns;
 use crate::tui::cursor::{Cursor, Motion};
 use crate::tui::filter::FilterLine;
 use crate::tui::rows::{History, Rows, Sort};
@@ -68,8 +69,12 @@ pub struct Vms {
     pub quick: Option<Quick>,
     /// Only this host.
     pub host: Option<HostId>,
-    /// With the wide set of columns.
-    pub wide: bool,
+    /// Which columns are shown.
+    pub columns: Columns,
+    /// Filters under a name.
+    pub kept: BTreeMap<String, String>,
+    /// The name of the filter that is in force when the dashboard is opened.
+    pub first: Option<String>,
     /// Columns scrolled away.
     pub scroll: usize,
 }

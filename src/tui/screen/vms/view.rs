@@ -17,7 +17,7 @@ use crate::tui::widget::paint::{self, Piece};
 
 /// Draws titles and the rows that are seen; `top` keeps the first of them from frame to frame.
 pub fn draw(app: &App, buf: &mut Buffer, area: Rect, theme: &Theme, top: &mut usize) {
-    let layout = column::layout(area.width, app.vms.wide, app.vms.scroll);
+    let layout = column::layout(area.width, &app.vms.columns, app.vms.scroll);
     draw_titles(app, buf, paint::line_of(area, 0), theme, &layout);
     let rows = app.vms.rows.visible();
     let page = area.height.saturating_sub(1);

@@ -1,0 +1,221 @@
+//! What the dashboard finds again when it is opened: order, columns, theme, header, filters under a name.
+//! Kept in the profile by name, in words of this file. Nothing here draws or decides anything.
+
+use std::collections::BTreeMap;
+
+use super::app::App;
+use super::column::{ColumnId, Columns};
+use super::effect::Effect;
+use super::rows::Sort;
+use super::screen::vms;
+use crate::domain::preference::Preferences;
+
+const THEME: &str = "theme";
+const COMPACT: &str = "compact";
+const SORT: &str = "vms.sort";
+const COLUMNS: &str = "vms.columns";
+const WIDE: &str = "vms.wide";
+const FIRST: &str = "vms.first-filter";
+/// Before the name of a filter.
+const FILTER: &str = "vms.filter:";
+
+/// Everything that is found again. Compared before and after each event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Habits {
+    theme: Option<String>,
+    compact: bool,
+    sort: Sort,
+    columns: Columns,
+    kept: BTreeMap<String, String>,
+    first: Option<String>,
+}
+
+impl Habits {
+    /// Returns them as they are now.
+    pub(super) fn of(app: &App) -> Self {
+        Self {
+            theme: app.theme.clone(),
+            compact: app.compact,
+            sort: app.vms.sort,
+            columns: app.vms.columns.clone(),
+            kept: app.vms.kept.clone(),
+            first: app.vms.first.clone(),
+        }
+    }
+
+    /// Returns what has to be kept anew, or forgotten, since `before`.
+    pub(super) fn since(&self, before: &Self) -> Vec<Effect> {
+        let mut changes = Vec::new();
+        if self == before {
+            return changes;
+        }
+        let (now, then) = (self.words(), before.words());
+        for (name, value) in &now {
+            if then.get(name) != Some(value) {
+                changes.push(Effect::Remember(name.clone(), Some(value.clone())));
+            }
+        }
+        for name in then.keys().filter(|name| !now.contains_key(*name)) {
+            changes.push(Effect::Remember(name.clone(), None));
+        }
+        changes
+    }
+
+    fn words(&self) -> Preferences {
+        let mut words = Preferences::new();
+        let mut keep = |name: &str, value: String| drop(words.insert(name.to_owned(), value));
+        if let Some(theme) = &self.theme {
+            keep(THEME, theme.clone());
+        }
+        keep(COMPACT, self.compact.to_string());
+        let direction = if self.sort.descending { "down" } else { "up" };
+        keep(SORT, format!("{} {direction}", self.sort.column.word()));
+        keep(COLUMNS, self.columns.words());
+        keep(WIDE, self.columns.wide.to_string());
+        for (name, filter) in &self.kept {
+            keep(&format!("{FILTER}{name}"), filter.clone());
+        }
+        if let Some(first) = &self.first {
+            keep(FIRST, first.clone());
+        }
+        words
+    }
+}
+
+/// Puts everything as it was left. What another version wrote and this one cannot read stays as it is.
+pub fn restore(app: &mut App, kept: &Preferences) {
+    if let Some(theme) = kept.get(THEME) {
+        app.theme = Some(theme.clone());
+    }
+    if let Some(compact) = kept.get(COMPACT).and_then(|word| word.parse().ok()) {
+        app.compact = compact;
+    }
+    if let Some(sort) = kept.get(SORT).and_then(|words| read_sort(words)) {
+        app.vms.sort = sort;
+    }
+    if let Some(words) = kept.get(COLUMNS) {
+        app.vms.columns.choose(words);
+    }
+    if let Some(wide) = kept.get(WIDE).and_then(|word| word.parse().ok()) {
+        app.vms.columns.wide = wide;
+    }
+    app.vms.kept = kept
+        .iter()
+        .filter_map(|(name, filter)| Some((name.strip_prefix(FILTER)?.to_owned(), filter.clone())))
+        .collect();
+    app.vms.first = kept.get(FIRST).cloned();
+    let first = app.vms.first.as_ref();
+    if let Some(filter) = first.and_then(|name| app.vms.kept.get(name)).cloned()
+        && !app.vms.filter.is_active()
+    {
+        app.vms.filter.set(&filter);
+    }
+    vms::resort(app);
+}
+
+fn read_sort(words: &str) -> Option<Sort> {
+    let (column, direction) = words.split_once(' ')?;
+    Some(Sort {
+        column: ColumnId::of_word(column)?,
+        descending: match direction {
+            "down" => true,
+            "up" => false,
+            _ => return None,
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::testing::fleet;
+    use crate::tui::app::Settings;
+    use crate::tui::keymap::Keymap;
+
+    fn app() -> App {
+        let settings = Settings {
+            actor: fleet::actor(),
+            keymap: Arc::new(Keymap::default()),
+            ascii: false,
+            themes: Arc::new([]),
+        };
+        let snapshot = Arc::new(fleet::small());
+        App::new(settings, snapshot, fleet::now(), (120, 30))
+    }
+
+    fn kept(effects: Vec<Effect>) -> Preferences {
+        effects
+            .into_iter()
+            .filter_map(|effect| match effect {
+                Effect::Remember(name, Some(value)) => Some((name, value)),
+                other => panic!("{other:?}"),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn everything_is_found_again() {
+        let mut left = app();
+        let before = Habits::of(&left);
+        left.theme = Some("nord".to_owned());
+        left.compact = true;
+        left.vms.sort = Sort {
+            column: ColumnId::Cpu,
+            descending: true,
+        };
+        left.vms.columns.toggle(ColumnId::Os);
+        left.vms.columns.wide = true;
+        left.vms
+            .kept
+            .insert("noisy: ones".to_owned(), "cpu>80".to_owned());
+        left.vms.first = Some("noisy: ones".to_owned());
+        let preferences = kept(Habits::of(&left).since(&before));
+        let mut found = app();
+        restore(&mut found, &preferences);
+        assert_eq!(Habits::of(&found), Habits::of(&left));
+        assert_eq!(
+            found.vms.filter.text(),
+            "cpu>80",
+            "the first filter is in force"
+        );
+    }
+
+    #[test]
+    fn only_what_changed_is_written_and_what_is_gone_is_forgotten() {
+        let mut app = app();
+        app.vms.kept.insert("db".to_owned(), "tag:db".to_owned());
+        let before = Habits::of(&app);
+        assert!(Habits::of(&app).since(&before).is_empty());
+        app.vms.kept.clear();
+        app.vms.sort.descending = true;
+        let changes = format!("{:?}", Habits::of(&app).since(&before));
+        assert_eq!(
+            changes,
+            r#"[Remember("vms.sort", Some("name down")), Remember("vms.filter:db", None)]"#
+        );
+    }
+
+    #[test]
+    fn words_nobody_understands_change_nothing() {
+        let mut app = app();
+        let before = Habits::of(&app);
+        let strange = [
+            (SORT, "nonsense down"),
+            (SORT, "cpu sideways"),
+            (COMPACT, "perhaps"),
+            (WIDE, ""),
+            (FIRST, "never kept"),
+            ("vms.of-a-later-version", "x"),
+        ];
+        for (name, value) in strange {
+            restore(
+                &mut app,
+                &Preferences::from([(name.to_owned(), value.to_owned())]),
+            );
+            app.vms.first = None;
+            assert_eq!(Habits::of(&app), before, "{name} {value}");
+        }
+    }
+}
