@@ -56,6 +56,7 @@ impl Engine {
                 send_or_gone(reply, Ok(()));
             }
             Request::Detail { vm, reply } => self.detail(&vm, reply),
+            Request::OpenConsole { wish, reply } => self.open_console(*wish, reply),
             Request::CommandLog { host, reply } => {
                 send_or_gone(reply, Ok(self.roster.commands_sent(host)));
             }

@@ -39,6 +39,18 @@ const NAMED: [(&str, KeyCode); 14] = [
     ("pgdn", KeyCode::PageDown),
 ];
 
+/// Control with these is the same byte to a terminal, and only some terminals tell them apart: what they
+/// report becomes the digit, which every keyboard has.
+const fn one_of_twins(c: char) -> char {
+    match c {
+        '\\' => '4',
+        ']' => '5',
+        '^' => '6',
+        '_' | '/' => '7',
+        other => other,
+    }
+}
+
 /// A key is written in a way nobody understands.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -75,7 +87,7 @@ impl KeyPress {
             }
             KeyCode::Char(c) => {
                 let c = if press.ctrl {
-                    c.to_ascii_lowercase()
+                    one_of_twins(c.to_ascii_lowercase())
                 } else if press.shift {
                     c.to_ascii_uppercase()
                 } else {
@@ -103,6 +115,8 @@ impl KeyPress {
     pub fn sign(self) -> String {
         match (self.code, self.ctrl || self.alt || self.shift) {
             (KeyCode::Enter, false) => "⏎".to_owned(),
+            // What people know this key by.
+            (KeyCode::Char('5'), true) if self.ctrl => "ctrl-]".to_owned(),
             _ => self.to_string(),
         }
     }

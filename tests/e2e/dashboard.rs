@@ -9,7 +9,7 @@ use crate::support::lab::LibvirtHost;
 use crate::support::pty::Pty;
 use crate::support::wait_for;
 
-fn open(deck: &Deck, size: (u16, u16)) -> Pty {
+pub(crate) fn open(deck: &Deck, size: (u16, u16)) -> Pty {
     let environment = deck.environment();
     let environment: Vec<(&str, &str)> = environment
         .iter()
@@ -19,7 +19,7 @@ fn open(deck: &Deck, size: (u16, u16)) -> Pty {
 }
 
 /// The line of the screen that a VM is on.
-fn row<'a>(screen: &'a str, vm: &str) -> &'a str {
+pub(crate) fn row<'a>(screen: &'a str, vm: &str) -> &'a str {
     screen
         .lines()
         .find(|line| line.contains(vm))

@@ -18,9 +18,11 @@ mod look;
 mod node;
 mod parse;
 mod rates;
+mod reach;
 mod state;
 mod uptime;
 mod verdict;
 mod worker;
 
 pub use self::driver::{Libvirt, commands};
+pub use self::reach::LibvirtReach;

@@ -16,6 +16,7 @@ pub mod question;
 use crossterm::event::KeyEvent;
 
 use super::command::Context;
+use super::console::Console;
 
 /// Something over the view.
 #[derive(Debug)]
@@ -38,6 +39,8 @@ pub enum Overlay {
     Document(document::Document),
     /// The passphrase.
     Passphrase(passphrase::Passphrase),
+    /// The serial console of a VM.
+    Console(Box<Console>),
     /// A host key to decide on.
     HostKey(Box<host_key::HostKey>),
     /// A host to add or change.
@@ -54,6 +57,7 @@ impl Overlay {
             Self::Question(_) | Self::Waiting(_) => &[Context::Dialog, Context::Base],
             Self::Menu(_) => &[Context::Menu, Context::List, Context::Base],
             Self::Details(_) => &[Context::Details, Context::List, Context::Base],
+            Self::Console(console) => console.contexts(),
             Self::Document(_) => &[Context::Document, Context::List, Context::Base],
             Self::HostKey(dialog) if dialog.phrase().is_none() => &[Context::Dialog, Context::Base],
             Self::HostForm(_) => &[Context::Form, Context::Prompt, Context::Base],
@@ -84,6 +88,7 @@ impl Overlay {
             | Self::Waiting(_)
             | Self::Menu(_)
             | Self::Details(_)
+            | Self::Console(_)
             | Self::Document(_) => {}
         }
     }
