@@ -12,6 +12,7 @@
 pub mod account;
 pub mod agent;
 pub mod deck;
+pub mod fault_proxy;
 pub mod keys;
 pub mod lab;
 pub mod pty;
