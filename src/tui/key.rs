@@ -39,14 +39,11 @@ const NAMED: [(&str, KeyCode); 14] = [
     ("pgdn", KeyCode::PageDown),
 ];
 
-/// Control with these is the same byte to a terminal, and only some terminals tell them apart: what they
-/// report becomes the digit, which every keyboard has.
+/// Control with these two is the same byte to a terminal, and only some terminals tell them apart: both
+/// are the digit, which every keyboard has.
 const fn one_of_twins(c: char) -> char {
     match c {
-        '\\' => '4',
         ']' => '5',
-        '^' => '6',
-        '_' | '/' => '7',
         other => other,
     }
 }
@@ -169,7 +166,10 @@ impl FromStr for KeyPress {
                 break;
             }
         }
-        press.code = code(rest).ok_or_else(|| KeyError(text.to_owned()))?;
+        press.code = match code(rest).ok_or_else(|| KeyError(text.to_owned()))? {
+            KeyCode::Char(c) if press.ctrl => KeyCode::Char(one_of_twins(c)),
+            other => other,
+        };
         let sound = match press.code {
             KeyCode::Char(c) => !(press.shift || press.ctrl && c.is_ascii_uppercase()),
             _ => true,
@@ -250,6 +250,14 @@ mod tests {
     }
 
     #[test]
+    fn a_bracket_with_control_is_the_digit_that_every_keyboard_has() {
+        let bracket = KeyEvent::new(KeyCode::Char(']'), KeyModifiers::CONTROL);
+        assert_eq!(KeyPress::from_event(&bracket), "ctrl-5".parse().ok());
+        assert_eq!("ctrl-]".parse::<KeyPress>(), "ctrl-5".parse());
+        assert_eq!("ctrl-5".parse::<KeyPress>().unwrap().sign(), "ctrl-]");
+    }
+
+    #[test]
     fn a_release_is_no_press() {
         let release = KeyEvent::new_with_kind(
             KeyCode::Char('S'),
@@ -268,7 +276,7 @@ mod tests {
         ];
         (code, any::<(bool, bool, bool)>()).prop_map(|(code, (ctrl, alt, shift))| {
             let code = match code {
-                KeyCode::Char(c) if ctrl => KeyCode::Char(c.to_ascii_lowercase()),
+                KeyCode::Char(c) if ctrl => KeyCode::Char(one_of_twins(c.to_ascii_lowercase())),
                 other => other,
             };
             let shift = shift && !matches!(code, KeyCode::Char(_));

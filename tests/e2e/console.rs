@@ -1,7 +1,9 @@
 //! The serial console on real VMs, by keys and eyes: the shell behind it, who else has it, reboots, what
 //! a VM writes that would act on a terminal, a flood.
 
+use std::io::{Read, Write};
 use std::process::{Child, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::VMDECK;
@@ -40,28 +42,57 @@ fn at_the_prompt(pty: &mut Pty) {
     prompt(pty);
 }
 
-/// Presses Enter until the shell answers: what is typed before `virsh` has made its terminal raw is lost.
+/// Presses Enter until the shell answers.
 fn prompt(pty: &mut Pty) {
-    let answers = (0..60).any(|_| {
-        pty.keys("\r");
-        wait_for(Duration::from_millis(500), || pty.screen().contains("/ # "))
+    answers(pty, "", "/ # ");
+}
+
+/// Types a line until its answer is there: what is typed before `virsh` has made its terminal raw, or
+/// while the VM boots, is lost.
+fn answers(pty: &mut Pty, line: &str, answer: &str) {
+    let answered = (0..80).any(|_| {
+        pty.keys(&format!("{line}\r"));
+        wait_for(Duration::from_millis(500), || pty.screen().contains(answer))
     });
-    assert!(answers, "no prompt:\n{}", pty.screen());
+    assert!(answered, "no answer to {line:?}:\n{}", pty.screen());
 }
 
 /// Somebody else at the console, until dropped.
 struct Other(Child);
 
 impl Other {
+    /// Takes the console, and returns once the shell behind it has answered.
     fn sits_down(host: &LibvirtHost, id: &VmId, how: &str) -> Self {
         let line = format!("/usr/bin/virsh -q console {id} {how}");
-        let child = host
+        let mut child = host
             .prepare("/usr/bin/script", &["-qec", &line, "/dev/null"])
             .stdin(Stdio::piped())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .expect("script");
+        let mut keys = child.stdin.take().expect("its input");
+        let mut output = child.stdout.take().expect("its output");
+        let said = Arc::new(Mutex::new(Vec::new()));
+        std::thread::spawn({
+            let said = Arc::clone(&said);
+            move || {
+                let mut bytes = [0; 4096];
+                while let Ok(count @ 1..) = output.read(&mut bytes) {
+                    said.lock().unwrap().extend_from_slice(&bytes[..count]);
+                }
+            }
+        });
+        let seated = (0..80).any(|_| {
+            keys.write_all(b"\r").ok();
+            wait_for(Duration::from_millis(500), || {
+                String::from_utf8_lossy(&said.lock().unwrap()).contains("/ # ")
+            })
+        });
+        let said = String::from_utf8_lossy(&said.lock().unwrap()).into_owned();
+        assert!(seated, "the other never got the console: {said}");
+        // `script` leaves when its input ends.
+        child.stdin = Some(keys);
         Self(child)
     }
 }
@@ -129,9 +160,7 @@ fn it_comes_back_when_the_vm_does() {
     pty.wait_text("the VM is off");
     host.start_vm(&id);
     pty.wait_text("live");
-    prompt(&mut pty);
-    pty.keys("echo again-$((1 + 1))\r");
-    pty.wait_text("again-2");
+    answers(&mut pty, "echo again-$((1 + 1))", "again-2");
 }
 
 #[test]
@@ -156,20 +185,8 @@ fn nobody_is_thrown_out_unasked() {
     let (host, id, deck) = booted();
     let other = Other::sits_down(&host, &id, "");
     let mut pty = running(&deck, (100, 30));
-    // Whoever is first has it: until the other has sat down, that is us.
-    let taken = (0..20).any(|_| {
-        pty.keys("a");
-        let screen = pty.wait_for("an answer", |screen| {
-            screen.contains("somebody else has this console open") || screen.contains("live")
-        });
-        let taken = screen.contains("somebody else");
-        if !taken {
-            pty.keys(LEAVE);
-            pty.wait_for("the table", |screen| screen.contains("NAME"));
-        }
-        taken || wait_for(Duration::from_millis(300), || false)
-    });
-    assert!(taken, "the other never got the console");
+    pty.keys("a");
+    pty.wait_text("somebody else has this console open");
     pty.wait_text("take over");
     pty.keys("f");
     pty.wait_text("live");
