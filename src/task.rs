@@ -65,15 +65,15 @@ impl Tasks {
 /// Waits for the answer of a thread outside the runtime (the database, the audit log); `None` when the
 /// thread has ended without one.
 ///
-/// Where test doubles are compiled in, it waits on the blocking pool: tokio holds paused time still
+/// Where test doubles are compiled in for tests (not for benchmarks), it waits on the blocking pool: tokio holds paused time still
 /// while that works, so a test's clock does not run ahead of a real disk.
 pub async fn answer_of<T: Send + 'static>(answer: tokio::sync::oneshot::Receiver<T>) -> Option<T> {
-    #[cfg(any(test, feature = "testing"))]
+    #[cfg(any(test, all(feature = "testing", debug_assertions)))]
     {
         let waiting = tokio::task::spawn_blocking(move || answer.blocking_recv());
         waiting.await.ok()?.ok()
     }
-    #[cfg(not(any(test, feature = "testing")))]
+    #[cfg(not(any(test, all(feature = "testing", debug_assertions))))]
     answer.await.ok()
 }
 

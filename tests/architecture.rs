@@ -175,8 +175,10 @@ fn collect(root: &Path, folder: &Path, found: &mut Vec<Source>) {
                 .to_string_lossy();
             let layer = first.trim_end_matches(".rs").to_owned();
             let text = fs::read_to_string(&path).unwrap();
-            // A file of tests belongs to the module beside it, behind its `#[cfg(test)]`.
-            let of_tests = below.to_string_lossy().ends_with("tests.rs");
+            // A file of tests or of fuzz targets belongs to the module beside it, behind its `#[cfg]`.
+            let of_tests = ["tests.rs", "fuzz.rs"]
+                .iter()
+                .any(|end| below.to_string_lossy().ends_with(end));
             let code = if of_tests {
                 String::new()
             } else {

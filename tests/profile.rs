@@ -489,3 +489,40 @@ async fn a_damaged_database_is_named_with_what_to_do() {
     let error = Profile::open(&root, &name("lab")).await.unwrap_err();
     assert!(error.hint().unwrap().0.contains("profile.db.v1.backup"));
 }
+
+/// Eight programs that pin keys in one profile at the same moment lose none of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn writers_of_host_keys_lose_no_addition() {
+    const WRITERS: usize = 8;
+    const EACH: usize = 200;
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("profiles");
+    private_file::create_dir(&dir).unwrap();
+    let name: ProfileName = "shared".parse().unwrap();
+    drop(Profile::create(&dir, &name).await.unwrap());
+    let mut writers = tokio::task::JoinSet::new();
+    for writer in 0..WRITERS {
+        // Each with a connection of its own, as a program of its own has it.
+        let profile = Profile::open(&dir, &name).await.unwrap();
+        writers.spawn(async move {
+            for n in 0..EACH {
+                let key = pin(&format!("h{writer}-{n}"), "AAAA");
+                profile.pin_key(key, false).await.unwrap();
+            }
+        });
+    }
+    while let Some(done) = writers.join_next().await {
+        done.unwrap();
+    }
+    let profile = Profile::open(&dir, &name).await.unwrap();
+    let mut found: Vec<String> = profile
+        .pinned_keys()
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|pinned| pinned.label)
+        .collect();
+    found.sort();
+    found.dedup();
+    assert_eq!(found.len(), WRITERS * EACH);
+}

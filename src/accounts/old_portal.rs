@@ -10,11 +10,13 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use jiff::Timestamp;
+use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags, Row};
 
 use super::error::AccountsError;
 use super::user::ImportedKey;
 use crate::domain::secret::SecretText;
+use crate::domain::text::RemoteText;
 
 /// Rows of a table that are read; a portal had some dozens.
 const MOST_ROWS: usize = 100_000;
@@ -86,8 +88,22 @@ impl OldPortal {
             return Err(broken("there is no such file".to_owned()));
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let said = |error: rusqlite::Error| broken(error.to_string());
+        // What SQLite says may hold words of the file.
+        let said = |error: rusqlite::Error| broken(RemoteText::new(&error.to_string()).fit(200));
         let connection = Connection::open_with_flags(file, flags).map_err(said)?;
+        // Somebody else's file: no text of it may grow beyond what is taken, whatever makes it.
+        let longest = i32::try_from(16 * MOST_TEXT).unwrap_or(i32::MAX);
+        connection
+            .set_limit(Limit::SQLITE_LIMIT_LENGTH, longest)
+            .map_err(said)?;
+        connection
+            .pragma_update(None, "trusted_schema", false)
+            .map_err(said)?;
+        for name in ["users", "agents"] {
+            if !is_plain_table(&connection, name).map_err(said)? {
+                return Err(broken(format!("`{name}` is no table of the old portal")));
+            }
+        }
         let mut found = Self::default();
         let users = "SELECT id, name, email, api_key_prefix, api_key_hash, api_key_salt, created_at \
                      FROM users ORDER BY id";
@@ -118,6 +134,17 @@ impl OldPortal {
         .map_err(said)?;
         Ok(found)
     }
+}
+
+/// Tells a table that holds what it shows from one that computes it (a view, a virtual table, columns
+/// that are generated): computing has no end that could be known beforehand.
+fn is_plain_table(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
+    let sql = "SELECT count(*) FROM pragma_table_list \
+               WHERE name = ?1 AND schema = 'main' AND type = 'table'";
+    let tables: i64 = connection.query_row(sql, [name], |row| row.get(0))?;
+    let sql = "SELECT count(*) FROM pragma_table_xinfo(?1) WHERE hidden <> 0";
+    let computed: i64 = connection.query_row(sql, [name], |row| row.get(0))?;
+    Ok(tables == 1 && computed == 0)
 }
 
 /// Takes each row; one that cannot be read is named and left out.
@@ -276,6 +303,35 @@ mod tests {
             let error = OldPortal::read(path).unwrap_err();
             assert!(matches!(error, AccountsError::Broken { .. }), "{error}");
         }
+    }
+
+    #[test]
+    fn tables_that_compute_what_they_show_are_not_read() {
+        let agents = SCHEMA.split_once("CREATE TABLE agents").unwrap().1;
+        let agents = format!("CREATE TABLE agents{agents}");
+        let endless = "CREATE VIEW users AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) \
+            SELECT i AS id, 'a' AS name, NULL AS email, 'b' AS api_key_prefix, 'c' AS api_key_hash, \
+            'd' AS api_key_salt, 'e' AS created_at FROM n WHERE i < 0;";
+        let large = "CREATE TABLE users (id INTEGER, name TEXT AS (hex(zeroblob(1000))), email TEXT, \
+            api_key_prefix TEXT, api_key_hash TEXT, api_key_salt TEXT, created_at TEXT); \
+            INSERT INTO users (id) VALUES (1);";
+        for users in [endless, large] {
+            let (_folder, path) = file(&format!("{users} {agents}"));
+            let error = OldPortal::read(&path).unwrap_err();
+            assert!(error.to_string().contains("`users` is no table"), "{error}");
+        }
+    }
+
+    #[test]
+    fn words_of_a_damaged_file_do_no_harm() {
+        let (_folder, path) = file(SCHEMA);
+        let mut bytes = std::fs::read(&path).unwrap();
+        let word = b"CREATE TABLE users";
+        let at = bytes.windows(word.len()).position(|part| part == word);
+        bytes[at.unwrap() + 7] = 0x1b;
+        crate::private_file::write_atomic(&path, &bytes).unwrap();
+        let said = OldPortal::read(&path).unwrap_err().to_string();
+        assert!(!said.contains('\u{1b}'), "{said:?}");
     }
 
     #[test]

@@ -236,4 +236,15 @@ impl Fleets for ServedFleets {
             ..failure(&error)
         })
     }
+
+    async fn has_unfinished(&self, profile: &str) -> Result<bool, Failure> {
+        if self.served(profile).is_some() {
+            return Ok(false);
+        }
+        let audit = self.audit(&self.profile(profile).await?).await?;
+        let unfinished = audit.unfinished().await;
+        unfinished
+            .map(|left| !left.is_empty())
+            .map_err(|error| failure(&error))
+    }
 }

@@ -15,6 +15,7 @@ use std::time::Duration;
 use sd_notify::NotifyState;
 
 use super::fleets::{FleetParts, ServedFleets};
+use super::harden;
 use super::signals;
 use super::{Surroundings, compose, demo};
 use crate::accounts::{Accounts, IssuedKey};
@@ -42,10 +43,16 @@ use crate::vault::Vault;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How long the server's own tasks may take to notice that they are to end.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// Of the grace, what is kept for recording what was cut as unknown and for closing links.
+const SETTLE: Duration = Duration::from_secs(1);
 
 /// How long the demo may take to show a VM that can be started.
 const DEMO_PATIENCE: Duration = Duration::from_secs(15);
+
+/// Open files beside the connections of clients: databases, logs, and links to hosts.
+const OTHER_FILES: u64 = 2048;
 
 /// Ceiling of a file with a key or a secret in bytes.
 const MAX_SECRET: u64 = 4096;
@@ -56,6 +63,7 @@ pub(super) async fn run(
     err: &mut dyn Write,
 ) -> Result<ExitCode, Complaint> {
     let config = Arc::new(configured(around, args)?);
+    make_room(&config);
     let front = Tasks::new();
     let signals = signals::listen(&front);
     let opened = open(around).await?;
@@ -91,6 +99,13 @@ pub(super) async fn run(
         greeting.usual(err);
     }
     drop(front.spawn("accounts", follow_accounts(state.clone())));
+    let (tenants, stop) = (state.tenants.clone(), state.stop.clone());
+    drop(front.spawn("resume", async move {
+        tokio::select! {
+            () = tenants.resume() => {}
+            () = stop.cancelled() => {}
+        }
+    }));
     tell_manager(&[NotifyState::Ready]);
     signals.end.cancelled().await;
     tell_manager(&[NotifyState::Stopping]);
@@ -113,13 +128,37 @@ pub(super) async fn run(
     Ok(ExitCode::Done)
 }
 
+/// Sees to it that every connection that may come can have a file.
+fn make_room(config: &ServeConfig) {
+    let wanted = u64::from(config.limit.connections) + OTHER_FILES;
+    match harden::open_files(wanted) {
+        Ok(reached) if reached < wanted => {
+            tracing::warn!(
+                reached,
+                wanted,
+                "fewer files may be open than `serve.limit.connections` may need; raise LimitNOFILE or `ulimit -Hn`"
+            );
+        }
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "could not ask for more open files"),
+    }
+}
+
 /// Ends everything within the grace; returns how many operations were left as unknown.
 async fn end(running: serve::Running, state: &ServeState, config: &ServeConfig) -> usize {
-    let began = tokio::time::Instant::now();
+    let until = tokio::time::Instant::now() + config.grace;
     state.stop.cancel();
     running.stop(config.grace / 2).await;
-    let rest = config.grace.saturating_sub(began.elapsed());
-    state.tenants.close_all(rest).await
+    let rest = until.saturating_duration_since(tokio::time::Instant::now());
+    let settle = SETTLE.min(config.grace / 5);
+    let closing = state.tenants.close_all(rest.saturating_sub(settle));
+    tokio::time::timeout_at(until, closing)
+        .await
+        .unwrap_or_else(|_late| {
+            // Whatever is not written by now is closed as unknown at the next start.
+            tracing::warn!("links to hosts that do not answer were left without a farewell");
+            0
+        })
 }
 
 /// What was opened before the server answers.

@@ -11,6 +11,8 @@
 
 mod chain;
 pub mod error;
+#[cfg(feature = "testing")]
+pub(crate) mod fuzz;
 pub mod line;
 mod live;
 pub mod log;

@@ -15,7 +15,7 @@ use crate::domain::audit::{AuditHead, AuditKey, AuditPhase, AuditRecord};
 pub const SEGMENT_LEFT: &str = "segment-left";
 
 /// Findings kept; a log that was rewritten has one per line.
-const MAX_FINDINGS: usize = 1000;
+pub(super) const MAX_FINDINGS: usize = 1000;
 
 /// Lines at the end of a segment that may turn out to have been left: the largest batch.
 const LEFT_BEHIND: usize = 256;
@@ -156,19 +156,7 @@ pub fn verify(
     key: Option<&AuditKey>,
     head: Option<&AuditHead>,
 ) -> Result<Verification, AuditError> {
-    let mut walk = Walk {
-        key,
-        mirror: head,
-        mirror_seen: false,
-        previous: None,
-        recent: VecDeque::new(),
-        result: Verification {
-            key_at_hand: key.is_some(),
-            mirror_at_hand: head.is_some(),
-            ..Verification::default()
-        },
-        file: String::new(),
-    };
+    let mut walk = Walk::new(key, head);
     if dir.exists() {
         // Nobody may be in the middle of a line while the end is looked at. A process that hangs
         // must not keep the log from being checked, so the lock is wanted, not needed.
@@ -177,11 +165,10 @@ pub fn verify(
         walk.segments(dir)?;
         drop(quiet);
     }
-    walk.finish();
-    Ok(walk.result)
+    Ok(walk.finish())
 }
 
-struct Walk<'a> {
+pub(super) struct Walk<'a> {
     key: Option<&'a AuditKey>,
     mirror: Option<&'a AuditHead>,
     mirror_seen: bool,
@@ -193,7 +180,23 @@ struct Walk<'a> {
     file: String,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    pub(super) fn new(key: Option<&'a AuditKey>, mirror: Option<&'a AuditHead>) -> Self {
+        Self {
+            key,
+            mirror,
+            mirror_seen: false,
+            previous: None,
+            recent: VecDeque::new(),
+            result: Verification {
+                key_at_hand: key.is_some(),
+                mirror_at_hand: mirror.is_some(),
+                ..Verification::default()
+            },
+            file: String::new(),
+        }
+    }
+
     fn segments(&mut self, dir: &Path) -> Result<(), AuditError> {
         let numbers = segments(dir)?;
         let mut expected = numbers.first().copied().unwrap_or(1);
@@ -216,7 +219,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn line(&mut self, number: usize, bytes: &[u8]) {
+    pub(super) fn line(&mut self, number: usize, bytes: &[u8]) {
         if bytes.len() > MAX_LINE {
             self.find(number, Problem::TooLong);
         }
@@ -313,7 +316,7 @@ impl Walk<'_> {
         self.previous = Some(here);
     }
 
-    fn finish(&mut self) {
+    pub(super) fn finish(mut self) -> Verification {
         let last = self.previous.as_ref().map_or(0, |head| head.seq);
         if let Some(mirror) = self.mirror
             && !self.mirror_seen
@@ -332,6 +335,7 @@ impl Walk<'_> {
             self.find(0, problem);
         }
         self.result.head = self.previous.take();
+        self.result
     }
 
     fn find(&mut self, line: usize, problem: Problem) {

@@ -8,6 +8,8 @@
 pub mod environment;
 pub mod error;
 mod file;
+#[cfg(feature = "testing")]
+pub(crate) mod fuzz;
 pub mod keys;
 mod nearest;
 pub mod paths;

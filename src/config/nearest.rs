@@ -1,8 +1,15 @@
 //! What was probably meant by a word that is none of the known ones.
 
+/// Characters beyond which a word is no slip of the fingers; comparing takes time and memory with them.
+const LONGEST: usize = 64;
+
 /// Returns the known word nearest to `word`, when it is near enough to be what was meant.
 pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    let reach = (word.chars().count() / 3).max(2);
+    let length = word.chars().count();
+    if length > LONGEST {
+        return None;
+    }
+    let reach = (length / 3).max(2);
     known
         .into_iter()
         .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
@@ -24,5 +31,6 @@ mod tests {
         );
         assert_eq!(nearest("dedline", known).as_deref(), Some("deadline"));
         assert_eq!(nearest("colour", known), None);
+        assert_eq!(nearest(&"libvirt_tick".repeat(6), ["libvirt_tick"]), None);
     }
 }

@@ -79,6 +79,23 @@ pub struct ShownValue {
 }
 
 impl Loaded {
+    /// Reads one text, as if it were the file.
+    #[cfg(feature = "testing")]
+    pub(super) fn of_text(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        let mut loaded = Self::default_of(Some(path));
+        loaded.apply_file(file::parse(path, text)?)?;
+        Ok(loaded)
+    }
+
+    fn default_of(file: Option<&Path>) -> Self {
+        Self {
+            config: Config::default(),
+            origins: BTreeMap::new(),
+            file: file.map(Path::to_owned),
+            warnings: Vec::new(),
+        }
+    }
+
     /// Returns every value with its source, in the order of the documentation.
     pub fn show(&self) -> Vec<ShownValue> {
         let origin = |key: &str| self.origins.get(key).cloned().unwrap_or(Origin::Default);
@@ -123,12 +140,7 @@ pub fn load(sources: &Sources<'_>) -> Result<Loaded, ConfigError> {
         }
         Err(error) => return Err(error),
     };
-    let mut loaded = Loaded {
-        config: Config::default(),
-        origins: BTreeMap::new(),
-        file: text.is_some().then(|| path.to_owned()),
-        warnings: Vec::new(),
-    };
+    let mut loaded = Loaded::default_of(text.is_some().then_some(path));
     if let Some(text) = &text {
         loaded.apply_file(file::parse(path, text)?)?;
     }

@@ -125,6 +125,12 @@ pub(super) const SERVE_KEYS: &[KeySpec] = &[
         |c| Slot::Count(&mut c.serve.limit.in_flight_per_key),
     ),
     key(
+        "serve.limit.in_flight_per_host",
+        count(1, 100_000),
+        "Requests at the same time that wait for one host; more are answered with 503.",
+        |c| Slot::Count(&mut c.serve.limit.in_flight_per_host),
+    ),
+    key(
         "serve.limit.rate_per_key",
         count(1, 1_000_000),
         "Requests a second with one key, and as many at once; more are answered with 429.",

@@ -251,6 +251,8 @@ pub struct ServeLimits {
     pub in_flight: u32,
     /// Of them with one key.
     pub in_flight_per_key: u32,
+    /// Of them waiting for one host.
+    pub in_flight_per_host: u32,
     /// Requests a second with one key.
     pub rate_per_key: u32,
     /// Requests a second from one address.
@@ -282,6 +284,7 @@ impl Default for ServeLimits {
             request_time: Duration::from_secs(30),
             in_flight: 512,
             in_flight_per_key: 64,
+            in_flight_per_host: 64,
             rate_per_key: 100,
             rate_per_address: 200,
             failures_per_address: 10,

@@ -138,7 +138,8 @@ impl FromStr for Endpoint {
             && !address.starts_with('-')
             && address
                 .chars()
-                .all(|c| c.is_alphanumeric() || ".-_:%".contains(c));
+                .all(|c| c.is_alphanumeric() || ".-_:%".contains(c))
+            && (!address.contains(':') || is_ipv6(address));
         let port = match port {
             None => None,
             Some(port) => match port.parse::<u16>() {
@@ -171,10 +172,14 @@ fn split_port(text: &str) -> Option<(&str, Option<&str>)> {
             .split_once(':')
             .map(|(address, port)| (address, Some(port)));
     }
-    // More colons than one: an IPv6 address (with its zone), or a slip of the fingers.
-    let bare = text.split_once('%').map_or(text, |(bare, _)| bare);
-    let sound = !text.contains(':') || bare.parse::<std::net::Ipv6Addr>().is_ok();
-    sound.then_some((text, None))
+    // More colons than one: an IPv6 address, or a slip of the fingers.
+    Some((text, None))
+}
+
+/// Tells an IPv6 address, perhaps with its zone.
+fn is_ipv6(address: &str) -> bool {
+    let bare = address.split_once('%').map_or(address, |(bare, _)| bare);
+    bare.parse::<std::net::Ipv6Addr>().is_ok()
 }
 
 /// One stop on the way to a host.
@@ -394,7 +399,10 @@ impl FromStr for KindChoice {
         [Self::Auto, Self::Libvirt, Self::HyperV]
             .into_iter()
             .find(|kind| kind.word() == text)
-            .ok_or_else(|| format!("`{text}` is no kind of hypervisor (auto, libvirt, hyperv)"))
+            .ok_or_else(|| {
+                let shown = super::text::RemoteText::new(text).fit(40);
+                format!("`{shown}` is no kind of hypervisor (auto, libvirt, hyperv)")
+            })
     }
 }
 
@@ -508,6 +516,9 @@ mod tests {
             "a:b:22",
             "kvm1:22:22",
             "[::1",
+            "[:]",
+            "[kvm1:22]:22",
+            "[fe80::18446744073709551615]",
             "a;b",
             "$(x)",
         ] {

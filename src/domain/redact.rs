@@ -195,6 +195,18 @@ struct Word {
     plain: String,
 }
 
+impl Word {
+    /// Returns what follows when a text begins with it. Hosts and accounts are the same in any case, and
+    /// Windows likes to write them in capitals; a VM's name is as it is written.
+    fn behind<'a>(&self, text: &'a str) -> Option<&'a str> {
+        if matches!(self.sort, Sort::Host | Sort::User) {
+            let (head, rest) = text.split_at_checked(self.written.len())?;
+            return head.eq_ignore_ascii_case(&self.written).then_some(rest);
+        }
+        text.strip_prefix(self.written.as_str())
+    }
+}
+
 /// Replaces what is private. One of them serves all answers of a host, so that they stay in step.
 #[derive(Debug)]
 pub struct Redactor {
@@ -400,7 +412,7 @@ impl Redactor {
             let before = done.chars().next_back();
             if !before.is_some_and(is_inside_word) {
                 let found = self.words.iter().find_map(|word| {
-                    let after = rest.strip_prefix(word.written.as_str())?;
+                    let after = word.behind(rest)?;
                     (stands_alone(&word.written, after) && !is_markup(before, after))
                         .then(|| (word.clone(), after))
                 });
@@ -637,6 +649,21 @@ mod tests {
         });
         assert!(redactor.leaves_any("xPAYROLLx"));
         assert!(!redactor.leaves_any("a text of no name"));
+    }
+
+    #[test]
+    fn hosts_and_accounts_are_known_in_any_case() {
+        let mut redactor = Redactor::new(Private {
+            hosts: vec!["kvm1".to_owned()],
+            users: vec!["annabelle".to_owned()],
+            vms: vec!["web".to_owned()],
+            ..Private::default()
+        });
+        let redacted = redactor.text("KVM1\\Annabelle sees WEB on Kvm1, and web");
+        for private in ["KVM1", "Kvm1", "nnabelle", "web"] {
+            assert!(!redacted.contains(private), "{redacted}");
+        }
+        assert!(redacted.contains("WEB"), "{redacted}");
     }
 
     proptest! {

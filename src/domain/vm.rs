@@ -338,19 +338,37 @@ impl VmDetail {
 pub struct RemoteDocument(pub Vec<RemoteText>);
 
 impl RemoteDocument {
-    /// Splits text into lines; tabs become two blanks so that indentation survives.
+    /// Most lines that are kept. A definition has some hundreds; every one costs memory of its own.
+    pub const MAX_LINES: usize = 20_000;
+
+    /// Splits text into lines; tabs become two blanks so that indentation survives. Lines beyond
+    /// [`Self::MAX_LINES`] are left out, which the last one says.
     pub fn new(text: &str) -> Self {
-        Self(
-            text.lines()
-                .map(|line| RemoteText::new(&line.replace('\t', "  ")))
-                .collect(),
-        )
+        let mut lines = text.lines();
+        let mut kept: Vec<RemoteText> = lines
+            .by_ref()
+            .take(Self::MAX_LINES)
+            .map(|line| RemoteText::new(&line.replace('\t', "  ")))
+            .collect();
+        let left_out = lines.count();
+        if left_out > 0 {
+            kept.push(RemoteText::new(&format!("… and {left_out} lines more")));
+        }
+        Self(kept)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_document_of_nothing_but_lines_is_cut() {
+        let document = RemoteDocument::new(&"\n".repeat(RemoteDocument::MAX_LINES + 5));
+        assert_eq!(document.0.len(), RemoteDocument::MAX_LINES + 1);
+        assert_eq!(document.0.last().unwrap().raw(), "… and 5 lines more");
+        assert_eq!(RemoteDocument::new("a\n\tb").0.len(), 2);
+    }
 
     #[test]
     fn ids_are_uuids_and_nothing_else() {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::caller::Caller;
+use super::limit::HostPlace;
 use super::state::ServeState;
 use crate::domain::action::{Action, ActionKind, Ask};
 use crate::domain::error_kind::{ErrorKind, Failure};
@@ -65,8 +66,34 @@ pub async fn act(
     caller: &Caller,
     order: &Order,
 ) -> Result<Arc<Operation>, Failure> {
+    let place = place(state, fleet, caller, order);
+    // The older contracts know a host that does not answer, and no server that is busy with one.
+    let _place = place.map_err(|failure| Failure {
+        kind: ErrorKind::Timeout,
+        ..failure
+    })?;
     let id = submit(fleet, caller, order).await?;
     wait(state, fleet, &id, order.until, order.wait).await
+}
+
+/// Takes a place among the requests that wait for the host of an order; one that does not wait needs
+/// none. Before it is sent: who finds no place has changed nothing.
+pub fn place(
+    state: &ServeState,
+    fleet: &FleetHandle,
+    caller: &Caller,
+    order: &Order,
+) -> Result<Option<HostPlace>, Failure> {
+    let snapshot = fleet.snapshot();
+    // One that is not there is said by whoever makes the plan.
+    let host = snapshot.host(order.vm.host);
+    host.filter(|_| !order.wait.is_zero())
+        .map(|host| {
+            state
+                .limits
+                .wait_for_host(&caller.profile, Some(&host.spec))
+        })
+        .transpose()
 }
 
 /// Carries an order out without waiting.

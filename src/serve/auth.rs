@@ -61,7 +61,9 @@ pub async fn identify(
         (Err(_refused), Some(seconds)) => Err(Refusal::TooMany(seconds)),
         (Err(refused), None) => {
             state.limits.failed(address);
-            tracing::info!(%address, why = %refused, "an API key was refused");
+            if state.refusals.may_say(address) {
+                tracing::info!(%address, why = %refused, "an API key was refused");
+            }
             Err(Refusal::Invalid)
         }
     }

@@ -24,9 +24,11 @@ use tokio::time::Instant;
 
 use super::client_address::{self, ClientAddress, Peer};
 use super::error::refuse;
+use super::places::{Place, Places};
 use super::state::ServeState;
 use crate::config::ServeLimits;
-use crate::domain::error_kind::ErrorKind;
+use crate::domain::error_kind::{ErrorKind, Failure};
+use crate::domain::host::{HostId, HostSpec};
 
 /// Admissions after which what is over is swept out of the maps.
 const SWEEP_EVERY: u32 = 4096;
@@ -47,28 +49,20 @@ pub struct Limits {
     registrations: Rate<IpAddr>,
     dials: Rate<i64>,
     locked: Mutex<HashMap<IpAddr, Instant>>,
-    busy_keys: Arc<Mutex<HashMap<String, u32>>>,
-    most_per_key: u32,
+    busy_keys: Places<String>,
+    waiting: Arc<Semaphore>,
+    awaited: Places<(String, HostId)>,
     admitted: AtomicU32,
 }
 
 /// A place among the requests of a key; given back when dropped.
-#[derive(Debug)]
-pub struct KeyPlace {
-    key: String,
-    busy: Arc<Mutex<HashMap<String, u32>>>,
-}
+pub type KeyPlace = Place<String>;
 
-impl Drop for KeyPlace {
-    fn drop(&mut self) {
-        let mut busy = lock(&self.busy);
-        if let Some(count) = busy.get_mut(&self.key) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                busy.remove(&self.key);
-            }
-        }
-    }
+/// A place among the requests that wait for a host; given back when dropped.
+#[derive(Debug)]
+pub struct HostPlace {
+    _of_host: Option<Place<(String, HostId)>>,
+    _of_all: OwnedSemaphorePermit,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -93,7 +87,7 @@ fn ask<K: std::hash::Hash + Eq + Clone>(rate: &Rate<K>, key: &K) -> Result<(), u
 }
 
 /// Returns what of an address counts as one client.
-fn client(address: IpAddr) -> IpAddr {
+pub(super) fn client(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => {
             let mask = u128::MAX << 64;
@@ -120,8 +114,9 @@ impl Limits {
             ))),
             dials: RateLimiter::keyed(Quota::per_minute(at_least_one(config.dials_per_user))),
             locked: Mutex::default(),
-            busy_keys: Arc::default(),
-            most_per_key: config.in_flight_per_key,
+            busy_keys: Places::new(config.in_flight_per_key),
+            waiting: places((config.in_flight - config.in_flight / 4).max(1)),
+            awaited: Places::new(config.in_flight_per_host),
             admitted: AtomicU32::new(0),
         }
     }
@@ -130,16 +125,35 @@ impl Limits {
     pub fn admit_key(&self, key_id: &str) -> Result<KeyPlace, u64> {
         let key = key_id.to_owned();
         ask(&self.keys, &key)?;
-        let mut busy = lock(&self.busy_keys);
-        let count = busy.entry(key.clone()).or_default();
-        if *count >= self.most_per_key {
-            return Err(1);
-        }
-        *count += 1;
-        drop(busy);
-        Ok(KeyPlace {
-            key,
-            busy: Arc::clone(&self.busy_keys),
+        self.busy_keys.take(key).ok_or(1)
+    }
+
+    /// Takes a place for a request that is going to wait for a host of a profile, or for several (`None`).
+    /// Hosts that hang must not take the places of requests that are not about them: one has so many,
+    /// and all together leave a quarter of the requests at the same time to those that wait for nobody.
+    pub fn wait_for_host(
+        &self,
+        profile: &str,
+        host: Option<&HostSpec>,
+    ) -> Result<HostPlace, Failure> {
+        let refuse = || {
+            let what = host.map_or("hosts".to_owned(), |host| host.name.to_string());
+            let message =
+                format!("as many requests as may wait for {what} already; nothing was sent");
+            Failure::new(ErrorKind::Busy, message).with_hint(
+                "ask again when they are answered, or raise `serve.limit.in_flight_per_host`",
+            )
+        };
+        let of_host = host
+            .map(|host| {
+                let key = (profile.to_owned(), host.id);
+                self.awaited.take(key).ok_or_else(refuse)
+            })
+            .transpose()?;
+        let of_all = Arc::clone(&self.waiting).try_acquire_owned();
+        Ok(HostPlace {
+            _of_host: of_host,
+            _of_all: of_all.map_err(|_full| refuse())?,
         })
     }
 
@@ -365,14 +379,32 @@ mod tests {
     }
 
     #[test]
-    fn places_of_a_key_are_given_back() {
-        let limits = limits(|config| config.in_flight_per_key = 2);
-        let one = limits.admit_key("a").unwrap();
-        let _two = limits.admit_key("a").unwrap();
-        assert_eq!(limits.admit_key("a").unwrap_err(), 1);
-        let _other = limits.admit_key("b").unwrap();
-        drop(one);
-        let _three = limits.admit_key("a").unwrap();
+    fn hosts_that_are_waited_for_leave_places_to_others() {
+        let limits = limits(|config| {
+            config.in_flight = 8;
+            config.in_flight_per_host = 4;
+        });
+        let host = |id| {
+            let endpoint = crate::domain::host::Endpoint::new("kvm1", 22);
+            let mut host = HostSpec::new("kvm1".parse().unwrap(), endpoint);
+            host.id = HostId(id);
+            host
+        };
+        let wait = |profile, id| limits.wait_for_host(profile, Some(&host(id)));
+        let held: Vec<_> = (0..4).map(|_| wait("lab", 1).unwrap()).collect();
+        let refused = wait("lab", 1).unwrap_err();
+        assert_eq!(refused.kind, ErrorKind::Busy);
+        assert!(refused.message.contains("kvm1"), "{refused}");
+        // The same number in another profile is another host.
+        let other = wait("attic", 1).unwrap();
+        let _bulk = limits.wait_for_host("lab", None).unwrap();
+        assert!(
+            wait("lab", 2).is_err(),
+            "a quarter is left to those that wait for nobody"
+        );
+        assert!(limits.wait_for_host("lab", None).is_err());
+        drop((held, other));
+        let _again = wait("lab", 1).unwrap();
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! One line for every request: method, path template, status, time, key id, address. Never a path as it
-//! was sent, never a body, never a key: nothing that a client chose freely is in it.
+//! was sent, never a body, never a key: nothing that a client chose freely is in it. Requests that were
+//! refused before anybody was known for them get a line each only up to a number (`refusals`).
 
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -55,6 +56,11 @@ pub(super) async fn record(
     let path = path.as_ref().map_or("unmatched", MatchedPath::as_str);
     let status = response.status().as_u16();
     state.meter.count(method, path, status, took);
+    let key = whose.0.get().map(String::as_str);
+    let refused = key.is_none() && status >= 400;
+    if refused && !super::refusals::gets_line(&state, address, status) {
+        return response;
+    }
     let ms = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     #[expect(clippy::cast_precision_loss, reason = "milliseconds of one request")]
     let ms = ms as f64 / 1000.0;
@@ -64,7 +70,7 @@ pub(super) async fn record(
         path,
         status,
         ms,
-        key = whose.0.get().map(String::as_str),
+        key,
         address = %address,
         "request"
     );

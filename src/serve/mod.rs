@@ -19,11 +19,15 @@ pub mod contract;
 pub mod dial_guard;
 pub mod error;
 pub mod find;
+#[cfg(feature = "testing")]
+pub(crate) mod fuzz;
 pub mod limit;
 pub mod listen;
 pub mod log;
 pub mod meter;
 mod patience;
+pub mod places;
+pub mod refusals;
 pub mod state;
 pub mod tenant;
 mod tls;

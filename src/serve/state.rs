@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::contract::bot::Signatures;
 use super::limit::Limits;
 use super::meter::Meter;
+use super::refusals::Refusals;
 use super::tenant::{Fleets, Tenants};
 use crate::accounts::Accounts;
 use crate::clock::Clock;
@@ -41,6 +42,8 @@ pub struct ServeState {
     pub limits: Arc<Limits>,
     /// What the metrics are made of.
     pub meter: Arc<Meter>,
+    /// What was refused lately, for the log.
+    pub refusals: Arc<Refusals>,
     /// Addresses that the server itself listens on: hosts added over the API may not have them.
     pub listening: Arc<[SocketAddr]>,
     /// Whether what clients send and get can be read on the way.
@@ -81,6 +84,7 @@ impl ServeState {
             tasks,
             limits: Arc::new(Limits::new(&config.limit)),
             meter: Arc::new(Meter::new()),
+            refusals: Arc::default(),
             listening: Arc::from([]),
             plaintext: true,
             config,

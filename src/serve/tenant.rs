@@ -60,6 +60,12 @@ pub trait Fleets: Send + Sync + fmt::Debug {
 
     /// Records something that is no action on a VM in the audit log of a profile, durably.
     async fn note(&self, profile: &str, entry: AuditEntry) -> Result<(), Failure>;
+
+    /// Says whether an earlier run of the program has left actions in the audit log of a profile that
+    /// have no end.
+    async fn has_unfinished(&self, _profile: &str) -> Result<bool, Failure> {
+        Ok(false)
+    }
 }
 
 /// A fleet, or a place where one is being started.
@@ -106,6 +112,29 @@ impl Tenants {
             Err(failure) => {
                 self.give_up(profile, &place);
                 Err(failure)
+            }
+        }
+    }
+
+    /// Starts the fleets of profiles in which an earlier run has left actions without an end: a fleet
+    /// that starts records them as unknown. The others wait for their first use.
+    pub async fn resume(&self) {
+        let grants = match self.accounts.grants().await {
+            Ok(grants) => grants,
+            Err(error) => {
+                tracing::warn!(%error, "what an earlier run has left could not be looked for");
+                return;
+            }
+        };
+        for grant in grants {
+            let profile = grant.profile;
+            let resumed = match self.fleets.has_unfinished(&profile).await {
+                Ok(false) => Ok(()),
+                Ok(true) => self.fleet(&profile).await.map(drop),
+                Err(failure) => Err(failure),
+            };
+            if let Err(failure) = resumed {
+                tracing::warn!(%profile, %failure, "what an earlier run has left stays open");
             }
         }
     }

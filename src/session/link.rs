@@ -98,7 +98,11 @@ impl Link {
     }
 
     /// Reads everything about one VM.
-    pub(super) fn detail(&self, vm: VmId, reply: oneshot::Sender<Result<Arc<VmDetail>, Failure>>) {
+    pub(super) fn detail(
+        &self,
+        vm: VmId,
+        mut reply: oneshot::Sender<Result<Arc<VmDetail>, Failure>>,
+    ) {
         let Some(driver) = self.driver.clone() else {
             return send_or_gone(reply, Err(not_connected()));
         };
@@ -116,6 +120,8 @@ impl Link {
                     Err(_) => Err(too_late("reading the details", DETAIL)),
                 },
                 () = token.cancelled() => Err(not_connected()),
+                // Nobody waits any more: the next in line need not wait for this one.
+                () = reply.closed() => return,
             };
             send_or_gone(reply, result);
         });

@@ -3,3 +3,6 @@
 //! Never part of a shipped binary. Names, addresses and hosts are invented.
 
 pub mod fleet;
+pub mod fuzz;
+pub mod mutate;
+pub mod names;

@@ -166,7 +166,8 @@ impl FromStr for KeyPress {
                 break;
             }
         }
-        press.code = match code(rest).ok_or_else(|| KeyError(text.to_owned()))? {
+        let wrong = || KeyError(crate::domain::text::RemoteText::new(text).fit(40));
+        press.code = match code(rest).ok_or_else(wrong)? {
             KeyCode::Char(c) if press.ctrl => KeyCode::Char(one_of_twins(c)),
             other => other,
         };
@@ -174,11 +175,7 @@ impl FromStr for KeyPress {
             KeyCode::Char(c) => !(press.shift || press.ctrl && c.is_ascii_uppercase()),
             _ => true,
         };
-        if sound {
-            Ok(press)
-        } else {
-            Err(KeyError(text.to_owned()))
-        }
+        if sound { Ok(press) } else { Err(wrong()) }
     }
 }
 

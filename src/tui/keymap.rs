@@ -7,6 +7,7 @@ use crossterm::event::KeyEvent;
 
 use super::command::{Command, Context, commands};
 use super::key::{KeyError, KeyPress};
+use crate::domain::text::RemoteText;
 
 /// What is wrong with the keys of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -52,8 +53,8 @@ impl Keymap {
         for name in overrides.keys() {
             if !commands().iter().any(|command| command.id == *name) {
                 return Err(KeymapError::UnknownCommand {
-                    name: name.clone(),
                     nearest: nearest(name),
+                    name: RemoteText::new(name).fit(60),
                 });
             }
         }
@@ -126,7 +127,7 @@ fn nearest(name: &str) -> String {
     commands()
         .iter()
         .map(|command| &command.id)
-        .min_by_key(|id| strsim::levenshtein(id, name))
+        .min_by_key(|id| strsim::levenshtein(id, &RemoteText::new(name).fit(60)))
         .cloned()
         .unwrap_or_default()
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use ratatui::style::{Color, Modifier, Style};
 use serde::Deserialize;
 
+use crate::domain::text::RemoteText;
 use crate::domain::vm::PowerState;
 
 /// How many colours the terminal has.
@@ -296,13 +297,13 @@ impl Theme {
     /// Reads a theme file; a role it leaves out is shown as ordinary text.
     pub fn parse(text: &str, depth: ColourDepth) -> Result<Self, ThemeError> {
         let file: ThemeFile =
-            toml::from_str(text).map_err(|error| ThemeError::Syntax(error.message().to_owned()))?;
+            toml::from_str(text).map_err(|error| ThemeError::Syntax(visible(error.message())))?;
         let mut styles = vec![Style::new(); Role::ALL.len()];
         for (name, style) in &file.roles {
             let Some(at) = Role::ALL.iter().position(|role| role.word() == name) else {
                 return Err(ThemeError::UnknownRole {
-                    name: name.clone(),
                     nearest: nearest_role(name),
+                    name: visible(name),
                 });
             };
             if let Some(slot) = styles.get_mut(at) {
@@ -409,14 +410,19 @@ fn nearest_role(name: &str) -> &'static str {
     Role::ALL
         .iter()
         .map(|role| role.word())
-        .min_by_key(|word| strsim::levenshtein(word, name))
+        .min_by_key(|word| strsim::levenshtein(word, &visible(name)))
         .unwrap_or("text")
+}
+
+/// A word of the file as it may be shown: short, and without what a terminal acts on.
+fn visible(text: &str) -> String {
+    RemoteText::new(text).fit(60)
 }
 
 fn colour(role: &str, text: &str) -> Result<Color, ThemeError> {
     text.parse().ok().ok_or_else(|| ThemeError::Colour {
-        role: role.to_owned(),
-        colour: text.to_owned(),
+        role: visible(role),
+        colour: visible(text),
     })
 }
 

@@ -10,6 +10,8 @@
 //! ```
 
 pub mod error;
+#[cfg(feature = "testing")]
+pub(crate) mod fuzz;
 pub mod keyring;
 pub mod seal;
 

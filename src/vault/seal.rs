@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 use super::error::VaultError;
 use crate::domain::credential::{CredentialId, CredentialSecret, WrappedIdentity};
 use crate::domain::secret::SecretText;
+use crate::domain::text::RemoteText;
 
 /// Ceiling of a sealed blob.
 pub const MAX_BLOB: usize = 1024 * 1024;
@@ -188,7 +189,7 @@ pub(super) fn disclose(
     let (found, identity) = (fields.text()?, fields.text()?);
     if found != profile {
         return Err(VaultError::Swapped {
-            found: format!("profile {}", crate::domain::text::RemoteText::new(found)),
+            found: format!("profile {}", RemoteText::new(found)),
             expected: format!("profile {profile}"),
         });
     }
@@ -223,7 +224,11 @@ fn decrypt(
     blob: &[u8],
     what: &'static str,
 ) -> Result<Zeroizing<Vec<u8>>, VaultError> {
-    let damaged = |why: String| VaultError::Damaged { what, why };
+    // Some of what is said about damage has advice on a second line.
+    let damaged = |why: String| VaultError::Damaged {
+        what,
+        why: RemoteText::new(&why).first_line().to_string(),
+    };
     let by_key = |error: age::DecryptError| match error {
         age::DecryptError::NoMatchingKeys if what != IDENTITY => VaultError::OtherIdentity,
         // With a passphrase, a wrong one and a changed stanza look the same.
@@ -290,6 +295,12 @@ fn scrypt_cost(header: &[u8]) -> Option<u8> {
     }
 }
 
+/// Reads what opening a blob with a passphrase would cost.
+#[cfg(feature = "testing")]
+pub(super) fn cost_of(blob: &[u8]) -> Option<u8> {
+    scrypt_cost(check_size(blob, IDENTITY).ok()?)
+}
+
 /// Refuses what would get the process killed: scrypt takes 1 KiB times two to the power of its cost.
 fn check_memory(cost: u8) -> Result<(), VaultError> {
     let needed_mib = (1u64 << cost.min(40)) / 1024;
@@ -318,7 +329,7 @@ fn available_memory_mib() -> Option<u64> {
 const KIND_KEY: u8 = 1;
 const KIND_PASSWORD: u8 = 2;
 
-fn encode(
+pub(super) fn encode(
     context: &SealContext,
     secret: &CredentialSecret,
 ) -> Result<Zeroizing<Vec<u8>>, VaultError> {
@@ -372,7 +383,10 @@ fn push_optional<'a>(fields: &mut Vec<&'a [u8]>, text: Option<&'a str>) {
     fields.push(text.unwrap_or("").as_bytes());
 }
 
-fn decode(expected: &SealContext, payload: &[u8]) -> Result<CredentialSecret, VaultError> {
+pub(super) fn decode(
+    expected: &SealContext,
+    payload: &[u8],
+) -> Result<CredentialSecret, VaultError> {
     let mut fields = Fields(
         payload
             .strip_prefix(MAGIC)
@@ -385,7 +399,7 @@ fn decode(expected: &SealContext, payload: &[u8]) -> Result<CredentialSecret, Va
     };
     if found != *expected {
         return Err(VaultError::Swapped {
-            found: crate::domain::text::RemoteText::new(&found.describe()).to_string(),
+            found: RemoteText::new(&found.describe()).to_string(),
             expected: expected.describe(),
         });
     }

@@ -8,6 +8,7 @@ mod support;
 
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use support::pty::Pty;
@@ -52,6 +53,15 @@ impl Demo {
         Pid::from_raw(child.parse().unwrap()).unwrap()
     }
 
+    /// Whether the shell's child is the program, and not one of those before it.
+    fn is_running(&self) -> bool {
+        let shell = self.pty.pid();
+        let children = fs::read_to_string(format!("/proc/{shell}/task/{shell}/children"));
+        let child = children.unwrap_or_default();
+        let name = fs::read_to_string(format!("/proc/{}/comm", child.trim()));
+        name.is_ok_and(|name| name.trim() == "vmdeck")
+    }
+
     fn assert_restored(&self) {
         self.pty.wait_text("left with");
         assert!(
@@ -60,9 +70,7 @@ impl Demo {
         );
         assert!(!self.pty.cursor_hidden(), "the cursor is still hidden");
         let read = |name: &str| fs::read_to_string(self.home.path().join(name)).unwrap_or_default();
-        let there = support::wait_for(std::time::Duration::from_secs(10), || {
-            !read("after").is_empty()
-        });
+        let there = support::wait_for(Duration::from_secs(10), || !read("after").is_empty());
         assert!(there, "the shell did not come back");
         assert_eq!(
             read("before"),
@@ -92,6 +100,40 @@ fn being_told_to_end_gives_the_terminal_back() {
         demo.pty.wait_text(RUNNING);
         kill_process(demo.program(), signal).unwrap();
         demo.assert_restored();
+    }
+}
+
+/// Rounds of the campaign below; `VMDECK_ROUNDS=100` is the long one.
+fn rounds() -> u32 {
+    #[expect(clippy::disallowed_methods, reason = "how a long run is asked for")]
+    let wanted = std::env::var("VMDECK_ROUNDS").ok();
+    wanted.and_then(|text| text.parse().ok()).unwrap_or(5)
+}
+
+#[test]
+fn being_told_to_end_at_any_moment_gives_the_terminal_back() {
+    for round in 0..rounds() {
+        let mut demo = Demo::start((100, 30));
+        let running = support::wait_for(Duration::from_secs(20), || demo.is_running());
+        assert!(running, "round {round}: it did not start");
+        let program = demo.program();
+        // From before its first frame to long after; keys are under way as well.
+        let moment =
+            Duration::from_millis(u64::from(round.wrapping_mul(2_654_435_761) >> 8) % 1200);
+        let until = Instant::now() + moment;
+        while Instant::now() < until {
+            demo.pty.keys("j/b\x1b2");
+            std::thread::park_timeout(
+                until
+                    .saturating_duration_since(Instant::now())
+                    .min(Duration::from_millis(50)),
+            );
+        }
+        let told = Instant::now();
+        kill_process(program, Signal::TERM).unwrap();
+        demo.assert_restored();
+        let took = told.elapsed();
+        assert!(took <= Duration::from_secs(6), "round {round}: {took:?}");
     }
 }
 

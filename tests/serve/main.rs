@@ -7,7 +7,9 @@ mod support;
 
 mod accounts;
 mod door;
+mod killed;
 mod listener;
+mod load;
 mod program;
 mod serving;
 

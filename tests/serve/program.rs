@@ -1,5 +1,7 @@
 //! The real program: how it starts, who gets in, what it writes, how it ends.
 
+#![allow(unreachable_pub, reason = "shared by the modules of this binary")]
+
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixDatagram;
@@ -21,14 +23,14 @@ use crate::support::{command, write};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A home, and commands in it.
-struct Home(TempDir);
+pub struct Home(pub TempDir);
 
 impl Home {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    fn command(&self, words: &[&str]) -> Command {
+    pub fn command(&self, words: &[&str]) -> Command {
         let mut command = command(VMDECK);
         command
             .args(words)
@@ -39,11 +41,11 @@ impl Home {
         command
     }
 
-    fn run(&self, words: &[&str]) -> Run {
+    pub fn run(&self, words: &[&str]) -> Run {
         Run::of(&mut self.command(words))
     }
 
-    fn serve(&self, words: &[&str]) -> Server {
+    pub fn serve(&self, words: &[&str]) -> Server {
         let mut all = vec!["--serve", "--listen", "127.0.0.1:0"];
         all.extend(words);
         Server::start(self.command(&all))
@@ -51,15 +53,15 @@ impl Home {
 }
 
 /// A running server.
-struct Server {
+pub struct Server {
     child: Child,
     lines: Receiver<String>,
-    seen: Vec<String>,
-    address: SocketAddr,
+    pub seen: Vec<String>,
+    pub address: SocketAddr,
 }
 
 impl Server {
-    fn start(mut command: Command) -> Self {
+    pub fn start(mut command: Command) -> Self {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let (sender, lines) = sync_channel(10_000);
         let stderr = BufReader::new(child.stderr.take().unwrap());
@@ -84,7 +86,7 @@ impl Server {
 
     /// Waits for a line of what it says.
     #[track_caller]
-    fn line(&mut self, fits: impl Fn(&str) -> bool) -> String {
+    pub fn line(&mut self, fits: impl Fn(&str) -> bool) -> String {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -99,7 +101,7 @@ impl Server {
     }
 
     /// The key that is shown at the first start.
-    fn key(&mut self) -> String {
+    pub fn key(&mut self) -> String {
         let line = self.line(|line| line.contains("vmd_a_"));
         line.split_whitespace()
             .find(|word| word.starts_with("vmd_a_"))
@@ -107,18 +109,28 @@ impl Server {
             .to_owned()
     }
 
-    fn get(&self, path: &str, key: Option<&str>) -> Answer {
+    pub fn get(&self, path: &str, key: Option<&str>) -> Answer {
         get(self.address, path, key).expect("an answer")
     }
 
-    fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn signal(&self, name: &str) {
+        let pid = self.pid().to_string();
         let sent = command("kill").args([&format!("-{name}"), &pid]).status();
         assert!(sent.unwrap().success());
     }
 
     /// Ends it and returns its exit code, how long that took, and everything it said.
-    fn end(mut self) -> (Option<i32>, Duration, String) {
+    pub fn end(mut self) -> (Option<i32>, Duration, String) {
+        self.end_now()
+    }
+
+    /// The same for one that is held.
+    pub fn end_now(&mut self) -> (Option<i32>, Duration, String) {
         let began = Instant::now();
         self.signal("TERM");
         let status = loop {
@@ -153,11 +165,11 @@ impl Drop for Server {
 }
 
 /// One request over a connection of its own.
-fn get(address: SocketAddr, path: &str, key: Option<&str>) -> std::io::Result<Answer> {
+pub fn get(address: SocketAddr, path: &str, key: Option<&str>) -> std::io::Result<Answer> {
     send(address, "GET", path, key, "")
 }
 
-fn send(
+pub fn send(
     address: SocketAddr,
     method: &str,
     path: &str,
@@ -171,7 +183,7 @@ fn send(
 }
 
 /// Everything in a directory and below as one text, for looking for secrets.
-fn everything(dir: &Path) -> String {
+pub fn everything(dir: &Path) -> String {
     let mut text = String::new();
     for entry in std::fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();

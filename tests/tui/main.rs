@@ -3,6 +3,7 @@
 
 mod console;
 mod harness;
+mod hostile;
 mod limits;
 mod overlays;
 mod pictures;

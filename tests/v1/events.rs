@@ -210,3 +210,50 @@ async fn places_are_bounded_and_a_slow_reader_is_let_go() {
     let mut next = Follower::join(&rig, &rig.key, "/v1/events", None).await;
     next.until("init").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_hundred_follow_and_one_that_sleeps_holds_nobody_up() {
+    let scenario = vmdeck::sim::Scenario::from_toml(TWO_HOSTS).unwrap();
+    let rig = Rig::with(scenario, |config| {
+        config.limit.event_readers = 501;
+        config.limit.event_buffer = 8;
+        config.limit.in_flight_per_key = 501;
+    })
+    .await;
+    rig.ready().await;
+    let mut asleep = Follower::join(&rig, &rig.key, "/v1/events", None).await;
+    asleep.until("init").await;
+    let mut readers = Vec::new();
+    for _ in 0..500 {
+        readers.push(Follower::join(&rig, &rig.key, "/v1/events", None).await);
+    }
+    rig.get("/v1/events").await.problem(503, "busy");
+    for reader in &mut readers {
+        assert_eq!(
+            reader.until("init").await.data["vms"]
+                .as_array()
+                .unwrap()
+                .len(),
+            6
+        );
+    }
+    for round in 0..12 {
+        let (state, word) = [
+            (SimState::Running, "running"),
+            (SimState::Stopped, "stopped"),
+        ][round % 2];
+        rig.control("kvm1").set_state("db", state).unwrap();
+        let told = readers.iter_mut().map(async |reader| {
+            let event = reader.until("vm_state").await;
+            assert_eq!(event.data["to"], word);
+            event.id
+        });
+        let told = futures_util::future::join_all(told).await;
+        assert!(
+            told.iter().all(|id| id.is_some() && *id == told[0]),
+            "{told:?}"
+        );
+    }
+    asleep.until("cut").await;
+    assert!(asleep.next().await.is_none());
+}

@@ -7,6 +7,7 @@ mod support;
 
 mod acting;
 mod events;
+mod hanging;
 mod keeping;
 mod lists;
 mod powers;

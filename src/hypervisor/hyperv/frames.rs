@@ -243,7 +243,8 @@ pub(crate) fn unparsable(what: &str, said: &[u8]) -> HypervisorError {
     let shown = said.get(..said.len().min(SHOWN)).unwrap_or_default();
     HypervisorError::Unparsable {
         program: "powershell.exe".to_owned(),
-        what: what.to_owned(),
+        // What is wrong may be told with the host's own words in it.
+        what: RemoteText::new(what).fit(SHOWN),
         said: RemoteText::from_bytes(shown),
     }
 }
@@ -355,6 +356,22 @@ pub(crate) mod tests {
         let (frames, _) = read(format!("{MARK}{NONCE} OK bm8=\r\n").as_bytes());
         let error = frames[0].read::<serde_json::Value>().unwrap_err();
         assert!(error.to_string().contains("JSON"), "{error}");
+    }
+
+    #[test]
+    fn words_of_the_host_in_what_is_wrong_are_short_and_harmless() {
+        let text = "\u{3164}\u{9b}".repeat(50_000);
+        let payload = serde_json::to_vec(&serde_json::json!({ "n": text })).unwrap();
+        let frame = Frame {
+            kind: Kind::Done,
+            payload,
+        };
+        let error = frame
+            .read::<std::collections::BTreeMap<String, u64>>()
+            .unwrap_err();
+        let told = error.to_string();
+        assert!(told.len() < 1024, "{} bytes", told.len());
+        assert!(!told.contains(['\u{3164}', '\u{9b}']), "{told:?}");
     }
 
     #[test]

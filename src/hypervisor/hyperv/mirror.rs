@@ -201,15 +201,29 @@ impl Mirror {
     /// Bytes of text in all rows.
     fn text(&self) -> usize {
         let figures = self.figures.values().map(|figure| &figure.says);
-        let rows = self.systems.values().chain(figures);
-        let size = |value: &Value| value.as_str().map_or(64, str::len);
-        rows.flat_map(Map::values).map(size).sum()
+        self.systems.values().chain(figures).map(size_of_all).sum()
     }
 
     fn runs(&self, id: &str) -> bool {
         let state = self.systems.get(id).and_then(|row| row.get("state"));
         state.and_then(Value::as_i64) == Some(RUNNING)
     }
+}
+
+/// Bytes that a row takes, names of members and whatever is inside of them included.
+fn size_of_all(members: &Map<String, Value>) -> usize {
+    let size = |(name, value): (&String, &Value)| name.len() + size_of(value);
+    members.iter().map(size).sum()
+}
+
+fn size_of(value: &Value) -> usize {
+    let inside = match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(size_of).sum(),
+        Value::Object(members) => size_of_all(members),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+    };
+    64 + inside
 }
 
 /// Compares figures by what they say, whenever it was said.
@@ -364,5 +378,42 @@ mod tests {
             mirror.merge(frame(&rows, &[], &[]), Instant::now())
         });
         assert!(told.any(|result| result.is_err()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_hidden_inside_of_a_row_counts_as_well() {
+        let text = "x".repeat(15 << 20);
+        for inside in [json!({ "deep": [text] }), json!({ text.as_str(): 1 })] {
+            let mut mirror = Mirror::default();
+            let mut told = (0..5).map(|n| {
+                let rows = [json!({"id": n.to_string(), "more": inside})];
+                mirror.merge(frame(&rows, &[], &[]), Instant::now())
+            });
+            assert!(told.any(|result| result.is_err()));
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn changes_lead_to_what_a_new_snapshot_would_say(
+            before in proptest::collection::btree_map(0_u8..8, (0_u8..3, 2_i64..4), 0..8),
+            after in proptest::collection::btree_map(0_u8..8, (0_u8..3, 2_i64..4), 0..8),
+        ) {
+            let now = Instant::now();
+            let rows = |from: &BTreeMap<u8, (u8, i64)>| -> Vec<Value> {
+                let row = |(id, (name, state)): (&u8, &(u8, i64))| system(&format!("ID{id}"), &format!("vm{name}"), *state);
+                from.iter().map(row).collect()
+            };
+            let changed: BTreeMap<u8, (u8, i64)> = after.iter().filter(|(id, row)| before.get(id) != Some(row)).map(|(id, row)| (*id, *row)).collect();
+            let gone: Vec<String> = before.keys().filter(|id| !after.contains_key(id)).map(|id| format!("ID{id}")).collect();
+            let gone: Vec<&str> = gone.iter().map(String::as_str).collect();
+            let mut told = Mirror::default();
+            told.snap(frame(&rows(&before), &[], &[]), now).unwrap();
+            let moved = told.merge(frame(&rows(&changed), &[], &gone), now).unwrap();
+            let mut whole = Mirror::default();
+            whole.snap(frame(&rows(&after), &[], &[]), now).unwrap();
+            proptest::prop_assert_eq!(told.answer(now).data, whole.answer(now).data);
+            proptest::prop_assert_eq!(moved == Moved::Nothing, before == after);
+        }
     }
 }

@@ -22,6 +22,8 @@ mod failure;
 #[cfg(test)]
 mod failure_tests;
 mod frames;
+#[cfg(feature = "testing")]
+pub(crate) mod fuzz;
 mod leftover;
 mod look;
 mod mirror;

@@ -243,11 +243,16 @@ pub(crate) fn through_cmdlets(answer: Answer, scope: Scope, memory: &mut Memory)
             Err(error) => gaps.push(gap_of(&row, &error)),
         }
     }
+    let mut seen: HashSet<VmId> = HashSet::with_capacity(machines.len());
     for machine in machines {
         let Some(id) = VmId::parse(&machine.id) else {
             gaps.push(named(&machine.name, "its id is no GUID"));
             continue;
         };
+        if !seen.insert(id.clone()) {
+            gaps.push(named(&machine.name, "its id stands for more than one VM"));
+            continue;
+        }
         let state = state::from_cmdlet(&machine.state_name, machine.state);
         let figures = memory.stats(
             &state,
@@ -278,6 +283,9 @@ pub(crate) fn through_cmdlets(answer: Answer, scope: Scope, memory: &mut Memory)
             facts: memory.facts(&id),
             id,
         }));
+    }
+    if scope == Scope::Full {
+        memory.slow.retain(|id, _| seen.contains(id));
     }
     Listed {
         inventory: inventory(vms, gaps, &data),

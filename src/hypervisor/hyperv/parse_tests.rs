@@ -310,3 +310,32 @@ fn five_hundred_vms_are_read_in_order() {
     );
     assert!(listed.inventory.vms.iter().all(|vm| vm.stats.cpu.is_some()));
 }
+
+#[test]
+fn through_the_cmdlets_too_an_id_stands_for_one_vm_and_what_is_gone_is_forgotten() {
+    let machine = |id: &str, name: &str| json!({"id": id, "name": name, "state": 3, "notes": "n"});
+    let list = |machines: Value, memory: &mut Memory| {
+        let answer = Answer {
+            data: json!({ "machines": machines }),
+            gaps: Vec::new(),
+        };
+        through_cmdlets(answer, Scope::Full, memory).inventory
+    };
+    let mut memory = memory(4);
+    let twins = json!([
+        machine(A, "a"),
+        machine(&A.to_lowercase(), "twin"),
+        machine(B, "b")
+    ]);
+    let read = list(twins, &mut memory);
+    let names: Vec<&str> = read.vms.iter().map(|vm| vm.name.raw()).collect();
+    assert_eq!(names, ["a", "b"]);
+    assert_eq!(
+        read.gaps[0].raw(),
+        "twin: its id stands for more than one VM"
+    );
+    let gone = read.vms[1].id.clone();
+    assert!(memory.facts(&gone).description.is_some());
+    list(json!([machine(A, "a")]), &mut memory);
+    assert!(memory.facts(&gone).description.is_none());
+}

@@ -15,6 +15,13 @@ const MAX_BYTES: usize = 4 * 1024 * 1024;
 /// Elements, attributes and texts of one definition that are read.
 const MAX_NODES: u32 = 200_000;
 
+/// Attributes of one definition: the reader compares those of an element with one another, so that very
+/// many of them would take it minutes. A large VM has a thousand or two.
+const MAX_ATTRIBUTES: usize = 10_000;
+
+/// Declarations of name spaces, which are looked through for every element and attribute.
+const MAX_NAMESPACES: usize = 200;
+
 /// Name of the channel behind which the guest agent listens.
 const AGENT_CHANNEL: &str = "org.qemu.guest_agent.0";
 
@@ -36,6 +43,13 @@ pub(crate) fn read(output: &[u8]) -> Result<Definition, Misshapen> {
         return Err(Misshapen::new("a definition of more than 4 MiB", b""));
     }
     let text = String::from_utf8_lossy(output);
+    // Told by signs that no such thing can do without; text that has as many of them is none either.
+    if text.matches('=').count() > MAX_ATTRIBUTES {
+        return Err(Misshapen::new("more attributes than a VM can have", b""));
+    }
+    if text.matches("xmlns").count() > MAX_NAMESPACES {
+        return Err(Misshapen::new("more name spaces than a VM can have", b""));
+    }
     let options = ParsingOptions {
         nodes_limit: MAX_NODES,
         ..ParsingOptions::default()
@@ -217,6 +231,24 @@ lines</description>
     fn an_agent_that_is_not_connected_is_not_asked() {
         let text = DEFINITION.replace("state='connected'", "state='disconnected'");
         assert!(!read(text.as_bytes()).unwrap().agent_connected);
+    }
+
+    #[test]
+    fn what_would_keep_the_reader_busy_for_minutes_is_not_read() {
+        let attributes: Vec<String> = (0..300_000).map(|n| format!(" a{n}=''")).collect();
+        let wide = format!("<domain{}/>", attributes.concat());
+        assert!(wide.len() < MAX_BYTES);
+        assert_eq!(
+            read(wide.as_bytes()).unwrap_err().what,
+            "more attributes than a VM can have"
+        );
+        let spaces: Vec<String> = (0..5000).map(|n| format!(" xmlns:n{n}='u'")).collect();
+        let elements = "<n4999:a/>".repeat(190_000);
+        let deep = format!("<domain{}>{elements}</domain>", spaces.concat());
+        assert_eq!(
+            read(deep.as_bytes()).unwrap_err().what,
+            "more name spaces than a VM can have"
+        );
     }
 
     proptest! {

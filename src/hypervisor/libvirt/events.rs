@@ -19,7 +19,7 @@ use crate::hypervisor::{Hints, HypervisorError, PollHint};
 use crate::transport::{Chunk, ExitStatus, RemoteProcess, Transport};
 
 /// Bytes of an unfinished line, and of complaints, that are kept.
-const MAX_KEPT: usize = 64 * 1024;
+pub(super) const MAX_KEPT: usize = 64 * 1024;
 
 /// A running `virsh event`.
 #[derive(Debug)]
@@ -108,7 +108,7 @@ impl Hints for Announcements {
 }
 
 /// Takes in output; returns what its complete lines announce: restarts, and of the rest the weightiest.
-fn take_lines(unfinished: &mut Vec<u8>, bytes: &[u8]) -> Vec<PollHint> {
+pub(super) fn take_lines(unfinished: &mut Vec<u8>, bytes: &[u8]) -> Vec<PollHint> {
     let (mut hints, mut changed, mut list_changed) = (Vec::new(), false, false);
     for part in bytes.split_inclusive(|byte| *byte == b'\n') {
         let room = MAX_KEPT.saturating_sub(unfinished.len());

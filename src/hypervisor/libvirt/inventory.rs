@@ -419,6 +419,36 @@ mod tests {
         assert_eq!((vms.len(), gaps.len()), (0, 2));
     }
 
+    proptest::proptest! {
+        #[test]
+        fn figures_go_to_nobody_on_a_guess(
+            list in proptest::collection::vec((0_u8..6, 0_u8..6), 0..8),
+            records in proptest::collection::vec((0_u8..6, 1_u32..8), 0..8),
+        ) {
+            let line = |(id, name): &(u8, u8)| format!("6c09bb55-d683-4da0-8931-c9bf705f640{id} vm{name}\n");
+            let listed = list.iter().map(line).collect::<Vec<String>>().concat();
+            let block = |(name, state): &(u8, u32)| block(&format!("vm{name}"), *state, 0);
+            let output = records.iter().map(block).collect::<Vec<String>>().concat();
+            let (vms, gaps) = read(&mut memory(&listed), &output, 0);
+            for vm in &vms {
+                let is_it = |name: u8| vm.name.raw() == format!("vm{name}");
+                proptest::prop_assert_eq!(list.iter().filter(|(_, name)| is_it(*name)).count(), 1);
+                proptest::prop_assert_eq!(records.iter().filter(|(name, _)| is_it(*name)).count(), 1);
+                let id = vm.id.as_str().chars().last();
+                proptest::prop_assert_eq!(list.iter().filter(|(one, _)| id == char::from_digit(u32::from(*one), 10)).count(), 1);
+            }
+            // What is not told of as a VM is told of as a gap.
+            let seen: HashSet<u8> = list.iter().map(|(_, name)| *name).chain(records.iter().map(|(name, _)| *name)).collect();
+            for name in seen {
+                let name = format!("vm{name}");
+                let told = vms.iter().any(|vm| vm.name.raw() == name)
+                    || gaps.iter().any(|gap| gap.raw().starts_with(&format!("{name}: ")))
+                    || !records.iter().any(|(record, _)| format!("vm{record}") == name);
+                proptest::prop_assert!(told, "{} is lost", name);
+            }
+        }
+    }
+
     #[test]
     fn the_list_is_read_again_when_the_set_of_names_differs() {
         let memory = memory(&format!("{A} a\n{B} b\n"));

@@ -31,6 +31,9 @@ const GREETING: u64 = 1;
 /// Bytes of complaints kept; more than that is no answer.
 const MAX_STDERR: usize = 1024 * 1024;
 
+/// Bytes of output that wait to be taken, whatever is waited for: two answers of the largest kind.
+const MAX_WAITING: usize = 32 * 1024 * 1024;
+
 /// Prompts of a connection that may write and of one that may not.
 const PROMPTS: [&[u8]; 2] = [b"virsh # ", b"virsh > "];
 
@@ -81,9 +84,14 @@ pub(crate) struct Kept {
 impl Kept {
     /// Takes a process that was just started; [`Self::begin`] and [`Self::greet`] come next.
     pub(crate) fn new(process: Box<dyn RemoteProcess>) -> Self {
+        Self::with_nonce(process, rand::random())
+    }
+
+    /// The same with a known number in its marks.
+    pub(super) fn with_nonce(process: Box<dyn RemoteProcess>, nonce: u64) -> Self {
         Self {
             process,
-            nonce: rand::random(),
+            nonce,
             asked: 0,
             ahead: VecDeque::new(),
             ahead_is_old: false,
@@ -279,6 +287,10 @@ impl Kept {
                 });
             }
         }
+        // Either stream may be flooded while the other one is waited for.
+        if self.stdout.len() > MAX_WAITING || self.stderr.len() > 2 * MAX_STDERR {
+            return Err(Broken::Flood);
+        }
         Ok(())
     }
 
@@ -445,5 +457,33 @@ mod tests {
         assert_eq!(find(b"@@a@@@b", b"@@b"), Some(4));
         assert_eq!(find(b"@@", b"@@b"), None);
         assert_eq!(find(b"", b"@"), None);
+    }
+
+    /// A process that writes the same for ever.
+    #[derive(Debug)]
+    struct Endless(Chunk);
+
+    #[async_trait::async_trait]
+    impl RemoteProcess for Endless {
+        async fn read(&mut self) -> Result<Chunk, TransportError> {
+            Ok(self.0.clone())
+        }
+
+        async fn write(&mut self, _bytes: &[u8]) -> Result<(), TransportError> {
+            Ok(())
+        }
+
+        async fn close(&mut self) {}
+    }
+
+    #[tokio::test]
+    async fn a_flood_on_either_stream_ends_whatever_is_waited_for() {
+        let mark = "@@0000000000000007.1@@\n".repeat(40_000).into_bytes();
+        for chunk in [Chunk::Stdout(mark.clone()), Chunk::Stderr(mark)] {
+            let mut kept = Kept::with_nonce(Box::new(Endless(chunk)), 7);
+            kept.begin(&[]).await.unwrap();
+            assert!(kept.greet().await.is_err());
+            assert!(kept.stdout.len() <= 2 * MAX_WAITING && kept.stderr.len() <= 4 * MAX_STDERR);
+        }
     }
 }

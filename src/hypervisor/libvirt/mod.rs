@@ -12,6 +12,8 @@ mod detail;
 mod driver;
 mod events;
 mod facts;
+#[cfg(feature = "testing")]
+pub(crate) mod fuzz;
 mod inventory;
 mod kept;
 mod look;

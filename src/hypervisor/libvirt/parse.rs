@@ -8,6 +8,15 @@
 use crate::domain::text::RemoteText;
 use crate::domain::vm::VmId;
 
+/// VMs that are read of one host; a host that tells of more is not to be believed.
+const MAX_VMS: usize = 50_000;
+
+/// Lines that are no answer, of which it is said what they are.
+const MAX_STRAYS: usize = 32;
+
+/// Labels of one answer.
+const MAX_LABELS: usize = 4096;
+
 /// Why an answer cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Misshapen {
@@ -90,6 +99,9 @@ pub(crate) fn domstats(output: &[u8]) -> Result<Vec<Record<'_>>, Misshapen> {
     let mut records: Vec<Record<'_>> = Vec::new();
     for line in lines(output) {
         if let Some(name) = record_name(line) {
+            if records.len() >= MAX_VMS {
+                return Err(Misshapen::new("more VMs than a host can have", line));
+            }
             records.push(Record {
                 name,
                 counters: Ok(Counters::default()),
@@ -190,12 +202,22 @@ pub(crate) struct Names {
 /// Reads `list --uuid --name`.
 pub(crate) fn names(output: &[u8]) -> Names {
     let mut names = Names::default();
+    let mut left_out = 0_usize;
     for line in lines(output).filter(|line| !line.is_empty()) {
         match id_and_rest(line) {
             // Exactly one blank stands between: more of them belong to the name.
-            Some((id, [b' ', name @ ..])) => names.pairs.push((id, name.to_vec())),
-            Some(_) | None => names.strays.push(RemoteText::from_bytes(line)),
+            Some((id, [b' ', name @ ..])) if names.pairs.len() < MAX_VMS => {
+                names.pairs.push((id, name.to_vec()));
+            }
+            Some(_) | None if names.strays.len() < MAX_STRAYS => {
+                names.strays.push(RemoteText::from_bytes(line));
+            }
+            Some(_) | None => left_out += 1,
         }
+    }
+    if left_out > 0 {
+        let more = format!("and {left_out} lines more that could not be read");
+        names.strays.push(RemoteText::new(&more));
     }
     names
 }
@@ -223,6 +245,7 @@ pub(crate) fn labelled(output: &[u8]) -> Vec<(String, String)> {
             let (label, value) = line.split_once(':')?;
             Some((label.trim().to_owned(), value.trim().to_owned()))
         })
+        .take(MAX_LABELS)
         .collect()
 }
 
@@ -325,6 +348,22 @@ mod tests {
         assert_eq!(listed.pairs[0].1, b"  a  ");
         assert_eq!(listed.pairs[1].1, b"--all");
         assert_eq!(listed.strays.len(), 2);
+    }
+
+    #[test]
+    fn an_answer_without_an_end_in_sight_takes_no_more_memory_than_it_must() {
+        let strays = names(&b"x\n".repeat(1_000_000)).strays;
+        assert_eq!(strays.len(), MAX_STRAYS + 1);
+        assert_eq!(
+            strays.last().unwrap().raw(),
+            "and 999968 lines more that could not be read"
+        );
+        let many = format!("{ID} a\n").repeat(MAX_VMS + 9);
+        let listed = names(many.as_bytes());
+        assert_eq!((listed.pairs.len(), listed.strays.len()), (MAX_VMS, 9));
+        let records = b"Domain: ''\n".repeat(MAX_VMS + 1);
+        assert!(domstats(&records).is_err());
+        assert_eq!(labelled(&b":\n".repeat(100_000)).len(), MAX_LABELS);
     }
 
     #[test]

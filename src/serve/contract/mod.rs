@@ -5,5 +5,7 @@ pub mod bot;
 pub mod portal;
 
 mod answer;
+#[cfg(feature = "testing")]
+pub(crate) mod fuzz;
 mod path;
 mod reach;

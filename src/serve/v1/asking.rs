@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, Uri};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use jiff::Timestamp;
 
 use super::answer::{self, Refusal, Shape};
@@ -13,10 +13,13 @@ use super::query::ListQuery;
 use super::shared::Shared;
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::health::HostHealth;
+use crate::domain::host::HostSpec;
 use crate::domain::inventory::{FleetSnapshot, HostSnapshot};
 use crate::fleet::FleetHandle;
 use crate::serve::caller::Caller;
+use crate::serve::error::Problem;
 use crate::serve::find::{self, Found, Seen};
+use crate::serve::limit::HostPlace;
 use crate::serve::state::ServeState;
 
 /// How long a list waits for a host that has only just been dialled.
@@ -83,7 +86,28 @@ fn not_read(host: &HostSnapshot) -> Failure {
     })
 }
 
+/// Says that there are too many already that wait.
+pub(super) fn busy(failure: Failure) -> Refusal {
+    let problem = Problem {
+        hint: failure.hint.map(|hint| hint.0),
+        ..Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            failure.kind,
+            failure.message,
+        )
+    };
+    problem.retry_after(1).into()
+}
+
 impl Asking {
+    /// Takes a place among the requests that wait for a host, or for several.
+    pub(super) fn wait_for(&self, host: Option<&HostSpec>) -> Result<HostPlace, Refusal> {
+        let limits = &self.state.limits;
+        limits
+            .wait_for_host(&self.caller.profile, host)
+            .map_err(busy)
+    }
+
     /// Returns the time.
     pub(super) fn now(&self) -> Timestamp {
         self.state.clock.now()
@@ -102,6 +126,27 @@ impl Asking {
         concerned: impl Fn(&HostSnapshot) -> bool,
     ) -> Arc<FleetSnapshot> {
         self.settle(fleet, FIRST_READ, concerned).await
+    }
+
+    /// The same for one host, which may take longer.
+    async fn settle_one(
+        &self,
+        fleet: &FleetHandle,
+        host: &str,
+    ) -> Result<Arc<FleetSnapshot>, Refusal> {
+        let state = fleet.snapshot();
+        let is = |known: &HostSnapshot| known.spec.name.as_str() == host;
+        let now = self.now();
+        let on_its_way = state
+            .hosts
+            .iter()
+            .find(|known| is(known) && is_starting(known, now, ONE_HOST))
+            .filter(|known| self.caller.sees(&known.spec));
+        let Some(known) = on_its_way else {
+            return Ok(state);
+        };
+        let _place = self.wait_for(Some(&known.spec))?;
+        Ok(self.settle(fleet, ONE_HOST, is).await)
     }
 
     async fn settle(
@@ -132,9 +177,7 @@ impl Asking {
         host: &str,
         vm: &str,
     ) -> Result<(Arc<FleetSnapshot>, Seen), Refusal> {
-        let state = self
-            .settle(fleet, ONE_HOST, |known| known.spec.name.as_str() == host)
-            .await;
+        let state = self.settle_one(fleet, host).await?;
         let known = self.host(&state, host)?;
         if known.inventory.is_none() {
             return Err(not_read(&known).into());
@@ -149,7 +192,7 @@ impl Asking {
                 let failure = Failure::new(ErrorKind::Ambiguous, message)
                     .with_hint("use the id in its place");
                 let candidates = several.iter().map(|seen| seen.vm.id.to_string()).collect();
-                let problem = crate::serve::error::Problem::from(failure).on(host);
+                let problem = Problem::from(failure).on(host);
                 Err(problem.between(candidates).into())
             }
             Found::None { .. } => {

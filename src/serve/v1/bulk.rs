@@ -98,6 +98,9 @@ pub(super) async fn act(
             return Ok(planned(kind, &chosen, &proposals));
         }
         agreed(&chosen, &proposals)?;
+        let _place = (!wait.is_zero())
+            .then(|| asked.wait_for(None))
+            .transpose()?;
         Ok(run(&asked, &fleet, chosen, (kind, wait)).await)
     };
     if query.is_dry() {

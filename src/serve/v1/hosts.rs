@@ -298,6 +298,7 @@ pub(super) async fn check(asking: Asking, path: Result<Path<String>, PathRejecti
     asking.caller.may(Permission::Manage)?;
     let fleet = asking.fleet().await?;
     let host = asking.host(&fleet.snapshot(), &name)?;
+    let _place = asking.wait_for(Some(&host.spec))?;
     let findings = fleet.doctor(host.spec.id).await?;
     let findings: Vec<Finding> = findings.iter().map(Finding::from).collect();
     Ok(answer::json(StatusCode::OK, &findings))

@@ -1,15 +1,18 @@
 //! What happens in one fleet, written down once for all who follow it: numbered, kept for a while so
 //! that a reader can go on where its connection broke, and handed out through a ring of its own. A
-//! reader that falls behind by more than the ring holds is cut off; nothing is kept for it alone.
+//! reader that falls behind by more than the ring holds is cut off; nothing is kept for it alone. What a
+//! reader is told first is shared as well (`first`).
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use axum::body::Bytes;
 use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
+use super::first::{First, Firsts, View};
 use super::wire::{ErrorInfo, Operation, State};
 use crate::domain::event::{Fact, FleetEvent};
 use crate::domain::host::HostName;
@@ -42,10 +45,8 @@ pub(super) struct Told {
     pub(super) at: Timestamp,
     /// Whom it is about; `None` = the whole fleet.
     pub(super) about: Option<About>,
-    /// Its name.
-    pub(super) name: &'static str,
-    /// Its content: one line of JSON.
-    pub(super) data: String,
+    /// The event as it is sent to everybody.
+    pub(super) frame: Bytes,
 }
 
 #[derive(Debug, Default)]
@@ -63,14 +64,15 @@ pub(super) struct Hub {
     ring: Mutex<Ring>,
     /// `None` once there is nothing more to tell.
     readers: Mutex<Option<broadcast::Sender<Arc<Told>>>>,
+    firsts: Firsts,
 }
 
 /// Where a reader begins.
 #[derive(Debug)]
 pub(super) struct Joined {
     /// What it has missed; `None` when that is not known any more, or it is new.
-    pub(super) missed: Option<Vec<Arc<Told>>>,
-    /// Number of the last event before it joined.
+    pub(super) missed: Option<Missed>,
+    /// Number of the last event before what it is told.
     pub(super) last: u64,
     /// What happens from now on.
     pub(super) events: broadcast::Receiver<Arc<Told>>,
@@ -111,15 +113,54 @@ enum Data<'a> {
     },
 }
 
+/// Events in their order.
+pub(super) type Missed = Vec<Arc<Told>>;
+
+impl Ring {
+    /// Returns what was told after an event; `None` when that is not all kept any more, or there was no
+    /// such event.
+    fn since(&self, after: u64) -> Option<Missed> {
+        let kept_from = self.told.front().map_or(self.next + 1, |told| told.number);
+        (kept_from..=self.next + 1)
+            .contains(&after.saturating_add(1))
+            .then(|| {
+                let later = self.told.iter().rev();
+                let mut later: Missed = later
+                    .take_while(|told| told.number > after)
+                    .map(Arc::clone)
+                    .collect();
+                later.reverse();
+                later
+            })
+    }
+}
+
+/// Writes one event.
+pub(super) fn frame(id: Option<&str>, event: &str, data: &str) -> Bytes {
+    let mut text = String::with_capacity(data.len() + 64);
+    if let Some(id) = id {
+        text.push_str("id: ");
+        text.push_str(id);
+        text.push('\n');
+    }
+    text.push_str("event: ");
+    text.push_str(event);
+    text.push_str("\ndata: ");
+    text.push_str(data);
+    text.push_str("\n\n");
+    Bytes::from(text)
+}
+
 impl Hub {
     /// Starts with nothing told. `epoch` is unlike that of every other hub; a reader may be `behind` by
     /// so many events.
-    pub(super) fn new(epoch: String, behind: usize) -> Self {
+    pub(super) fn new(epoch: String, behind: usize, firsts: Firsts) -> Self {
         let (readers, _) = broadcast::channel(behind);
         Self {
             epoch,
             ring: Mutex::default(),
             readers: Mutex::new(Some(readers)),
+            firsts,
         }
     }
 
@@ -242,22 +283,21 @@ impl Hub {
 
     fn push(&self, at: Timestamp, name: &'static str, about: Option<About>, data: &Data<'_>) {
         let data = crate::json::to_line(data).unwrap_or_default();
-        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ring = self.ring();
         ring.next += 1;
         let told = Arc::new(Told {
             number: ring.next,
             at,
             about,
-            name,
-            data,
+            frame: frame(Some(&self.id(ring.next)), name, &data),
         });
-        ring.bytes += told.data.len();
+        ring.bytes += told.frame.len();
         ring.told.push_back(Arc::clone(&told));
         while ring.told.len() > HISTORY || ring.bytes > HISTORY_BYTES {
             let Some(oldest) = ring.told.pop_front() else {
                 break;
             };
-            ring.bytes -= oldest.data.len();
+            ring.bytes -= oldest.frame.len();
         }
         // Under the lock, so that a reader that joins gets it exactly once; nobody need be there.
         if let Some(readers) = &*self.sender() {
@@ -272,7 +312,7 @@ impl Hub {
 
     /// Joins; `after` is the id of the last event a client has seen.
     pub(super) fn join(&self, after: Option<&str>) -> Joined {
-        let ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        let ring = self.ring();
         // One that comes too late gets a channel that has ended.
         let events = match &*self.sender() {
             Some(readers) => readers.subscribe(),
@@ -282,18 +322,41 @@ impl Hub {
             .and_then(|id| id.rsplit_once('-'))
             .filter(|(epoch, _)| *epoch == self.epoch)
             .and_then(|(_, number)| number.parse().ok());
-        let kept_from = ring.told.front().map_or(ring.next + 1, |told| told.number);
-        let missed = after
-            .filter(|after| (kept_from..=ring.next + 1).contains(&(after.saturating_add(1))))
-            .map(|after| {
-                let later = ring.told.iter().filter(|told| told.number > after);
-                later.map(Arc::clone).collect()
-            });
+        let missed = after.and_then(|after| ring.since(after));
         Joined {
+            last: after.filter(|_| missed.is_some()).unwrap_or(ring.next),
             missed,
-            last: ring.next,
             events,
         }
+    }
+
+    /// Returns everything as it is for a view, not older than an event, with what has happened since;
+    /// `None` when so many readers are still taking theirs that there is no room for another.
+    pub(super) fn first(&self, view: &View<'_>, at_least: u64) -> Option<(Arc<First>, Missed)> {
+        let now = tokio::time::Instant::now();
+        let known = self.firsts.find(view, at_least, now);
+        let recent = known.and_then(|first| {
+            let since = self.ring().since(first.last)?;
+            let whole = |told: &Arc<Told>| told.about != Some(About::Everything);
+            since.iter().all(whole).then_some((first, since))
+        });
+        if recent.is_some() {
+            return recent;
+        }
+        // First the number, then the state: what happens in between is in both, and told once.
+        let last = self.ring().next;
+        let first = self.firsts.make(view, last, now)?;
+        let since = self.ring().since(last).unwrap_or_default();
+        Some((first, since))
+    }
+
+    /// Lets go of what is kept for readers that did not come.
+    pub(super) fn tidy(&self) {
+        self.firsts.sweep();
+    }
+
+    fn ring(&self) -> MutexGuard<'_, Ring> {
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns how many follow it now.
@@ -308,6 +371,7 @@ impl Hub {
 mod tests {
     use super::*;
     use crate::domain::error_kind::{ErrorKind, Failure};
+    use crate::domain::selector::Filter;
 
     fn event(n: usize) -> FleetEvent {
         let message = format!("number {n}\u{9b}31m");
@@ -326,7 +390,7 @@ mod tests {
 
     #[test]
     fn a_reader_goes_on_where_it_was() {
-        let hub = Hub::new("e1".into(), 64);
+        let hub = Hub::new("e1".into(), 64, Firsts::default());
         assert!(hub.join(None).missed.is_none());
         let before = hub.join(None);
         assert_eq!(before.last, 0);
@@ -353,19 +417,55 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_bounded_and_harmless() {
-        let hub = Hub::new("e1".into(), 64);
+        let hub = Hub::new("e1".into(), 64, Firsts::default());
         for n in 0..HISTORY + 10 {
             hub.tell(&event(n));
         }
         assert!(hub.join(Some("e1-9")).missed.is_none());
         let kept = hub.join(Some("e1-10")).missed.unwrap();
         assert_eq!(kept.len(), HISTORY);
-        assert!(!kept[0].data.chars().any(char::is_control));
+        let text = std::str::from_utf8(&kept[0].frame).unwrap();
+        assert!(!text.chars().any(|c| c != '\n' && c.is_control()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_next_reader_gets_the_same_beginning_and_what_has_happened_since() {
+        let (requests, _) = tokio::sync::mpsc::channel(1);
+        let state = Arc::new(crate::testing::fleet::small());
+        let (_, snapshots) = tokio::sync::watch::channel(state);
+        let fleet = crate::fleet::FleetHandle::new(requests, snapshots, broadcast::channel(1).0);
+        let (filter, scopes) = (Filter::default(), crate::accounts::Scopes::full());
+        let clock = crate::clock::Clock::system();
+        let view = View {
+            fleet: &fleet,
+            filter: &filter,
+            scopes: &scopes,
+            clock: &clock,
+        };
+        let hub = Hub::new("e1".into(), 64, Firsts::default());
+        hub.tell(&event(1));
+        let (one, since) = hub.first(&view, 0).unwrap();
+        assert_eq!((one.last, since.len()), (1, 0));
+        hub.tell(&event(2));
+        let (two, since) = hub.first(&view, 0).unwrap();
+        assert!(Arc::ptr_eq(&one, &two));
+        assert_eq!(numbers(&since), [2]);
+        // Where something was missed, what was told before is worth nothing.
+        hub.missed(3, clock.now());
+        let (three, since) = hub.first(&view, 3).unwrap();
+        assert_eq!((three.last, since.len()), (3, 0));
+        // Nor when what has happened since is not all known.
+        for n in 0..HISTORY + 10 {
+            hub.tell(&event(n));
+        }
+        let (four, since) = hub.first(&view, 3).unwrap();
+        assert!(!Arc::ptr_eq(&three, &four));
+        assert_eq!(since.len(), 0);
     }
 
     #[test]
     fn a_reader_that_sleeps_is_behind_and_told_so() {
-        let hub = Hub::new("e1".into(), 64);
+        let hub = Hub::new("e1".into(), 64, Firsts::default());
         let mut slow = hub.join(None);
         for n in 0..=64 {
             hub.tell(&event(n));

@@ -5,7 +5,7 @@
 //! answer unwritten.
 
 use axum::body::Body;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
 use sha2::{Digest, Sha256};
@@ -49,8 +49,9 @@ impl Notes {
     }
 }
 
-fn name_of(asking: &Asking) -> Result<Option<String>, Refusal> {
-    let mut all = asking.headers.get_all(NAME).iter();
+/// Reads the word a request may be repeated under.
+pub(super) fn name_in(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
+    let mut all = headers.get_all(NAME).iter();
     let name = match (all.next(), all.next()) {
         (None, _) => return Ok(None),
         (Some(value), None) => value.to_str().unwrap_or_default(),
@@ -86,7 +87,7 @@ pub(super) async fn once<F>(
 where
     F: Future<Output = Answer> + Send + 'static,
 {
-    let name = name_of(asking)?;
+    let name = name_in(&asking.headers)?;
     if let Some(name) = &name
         && let Some(answer) = begin(asking, name, body).await?
     {

@@ -17,6 +17,9 @@ mod document;
     reason = "written by the macro that describes routes"
 )]
 mod events;
+mod first;
+#[cfg(feature = "testing")]
+pub(crate) mod fuzz;
 mod health;
 mod hosts;
 mod hub;

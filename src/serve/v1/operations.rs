@@ -184,6 +184,9 @@ pub(super) async fn one(
     let fleet = asking.fleet().await?;
     let mut found = find(&asking, &fleet.snapshot(), &id)?;
     if !found.is_finished() && !wait.is_zero() {
+        let snapshot = fleet.snapshot();
+        let host = snapshot.host(found.plan.vm.host).map(|host| &*host.spec);
+        let _place = asking.wait_for(host)?;
         found = act::wait(&asking.state, &fleet, &found.id, Until::Done, wait).await?;
     }
     Ok(answer::json(

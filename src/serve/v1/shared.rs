@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::first::Firsts;
 use super::hub::Hub;
 use crate::fleet::FleetHandle;
 use crate::serve::state::ServeState;
@@ -14,6 +15,7 @@ pub(super) struct Shared {
     pub(super) run: String,
     hubs: Mutex<HashMap<String, Arc<Hub>>>,
     behind: usize,
+    firsts: Firsts,
 }
 
 impl Shared {
@@ -24,6 +26,7 @@ impl Shared {
             run: format!("{:016x}", rand::random::<u64>()),
             hubs: Mutex::default(),
             behind: behind.unwrap_or(usize::MAX).clamp(1, 4096),
+            firsts: Firsts::default(),
         }
     }
 
@@ -41,6 +44,7 @@ impl Shared {
         let hub = Arc::new(Hub::new(
             format!("{:08x}", rand::random::<u32>()),
             self.behind,
+            self.firsts.another(),
         ));
         hubs.insert(profile.to_owned(), Arc::clone(&hub));
         let (shared, started) = (Arc::clone(self), Arc::clone(&hub));

@@ -12,16 +12,15 @@ use std::time::Duration;
 use axum::body::Bytes;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
-use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::hub::{About, Hub, Told};
-use super::rows::{HostRow, VmRow};
-use super::wire::{Host, Vm};
+use super::first::View;
+use super::hub::{About, Hub, Told, frame};
+use super::rows::VmRow;
 use crate::accounts::Scopes;
 use crate::clock::Clock;
 use crate::domain::inventory::FleetSnapshot;
@@ -63,30 +62,6 @@ struct Stream {
     ended: bool,
 }
 
-#[derive(Serialize)]
-struct Everything {
-    at: Timestamp,
-    generation: u64,
-    hosts: Vec<Host>,
-    vms: Vec<Vm>,
-}
-
-/// Writes one event.
-fn frame(id: Option<&str>, event: &str, data: &str) -> Bytes {
-    let mut text = String::with_capacity(data.len() + 64);
-    if let Some(id) = id {
-        text.push_str("id: ");
-        text.push_str(id);
-        text.push('\n');
-    }
-    text.push_str("event: ");
-    text.push_str(event);
-    text.push_str("\ndata: ");
-    text.push_str(data);
-    text.push_str("\n\n");
-    Bytes::from(text)
-}
-
 impl Reader {
     /// Begins after the event with this id, or with everything.
     pub(super) fn into_stream(
@@ -112,12 +87,18 @@ impl Reader {
                     stream.take(&told, &fleet);
                 }
             }
-            None => stream.init(),
+            None => stream.init(0),
         }
         futures_util::stream::unfold(stream, |mut stream| async move {
             let frame = stream.next().await?;
             Some((Ok(frame), stream))
         })
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.reader.hub.tidy();
     }
 }
 
@@ -149,6 +130,7 @@ impl Stream {
     }
 
     fn ping(&mut self) {
+        self.reader.hub.tidy();
         let now = self.reader.clock.now();
         let data = format!("{{\"at\":\"{now}\"}}");
         self.frames.push_back(frame(None, "ping", &data));
@@ -161,56 +143,60 @@ impl Stream {
                 self.take(&told, &fleet);
             }
             Err(RecvError::Lagged(count)) => {
-                let data = format!("{{\"missed\":{count}}}");
-                self.frames.push_back(frame(None, "cut", &data));
-                self.ended = true;
+                self.cut(&format!("{{\"missed\":{count}}}"));
             }
             Err(RecvError::Closed) => self.ended = true,
         }
     }
 
-    /// Tells everything as it is now.
-    fn init(&mut self) {
+    /// Tells everything, not older than an event, and what has happened since.
+    fn init(&mut self, at_least: u64) {
         let reader = &self.reader;
-        let fleet = reader.fleet.snapshot();
-        let now = reader.clock.now();
-        let everything = Everything {
-            at: fleet.at,
-            generation: fleet.generation,
-            hosts: fleet
-                .hosts
-                .iter()
-                .filter(|host| reader.scopes.sees(&host.spec) && reader.filter.may_match_on(host))
-                .map(|host| Host::from(&HostRow { host, now }))
-                .collect(),
-            vms: VmRow::all(&fleet, now)
-                .filter(|row| reader.scopes.sees(&row.host.spec))
-                .filter(|row| reader.filter.matches(&row.for_filter()))
-                .map(|row| Vm::from(&row))
-                .collect(),
+        let view = View {
+            fleet: &reader.fleet,
+            filter: &reader.filter,
+            scopes: &reader.scopes,
+            clock: &reader.clock,
         };
-        let data = crate::json::to_line(&everything).unwrap_or_default();
-        let id = reader.hub.id(self.last);
-        self.told_at = fleet.at;
-        self.frames.push_back(frame(Some(&id), "init", &data));
+        let Some((first, since)) = reader.hub.first(&view, at_least) else {
+            return self.cut("{\"reason\":\"too many readers are being told everything\"}");
+        };
+        let id = format!("id: {}\n", reader.hub.id(first.last));
+        self.told_at = first.at;
+        self.last = first.last;
+        self.frames.push_back(Bytes::from(id));
+        self.frames.push_back(first.text.clone());
+        let fleet = self.reader.fleet.snapshot();
+        for told in since {
+            self.take(&told, &fleet);
+        }
+    }
+
+    fn cut(&mut self, data: &str) {
+        self.frames.push_back(frame(None, "cut", data));
+        self.ended = true;
     }
 
     fn take(&mut self, told: &Told, fleet: &FleetSnapshot) {
+        // In what was told already.
+        if told.number <= self.last {
+            return;
+        }
         self.last = told.number;
-        let id = self.reader.hub.id(told.number);
         if told.about == Some(About::Everything) {
-            self.frames
-                .push_back(frame(Some(&id), told.name, &told.data));
-            self.init();
+            self.frames.push_back(told.frame.clone());
+            self.init(told.number);
         } else if told.at > self.told_at && self.concerns(told, fleet) {
-            self.frames
-                .push_back(frame(Some(&id), told.name, &told.data));
+            self.frames.push_back(told.frame.clone());
         }
     }
 
     /// Says whether an event is about something that this reader asked for and may see.
     fn concerns(&self, told: &Told, fleet: &FleetSnapshot) -> bool {
         let Reader { filter, scopes, .. } = &self.reader;
+        if filter.is_empty() && !scopes.is_narrowed() {
+            return true;
+        }
         let name = match &told.about {
             None | Some(About::Everything) => return !scopes.is_narrowed(),
             Some(About::Host(name) | About::Vm(_, name, _)) => name,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::answer::{self, Answer};
-use super::asking::Asking;
+use super::asking::{Asking, busy};
 use super::idempotency;
 use super::query::{self, Column, Key, ListQuery, Table};
 use super::rows::VmRow;
@@ -189,6 +189,7 @@ async fn show(asking: Asking, host: &str, id: &str, wanted: bool) -> Answer {
         return Ok(answer::not_modified(tag));
     }
     let read = if wanted {
+        let _place = asking.wait_for(Some(&seen.host.spec))?;
         Some(fleet.detail(seen.id()).await?)
     } else {
         None
@@ -289,6 +290,7 @@ pub(super) async fn act(
         let fleet = asked.fleet().await?;
         let (_, seen) = asked.vm(&fleet, &host, &id).await?;
         let order = order(seen.id(), kind, wait);
+        let _place = act::place(&asked.state, &fleet, &asked.caller, &order).map_err(busy)?;
         let operation = act::submit(&fleet, &asked.caller, &order).await?;
         notes.started(&operation.to_string()).await;
         // It is under way whatever becomes of us: from here on there is an answer.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::bench::{TestMachine, encoded, run, run_line};
+use super::bench::{TestMachine, encoded, run, run_file, run_line};
 use super::life::Life;
 use super::machine::{DefaultShell, Edition, Language, LanguageMode};
 use super::process;
@@ -302,4 +302,31 @@ fn constrained_language_refuses_methods_and_runs_cmdlets() {
          PropertySetterNotSupportedInConstrainedLanguage\r\nABC\r\nConstrainedLanguage\r\n\
          {\"n\":\"a\"}\r\n"
     );
+}
+
+/// What our scripts get is base64 of JSON, read as the prelude of all of them reads it: 1,200 names that
+/// mean harm come out as they went in.
+#[test]
+fn arguments_arrive_as_they_were_whatever_they_hold() {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
+    let names = crate::testing::names::hostile();
+    for some in names.chunks(300) {
+        let json = serde_json::json!({ "names": some }).to_string();
+        let script = format!(
+            "$ask = [Text.Encoding]::UTF8.GetString([Convert]::FromBase64String('{}')) | ConvertFrom-Json\r\n\
+             foreach ($name in $ask.names) {{\r\n\
+             [Console]::Out.WriteLine([Convert]::ToBase64String([Text.Encoding]::UTF8.GetBytes([string]$name)))\r\n}}\r\n",
+            STANDARD.encode(json)
+        );
+        let done = run_file(&script);
+        assert_eq!(done.error(), "");
+        let came: Vec<String> = done
+            .text()
+            .lines()
+            .map(|line| String::from_utf8(STANDARD.decode(line).unwrap()).unwrap())
+            .collect();
+        assert_eq!(came, some);
+    }
 }

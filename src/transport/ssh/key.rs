@@ -89,8 +89,9 @@ pub struct KeyFacts {
 /// Opens a private key just to describe it, for storing it: takes as long as its passphrase check does,
 /// so call it from a blocking context.
 pub fn describe(pem: &SecretText, passphrase: Option<&SecretText>) -> Result<KeyFacts, KeyError> {
-    let protected = check_form(pem.expose())?;
-    let key = open(pem, passphrase)?;
+    let form = check_form(pem.expose())?;
+    let key = open_form(&form, passphrase)?;
+    let protected = form.protected;
     let unreadable = || KeyError::Unreadable("its public half cannot be encoded".to_owned());
     let host_key = known_hosts::describe(key.public_key()).ok_or_else(unreadable)?;
     let comment = crate::domain::text::RemoteText::from_bytes(key.comment().as_bytes());
@@ -147,14 +148,18 @@ fn read_certificate(text: &str, key: &PrivateKey) -> Result<Certificate, KeyErro
 
 /// Opens a private key after its form was checked.
 fn open(pem: &SecretText, passphrase: Option<&SecretText>) -> Result<PrivateKey, KeyError> {
-    let protected = check_form(pem.expose())?;
+    open_form(&check_form(pem.expose())?, passphrase)
+}
+
+fn open_form(form: &Form, passphrase: Option<&SecretText>) -> Result<PrivateKey, KeyError> {
+    let protected = form.protected;
     if protected && passphrase.is_none() {
         return Err(KeyError::NeedsPassphrase);
     }
     let passphrase = passphrase
         .filter(|_| protected)
         .map(|text| text.expose().as_str());
-    let key = russh::keys::decode_secret_key(pem.expose(), passphrase).map_err(|error| {
+    let key = russh::keys::decode_secret_key(form.block.expose(), passphrase).map_err(|error| {
         if protected {
             // A wrong passphrase shows as damaged content; a damaged file was rejected before.
             KeyError::WrongPassphrase
@@ -188,8 +193,17 @@ fn check_kind(key: &PrivateKey) -> Result<(), KeyError> {
     }
 }
 
-/// Looks at the outside of a key; returns whether it has a passphrase.
-fn check_form(pem: &str) -> Result<bool, KeyError> {
+/// A private key whose cost was looked at.
+struct Form {
+    /// Its first block and nothing else, in plain lines: what is opened is what was looked at.
+    block: SecretText,
+    /// Whether it has a passphrase.
+    protected: bool,
+}
+
+/// Looks at the outside of a key: at its first block, which is all that goes on from here. The reader
+/// of keys would take the last block it knows, and a passphrase for whatever stands in it.
+fn check_form(pem: &str) -> Result<Form, KeyError> {
     if pem.len() > MAX_KEY_BYTES {
         return Err(KeyError::TooLarge);
     }
@@ -199,36 +213,57 @@ fn check_form(pem: &str) -> Result<bool, KeyError> {
             convert: "puttygen KEY.ppk -O private-openssh -o KEY",
         });
     }
-    let label = pem
-        .lines()
-        .find_map(|line| {
-            line.trim_end()
-                .strip_prefix("-----BEGIN ")?
-                .strip_suffix("-----")
-        })
+    let mut lines = pem.lines().map(str::trim);
+    let label = lines
+        .find_map(|line| line.strip_prefix("-----BEGIN ")?.strip_suffix("-----"))
         .ok_or(KeyError::NotAKey)?;
-    match label {
-        "OPENSSH PRIVATE KEY" => check_openssh(pem),
-        "ENCRYPTED PRIVATE KEY" => Err(KeyError::Form {
-            form: "PKCS#8 keys with a passphrase",
-            convert: "ssh-keygen -p -f KEY",
-        }),
-        "RSA PRIVATE KEY" | "EC PRIVATE KEY" | "PRIVATE KEY" => Ok(pem
-            .lines()
-            .any(|line| line.starts_with("Proc-Type: 4,ENCRYPTED"))),
-        _ => Err(KeyError::NotAKey),
+    let body: Vec<&str> = lines
+        .take_while(|line| !line.starts_with("-----END "))
+        .collect();
+    if body.iter().any(|line| line.starts_with("-----")) {
+        return Err(KeyError::NotAKey);
     }
+    let protected = match label {
+        "OPENSSH PRIVATE KEY" => check_openssh(&body)?,
+        "RSA PRIVATE KEY" | "EC PRIVATE KEY" => check_pem(label, &body)?,
+        "PRIVATE KEY" => false,
+        "ENCRYPTED PRIVATE KEY" => {
+            return Err(KeyError::Form {
+                form: "PKCS#8 keys with a passphrase",
+                convert: "ssh-keygen -p -f KEY",
+            });
+        }
+        _ => return Err(KeyError::NotAKey),
+    };
+    let block = format!(
+        "-----BEGIN {label}-----\n{}\n-----END {label}-----\n",
+        body.join("\n")
+    );
+    Ok(Form {
+        block: SecretText::from(block),
+        protected,
+    })
+}
+
+/// Finds out whether a key in the older form has a passphrase. The one way of it whose cost is not the
+/// maker's choice is the one that `ssh-keygen -m PEM` writes.
+fn check_pem(label: &str, body: &[&str]) -> Result<bool, KeyError> {
+    let has = |head: &str| body.iter().any(|line| line.starts_with(head));
+    if !has("Proc-Type:") && !has("DEK-Info:") {
+        return Ok(false);
+    }
+    if label == "RSA PRIVATE KEY" && has("DEK-Info: AES-128-CBC,") {
+        return Ok(true);
+    }
+    Err(KeyError::Form {
+        form: "PEM keys with this kind of passphrase",
+        convert: "ssh-keygen -p -f KEY",
+    })
 }
 
 /// Reads the cipher and the cost out of the head of an OpenSSH key.
-fn check_openssh(pem: &str) -> Result<bool, KeyError> {
-    let body: String = pem
-        .lines()
-        .skip_while(|line| !line.starts_with("-----BEGIN "))
-        .skip(1)
-        .take_while(|line| !line.starts_with("-----END "))
-        .map(str::trim)
-        .collect();
+fn check_openssh(body: &[&str]) -> Result<bool, KeyError> {
+    let body: String = body.concat();
     let bytes = STANDARD
         .decode(body)
         .map_err(|error| KeyError::Unreadable(error.to_string()))?;
@@ -299,19 +334,7 @@ MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC
 
     #[test]
     fn the_cost_of_a_passphrase_is_bounded_before_it_is_paid() {
-        let body: String = PROTECTED
-            .lines()
-            .filter(|line| !line.starts_with('-'))
-            .collect();
-        let mut bytes = STANDARD.decode(body).unwrap();
-        // magic 15, cipher 4+10, function 4+6, options 4, salt 4+16, then the rounds.
-        let at = 15 + 14 + 10 + 4 + 20;
-        assert_eq!(bytes[at..at + 4], [0, 0, 0, 4]);
-        bytes[at..at + 4].copy_from_slice(&2_000_000_u32.to_be_bytes());
-        let pem = format!(
-            "-----BEGIN OPENSSH PRIVATE KEY-----\n{}\n-----END OPENSSH PRIVATE KEY-----\n",
-            STANDARD.encode(bytes)
-        );
+        let pem = with_rounds(2_000_000);
         assert_eq!(
             describe(&secret(&pem), Some(&secret("correct"))),
             Err(KeyError::TooManyRounds { rounds: 2_000_000 })
@@ -335,6 +358,64 @@ MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC
             describe(&secret("PuTTY-User-Key-File-3: ssh-ed25519\n"), None),
             Err(KeyError::Form { .. })
         ));
+    }
+
+    /// The protected key with another number of rounds.
+    fn with_rounds(rounds: u32) -> String {
+        let body: String = PROTECTED
+            .lines()
+            .filter(|line| !line.starts_with('-'))
+            .collect();
+        let mut bytes = STANDARD.decode(body).unwrap();
+        // magic 15, cipher 4+10, function 4+6, options 4, salt 4+16, then the rounds.
+        let at = 15 + 14 + 10 + 4 + 20;
+        assert_eq!(bytes[at..at + 4], [0, 0, 0, 4]);
+        bytes[at..at + 4].copy_from_slice(&rounds.to_be_bytes());
+        format!(
+            "-----BEGIN OPENSSH PRIVATE KEY-----\n{}\n-----END OPENSSH PRIVATE KEY-----\n",
+            STANDARD.encode(bytes)
+        )
+    }
+
+    #[test]
+    fn what_is_opened_is_what_was_looked_at() {
+        // A blank behind the label hides a block from the reader of keys, and not from us.
+        let hidden = PROTECTED.replacen("KEY-----\n", "KEY----- \n", 1);
+        let dear = with_rounds(2_000_000);
+        let passphrase = secret("correct");
+        let facts = describe(&secret(&format!("{hidden}{dear}")), Some(&passphrase)).unwrap();
+        assert!(facts.protected);
+        // Without an end, the second block would stand inside of the first.
+        let open = hidden.replace("-----END OPENSSH PRIVATE KEY-----\n", "");
+        assert_eq!(
+            describe(&secret(&format!("{open}{dear}")), Some(&passphrase)),
+            Err(KeyError::NotAKey)
+        );
+    }
+
+    #[test]
+    fn a_passphrase_is_given_to_nothing_whose_cost_nobody_has_seen() {
+        let body = PKCS8.lines().nth(1).unwrap();
+        for (label, cipher) in [
+            ("RSA", "DES-EDE3-CBC,00"),
+            ("EC", "AES-128-CBC,00"),
+            ("EC", "AES-256-CBC,00"),
+        ] {
+            let pem = format!(
+                "-----BEGIN {label} PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: {cipher}\n\n{body}\n-----END {label} PRIVATE KEY-----\n"
+            );
+            assert!(
+                matches!(
+                    describe(&secret(&pem), Some(&secret("x"))),
+                    Err(KeyError::Form { .. })
+                ),
+                "{label} {cipher}"
+            );
+        }
+        // What says that it is open is opened without one, whatever stands above it.
+        let claims = PKCS8.replacen("KEY-----\n", "KEY-----\nProc-Type: 4,ENCRYPTED\n", 1);
+        let facts = describe(&secret(&claims), Some(&secret("x")));
+        assert!(facts.is_ok_and(|facts| !facts.protected));
     }
 
     proptest::proptest! {

@@ -29,6 +29,8 @@ mod agent;
 mod auth;
 mod cut;
 mod exec;
+#[cfg(feature = "testing")]
+pub(crate) mod fuzz;
 mod host_key;
 mod key_file;
 mod link;

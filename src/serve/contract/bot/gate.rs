@@ -140,7 +140,9 @@ pub(super) async fn pass(state: &ServeState, request: Request) -> Result<Passed,
 /// A refusal counts against the address: signatures are not to be guessed at either.
 fn refused(state: &ServeState, address: IpAddr, why: &str) -> Answer {
     state.limits.failed(address);
-    tracing::info!(%address, why, "a bot was turned away");
+    if state.refusals.may_say(address) {
+        tracing::info!(%address, why, "a bot was turned away");
+    }
     unauthorised(why)
 }
 

@@ -56,7 +56,9 @@ pub async fn allow_list(State(state): State<ServeState>, request: Request, next:
     if allowed {
         return next.run(request).await;
     }
-    tracing::info!(%address, "an address that is not on the allow list was turned away");
+    if state.refusals.may_say(address) {
+        tracing::info!(%address, "an address that is not on the allow list was turned away");
+    }
     let status = axum::http::StatusCode::FORBIDDEN;
     Answer::detail(status, "this address is not on the allow list").into_response()
 }

@@ -24,7 +24,7 @@ pub fn parse(text: &str) -> Option<Timestamp> {
 
 /// Reads Unix milliseconds: exactly thirteen digits.
 pub fn parse_millis(text: &str) -> Option<Timestamp> {
-    if text.len() != MILLI_DIGITS || !all_digits(text) {
+    if text.len() != MILLI_DIGITS || !all_digits(text) || text.starts_with('0') {
         return None;
     }
     Timestamp::from_millisecond(text.parse().ok()?).ok()
@@ -35,7 +35,7 @@ fn seconds(text: &str) -> Option<Timestamp> {
         Some((whole, fraction)) => (whole, micros(fraction)?),
         None => (text, 0),
     };
-    if whole.len() != SECOND_DIGITS || !all_digits(whole) {
+    if whole.len() != SECOND_DIGITS || !all_digits(whole) || whole.starts_with('0') {
         return None;
     }
     let whole: i64 = whole.parse().ok()?;
@@ -159,6 +159,14 @@ mod tests {
         ] {
             assert_eq!(parse_millis(text), None, "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_number_is_written_in_one_way() {
+        assert_eq!(parse("0735732800"), None);
+        assert_eq!(parse("0735732800.5"), None);
+        assert_eq!(parse_millis("0735732800000"), None);
+        assert!(parse("1000000000").is_some() && parse_millis("9999999999999").is_some());
     }
 
     #[test]

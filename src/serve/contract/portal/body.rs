@@ -13,7 +13,7 @@ use crate::serve::contract::answer::{Answer, echoed};
 const REDACTED: &str = "<redacted>";
 
 /// Members told as they were sent; everything else might be a secret under a wrong name.
-const TOLD: [&str; 8] = [
+pub(super) const TOLD: [&str; 8] = [
     "name",
     "email",
     "hostname",

@@ -6,6 +6,8 @@
 mod agents;
 mod body;
 mod dominfo;
+#[cfg(feature = "testing")]
+pub(crate) mod fuzz;
 mod gate;
 pub(in crate::serve) mod key_gate;
 mod users;

@@ -270,6 +270,17 @@ async fn found(tenant: &Tenant, doing: &str, virsh: &str) -> Result<(FleetHandle
 
 async fn information(tenant: &Tenant) -> Result<Answer, Answer> {
     let (fleet, seen) = found(tenant, "inspect", "dominfo").await?;
+    let place = tenant
+        .state
+        .limits
+        .wait_for_host(&tenant.caller.profile, Some(&seen.host.spec));
+    // This contract knows a host that does not answer, and no server that is busy with one.
+    let _place = place.map_err(|failure| {
+        on_the_way(&Failure {
+            kind: ErrorKind::Timeout,
+            ..failure
+        })
+    })?;
     let detail = fleet.detail(seen.id()).await;
     let detail = detail.map_err(|failure| on_the_way(&failure))?;
     let kind = seen.host.capabilities.as_ref().map(|able| able.kind);

@@ -259,6 +259,19 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn the_parts_of_any_list_are_the_list(rows in proptest::collection::btree_set(0_u32..500, 0..60), limit in 1_u32..70, sort in 0_usize..5) {
+            let rows: Vec<u32> = rows.into_iter().collect();
+            let sort = [None, Some("tens"), Some("-tens"), Some("odd"), Some("-odd")][sort];
+            let whole = walk(&rows, sort, MAX_LIMIT);
+            proptest::prop_assert_eq!(walk(&rows, sort, limit), whole.clone());
+            let mut sorted = whole;
+            sorted.sort_unstable();
+            proptest::prop_assert_eq!(sorted, rows);
+        }
+    }
+
     #[test]
     fn a_part_goes_on_though_its_last_row_is_gone() {
         let rows: Vec<u32> = (0..40).collect();

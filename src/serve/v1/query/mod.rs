@@ -1,6 +1,8 @@
 //! What a list is asked: which rows, in which order, which members, how many, from where. Pure.
 
 mod cursor;
+#[cfg(feature = "testing")]
+pub(crate) mod fuzz;
 mod key;
 mod list;
 mod terms;

@@ -1,5 +1,6 @@
 //! The configuration as a whole: where it is, what can be asked, why it cannot be used.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
@@ -111,11 +112,22 @@ impl ClientConfig {
         })
     }
 
+    /// Reads one text, as if it were the person's file.
+    #[cfg(feature = "testing")]
+    pub(crate) fn of_text(text: &str, home: &Path) -> Result<Self, ClientConfigError> {
+        let mut reader = Reader { home, files: 0 };
+        Ok(Self {
+            files: vec![reader.text(text, &home.join(".ssh/config"), home, 0)?],
+            home: home.to_owned(),
+            local_user: "ann".to_owned(),
+        })
+    }
+
     /// Returns the concrete names that `Host` lines define, in order, without patterns.
     pub fn aliases(&self) -> Vec<String> {
-        let mut names = Vec::new();
+        let (mut seen, mut names) = (HashSet::new(), Vec::new());
         for entries in &self.files {
-            collect_aliases(entries, &mut names);
+            collect_aliases(entries, &mut seen, &mut names);
         }
         names
     }
@@ -208,6 +220,36 @@ mod tests {
         assert!(host.identity_files.is_empty());
         assert!(host.proxy_jump.is_empty());
         assert_eq!(host.notes.len(), 5, "{:?}", host.notes);
+    }
+
+    #[test]
+    fn tokens_of_tokens_do_not_grow_without_end() {
+        let tokens = "%h".repeat(2000);
+        let config = read(&format!(
+            "HostName {tokens}\nIdentityFile {tokens}\nIdentityFile ~/ok\nUserKnownHostsFile {tokens}\n"
+        ));
+        let host = config.resolve("a-name-of-some-length");
+        assert_eq!(host.hostname, "a-name-of-some-length");
+        assert_eq!(host.identity_files.len(), 1);
+        assert!(host.user_known_hosts.is_empty());
+        assert_eq!(host.notes.len(), 3);
+        assert!(
+            host.notes[0].ends_with("it gets too long"),
+            "{}",
+            host.notes[0]
+        );
+    }
+
+    #[test]
+    fn no_more_keys_are_tried_than_openssh_would() {
+        let lines: Vec<String> = (0..5000).map(|n| format!("IdentityFile k{n}\n")).collect();
+        assert_eq!(read(&lines.concat()).resolve("a").identity_files.len(), 100);
+    }
+
+    #[test]
+    fn a_name_that_no_host_can_have_is_no_alias() {
+        let config = read(&format!("Host {} b\n", "a".repeat(256)));
+        assert_eq!(config.aliases(), ["b"]);
     }
 
     #[test]

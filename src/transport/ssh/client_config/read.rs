@@ -1,5 +1,6 @@
 //! Reads files of client configuration into entries, with their includes. Knows no host.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -19,6 +20,9 @@ const MAX_FILES: usize = 64;
 /// Paths that one pattern may stand for on the way to its files.
 const MAX_FOUND: usize = 1024;
 
+/// Bytes of a host's name.
+const MAX_NAME: usize = 255;
+
 /// A line that means something.
 #[derive(Debug, Clone)]
 pub(super) enum Entry {
@@ -29,19 +33,25 @@ pub(super) enum Entry {
     Include(Vec<Entry>),
 }
 
-/// Adds the concrete names of `Host` lines.
-pub(super) fn collect_aliases(entries: &[Entry], names: &mut Vec<String>) {
+/// Adds the concrete names of `Host` lines that were not there before, in order.
+pub(super) fn collect_aliases<'a>(
+    entries: &'a [Entry],
+    seen: &mut HashSet<&'a str>,
+    names: &mut Vec<String>,
+) {
     for entry in entries {
         match entry {
             Entry::Host(patterns) => {
                 for name in patterns {
                     let concrete = !name.contains(['*', '?', '!']) && !name.starts_with('-');
-                    if concrete && !names.contains(name) {
+                    // Longer than any name can be: nothing is called like that.
+                    let concrete = concrete && name.len() <= MAX_NAME;
+                    if concrete && seen.insert(name) {
                         names.push(name.clone());
                     }
                 }
             }
-            Entry::Include(included) => collect_aliases(included, names),
+            Entry::Include(included) => collect_aliases(included, seen, names),
             Entry::MatchAll | Entry::MatchOther(_) | Entry::Set { .. } => {}
         }
     }
@@ -86,7 +96,18 @@ impl Reader<'_> {
         if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_FILE_BYTES {
             return Err(unreadable("it is larger than 4 MiB".to_owned()));
         }
-        let text = String::from_utf8_lossy(&bytes);
+        self.text(&String::from_utf8_lossy(&bytes), path, base, depth)
+            .map(Some)
+    }
+
+    /// Reads the text of a file.
+    pub(super) fn text(
+        &mut self,
+        text: &str,
+        path: &Path,
+        base: &Path,
+        depth: usize,
+    ) -> Result<Vec<Entry>, ClientConfigError> {
         let mut entries = Vec::new();
         for (index, line) in text.split('\n').enumerate() {
             let words = split_line(line).map_err(|reason| ClientConfigError::Line {
@@ -98,7 +119,7 @@ impl Reader<'_> {
                 entries.push(self.entry(keyword, args, base, depth)?);
             }
         }
-        Ok(Some(entries))
+        Ok(entries)
     }
 
     fn entry(

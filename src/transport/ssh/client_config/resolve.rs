@@ -5,7 +5,15 @@ use std::path::{Path, PathBuf};
 use super::read::Entry;
 use super::{ClientConfig, ResolvedHost};
 use crate::domain::host::Jump;
+use crate::domain::text::RemoteText;
 use crate::transport::ssh::known_hosts::matches_pattern;
+
+/// Bytes of a name or a path once its tokens are replaced. Tokens stand for values with tokens of their
+/// own, so without a bound a small file could ask for all the memory there is.
+const MAX_EXPANDED: usize = 4096;
+
+/// Private keys for one host; OpenSSH takes as many.
+const MAX_KEYS: usize = 100;
 
 impl ClientConfig {
     /// Returns what OpenSSH would do about a host.
@@ -24,10 +32,8 @@ impl ClientConfig {
             None => alias.to_owned(),
             Some(text) => {
                 let tokens = [('h', alias), ('n', alias)];
-                expand_tokens(text, &tokens).unwrap_or_else(|token| {
-                    notes.push(format!(
-                        "HostName `{text}`: the token {token} is not supported"
-                    ));
+                expand_tokens(text, &tokens).unwrap_or_else(|what| {
+                    notes.push(format!("HostName `{text}`: {what}"));
                     alias.to_owned()
                 })
             }
@@ -61,7 +67,7 @@ impl ClientConfig {
             match expand_path(text, &tokens, &self.home) {
                 Ok(path) => Some(path),
                 Err(what) => {
-                    notes.push(format!("{keyword} `{text}`: {what} is not supported"));
+                    notes.push(format!("{keyword} `{text}`: {what}"));
                     None
                 }
             }
@@ -101,7 +107,10 @@ impl ClientConfig {
             user_known_hosts,
             global_known_hosts,
             host_key_alias,
-            notes,
+            notes: notes
+                .iter()
+                .map(|note| RemoteText::new(note).to_string())
+                .collect(),
         }
     }
 }
@@ -129,22 +138,26 @@ fn parse_jumps(text: Option<&str>, notes: &mut Vec<String>) -> Vec<Jump> {
     jumps
 }
 
-/// Replaces `%x` tokens; the error is the token that is not known.
+/// Replaces `%x` tokens; the error says why that cannot be done.
 fn expand_tokens(text: &str, tokens: &[(char, &str)]) -> Result<String, String> {
     let mut expanded = String::with_capacity(text.len());
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
+        if expanded.len() > MAX_EXPANDED {
+            return Err("it gets too long".to_owned());
+        }
         if c != '%' {
             expanded.push(c);
             continue;
         }
+        let unknown = |token: &str| Err(format!("the token %{token} is not supported"));
         match chars.next() {
             Some('%') => expanded.push('%'),
             Some(token) => match tokens.iter().find(|(name, _)| *name == token) {
                 Some((_, value)) => expanded.push_str(value),
-                None => return Err(format!("%{token}")),
+                None => return unknown(&token.to_string()),
             },
-            None => return Err("%".to_owned()),
+            None => return unknown(""),
         }
     }
     Ok(expanded)
@@ -154,12 +167,14 @@ fn expand_tokens(text: &str, tokens: &[(char, &str)]) -> Result<String, String> 
 /// has it.
 fn expand_path(text: &str, tokens: &[(char, &str)], home: &Path) -> Result<PathBuf, String> {
     if text.contains("${") {
-        return Err("a variable of the environment".to_owned());
+        return Err("a variable of the environment is not supported".to_owned());
     }
     let (tilde, rest) = match text.strip_prefix("~/") {
         Some(rest) => (true, rest),
         None if text == "~" => (true, ""),
-        None if text.starts_with('~') => return Err("another account's home".to_owned()),
+        None if text.starts_with('~') => {
+            return Err("another account's home is not supported".to_owned());
+        }
         None => (false, text),
     };
     let expanded = expand_tokens(rest, tokens)?;
@@ -236,7 +251,7 @@ impl Values {
                 return;
             }
             "identityfile" => {
-                if !self.identity_files.contains(first) {
+                if self.identity_files.len() < MAX_KEYS && !self.identity_files.contains(first) {
                     self.identity_files.push(first.clone());
                 }
                 return;

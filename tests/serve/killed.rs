@@ -1,0 +1,391 @@
+//! The real program, told to end or killed at any moment while clients make users and act on VMs of real
+//! hosts: what it has acknowledged is there afterwards, and nothing is there by halves.
+//!
+//! `VMDECK_ROUNDS=100 cargo nextest run --all-features --test serve killed` runs a hundred rounds of each.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::Value;
+use vmdeck::task::Tasks;
+
+use crate::program::{Home, Server};
+use crate::serving::{Answer, add_profile, http};
+use crate::support::simulated::SimFleet;
+use crate::support::{wait_for, write};
+
+/// Two hosts whose VMs belong to one client each.
+const HOSTS: &str = r#"
+seed = 11
+[[host]]
+name = "kvm1"
+[[host.vm]]
+name = "one-{}"
+count = 4
+state = "stopped"
+[[host]]
+name = "kvm2"
+[[host.vm]]
+name = "two-{}"
+count = 4
+state = "stopped"
+"#;
+
+const CONFIG: &str = "[poll]\nlibvirt_tick = \"500ms\"\n\
+    [serve.limit]\nrate_per_key = 100000\nrate_per_address = 100000\n";
+
+/// How long the server may take to end: its grace, and a second to say so.
+const END_WITHIN: Duration = Duration::from_secs(6);
+
+/// How long anything here may take that is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Rounds of a campaign, unless somebody wants more.
+fn rounds(usual: u32) -> u32 {
+    #[expect(clippy::disallowed_methods, reason = "how a long run is asked for")]
+    let wanted = std::env::var("VMDECK_ROUNDS").ok();
+    wanted.and_then(|text| text.parse().ok()).unwrap_or(usual)
+}
+
+/// What a client sent under a name of its own, and what it was told.
+#[derive(Debug, Clone)]
+struct Sent {
+    path: String,
+    name: String,
+    /// Status and body; `None` when the connection ended before.
+    answer: Option<(u16, String)>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    actions: Vec<Sent>,
+    /// Names and keys.
+    users: Vec<(String, String)>,
+}
+
+/// Sends a request with an `Idempotency-Key`.
+async fn post(address: SocketAddr, key: &str, sent: &Sent, body: &str) -> std::io::Result<Answer> {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = tokio::net::TcpStream::connect(address).await?;
+    let (path, name, length) = (&sent.path, &sent.name, body.len());
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {key}\r\n\
+         Idempotency-Key: {name}\r\nContent-Type: application/json\r\n\
+         Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    );
+    stream.write_all(head.as_bytes()).await?;
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).await?;
+    let cut = || std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
+    let answer = crate::serving::parse(&bytes).ok_or_else(cut)?;
+    let whole = answer
+        .headers
+        .get("content-length")
+        .is_none_or(|length| length.to_str().unwrap().parse() == Ok(answer.body.len()));
+    if whole { Ok(answer) } else { Err(cut()) }
+}
+
+/// Acts on one VM, again and again, until nobody answers.
+async fn act(address: SocketAddr, key: String, (vm, round): (String, u32), seen: Arc<Mutex<Seen>>) {
+    for number in 0.. {
+        let verb = ["start", "force-off"][number % 2];
+        let mut sent = Sent {
+            path: format!("/v1/vms/{vm}/actions/{verb}?wait=20"),
+            name: format!("{}-{round}-{number}", vm.replace('/', "-")),
+            answer: None,
+        };
+        let answered = post(address, &key, &sent, "").await;
+        sent.answer = answered
+            .as_ref()
+            .ok()
+            .map(|answer| (answer.status.as_u16(), answer.text()));
+        seen.lock().unwrap().actions.push(sent.clone());
+        match sent.answer {
+            None => return,
+            Some((200 | 202, _)) => {}
+            // Still starting or stopping from the round before, or on a host that is away.
+            Some((403 | 409 | 502 | 503 | 504, _)) => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            Some((status, text)) => panic!("{status} {text}"),
+        }
+    }
+}
+
+/// Makes users, until nobody answers.
+async fn make_users(
+    address: SocketAddr,
+    key: String,
+    (maker, round): (u32, u32),
+    seen: Arc<Mutex<Seen>>,
+) {
+    for number in 0.. {
+        let name = format!("u-{round}-{maker}-{number}");
+        let sent = Sent {
+            path: "/users".to_owned(),
+            name: name.clone(),
+            answer: None,
+        };
+        match post(address, &key, &sent, &format!(r#"{{"name": "{name}"}}"#)).await {
+            Ok(answer) if answer.status == 201 => {
+                let key = answer.json()["api_key"].as_str().unwrap().to_owned();
+                seen.lock().unwrap().users.push((name, key));
+            }
+            Ok(answer) => assert_eq!(answer.status, 503, "{}", answer.text()),
+            Err(_gone) => return,
+        }
+    }
+}
+
+/// The records of the audit log, oldest first.
+fn audit(dir: &Path) -> Vec<Value> {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "jsonl")
+        })
+        .collect();
+    files.sort();
+    let text: String = files
+        .iter()
+        .map(|path| std::fs::read_to_string(path).unwrap())
+        .collect();
+    let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+    whole
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+fn of_phase<'a>(records: &'a [Value], phase: &str) -> HashMap<&'a str, &'a Value> {
+    records
+        .iter()
+        .filter(|record| record["phase"] == phase)
+        .filter_map(|record| Some((record["operation"].as_str()?, record)))
+        .collect()
+}
+
+struct Campaign {
+    home: Home,
+    sim: SimFleet,
+    server: Server,
+    admin: String,
+    /// How many names were sent for a VM.
+    names: BTreeMap<String, usize>,
+    users: Vec<(String, String)>,
+    acknowledged: usize,
+}
+
+impl Campaign {
+    async fn start() -> Self {
+        let home = Home::new();
+        write(home.0.path().join("config.toml"), CONFIG);
+        let sim = SimFleet::start(HOSTS).await;
+        let root = home.0.path().join("profiles");
+        drop(add_profile(&root, "default", &sim, home.0.path()).await);
+        let mut server = home.serve(&[]);
+        let admin = server.key();
+        Self {
+            home,
+            sim,
+            server,
+            admin,
+            names: BTreeMap::new(),
+            users: Vec::new(),
+            acknowledged: 0,
+        }
+    }
+
+    fn audit_dir(&self) -> PathBuf {
+        self.home.0.path().join("profiles/default/audit")
+    }
+
+    /// Lets clients loose on the server until it ends, `after` so long; a part of the rounds have a host
+    /// that hangs.
+    async fn round(&mut self, round: u32, after: Duration, end: impl FnOnce(&mut Self)) {
+        let hangs = round % 3 == 2;
+        self.sim.control("kvm2").set_silent(hangs);
+        let tasks = Tasks::new();
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let address = self.server.address;
+        let mut clients = Vec::new();
+        for host in ["kvm1/one", "kvm2/two"] {
+            for number in 1..=4 {
+                let vm = format!("{host}-{number}");
+                let acting = act(address, self.admin.clone(), (vm, round), Arc::clone(&seen));
+                clients.push(tasks.spawn("actor", acting));
+            }
+        }
+        for maker in 0..2 {
+            let making = make_users(
+                address,
+                self.admin.clone(),
+                (maker, round),
+                Arc::clone(&seen),
+            );
+            clients.push(tasks.spawn("maker", making));
+        }
+        // The moment is what is varied: nothing is waited for here.
+        tokio::time::sleep(after).await;
+        end(self);
+        for client in clients {
+            let gone = tokio::time::timeout(PATIENCE, client).await;
+            gone.expect("clients see the end").unwrap();
+        }
+        self.sim.control("kvm2").set_silent(false);
+        self.server = self.home.serve(&[]);
+        let seen = std::mem::take(&mut *seen.lock().unwrap());
+        self.check(seen).await;
+    }
+
+    async fn check(&mut self, seen: Seen) {
+        let address = self.server.address;
+        for (name, key) in &seen.users {
+            let me = http(address, "GET", "/users/me", Some(key), "").await;
+            assert_eq!(me.unwrap().expect(200).json()["name"], name.as_str());
+        }
+        self.users.extend(seen.users);
+        let again = seen.actions.iter().map(async |sent| {
+            let again = post(address, &self.admin, sent, "").await;
+            (sent, again.expect("an answer"))
+        });
+        let again = futures_util::future::join_all(again).await;
+        for (sent, again) in again {
+            let vm = sent.path.split('/').nth(4).unwrap().to_owned();
+            *self.names.entry(vm).or_default() += 1;
+            let status = again.status.as_u16();
+            match &sent.answer {
+                Some((told @ (200 | 202), body)) => {
+                    self.acknowledged += 1;
+                    assert_eq!((status, &again.text()), (*told, body));
+                    assert_eq!(again.headers["idempotency-replayed"], "true");
+                }
+                // Not told before: it is told now, or that it may have acted, or it is done now; and what
+                // was refused may be tried again.
+                _ => assert!(
+                    matches!(status, 200 | 202 | 403 | 409 | 502 | 503 | 504),
+                    "{status} {}",
+                    again.text()
+                ),
+            }
+        }
+        let dir = self.audit_dir();
+        let closed = wait_for(PATIENCE, || {
+            let records = audit(&dir);
+            let (intents, outcomes) = (of_phase(&records, "intent"), of_phase(&records, "outcome"));
+            intents.keys().all(|id| outcomes.contains_key(id))
+        });
+        let records = audit(&dir);
+        assert!(closed, "an intent has no outcome: {records:#?}");
+        let intents = of_phase(&records, "intent");
+        let told = seen.actions.iter().filter_map(|sent| sent.answer.as_ref());
+        for (_, body) in told.filter(|(status, _)| matches!(status, 200 | 202)) {
+            let body: Value = serde_json::from_str(body).unwrap();
+            let operation = body["operation"].as_str().unwrap();
+            assert!(
+                intents.contains_key(operation),
+                "{operation} is not in the audit"
+            );
+        }
+        // One name acted at most once.
+        for (vm, names) in &self.names {
+            let acted = intents
+                .values()
+                .filter(|record| record["vm"] == vm.as_str());
+            assert!(
+                acted.count() <= *names,
+                "{vm}: more intents than {names} names"
+            );
+        }
+    }
+
+    async fn end(self) {
+        let listed = self.home.run(&["user", "list", "--json"]).expect(0).json();
+        let listed = listed.as_array().unwrap();
+        for user in listed {
+            assert_eq!(user["keys"].as_array().unwrap().len(), 1, "{user:#}");
+        }
+        for (name, _) in &self.users {
+            assert!(
+                listed.iter().any(|user| user["name"] == name.as_str()),
+                "{name}"
+            );
+        }
+        assert_eq!(self.server.end().0, Some(0));
+        self.home.run(&["audit", "verify"]).expect(0);
+        println!(
+            "{} actions and {} users acknowledged",
+            self.acknowledged,
+            self.users.len()
+        );
+        assert!(self.acknowledged > 0 && !self.users.is_empty());
+        self.sim.end().await;
+    }
+}
+
+/// Moments from the first request on, the same in every run.
+fn moment(round: u32) -> Duration {
+    let spread = round.wrapping_mul(2_654_435_761) >> 8;
+    Duration::from_millis(u64::from(spread % 1500))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_any_moment_it_keeps_what_it_has_acknowledged() {
+    let mut campaign = Campaign::start().await;
+    for round in 1..=rounds(4) {
+        let kill = |campaign: &mut Campaign| campaign.server.signal("KILL");
+        campaign.round(round, moment(round), kill).await;
+    }
+    campaign.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn told_to_end_at_any_moment_it_ends_within_its_grace() {
+    let mut campaign = Campaign::start().await;
+    for round in 1..=rounds(4) {
+        let end = |campaign: &mut Campaign| {
+            let (code, took, said) = campaign.server.end_now();
+            assert_eq!(code, Some(0), "{said}");
+            assert!(took <= END_WITHIN, "round {round}: {took:?}\n{said}");
+            assert!(!said.contains("panic"), "{said}");
+        };
+        campaign.round(round, moment(round), end).await;
+    }
+    campaign.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn told_twice_it_does_not_wait() {
+    let mut campaign = Campaign::start().await;
+    drop(campaign.server.end_now());
+    let patient = format!("[serve]\ngrace = \"60s\"\n{CONFIG}");
+    write(campaign.home.0.path().join("config.toml"), patient);
+    campaign.server = campaign.home.serve(&[]);
+    let address = campaign.server.address;
+    let path = "/v1/vms?filter=host:kvm2";
+    http(address, "GET", path, Some(&campaign.admin), "")
+        .await
+        .unwrap()
+        .expect(200);
+    campaign.sim.control("kvm2").set_silent(true);
+    let sent = Sent {
+        path: "/v1/vms/kvm2/two-1/actions/start".to_owned(),
+        name: "one".to_owned(),
+        answer: None,
+    };
+    let begun = post(address, &campaign.admin, &sent, "").await.unwrap();
+    assert_eq!(begun.status, 202, "{}", begun.text());
+    campaign.server.signal("TERM");
+    let closed = wait_for(PATIENCE, || std::net::TcpStream::connect(address).is_err());
+    assert!(closed, "it goes on listening");
+    // The operation would have the whole minute now.
+    let (code, took, said) = campaign.server.end_now();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(took < Duration::from_secs(20), "{took:?}");
+    campaign.sim.control("kvm2").set_silent(false);
+}
