@@ -41,10 +41,9 @@ impl Reach for LibvirtReach {
             return vm_off();
         }
         let text = String::from_utf8_lossy(said);
-        let has = |words: &str| {
-            text.lines()
-                .any(|line| line.trim_start().starts_with("error: ") && line.contains(words))
-        };
+        // It follows what the VM wrote last, often on the same line.
+        let complaint = text.rsplit_once("error: ").map_or("", |(_, after)| after);
+        let has = |words: &str| complaint.contains(words);
         if has("Active console session exists") {
             return end(
                 ConsoleEndKind::InUse,
@@ -147,6 +146,11 @@ mod tests {
             (
                 1,
                 "/ # \r\nerror: stream had I/O failure\r\n",
+                ConsoleEndKind::Cut,
+            ),
+            (
+                1,
+                "/ # error: stream had I/O failure\r\n",
                 ConsoleEndKind::Cut,
             ),
             (
