@@ -9,6 +9,7 @@
 pub mod action;
 pub mod audit;
 pub mod capability;
+pub mod console;
 pub mod credential;
 pub mod error_kind;
 pub mod event;

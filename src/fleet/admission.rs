@@ -68,6 +68,29 @@ pub fn decide(
     Ok(verdict)
 }
 
+/// Decides whether somebody may reach into a VM now: look at its console or its screen.
+pub fn within_reach<'a>(
+    state: &'a FleetSnapshot,
+    vm: &VmRef,
+) -> Result<(&'a HostSnapshot, &'a Vm), Failure> {
+    let host = state.host(vm.host).ok_or_else(|| {
+        Failure::new(
+            ErrorKind::NotFound,
+            "the host is not in the profile any more",
+        )
+    })?;
+    let found = host
+        .inventory
+        .as_ref()
+        .and_then(|inventory| inventory.vm(&vm.vm));
+    let Some(found) = found else {
+        return Err(no_such_vm(host, vm));
+    };
+    answers(host)?;
+    can_be_recorded(state)?;
+    Ok((host, found))
+}
+
 /// Decides whether a plan that was shown may be run now, given how far it was agreed to.
 pub fn admit(
     state: &FleetSnapshot,

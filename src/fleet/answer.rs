@@ -69,6 +69,7 @@ impl Engine {
                     reply,
                 });
             }
+            Request::OpenConsole { wish, reply } => self.open_console(*wish, reply),
             Request::CommandLog { host, reply } => {
                 send_or_gone(reply, Ok(self.roster.commands_sent(host)));
             }

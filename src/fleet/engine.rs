@@ -20,6 +20,7 @@ use super::keeper::{Keeper, Note};
 use super::operation::{OperationIds, OperationNews};
 use super::request::{Reply, Request};
 use super::roster::Roster;
+use super::side_link::SideLinks;
 use super::state::FleetState;
 use super::target::{AliasSource, BrokenConfig, LoginOptions, NoAliases, Targets};
 use crate::audit::AuditLog;
@@ -153,6 +154,8 @@ pub(super) struct Groups {
     pub(super) sessions: Tasks,
     pub(super) operations: Tasks,
     pub(super) jobs: Tasks,
+    /// Those who reach into VMs: they last as long as a person looks.
+    pub(super) reaches: Tasks,
 }
 
 impl Drop for Groups {
@@ -161,6 +164,7 @@ impl Drop for Groups {
         self.sessions.cancel();
         self.operations.cancel();
         self.jobs.cancel();
+        self.reaches.cancel();
     }
 }
 
@@ -176,6 +180,7 @@ pub(super) struct Engine {
     pub(super) operation_news: mpsc::Sender<OperationNews>,
     pub(super) snapshots: watch::Sender<Arc<FleetSnapshot>>,
     pub(super) chores: Chores,
+    pub(super) side_links: SideLinks,
     /// Whether the program was started read-only.
     pub(super) fixed_read_only: bool,
     pub(super) stopping: Option<Stopping>,
@@ -276,6 +281,7 @@ impl Engine {
             operation_news: ends.operation_news,
             snapshots: watch::Sender::new(first),
             chores,
+            side_links: SideLinks::default(),
             keeper,
             fixed_read_only: setup.read_only,
             stopping: None,
@@ -533,6 +539,7 @@ impl Engine {
         // With nobody to tell, whatever still runs ends soon.
         drop(inboxes);
         self.publish();
+        self.groups.reaches.cancel();
         self.groups.sessions.cancel();
         // What is to be remembered is settled: the links end while it is written.
         let unwritten = self.chores.unwritten(&self.state);
@@ -556,6 +563,9 @@ impl Engine {
         }
         if written.is_err() {
             tracing::warn!("the profile could not be written in time");
+        }
+        if !self.groups.reaches.wait(ENDING).await {
+            tracing::warn!("some consoles did not end in time");
         }
         if !self.groups.jobs.wait(ENDING).await {
             tracing::warn!("some background work did not end in time");

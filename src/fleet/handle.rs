@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
+use super::console::{Console, ConsoleWish};
 use super::request::{ErrorRecord, Finding, HostSelection, KeyDecision, Proposal, Reply, Request};
 use crate::domain::action::Action;
 use crate::domain::audit::AuditRecord;
@@ -170,6 +171,12 @@ impl FleetHandle {
     /// Reads the snapshots of one VM, parents before children.
     pub async fn snapshots(&self, vm: VmRef) -> Result<Arc<[VmSnapshot]>, Failure> {
         self.ask(|reply| Request::Snapshots { vm, reply }).await
+    }
+
+    /// Opens the serial console of a VM; what comes out of it waits until it is taken.
+    pub async fn open_console(&self, wish: ConsoleWish) -> Result<Console, Failure> {
+        let wish = Box::new(wish);
+        self.ask(|reply| Request::OpenConsole { wish, reply }).await
     }
 
     /// Returns the commands sent lately, oldest first.

@@ -12,6 +12,7 @@ pub mod admission;
 mod admission_tests;
 mod answer;
 mod chores;
+pub mod console;
 pub mod diff;
 pub mod doctor;
 pub mod engine;
@@ -24,6 +25,7 @@ pub mod record;
 pub mod recorder;
 pub mod request;
 mod roster;
+mod side_link;
 mod snapshots;
 pub mod state;
 #[cfg(test)]

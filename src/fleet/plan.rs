@@ -43,7 +43,8 @@ pub fn is_same(shown: &Plan, now: &Plan) -> bool {
     shown.commands == now.commands && shown.action == now.action && shown.vm == now.vm
 }
 
-fn kind_of(host: &HostSnapshot) -> Result<HypervisorKind, Failure> {
+/// Says what runs on a host.
+pub(super) fn kind_of(host: &HostSnapshot) -> Result<HypervisorKind, Failure> {
     host.capabilities
         .as_ref()
         .map(|able| able.kind)

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use super::console::{Console, ConsoleWish};
 use crate::domain::action::Action;
 use crate::domain::audit::AuditRecord;
 use crate::domain::credential::CredentialSummary;
@@ -161,6 +162,13 @@ pub enum Request {
         vm: VmRef,
         /// Its snapshots, parents before children.
         reply: Reply<Arc<[VmSnapshot]>>,
+    },
+    /// Open the serial console of a VM.
+    OpenConsole {
+        /// Which, how large, by whom.
+        wish: Box<ConsoleWish>,
+        /// The console; its intent is recorded by then.
+        reply: Reply<Console>,
     },
     /// The commands sent lately, oldest first.
     CommandLog {

@@ -64,6 +64,11 @@ impl Roster {
         Arc::clone(places)
     }
 
+    /// Returns the log of what is sent to a host.
+    pub(super) fn log(&mut self, host: HostId) -> CommandLog {
+        self.logs.entry(host).or_default().clone()
+    }
+
     fn is_focused(&self, host: HostId) -> bool {
         self.focus
             .as_ref()

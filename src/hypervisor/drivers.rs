@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::hyperv::{self, HyperV, Leftovers};
 use super::libvirt::{self, Libvirt};
-use super::{Drivers, Hypervisor, HypervisorError, probe};
+use super::{Drivers, Hypervisor, HypervisorError, Reach, probe};
 use crate::clock::Clock;
 use crate::domain::action::Action;
 use crate::domain::host::{HostSpec, HypervisorKind};
@@ -71,6 +71,14 @@ async fn found_out(
     }
 }
 
+/// Says how a kind of hypervisor lets somebody into its VMs.
+pub fn reach(kind: HypervisorKind) -> &'static dyn Reach {
+    match kind {
+        HypervisorKind::Libvirt => &libvirt::LibvirtReach,
+        HypervisorKind::HyperV => &hyperv::HyperVReach,
+    }
+}
+
 #[async_trait]
 impl Drivers for InstalledDrivers {
     async fn open(
@@ -105,6 +113,10 @@ impl Drivers for InstalledDrivers {
             HypervisorKind::Libvirt => libvirt::commands(spec, vm, action),
             HypervisorKind::HyperV => hyperv::commands(vm, action),
         }
+    }
+
+    fn reach(&self, kind: HypervisorKind) -> &'static dyn Reach {
+        reach(kind)
     }
 }
 

@@ -14,10 +14,12 @@ pub mod libvirt;
 mod probe;
 mod progress;
 mod question;
+mod reach;
 
 pub use self::drivers::InstalledDrivers;
 pub use self::progress::{ProgressNews, ProgressSink};
 pub use self::question::{AnswerForm, Check, Question, usual_checks};
+pub use self::reach::Reach;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -146,6 +148,9 @@ pub trait Drivers: Send + Sync + Debug {
         vm: &VmId,
         action: &Action,
     ) -> Result<Vec<RemoteCommand>, HypervisorError>;
+
+    /// Says how a kind of hypervisor lets somebody into its VMs.
+    fn reach(&self, kind: HypervisorKind) -> &'static dyn Reach;
 }
 
 /// A failure at the hypervisor, or on the way to it.

@@ -14,11 +14,12 @@ use tokio::time::Instant;
 
 use super::limits::COMMAND_LOG;
 use crate::clock::Clock;
+use crate::domain::console::TerminalSize;
 use crate::domain::event::CommandRecord;
 use crate::domain::host::HostName;
 use crate::domain::remote_command::RemoteCommand;
 use crate::transport::{
-    CommandOutput, ExecLimits, ExitStatus, RemoteProcess, Transport, TransportError,
+    CommandOutput, ExecLimits, ExitStatus, RemoteProcess, RemoteTerminal, Transport, TransportError,
 };
 
 tokio::task_local! {
@@ -174,6 +175,20 @@ impl Transport for RecordingTransport {
     ) -> Result<Box<dyn RemoteProcess>, TransportError> {
         let entry = self.entry(command);
         let result = self.inner.spawn(command).await;
+        entry.ended(match &result {
+            Ok(_) => "kept running".to_owned(),
+            Err(error) => word_of(error).to_owned(),
+        });
+        result
+    }
+
+    async fn open_terminal(
+        &self,
+        command: &RemoteCommand,
+        size: TerminalSize,
+    ) -> Result<RemoteTerminal, TransportError> {
+        let entry = self.entry(command);
+        let result = self.inner.open_terminal(command, size).await;
         entry.ended(match &result {
             Ok(_) => "kept running".to_owned(),
             Err(error) => word_of(error).to_owned(),

@@ -15,6 +15,7 @@ pub mod quote;
 #[cfg(any(test, feature = "testing"))]
 pub mod scripted;
 pub mod ssh;
+mod terminal;
 
 use std::fmt::Debug;
 use std::path::PathBuf;
@@ -25,6 +26,8 @@ use async_trait::async_trait;
 
 pub use self::error::TransportError;
 pub use self::output::{Chunk, CommandOutput, ExecLimits, ExitStatus};
+pub use self::terminal::RemoteTerminal;
+use crate::domain::console::TerminalSize;
 use crate::domain::credential::Credential;
 use crate::domain::host::{Endpoint, HostName, UserName};
 use crate::domain::host_key::PinnedKey;
@@ -46,6 +49,18 @@ pub trait Transport: Send + Sync + Debug {
         &self,
         command: &RemoteCommand,
     ) -> Result<Box<dyn RemoteProcess>, TransportError>;
+
+    /// Starts a command in a pseudo-terminal. What it prints waits on the host until it is taken, so a
+    /// flood holds up everything else on this link: a terminal wants a link of its own.
+    async fn open_terminal(
+        &self,
+        _command: &RemoteCommand,
+        _size: TerminalSize,
+    ) -> Result<RemoteTerminal, TransportError> {
+        Err(TransportError::Channel {
+            reason: "this link has no terminals".to_owned(),
+        })
+    }
 
     /// Notes a question that was put to a process of [`Self::spawn`], how that went in a few words,
     /// and how long it took. For those who keep a log: a link itself has no use for it.

@@ -27,6 +27,14 @@ pub fn targets(app: &App) -> Vec<VmRef> {
     }
 }
 
+/// Returns the one VM that a key is about which cannot be about several.
+pub fn subject(app: &App) -> Option<VmRef> {
+    match app.overlays.last() {
+        Some(Overlay::Details(details)) => Some(details.vm.clone()),
+        _ => app.vms.cursor.id().cloned(),
+    }
+}
+
 /// Returns what a key means for the VMs it is about: start resumes what is paused, and so does pause.
 pub fn meaning(app: &App, kind: ActionKind) -> ActionKind {
     let turns = matches!(kind, ActionKind::Start | ActionKind::Pause);

@@ -306,7 +306,12 @@ impl App {
             let turns = host.tick.saturating_mul(2).saturating_sub(age);
             Some(turns + Duration::from_millis(50))
         });
+        let console = match self.overlays.last() {
+            Some(Overlay::Console(console)) => console.progress.wakes_in(self.now),
+            _ => None,
+        };
         ages.chain(toast)
+            .chain(console)
             .chain(operation)
             .min()
             .map(|wait| wait.max(Duration::from_millis(50)))

@@ -4,15 +4,18 @@
 use std::collections::HashMap;
 
 use tokio::sync::mpsc;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::event::Answer;
 use crate::domain::action::Action;
+use crate::domain::console::{ConsoleInput, ConsoleNews, TerminalSize};
 use crate::domain::host::{HostId, HostName, HostSpec};
 use crate::domain::host_key::{HostKeyQuestion, HostKeyVerdict};
 use crate::domain::operation::{Actor, OperationId, Submission};
 use crate::domain::secret::SecretText;
 use crate::domain::vm::VmRef;
 use crate::fleet::FleetHandle;
+use crate::fleet::console::ConsoleWish;
 use crate::fleet::request::{HostSelection, KeyDecision};
 use crate::task::Tasks;
 
@@ -42,6 +45,21 @@ pub enum Effect {
     Snapshots(VmRef),
     /// Read the audit log's end.
     Audit(Option<VmRef>),
+    /// Open the console of a VM, in place of the one that is open.
+    OpenConsole {
+        /// Comes back with everything about it.
+        ticket: u64,
+        /// Of which VM.
+        vm: VmRef,
+        /// How large the terminal is.
+        size: TerminalSize,
+        /// End the session of whoever has it.
+        take_over: bool,
+    },
+    /// Hand something to the console that was opened with this ticket.
+    Console(u64, ConsoleInput),
+    /// Close the console.
+    CloseConsole,
     /// Read the command log.
     Commands(Option<HostId>),
     /// Read the error log.
@@ -94,6 +112,17 @@ pub enum Local {
 /// Audit records fetched for a view.
 const AUDIT_LINES: usize = 500;
 
+/// Pieces of input that wait for a console: what a person types while a line stalls.
+const TYPED: usize = 256;
+
+/// The console that is open, or on its way. Dropping it closes it.
+#[derive(Debug)]
+struct OpenConsole {
+    ticket: u64,
+    typing: mpsc::Sender<ConsoleInput>,
+    _stop_on_drop: DropGuard,
+}
+
 /// Runs effects as tasks.
 #[derive(Debug)]
 pub struct Runner {
@@ -101,26 +130,31 @@ pub struct Runner {
     tasks: Tasks,
     actor: Actor,
     answers: mpsc::Sender<Answer>,
+    consoles: mpsc::Sender<(u64, ConsoleNews)>,
+    console: Option<OpenConsole>,
 }
 
 impl Runner {
-    /// Makes a runner whose answers go into `answers`.
+    /// Makes a runner whose answers go into `answers`, and what comes out of consoles into `consoles`.
     pub const fn new(
         handle: FleetHandle,
         tasks: Tasks,
         actor: Actor,
         answers: mpsc::Sender<Answer>,
+        consoles: mpsc::Sender<(u64, ConsoleNews)>,
     ) -> Self {
         Self {
             handle,
             tasks,
             actor,
             answers,
+            consoles,
+            console: None,
         }
     }
 
     /// Starts an effect; returns those that only the owner of the terminal can run.
-    pub fn run(&self, effect: Effect) -> Option<Local> {
+    pub fn run(&mut self, effect: Effect) -> Option<Local> {
         match effect {
             Effect::Copy(text) => return Some(Local::Copy(text)),
             Effect::Theme(name) => return Some(Local::Theme(name)),
@@ -137,6 +171,22 @@ impl Runner {
                     self.submit(of_one_vm);
                 }
             }
+            Effect::OpenConsole {
+                ticket,
+                vm,
+                size,
+                take_over,
+            } => {
+                let wish = ConsoleWish {
+                    vm,
+                    size,
+                    take_over,
+                    actor: self.actor.clone(),
+                };
+                self.open_console(ticket, wish);
+            }
+            Effect::Console(ticket, input) => self.type_into(ticket, input),
+            Effect::CloseConsole => self.console = None,
             other => {
                 let handle = self.handle.clone();
                 self.start(async move { ask(&handle, other).await });
@@ -171,6 +221,39 @@ impl Runner {
                 proposals,
             })
         });
+    }
+
+    /// Opens a console as a task that carries it until it ends, or until another one takes its place.
+    fn open_console(&mut self, ticket: u64, wish: ConsoleWish) {
+        let (typing, typed) = mpsc::channel(TYPED);
+        let stop = CancellationToken::new();
+        self.console = Some(OpenConsole {
+            ticket,
+            typing,
+            _stop_on_drop: stop.clone().drop_guard(),
+        });
+        let (handle, answers) = (self.handle.clone(), self.answers.clone());
+        let consoles = self.consoles.clone();
+        drop(self.tasks.spawn("tui-console", async move {
+            let carrying = carry(ticket, (handle, wish), answers, (consoles, typed));
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = carrying => {}
+            }
+        }));
+    }
+
+    /// Hands input to the open console. Where it takes none any more, what is typed is lost, as on any
+    /// line that has stalled.
+    fn type_into(&self, ticket: u64, input: ConsoleInput) {
+        if let Some(console) = self
+            .console
+            .as_ref()
+            .filter(|console| console.ticket == ticket)
+            && console.typing.try_send(input).is_err()
+        {
+            tracing::debug!("a console does not take what is typed");
+        }
     }
 
     /// Hands in what is to be done to one VM, one after the other: a VM has one operation at a time. What
@@ -216,6 +299,51 @@ fn by_vm(submissions: Vec<Submission>) -> Vec<Vec<Submission>> {
         }
     }
     groups
+}
+
+/// Opens a console and carries both directions until it ends.
+async fn carry(
+    ticket: u64,
+    (handle, wish): (FleetHandle, ConsoleWish),
+    answers: mpsc::Sender<Answer>,
+    (consoles, mut typed): (
+        mpsc::Sender<(u64, ConsoleNews)>,
+        mpsc::Receiver<ConsoleInput>,
+    ),
+) {
+    let opened = handle.open_console(wish).await;
+    let (mut news, input, result) = match opened {
+        Ok(console) => (
+            Some(console.news),
+            Some(console.input),
+            Ok(console.may_type),
+        ),
+        Err(cause) => (None, None, Err(cause)),
+    };
+    // The screen has been left: nobody wants to know any more.
+    drop(answers.send(Answer::ConsoleOpened(ticket, result)).await);
+    let (Some(news), Some(input)) = (news.as_mut(), input) else {
+        return;
+    };
+    let out = async {
+        while let Some(piece) = news.recv().await {
+            if consoles.send((ticket, piece)).await.is_err() {
+                return;
+            }
+        }
+    };
+    let into = async {
+        while let Some(piece) = typed.recv().await {
+            if input.send(piece).await.is_err() {
+                break;
+            }
+        }
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = out => {}
+        () = into => {}
+    }
 }
 
 async fn ask(handle: &FleetHandle, effect: Effect) -> Option<Answer> {
@@ -284,6 +412,9 @@ async fn ask(handle: &FleetHandle, effect: Effect) -> Option<Answer> {
         }
         Effect::Plan { .. }
         | Effect::Submit(_)
+        | Effect::OpenConsole { .. }
+        | Effect::Console(..)
+        | Effect::CloseConsole
         | Effect::Copy(_)
         | Effect::Theme(_)
         | Effect::Redraw

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use crate::domain::action::Action;
 use crate::domain::audit::AuditRecord;
+use crate::domain::console::ConsoleNews;
 use crate::domain::credential::CredentialSummary;
 use crate::domain::error_kind::Failure;
 use crate::domain::event::{CommandRecord, FleetEvent};
@@ -45,6 +46,8 @@ pub enum Input {
     FactsLost(u64),
     /// Time has passed and something on the screen shows it.
     Tick,
+    /// Something came out of the console that was opened with this ticket.
+    Console(u64, ConsoleNews),
     /// An effect has been run.
     Answer(Answer),
 }
@@ -90,6 +93,8 @@ pub enum Answer {
     Detail(VmRef, Result<Arc<VmDetail>, Failure>),
     /// Audit records, of one VM or of all.
     Audit(Option<VmRef>, Result<Vec<AuditRecord>, Failure>),
+    /// A console was opened; whether keys reach the VM.
+    ConsoleOpened(u64, Result<bool, Failure>),
     /// The command log.
     Commands(Result<Vec<CommandRecord>, Failure>),
     /// The error log.

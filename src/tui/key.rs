@@ -39,6 +39,15 @@ const NAMED: [(&str, KeyCode); 14] = [
     ("pgdn", KeyCode::PageDown),
 ];
 
+/// Control with these two is the same byte to a terminal, and only some terminals tell them apart: both
+/// are the digit, which every keyboard has.
+const fn one_of_twins(c: char) -> char {
+    match c {
+        ']' => '5',
+        other => other,
+    }
+}
+
 /// A key is written in a way nobody understands.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -75,7 +84,7 @@ impl KeyPress {
             }
             KeyCode::Char(c) => {
                 let c = if press.ctrl {
-                    c.to_ascii_lowercase()
+                    one_of_twins(c.to_ascii_lowercase())
                 } else if press.shift {
                     c.to_ascii_uppercase()
                 } else {
@@ -103,6 +112,8 @@ impl KeyPress {
     pub fn sign(self) -> String {
         match (self.code, self.ctrl || self.alt || self.shift) {
             (KeyCode::Enter, false) => "⏎".to_owned(),
+            // What people know this key by.
+            (KeyCode::Char('5'), true) if self.ctrl => "ctrl-]".to_owned(),
             _ => self.to_string(),
         }
     }
@@ -156,7 +167,10 @@ impl FromStr for KeyPress {
             }
         }
         let wrong = || KeyError(crate::domain::text::RemoteText::new(text).fit(40));
-        press.code = code(rest).ok_or_else(wrong)?;
+        press.code = match code(rest).ok_or_else(wrong)? {
+            KeyCode::Char(c) if press.ctrl => KeyCode::Char(one_of_twins(c)),
+            other => other,
+        };
         let sound = match press.code {
             KeyCode::Char(c) => !(press.shift || press.ctrl && c.is_ascii_uppercase()),
             _ => true,
@@ -233,6 +247,14 @@ mod tests {
     }
 
     #[test]
+    fn a_bracket_with_control_is_the_digit_that_every_keyboard_has() {
+        let bracket = KeyEvent::new(KeyCode::Char(']'), KeyModifiers::CONTROL);
+        assert_eq!(KeyPress::from_event(&bracket), "ctrl-5".parse().ok());
+        assert_eq!("ctrl-]".parse::<KeyPress>(), "ctrl-5".parse());
+        assert_eq!("ctrl-5".parse::<KeyPress>().unwrap().sign(), "ctrl-]");
+    }
+
+    #[test]
     fn a_release_is_no_press() {
         let release = KeyEvent::new_with_kind(
             KeyCode::Char('S'),
@@ -251,7 +273,7 @@ mod tests {
         ];
         (code, any::<(bool, bool, bool)>()).prop_map(|(code, (ctrl, alt, shift))| {
             let code = match code {
-                KeyCode::Char(c) if ctrl => KeyCode::Char(c.to_ascii_lowercase()),
+                KeyCode::Char(c) if ctrl => KeyCode::Char(one_of_twins(c.to_ascii_lowercase())),
                 other => other,
             };
             let shift = shift && !matches!(code, KeyCode::Char(_));

@@ -9,6 +9,7 @@ pub mod acting;
 pub mod app;
 pub mod column;
 pub mod command;
+pub mod console;
 pub mod cursor;
 pub mod effect;
 pub mod event;

@@ -24,6 +24,7 @@ use super::theme::{ColourDepth, Theme};
 use super::update::{self, update};
 use super::view::{ViewState, make_ascii, view};
 use crate::clock::Clock;
+use crate::domain::console::ConsoleNews;
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::event::FleetEvent;
 use crate::domain::inventory::FleetSnapshot;
@@ -43,6 +44,13 @@ const THEME_LOOK: Duration = Duration::from_secs(1);
 
 /// Answers that may wait for the loop.
 const ANSWERS: usize = 256;
+
+/// Pieces of a console's output that may wait for the loop.
+const CONSOLE_QUEUE: usize = 2;
+
+/// Bytes of a console that are taken between two frames: nobody reads more, and a flood must leave room
+/// for keys.
+const CONSOLE_BUDGET: usize = 256 * 1024;
 
 /// What the screen is to be like.
 #[derive(Debug, Clone)]
@@ -129,11 +137,13 @@ pub async fn run(
     let size = crossterm::terminal::size()?;
     let surface = Surface::new(io::stdout(), size);
     let (answers, answered) = mpsc::channel(ANSWERS);
+    let (consoles, from_consoles) = mpsc::channel(CONSOLE_QUEUE);
     let runner = Runner::new(
         handle.clone(),
         tasks.child(),
         options.actor.clone(),
         answers.clone(),
+        consoles,
     );
     let (app, theme) = open(&handle, &options, size).await?;
     let watched = watch::Sender::new(Arc::from(app.theme.as_deref().unwrap_or(&options.theme)));
@@ -151,11 +161,13 @@ pub async fn run(
         drawn: None,
         dirty: true,
         leaving: None,
+        console_budget: CONSOLE_BUDGET,
     };
     let sources = Sources {
         snapshots: handle.watch(),
         facts: handle.events(),
         answers: answered,
+        consoles: from_consoles,
         keys: EventStream::new(),
     };
     drop(handle.connect(HostSelection::All).await);
@@ -235,6 +247,7 @@ struct Sources {
     snapshots: watch::Receiver<Arc<FleetSnapshot>>,
     facts: broadcast::Receiver<FleetEvent>,
     answers: mpsc::Receiver<Answer>,
+    consoles: mpsc::Receiver<(u64, ConsoleNews)>,
     keys: EventStream,
 }
 
@@ -252,6 +265,8 @@ struct Loop {
     drawn: Option<Instant>,
     dirty: bool,
     leaving: Option<TuiExit>,
+    /// Bytes of a console that may still be taken before the next frame.
+    console_budget: usize,
 }
 
 impl Loop {
@@ -277,6 +292,9 @@ impl Loop {
                     None => return Ok(TuiExit::Ended),
                 },
                 Some(answer) = from.answers.recv() => Some(Input::Answer(answer)),
+                Some(piece) = from.consoles.recv(), if self.console_budget > 0 => {
+                    Some(self.budgeted(piece))
+                }
                 fact = from.facts.recv() => match fact {
                     Ok(fact) => Some(Input::Fact(Box::new(fact))),
                     Err(RecvError::Lagged(count)) => Some(Input::FactsLost(count)),
@@ -299,6 +317,12 @@ impl Loop {
             let input = read_terminal(event?);
             self.take(input, guard)?;
         }
+        while self.console_budget > 0
+            && let Ok(piece) = from.consoles.try_recv()
+        {
+            let input = self.budgeted(piece);
+            self.take(Some(input), guard)?;
+        }
         while let Ok(answer) = from.answers.try_recv() {
             self.take(Some(Input::Answer(answer)), guard)?;
         }
@@ -315,6 +339,14 @@ impl Loop {
             self.take(Some(Input::Snapshot(snapshot)), guard)?;
         }
         Ok(())
+    }
+
+    /// Counts what a console wrote against what one frame may hold.
+    fn budgeted(&mut self, (ticket, news): (u64, ConsoleNews)) -> Input {
+        if let ConsoleNews::Output(bytes) = &news {
+            self.console_budget = self.console_budget.saturating_sub(bytes.len());
+        }
+        Input::Console(ticket, news)
     }
 
     fn take(&mut self, input: Option<Input>, guard: &TerminalGuard) -> io::Result<()> {
@@ -397,6 +429,7 @@ impl Loop {
                 return Ok(Some(due));
             }
             self.draw()?;
+            self.console_budget = CONSOLE_BUDGET;
             self.drawn = Some(now);
             self.dirty = false;
         }

@@ -5,6 +5,7 @@ use ratatui::layout::{Position, Rect};
 
 use super::app::{App, Screen};
 use super::command::{Context, commands};
+use super::console;
 use super::glyph;
 use super::layout::{self, Areas};
 use super::overlay::Overlay;
@@ -42,6 +43,9 @@ pub fn view(app: &App, theme: &Theme, state: &mut ViewState, buf: &mut Buffer) -
     header::draw(&app.snapshot, (app.now, errors), buf, areas.header, theme);
     draw_screen(app, theme, state, buf, areas.body);
     let mut cursor = draw_status(app, theme, buf, areas.status);
+    if let Some(Overlay::Console(console)) = app.overlays.last() {
+        return console::draw::draw(console, app, &hints(app), buf, theme);
+    }
     footer::draw(buf, areas.footer, theme, &hints(app));
     for overlay in &app.overlays {
         cursor = draw_overlay(app, theme, buf, (overlay, &areas));
@@ -142,6 +146,8 @@ fn draw_overlay(
         Overlay::Menu(menu) => menu.draw(buf, area, theme),
         Overlay::Chooser(chooser) => chooser.draw(&app.vms.columns, buf, area, theme),
         Overlay::Naming(dialog) => return dialog.draw(buf, area, theme),
+        // It covers everything, and lies on top of everything.
+        Overlay::Console(_) => {}
         Overlay::Help(help) => return help.draw(app, buf, areas.body, theme),
         Overlay::Palette(palette) => return palette.draw(buf, areas.body, theme),
         Overlay::Details(details) => details.draw(app, buf, areas.body, theme),

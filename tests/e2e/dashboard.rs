@@ -19,7 +19,7 @@ pub(crate) fn open(deck: &Deck, size: (u16, u16)) -> Pty {
 }
 
 /// The line of the screen that a VM is on.
-fn row<'a>(screen: &'a str, vm: &str) -> &'a str {
+pub(crate) fn row<'a>(screen: &'a str, vm: &str) -> &'a str {
     screen
         .lines()
         .find(|line| line.contains(vm))

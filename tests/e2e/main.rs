@@ -7,6 +7,7 @@
 mod support;
 
 mod bad_input;
+mod console;
 mod dashboard;
 mod mixed;
 mod script;

@@ -20,6 +20,7 @@ use vmdeck::domain::text::RemoteText;
 use vmdeck::domain::vm::{PowerState, Vm, VmDetail, VmId};
 use vmdeck::hypervisor::{
     AnswerForm, Drivers, Hints, Hypervisor, HypervisorError, PollHint, ProgressSink, Question,
+    Reach,
 };
 use vmdeck::transport::{
     CommandOutput, Connected, Connector, ExecLimits, ExitStatus, RemoteProcess, Target, Transport,
@@ -375,6 +376,10 @@ impl Drivers for WorldDrivers {
     ) -> Result<Vec<RemoteCommand>, HypervisorError> {
         let command = RemoteCommand::posix("do").arg(action.kind.id());
         Ok(vec![command.arg(vm.as_str())])
+    }
+
+    fn reach(&self, kind: HypervisorKind) -> &'static dyn Reach {
+        vmdeck::hypervisor::drivers::reach(kind)
     }
 }
 

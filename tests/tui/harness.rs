@@ -9,6 +9,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use tokio::sync::{broadcast, mpsc, watch};
 use vmdeck::domain::action::{Action, ActionKind};
+use vmdeck::domain::console::{ConsoleInput, ConsoleNews};
 use vmdeck::domain::error_kind::{ErrorKind, Failure};
 use vmdeck::domain::inventory::FleetSnapshot;
 use vmdeck::domain::operation::{OperationId, Plan, Submission};
@@ -16,6 +17,7 @@ use vmdeck::domain::policy::{self, Decision, PolicyQuery};
 use vmdeck::domain::snapshot;
 use vmdeck::domain::vm::{RemoteDocument, VmDetail, VmRef};
 use vmdeck::fleet::FleetHandle;
+use vmdeck::fleet::console::{Console, ConsoleWish};
 use vmdeck::fleet::request::{ErrorRecord, Finding, Proposal, Request};
 use vmdeck::hypervisor::libvirt;
 use vmdeck::task::Tasks;
@@ -41,6 +43,7 @@ pub(crate) struct Screen {
     pub(crate) now: Timestamp,
     runner: Runner,
     answers: mpsc::Receiver<Answer>,
+    _consoles: mpsc::Receiver<(u64, ConsoleNews)>,
     _publish: watch::Sender<Arc<FleetSnapshot>>,
 }
 
@@ -58,6 +61,7 @@ impl Screen {
             engine(inbox, Arc::clone(&snapshot), Arc::clone(&asked)),
         ));
         let (answer, answers) = mpsc::channel(64);
+        let (consoles, from_consoles) = mpsc::channel(64);
         let settings = Settings {
             actor: fleet::actor(),
             keymap: Arc::new(Keymap::new(&BTreeMap::new()).unwrap()),
@@ -78,7 +82,8 @@ impl Screen {
             asked,
             local: Vec::new(),
             now: fleet::now(),
-            runner: Runner::new(handle, tasks, fleet::actor(), answer),
+            runner: Runner::new(handle, tasks, fleet::actor(), answer, consoles),
+            _consoles: from_consoles,
             answers,
             _publish: publish,
         }
@@ -127,6 +132,7 @@ impl Screen {
                         all.iter().map(|one| &one.plan.vm).collect();
                     vms.len()
                 }
+                Effect::Console(..) | Effect::CloseConsole => 0,
                 _ => 1,
             };
             match self.runner.run(effect) {
@@ -223,6 +229,8 @@ pub(crate) fn styles_of(buf: &Buffer) -> String {
 }
 
 async fn engine(mut inbox: mpsc::Receiver<Request>, state: Arc<FleetSnapshot>, asked: Asked) {
+    // The other ends of consoles: one that is dropped has ended.
+    let mut ends = Vec::new();
     while let Some(request) = inbox.recv().await {
         let note = |text: String| asked.lock().unwrap().push(text);
         match request {
@@ -267,6 +275,12 @@ async fn engine(mut inbox: mpsc::Receiver<Request>, state: Arc<FleetSnapshot>, a
                     .vm(&vm)
                     .and_then(|(_, vm)| vm.facts.snapshot_tree.clone());
                 reply.send(Ok(tree.unwrap_or_default())).unwrap();
+            }
+            Request::OpenConsole { wish, reply } => {
+                let (words, console, kept) = console(&wish);
+                note(words);
+                ends.push(kept);
+                reply.send(Ok(console)).unwrap();
             }
             Request::AuditTail { reply, .. } => reply.send(Ok(Vec::new())).unwrap(),
             Request::Errors { reply } => reply.send(Ok(vec![error()])).unwrap(),
@@ -340,6 +354,24 @@ fn with_snapshot(state: &FleetSnapshot, proposal: Proposal, action: Action) -> P
         ..proposal.plan
     };
     Proposal { plan, ..proposal }
+}
+
+/// The far ends of a console.
+type FarEnds = (mpsc::Sender<ConsoleNews>, mpsc::Receiver<ConsoleInput>);
+
+/// A console that says nothing by itself, and what was asked for in words.
+fn console(wish: &ConsoleWish) -> (String, Console, FarEnds) {
+    let how = if wish.take_over { ", taken over" } else { "" };
+    let (columns, lines) = (wish.size.columns(), wish.size.lines());
+    let words = format!("console of {} {columns}x{lines}{how}", wish.vm.vm.short());
+    let (says, news) = mpsc::channel(1);
+    let (input, typed) = mpsc::channel(1);
+    let console = Console {
+        news,
+        input,
+        may_type: true,
+    };
+    (words, console, (says, typed))
 }
 
 fn propose(

@@ -32,6 +32,7 @@ mod mirror;
 mod parse;
 #[cfg(test)]
 mod parse_tests;
+mod reach;
 mod run;
 mod script;
 mod state;
@@ -45,3 +46,4 @@ pub use self::command::commands;
 pub use self::driver::HyperV;
 pub use self::facts::{HostFacts, Namespace};
 pub use self::leftover::Leftovers;
+pub use self::reach::HyperVReach;

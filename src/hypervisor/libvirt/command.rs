@@ -74,6 +74,11 @@ impl Virsh {
         self.kept().args(line.words()).life(lifetime)
     }
 
+    /// One process for something that lasts as long as somebody looks.
+    pub(crate) fn staying(&self, line: &Line) -> RemoteCommand {
+        self.kept().args(line.words())
+    }
+
     /// The announcements, for a while.
     pub(crate) fn events(&self) -> RemoteCommand {
         self.kept()

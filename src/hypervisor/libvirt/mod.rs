@@ -20,6 +20,7 @@ mod look;
 mod node;
 mod parse;
 mod rates;
+mod reach;
 mod snapshot;
 mod state;
 mod uptime;
@@ -27,3 +28,4 @@ mod verdict;
 mod worker;
 
 pub use self::driver::{Libvirt, commands};
+pub use self::reach::LibvirtReach;

@@ -37,6 +37,7 @@ mod link;
 mod process;
 mod signer;
 mod small_file;
+mod terminal;
 mod transport;
 
 pub use self::connect::{DialRule, SshConnector, SshOptions};

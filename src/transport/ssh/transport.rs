@@ -10,10 +10,13 @@ use tokio::time::Instant;
 
 use super::exec::Job;
 use super::link::Link;
-use super::{exec, process};
+use super::{exec, process, terminal};
+use crate::domain::console::TerminalSize;
 use crate::domain::remote_command::RemoteCommand;
 use crate::transport::quote;
-use crate::transport::{CommandOutput, ExecLimits, RemoteProcess, Transport, TransportError};
+use crate::transport::{
+    CommandOutput, ExecLimits, RemoteProcess, RemoteTerminal, Transport, TransportError,
+};
 
 /// How long a process that stays may take to start.
 const START_TIMEOUT: Duration = Duration::from_secs(15);
@@ -82,6 +85,30 @@ impl Transport for SshTransport {
             Ok(Err(_gone)) => Err(self.link.lost()),
             Err(_elapsed) => Err(TransportError::Timeout {
                 what: "starting a remote process",
+                after: START_TIMEOUT,
+            }),
+        }
+    }
+
+    async fn open_terminal(
+        &self,
+        command: &RemoteCommand,
+        size: TerminalSize,
+    ) -> Result<RemoteTerminal, TransportError> {
+        let line = quote::render(command)?;
+        let deadline = Instant::now() + START_TIMEOUT;
+        let slot = self.link.slot(deadline, START_TIMEOUT).await?;
+        let wanted = terminal::Wanted { line, size, slot };
+        let (reply, answer) = oneshot::channel();
+        drop(self.link.tasks().spawn(
+            "ssh terminal",
+            terminal::run(Arc::clone(&self.link), wanted, reply),
+        ));
+        match tokio::time::timeout_at(deadline, answer).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_gone)) => Err(self.link.lost()),
+            Err(_elapsed) => Err(TransportError::Timeout {
+                what: "opening a terminal on the host",
                 after: START_TIMEOUT,
             }),
         }

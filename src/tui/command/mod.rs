@@ -5,11 +5,13 @@
 //! here at all: they come from the verb catalogue.
 
 mod common;
+mod reach;
 mod views;
 
 use std::sync::LazyLock;
 
 use self::common::{BASE, CHOOSER, DETAILS, DIALOG, DOCUMENT, FORM, GLOBAL, LIST, MENU, PROMPT};
+use self::reach::{CONSOLE, CONSOLE_AWAY, REACH};
 use self::views::{HOSTS, OPERATIONS, PROFILE, SNAPSHOTS, SNAPSHOTS_OF_A_VM, VMS};
 use super::acting;
 use super::app::App;
@@ -37,6 +39,10 @@ pub enum Context {
     Details,
     /// Lines to read.
     Document,
+    /// A VM's console.
+    Console,
+    /// A VM's console while nothing flows.
+    ConsoleAway,
     /// A list to choose from.
     Menu,
     /// The columns to choose from.
@@ -63,6 +69,8 @@ impl Context {
         Self::List,
         Self::Details,
         Self::Document,
+        Self::Console,
+        Self::ConsoleAway,
         Self::Menu,
         Self::Chooser,
         Self::Dialog,
@@ -83,6 +91,8 @@ impl Context {
             Self::List => "Moving",
             Self::Details => "Details of a VM",
             Self::Document => "Reading",
+            Self::Console => "Console of a VM",
+            Self::ConsoleAway => "Console that is closed",
             Self::Menu => "Menus",
             Self::Chooser => "Columns",
             Self::Dialog => "Questions",
@@ -214,7 +224,10 @@ const SECTIONS: &[(&[Context], &[RowOf])] = &[
     (&[Context::Operations], OPERATIONS),
     (&[Context::Profile], PROFILE),
     (&[Context::Details], DETAILS),
+    (&[Context::Vms, Context::Details], REACH),
     (&[Context::Document], DOCUMENT),
+    (&[Context::Console], CONSOLE),
+    (&[Context::ConsoleAway], CONSOLE_AWAY),
     (&[Context::Menu], MENU),
     (&[Context::Chooser], CHOOSER),
     (&[Context::Dialog], DIALOG),

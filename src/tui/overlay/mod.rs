@@ -19,6 +19,7 @@ pub mod snapshot_form;
 use crossterm::event::KeyEvent;
 
 use super::command::Context;
+use super::console::Console;
 
 /// Something over the view.
 #[derive(Debug)]
@@ -45,6 +46,8 @@ pub enum Overlay {
     Document(document::Document),
     /// The passphrase.
     Passphrase(passphrase::Passphrase),
+    /// The serial console of a VM.
+    Console(Box<Console>),
     /// A host key to decide on.
     HostKey(Box<host_key::HostKey>),
     /// A host to add or change.
@@ -69,6 +72,7 @@ impl Overlay {
             ],
             Self::Menu(_) => &[Context::Menu, Context::List, Context::Base],
             Self::Details(_) => &[Context::Details, Context::List, Context::Base],
+            Self::Console(console) => console.contexts(),
             Self::Document(_) => &[Context::Document, Context::List, Context::Base],
             Self::HostKey(dialog) if dialog.phrase().is_none() => &[Context::Dialog, Context::Base],
             Self::HostForm(_) | Self::SnapshotForm(_) => {
@@ -105,6 +109,7 @@ impl Overlay {
             | Self::Menu(_)
             | Self::Chooser(_)
             | Self::Details(_)
+            | Self::Console(_)
             | Self::Document(_) => {}
         }
     }

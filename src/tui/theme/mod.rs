@@ -31,10 +31,22 @@ pub enum ColourDepth {
     None,
 }
 
+/// A colour that a VM chose for its own screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GuestColour {
+    /// The terminal's own.
+    Default,
+    /// One of xterm's 256.
+    Indexed(u8),
+    /// Any.
+    Rgb([u8; 3]),
+}
+
 /// A theme made ready for one terminal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Theme {
     styles: Vec<Style>,
+    depth: ColourDepth,
     page: Color,
     ink: Color,
 }
@@ -58,6 +70,7 @@ impl Theme {
         let of_palette = |name: &'static str| file.colour(name, name);
         Ok(Self {
             styles,
+            depth,
             page: of_palette(PAGE)?,
             ink: of_palette(INK)?,
         })
@@ -66,6 +79,25 @@ impl Theme {
     /// Returns the style of a role.
     pub fn style(&self, role: Role) -> Style {
         self.styles.get(role as usize).copied().unwrap_or_default()
+    }
+
+    /// Returns the style of something a VM shows: its colours as far as this terminal has them.
+    pub fn guest(&self, fg: GuestColour, bg: GuestColour) -> Style {
+        let shown = |colour| match (colour, self.depth) {
+            (GuestColour::Default, _)
+            | (_, ColourDepth::None)
+            | (GuestColour::Rgb(_), ColourDepth::Sixteen) => None,
+            (GuestColour::Indexed(n), ColourDepth::Sixteen) => {
+                (n < 16).then_some(Color::Indexed(n))
+            }
+            (GuestColour::Indexed(n), _) => Some(Color::Indexed(n)),
+            (GuestColour::Rgb([r, g, b]), depth) => Some(at_depth(Color::Rgb(r, g, b), depth)),
+        };
+        Style {
+            fg: shown(fg),
+            bg: shown(bg),
+            ..Style::new()
+        }
     }
 
     /// Returns the page colours of a picture of this theme: background, foreground.

@@ -2,6 +2,7 @@
 
 use crate::tui::acting;
 use crate::tui::app::App;
+use crate::tui::console::keys as console;
 use crate::tui::effect::Effect;
 use crate::tui::event::Answer;
 use crate::tui::overlay::Overlay;
@@ -53,6 +54,7 @@ pub(super) fn take(app: &mut App, answer: Answer) -> Vec<Effect> {
                 }
             }
         }
+        Answer::ConsoleOpened(ticket, result) => console::opened(app, ticket, result),
         Answer::Commands(records) => {
             let lines = lines(records, |records| document::commands(&records));
             fill(app, &Topic::Commands, lines);

@@ -46,6 +46,7 @@ pub fn go(app: &mut App, motion: Motion) -> Vec<Effect> {
         Some(Overlay::Chooser(chooser)) => chooser.go(&app.vms.columns, motion, page),
         Some(Overlay::Palette(palette)) => palette.go(motion, page),
         Some(Overlay::Help(help)) => help.go(&keymap, motion, page.saturating_sub(3)),
+        Some(Overlay::Console(console)) => console.go(motion, page),
         Some(Overlay::Document(page_of)) => page_of.go(motion, page.saturating_sub(1)),
         Some(Overlay::Details(details)) => details.go(lines, motion, page.saturating_sub(3)),
         Some(Overlay::Confirm(dialog)) => {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::app::{App, Screen};
+use super::console::keys as console;
 use super::cursor::Motion;
 use super::effect::Effect;
 use super::event::{Event, Input, Pointer};
@@ -37,6 +38,7 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
     let habits = Habits::of(app);
     let mut effects = take(app, event.input);
     effects.extend(Habits::of(app).since(&habits));
+    effects.extend(console::look_again(app));
     let now = watched(app);
     if now != before {
         effects.push(Effect::Focus(now));
@@ -57,14 +59,15 @@ fn watched(app: &App) -> HostSelection {
 fn take(app: &mut App, input: Input) -> Vec<Effect> {
     match input {
         Input::Key(key) => press(app, &key),
-        Input::Paste(text) => {
+        Input::Paste(text) => console::paste(app, &text).unwrap_or_else(|| {
             paste(app, &text);
             Vec::new()
-        }
+        }),
         Input::Resize(width, height) => {
             app.size = (width, height);
-            Vec::new()
+            console::resize(app)
         }
+        Input::Console(ticket, news) => console::heard(app, ticket, news),
         Input::Pointer(pointer) => point(app, pointer),
         Input::Snapshot(snapshot) => {
             take_snapshot(app, snapshot);
@@ -120,7 +123,7 @@ fn press(app: &mut App, key: &KeyEvent) -> Vec<Effect> {
             type_key(app, key);
             Vec::new()
         }
-        _ => Vec::new(),
+        _ => console::press(app, key),
     }
 }
 

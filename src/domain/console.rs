@@ -1,0 +1,76 @@
+//! A VM's serial console in words that every layer knows: how large the terminal is, what goes in, what
+//! comes out, how it ends.
+
+use super::error_kind::Failure;
+
+/// Columns and lines of a terminal, neither of them zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TerminalSize {
+    columns: u16,
+    lines: u16,
+}
+
+impl TerminalSize {
+    /// Most columns or lines that are asked for: more than any screen has, little enough to be drawn.
+    pub const MOST: u16 = 1000;
+
+    /// Takes a size; what is too small or too large becomes the nearest that is neither.
+    pub fn new(columns: u16, lines: u16) -> Self {
+        Self {
+            columns: columns.clamp(1, Self::MOST),
+            lines: lines.clamp(1, Self::MOST),
+        }
+    }
+
+    /// Returns the columns.
+    pub const fn columns(self) -> u16 {
+        self.columns
+    }
+
+    /// Returns the lines.
+    pub const fn lines(self) -> u16 {
+        self.lines
+    }
+}
+
+/// What goes into a console.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConsoleInput {
+    /// Bytes for the VM, as a terminal sends them.
+    Bytes(Vec<u8>),
+    /// The terminal has another size.
+    Size(TerminalSize),
+}
+
+/// What comes out of a console.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ConsoleNews {
+    /// Bytes that the VM wrote. They may hold anything, and go to no terminal but an emulated one.
+    Output(Vec<u8>),
+    /// It is over; nothing comes after.
+    Ended(ConsoleEnd),
+}
+
+/// How a console came to its end.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConsoleEnd {
+    /// What kind of end.
+    pub why: ConsoleEndKind,
+    /// In words, with what to do next.
+    pub cause: Failure,
+}
+
+/// The ends that a person answers differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConsoleEndKind {
+    /// The VM is off: there is nobody at the other end until it runs again.
+    VmOff,
+    /// Somebody else has it, and was there first.
+    InUse,
+    /// It was cut: somebody else took it, or the line broke at the hypervisor.
+    Cut,
+    /// The connection to the host is gone.
+    LinkLost,
+    /// It cannot be had: not defined, not allowed, not supported.
+    Impossible,
+}

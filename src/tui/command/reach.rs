@@ -1,0 +1,68 @@
+//! The commands that reach into a VM. In a console every other key is the VM's.
+
+use super::{ALWAYS, RowOf};
+use crate::tui::console::keys;
+
+pub(super) const REACH: &[RowOf] = &[(
+    "vms.console",
+    "serial console of the VM",
+    "a",
+    Some("console"),
+    keys::can_open,
+    keys::open,
+)];
+
+pub(super) const CONSOLE: &[RowOf] = &[
+    // `ctrl-5` and `ctrl-]` are one key to a terminal; the digit is there on every keyboard.
+    (
+        "console.leave",
+        "leave the console; the VM stays as it is",
+        "ctrl-5",
+        Some("leave"),
+        ALWAYS,
+        keys::leave,
+    ),
+    (
+        "console.back",
+        "scroll back",
+        "shift-pgup ctrl-pgup",
+        Some("scroll back"),
+        ALWAYS,
+        keys::back,
+    ),
+    (
+        "console.forth",
+        "scroll forth",
+        "shift-pgdn ctrl-pgdn",
+        None,
+        ALWAYS,
+        keys::forth,
+    ),
+];
+
+pub(super) const CONSOLE_AWAY: &[RowOf] = &[
+    (
+        "console.take-over",
+        "take it over from whoever has it",
+        "f",
+        Some("take over"),
+        keys::is_taken,
+        keys::take_over,
+    ),
+    (
+        "console.again",
+        "open it again now",
+        "enter",
+        Some("open again"),
+        ALWAYS,
+        keys::again,
+    ),
+    (
+        "console.close",
+        "back",
+        "esc q",
+        Some("back"),
+        ALWAYS,
+        keys::leave,
+    ),
+];

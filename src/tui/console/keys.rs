@@ -1,0 +1,163 @@
+//! What keys and events do to a console.
+
+use crate::domain::console::{ConsoleEndKind, ConsoleNews};
+use crate::domain::error_kind::Failure;
+use crate::tui::acting;
+use crate::tui::app::App;
+use crate::tui::cursor::Motion;
+use crate::tui::effect::Effect;
+use crate::tui::overlay::Overlay;
+use crate::tui::theme::Role;
+
+use super::Console;
+use super::stage::Stage;
+use super::state::look;
+
+/// Says whether a console could be opened.
+pub fn can_open(app: &App) -> Result<(), String> {
+    acting::subject(app)
+        .map(drop)
+        .ok_or_else(|| "no VM is selected".to_owned())
+}
+
+/// Opens the console of the VM that keys are about.
+pub fn open(app: &mut App) -> Vec<Effect> {
+    let Some(console) = acting::subject(app).and_then(|vm| Console::new(app, vm)) else {
+        return Vec::new();
+    };
+    let asks = console.progress.stage == Stage::Opening;
+    app.overlays.push(Overlay::Console(Box::new(console)));
+    if asks { ask(app, false) } else { Vec::new() }
+}
+
+/// Leaves the console; what runs in the VM stays.
+pub fn leave(app: &mut App) -> Vec<Effect> {
+    if let Some(Overlay::Console(_)) = app.overlays.last() {
+        app.overlays.pop();
+        return vec![Effect::CloseConsole];
+    }
+    Vec::new()
+}
+
+/// Opens it again.
+pub fn again(app: &mut App) -> Vec<Effect> {
+    ask(app, false)
+}
+
+/// Says whether somebody else has it.
+pub fn is_taken(app: &App) -> Result<(), String> {
+    match app.overlays.last() {
+        Some(Overlay::Console(console)) if matches!(&console.progress.stage, Stage::Over(end) if end.why == ConsoleEndKind::InUse) => {
+            Ok(())
+        }
+        _ => Err("nobody else has this console".to_owned()),
+    }
+}
+
+/// Opens it, and ends the session of whoever has it.
+pub fn take_over(app: &mut App) -> Vec<Effect> {
+    ask(app, true)
+}
+
+/// Scrolls a page back.
+pub fn back(app: &mut App) -> Vec<Effect> {
+    scroll(app, Motion::PageUp)
+}
+
+/// Scrolls a page forth.
+pub fn forth(app: &mut App) -> Vec<Effect> {
+    scroll(app, Motion::PageDown)
+}
+
+fn scroll(app: &mut App, motion: Motion) -> Vec<Effect> {
+    let page = usize::from(super::state::room(app.size).lines());
+    if let Some(Overlay::Console(console)) = app.overlays.last_mut() {
+        console.go(motion, page);
+    }
+    Vec::new()
+}
+
+fn ask(app: &mut App, take_over: bool) -> Vec<Effect> {
+    app.tickets += 1;
+    let (ticket, size) = (app.tickets, app.size);
+    match app.overlays.last_mut() {
+        Some(Overlay::Console(console)) => vec![console.ask(ticket, size, take_over)],
+        _ => Vec::new(),
+    }
+}
+
+fn console_of(app: &mut App, ticket: u64) -> Option<&mut Console> {
+    app.overlays.iter_mut().find_map(|overlay| match overlay {
+        Overlay::Console(console) if console.ticket == ticket => Some(&mut **console),
+        _ => None,
+    })
+}
+
+/// It was opened, or not.
+pub fn opened(app: &mut App, ticket: u64, result: Result<bool, Failure>) {
+    let now = app.now;
+    let Some(console) = console_of(app, ticket) else {
+        return;
+    };
+    match result {
+        Ok(may_type) => {
+            console.may_type = may_type;
+            console.progress.opened();
+        }
+        Err(cause) => console.progress.refused(cause, now),
+    }
+}
+
+/// Something came out of it.
+pub fn heard(app: &mut App, ticket: u64, news: ConsoleNews) -> Vec<Effect> {
+    let now = app.now;
+    console_of(app, ticket)
+        .and_then(|console| console.take(news, now))
+        .into_iter()
+        .collect()
+}
+
+/// Opens a console again whose time has come.
+pub fn look_again(app: &mut App) -> Vec<Effect> {
+    let Some(Overlay::Console(console)) = app.overlays.last() else {
+        return Vec::new();
+    };
+    let (look, now) = (look(app, &console.vm), app.now);
+    let due = match app.overlays.last_mut() {
+        Some(Overlay::Console(console)) => console.progress.is_due(look, now),
+        _ => false,
+    };
+    if due { ask(app, false) } else { Vec::new() }
+}
+
+/// Takes a key that is no command.
+pub fn press(app: &mut App, key: &crossterm::event::KeyEvent) -> Vec<Effect> {
+    let Some(Overlay::Console(console)) = app.overlays.last_mut() else {
+        return Vec::new();
+    };
+    let effect = console.press(key);
+    if !console.may_type && console.progress.stage == Stage::Live {
+        app.say(Role::Warning, "read-only: nothing is typed into the VM");
+    }
+    effect.into_iter().collect()
+}
+
+/// Takes pasted text; false when no console has the keys.
+pub fn paste(app: &mut App, text: &str) -> Option<Vec<Effect>> {
+    match app.overlays.last_mut() {
+        Some(Overlay::Console(console)) => Some(console.paste(text).into_iter().collect()),
+        _ => None,
+    }
+}
+
+/// Our terminal has another size.
+pub fn resize(app: &mut App) -> Vec<Effect> {
+    let size = app.size;
+    app.overlays
+        .iter_mut()
+        .filter_map(|overlay| match overlay {
+            Overlay::Console(console) => console.resize(size),
+            _ => None,
+        })
+        .collect()
+}
