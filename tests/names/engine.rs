@@ -122,6 +122,7 @@ fn propose(
             count,
             read_only: false,
             host_read_only: false,
+            snapshot_age: None,
         },
     );
     Proposal { plan, verdict }

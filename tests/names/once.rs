@@ -7,7 +7,7 @@ use vmdeck::clock::Clock;
 use vmdeck::domain::action::ActionKind;
 use vmdeck::domain::text::RemoteText;
 use vmdeck::fleet::FleetHandle;
-use vmdeck::once::{self, Act, Command, Format, Listing, Script, Targets, Wait};
+use vmdeck::once::{self, Act, Command, Format, Listing, Script, Targets, Verb, Wait};
 use vmdeck::task::Tasks;
 use vmdeck::testing::{fleet, names};
 
@@ -109,11 +109,11 @@ async fn one_vm_its_plan_and_every_complaint_about_it() {
         }
         for dry_run in [true, false] {
             let act = Act {
-                kind: if n % 3 == 0 {
+                verb: Verb::Plain(if n % 3 == 0 {
                     ActionKind::Start
                 } else {
                     ActionKind::Shutdown
-                },
+                }),
                 targets: Targets::Named(vec![id.clone()]),
                 yes: true,
                 dry_run,

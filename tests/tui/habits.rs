@@ -31,10 +31,10 @@ async fn columns_are_chosen_moved_and_kept() {
 async fn the_column_under_the_cursor_stays_under_it_while_it_moves() {
     let mut screen = Screen::small((120, 24));
     // The processor's load goes to the front, then out, then in again at the end.
-    screen.keys(", j K").await;
+    screen.keys(", j K esc").await;
     let shown = titles(&mut screen);
     assert!(shown.find("CPU%") < shown.find(" HV"), "{shown}");
-    screen.keys("space space esc").await;
+    screen.keys(", space space esc").await;
     let shown = titles(&mut screen);
     assert!(shown.find("CPU%") > shown.find("SNAP"), "{shown}");
 }
