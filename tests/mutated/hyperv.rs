@@ -200,7 +200,7 @@ async fn a_host_of_which_most_answers_are_spoilt() {
         }
         judged_detail(&driver.detail(&vm).await);
         for kind in [ActionKind::Start, ActionKind::Shutdown] {
-            let sent = commands(&vm, &Action::new(kind));
+            let sent = commands(&vm, &Action::new(kind)).unwrap();
             if let Err(error) = driver.perform(&sent, &ProgressSink::unheard()).await {
                 judged(&error);
             }

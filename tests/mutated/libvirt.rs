@@ -250,7 +250,7 @@ async fn campaign(keeps: bool, wanted: u64) -> u64 {
             judged_inventory(&driver.inventory(scope).await);
         }
         judged_detail(&driver.detail(&vm).await);
-        let start = commands(&spec(), &vm, &Action::new(ActionKind::Start));
+        let start = commands(&spec(), &vm, &Action::new(ActionKind::Start)).unwrap();
         if let Err(error) = driver.perform(&start, &ProgressSink::unheard()).await {
             judged(&error);
         }
