@@ -58,10 +58,16 @@ fn nonce_of(command: &RemoteCommand) -> String {
         .collect();
     let mut script = String::from_utf16(&units).unwrap();
     if script.contains("GzipStream") {
-        let payload = script.split("FromBase64String('").nth(1).unwrap();
-        let payload = STANDARD
-            .decode(payload.split('\'').next().unwrap())
-            .unwrap();
+        let quoted = |before: &str| {
+            let rest = script.split_once(before)?.1;
+            Some(rest.split_once('\'')?.0)
+        };
+        let payload = match quoted("foreach ($sign in '") {
+            Some(signs) => undense(signs),
+            None => STANDARD
+                .decode(quoted("FromBase64String('").unwrap())
+                .unwrap(),
+        };
         script = String::new();
         GzDecoder::new(&payload[..])
             .read_to_string(&mut script)
@@ -69,6 +75,20 @@ fn nonce_of(command: &RemoteCommand) -> String {
     }
     let (_, rest) = script.split_once("@@HV1 ").unwrap();
     rest.chars().take(16).collect()
+}
+
+/// Reads ideographs of fourteen bits each, as `bootstrap-dense.ps1` does.
+fn undense(signs: &str) -> Vec<u8> {
+    let (mut bits, mut count, mut bytes) = (0_u32, 0_u32, Vec::new());
+    for sign in signs.chars() {
+        bits = (bits & 255) * 16_384 + u32::from(sign) - 19_968;
+        count += 14;
+        while count >= 8 {
+            count -= 8;
+            bytes.push(u8::try_from((bits >> count) & 255).unwrap());
+        }
+    }
+    bytes
 }
 
 /// A Windows host with a profile that greets, whose scripts answer so.

@@ -123,10 +123,36 @@ pub(super) fn json<T: Serialize + ?Sized>(status: StatusCode, value: &T) -> Resp
     text(status, "application/json", render(value))
 }
 
-/// Reads a JSON body into a type of ours, without repeating what was sent when it does not fit.
+/// Reads a JSON body into a type of ours, without repeating values that were sent when it does not fit.
 pub(super) fn read<T: serde::de::DeserializeOwned>(
     headers: &HeaderMap,
     body: &[u8],
+) -> Result<T, Refusal> {
+    read_said(headers, body, without_values)
+}
+
+/// The same for a body that holds a secret: of what does not fit not even a name is repeated, for a
+/// secret may have been put in the place of one.
+pub(super) fn read_secret<T: serde::de::DeserializeOwned>(
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<T, Refusal> {
+    read_said(headers, body, |said| {
+        let said = without_values(said);
+        match said
+            .strip_prefix("unknown field ")
+            .and_then(|rest| rest.split_once("expected "))
+        {
+            Some((_, expected)) => format!("a member that there is not, expected {expected}"),
+            None => said,
+        }
+    })
+}
+
+fn read_said<T: serde::de::DeserializeOwned>(
+    headers: &HeaderMap,
+    body: &[u8],
+    say: impl FnOnce(&str) -> String,
 ) -> Result<T, Refusal> {
     let media_type = headers
         .get(header::CONTENT_TYPE)
@@ -144,10 +170,7 @@ pub(super) fn read<T: serde::de::DeserializeOwned>(
         return Err(Failure::new(ErrorKind::Usage, message).into());
     }
     serde_json::from_slice(body).map_err(|error| {
-        let message = format!(
-            "the body is not understood: {}",
-            without_values(&error.to_string())
-        );
+        let message = format!("the body is not understood: {}", say(&error.to_string()));
         Failure::new(ErrorKind::Usage, message).into()
     })
 }

@@ -48,7 +48,7 @@ pub(super) async fn put(
     let Path(name) = path?;
     asking.caller.may(Permission::Manage)?;
     let name = name_of(&name)?;
-    let input: CredentialInput = answer::read(&asking.headers, &body?)?;
+    let input: CredentialInput = answer::read_secret(&asking.headers, &body?)?;
     let secret = input.into_secret()?;
     if let CredentialSecret::PrivateKey { pem, .. } = &secret
         && let Some(objection) = key_gate::objection(pem.expose())

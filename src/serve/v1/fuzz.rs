@@ -3,7 +3,7 @@
 
 use axum::http::{HeaderMap, HeaderValue, header};
 
-use super::answer::read;
+use super::answer::{read, read_secret};
 use super::idempotency::name_in;
 pub(crate) use super::query::fuzz::{cursors, lists, terms};
 use super::wire::{BulkRequest, CredentialInput, HostChange, HostInput, HostKeyAnswer};
@@ -31,7 +31,7 @@ pub(crate) fn bodies(data: &[u8]) {
     if let Err(refusal) = read::<HostKeyAnswer>(&headers, data) {
         quiet(&refusal.0.detail);
     }
-    match read::<CredentialInput>(&headers, data).map(CredentialInput::into_secret) {
+    match read_secret::<CredentialInput>(&headers, data).map(CredentialInput::into_secret) {
         Ok(Ok(_)) => {}
         Ok(Err(failure)) => told(&failure),
         Err(refusal) => quiet(&refusal.0.detail),

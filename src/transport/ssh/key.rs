@@ -14,6 +14,7 @@ use thiserror::Error;
 
 use super::known_hosts;
 use crate::domain::secret::SecretText;
+use crate::domain::text::RemoteText;
 
 /// Bytes of a key file that are read.
 pub const MAX_KEY_BYTES: usize = 64 * 1024;
@@ -23,6 +24,9 @@ pub const MAX_BCRYPT_ROUNDS: u32 = 1024;
 
 /// Bits of an RSA key beyond which one signature takes seconds.
 const MAX_RSA_BITS: u32 = 8192;
+
+/// The most of a reader's words about a key that are shown, in columns.
+const WORDS: usize = 120;
 
 /// Bits of an RSA key below which servers refuse it.
 const MIN_RSA_BITS: u32 = 1024;
@@ -164,11 +168,16 @@ fn open_form(form: &Form, passphrase: Option<&SecretText>) -> Result<PrivateKey,
             // A wrong passphrase shows as damaged content; a damaged file was rejected before.
             KeyError::WrongPassphrase
         } else {
-            KeyError::Unreadable(error.to_string())
+            unreadable(&error)
         }
     })?;
     check_kind(&key)?;
     Ok(key)
+}
+
+/// Says why in the words of the reader, which may hold words of the key itself.
+fn unreadable(why: &impl std::fmt::Display) -> KeyError {
+    KeyError::Unreadable(RemoteText::new(&why.to_string()).fit(WORDS))
 }
 
 fn check_kind(key: &PrivateKey) -> Result<(), KeyError> {
@@ -186,10 +195,7 @@ fn check_kind(key: &PrivateKey) -> Result<(), KeyError> {
                 Err(KeyError::Size { bits })
             }
         }
-        other => Err(KeyError::Unreadable(format!(
-            "{} keys are not supported",
-            other.as_str()
-        ))),
+        other => Err(unreadable(&format!("{other} keys are not supported"))),
     }
 }
 
@@ -264,9 +270,7 @@ fn check_pem(label: &str, body: &[&str]) -> Result<bool, KeyError> {
 /// Reads the cipher and the cost out of the head of an OpenSSH key.
 fn check_openssh(body: &[&str]) -> Result<bool, KeyError> {
     let body: String = body.concat();
-    let bytes = STANDARD
-        .decode(body)
-        .map_err(|error| KeyError::Unreadable(error.to_string()))?;
+    let bytes = STANDARD.decode(body).map_err(|error| unreadable(&error))?;
     let damaged = || KeyError::Unreadable("its head is damaged".to_owned());
     let rest = bytes
         .strip_prefix(b"openssh-key-v1\0")
@@ -309,6 +313,16 @@ MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC
 
     fn secret(text: &str) -> SecretText {
         SecretText::from(text.to_owned())
+    }
+
+    #[test]
+    fn what_a_key_says_of_itself_reaches_no_terminal_raw() {
+        let error = unreadable(&"invalid label: 'ssh-ee\0\u{1b}[31m\u{202e}n'").to_string();
+        assert!(
+            !error.chars().any(crate::domain::text::is_hostile),
+            "{error:?}"
+        );
+        assert!(error.contains("invalid label"), "{error}");
     }
 
     #[test]
