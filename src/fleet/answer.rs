@@ -118,20 +118,23 @@ impl Engine {
                 send_or_gone(reply, Ok(()));
             }
             Request::Credentials { reply } => {
-                let listing = self.keeper.clone().credentials(reply);
-                self.groups.jobs.spawn("credentials", listing);
+                self.job("credentials", self.keeper.clone().credentials(reply));
             }
             Request::Preferences { reply } => {
-                let reading = self.keeper.clone().preferences(reply);
-                self.groups.jobs.spawn("preferences", reading);
+                self.job("preferences", self.keeper.clone().preferences(reply));
             }
             Request::Remember { name, value, reply } => {
                 let keeping = self.keeper.clone().remember(name, value, reply);
-                self.groups.jobs.spawn("remember", keeping);
+                self.job("remember", keeping);
             }
             Request::SetReadOnly { on, reply } => send_or_gone(reply, self.set_read_only(on)),
             Request::Shutdown { grace, reply } => self.stop(grace, Some(reply)),
         }
+    }
+
+    /// Starts the slow half of a request; it answers by itself.
+    fn job(&self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
+        self.groups.jobs.spawn(name, work);
     }
 
     fn propose(

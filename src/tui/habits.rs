@@ -148,8 +148,8 @@ mod tests {
     fn kept(effects: Vec<Effect>) -> Preferences {
         effects
             .into_iter()
-            .filter_map(|effect| match effect {
-                Effect::Remember(name, Some(value)) => Some((name, value)),
+            .map(|effect| match effect {
+                Effect::Remember(name, Some(value)) => (name, value),
                 other => panic!("{other:?}"),
             })
             .collect()

@@ -154,11 +154,20 @@ impl Ground {
         assert!(seen, "{name} is {}, not {state}", self.state(name));
     }
 
-    /// Waits until the guest of [`OBEDIENT`] has booted so many times; of hosts without guests there is
-    /// nothing to wait for.
+    /// Waits until the guest of [`OBEDIENT`] has booted so many times, or where boots are not counted
+    /// until it answers its host; of hosts without guests there is nothing to wait for.
+    #[track_caller]
     pub(crate) fn booted(&self, count: usize) {
-        if let Behind::Libvirt(host, ids) = self.behind() {
-            host.wait_boots(&ids[OBEDIENT], count);
+        match self.behind() {
+            Behind::Libvirt(host, ids) => host.wait_boots(&ids[OBEDIENT], count),
+            Behind::HyperV(host) => {
+                let answers = || host.control().vm(OBEDIENT).expect("the VM").ready;
+                assert!(
+                    wait_for(BOUND, answers),
+                    "{OBEDIENT} does not answer its host"
+                );
+            }
+            Behind::Simulated(_) => {}
         }
     }
 

@@ -287,10 +287,6 @@ async fn engine(mut inbox: mpsc::Receiver<Request>, state: Arc<FleetSnapshot>, a
             Request::CommandLog { reply, .. } => reply.send(Ok(Vec::new())).unwrap(),
             Request::Credentials { reply } => reply.send(Ok(Vec::new())).unwrap(),
             Request::Preferences { reply } => reply.send(Ok(BTreeMap::new())).unwrap(),
-            Request::Remember { name, value, reply } => {
-                note(format!("remember {name} = {value:?}"));
-                reply.send(Ok(())).unwrap();
-            }
             Request::Record { reply, .. } => {
                 let cause = Failure::new(ErrorKind::Internal, "not from here");
                 reply.send(Err(cause)).unwrap();
@@ -307,36 +303,49 @@ async fn engine(mut inbox: mpsc::Receiver<Request>, state: Arc<FleetSnapshot>, a
                 };
                 reply.send(answer).unwrap();
             }
-            Request::UpsertHost { spec, reply, .. } => {
-                note(format!("save host {} at {}", spec.name, spec.endpoint));
-                reply.send(Ok(spec.id)).unwrap();
-            }
-            Request::RemoveHost { host, reply, .. } => {
-                note(format!("remove host {host}"));
-                reply.send(Ok(())).unwrap();
-            }
-            Request::AnswerHostKey {
-                decision, reply, ..
-            } => {
-                note(format!("host key: {}", decision.trusts()));
-                reply.send(Ok(())).unwrap();
-            }
-            Request::Refresh { hosts, reply } => {
-                note(format!("refresh {hosts:?}"));
-                reply.send(Ok(())).unwrap();
-            }
-            Request::Focus { hosts, reply } => {
-                note(format!("focus {hosts:?}"));
-                reply.send(Ok(())).unwrap();
-            }
-            Request::Connect { reply, .. }
-            | Request::ReadAgain { reply, .. }
-            | Request::Disconnect { reply, .. }
-            | Request::Cancel { reply, .. }
-            | Request::Lock { reply }
-            | Request::SetReadOnly { reply, .. } => reply.send(Ok(())).unwrap(),
-            Request::Shutdown { reply, .. } => reply.send(Ok(0)).unwrap(),
+            other => kept(other, &asked),
         }
+    }
+}
+
+/// Answers what changes the profile, or only moves on.
+fn kept(request: Request, asked: &Asked) {
+    let note = |text: String| asked.lock().unwrap().push(text);
+    match request {
+        Request::Remember { name, value, reply } => {
+            note(format!("remember {name} = {value:?}"));
+            reply.send(Ok(())).unwrap();
+        }
+        Request::UpsertHost { spec, reply, .. } => {
+            note(format!("save host {} at {}", spec.name, spec.endpoint));
+            reply.send(Ok(spec.id)).unwrap();
+        }
+        Request::RemoveHost { host, reply, .. } => {
+            note(format!("remove host {host}"));
+            reply.send(Ok(())).unwrap();
+        }
+        Request::AnswerHostKey {
+            decision, reply, ..
+        } => {
+            note(format!("host key: {}", decision.trusts()));
+            reply.send(Ok(())).unwrap();
+        }
+        Request::Refresh { hosts, reply } => {
+            note(format!("refresh {hosts:?}"));
+            reply.send(Ok(())).unwrap();
+        }
+        Request::Focus { hosts, reply } => {
+            note(format!("focus {hosts:?}"));
+            reply.send(Ok(())).unwrap();
+        }
+        Request::Connect { reply, .. }
+        | Request::ReadAgain { reply, .. }
+        | Request::Disconnect { reply, .. }
+        | Request::Cancel { reply, .. }
+        | Request::Lock { reply }
+        | Request::SetReadOnly { reply, .. } => reply.send(Ok(())).unwrap(),
+        Request::Shutdown { reply, .. } => reply.send(Ok(0)).unwrap(),
+        other => panic!("{other:?} is answered elsewhere"),
     }
 }
 

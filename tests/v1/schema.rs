@@ -53,6 +53,10 @@ async fn the_document_is_whole() {
 
 /// What there is, so that more than refusals is tried.
 const KNOWN: &str = r#"
+# A head that is too large is refused before anything in it is looked at.
+[checks.negative_data_rejection]
+expected-statuses = [400, 401, 403, 404, 405, 406, 409, 413, 415, 422, 428, 429, 431, "5xx"]
+
 [[operations]]
 include-path = "/v1/vms/{host}/{id}"
 parameters = { "path.host" = "kvm1", "path.id" = "web-2" }

@@ -37,6 +37,10 @@ const ALWAYS: [(&str, &str); 9] = [
     ("504", "The host did not answer in time"),
 ];
 
+/// What is said of a request whose head is too large to be read: there is no body, for nobody has been
+/// found out yet who would read one.
+const LARGE_HEAD: &str = "The head of the request, its path included, is too large";
+
 /// Further answers of operations about one thing.
 const ONE: [(&str, &str); 2] = [
     ("404", "There is no such thing"),
@@ -143,6 +147,8 @@ fn answers(path: &str, method: &str, operation: &mut Value) {
     else {
         return;
     };
+    let large_head = json!({"description": LARGE_HEAD});
+    known.entry("431").or_insert(large_head);
     let mut add = |all: &[(&str, &str)]| {
         for (status, about) in all {
             known.entry(*status).or_insert_with(|| problem(about));

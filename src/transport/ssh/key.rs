@@ -98,7 +98,7 @@ pub fn describe(pem: &SecretText, passphrase: Option<&SecretText>) -> Result<Key
     let protected = form.protected;
     let unreadable = || KeyError::Unreadable("its public half cannot be encoded".to_owned());
     let host_key = known_hosts::describe(key.public_key()).ok_or_else(unreadable)?;
-    let comment = crate::domain::text::RemoteText::from_bytes(key.comment().as_bytes());
+    let comment = RemoteText::from_bytes(key.comment().as_bytes());
     let line = format!("{} {} {comment}", host_key.algorithm, host_key.base64);
     Ok(KeyFacts {
         public_line: line.trim_end().to_owned(),

@@ -66,9 +66,9 @@ impl Chooser {
             ];
             paint::put_line(buf, rest, &pieces);
         }
-        let last = paint::line_of(room, room.height.saturating_sub(1));
+        let foot = paint::line_of(room, room.height.saturating_sub(1));
         let keys = [("space", "show"), ("J K", "move"), ("esc", "done")];
-        frame::keys(buf, last, theme, &keys);
+        frame::keys(buf, foot, theme, &keys);
     }
 }
 

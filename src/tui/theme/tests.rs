@@ -165,11 +165,14 @@ const NO_BLUE: [[f64; 3]; 3] = [
 
 /// CIELAB of linear light under D65.
 fn lab(light: [f64; 3]) -> [f64; 3] {
-    let [r, g, b] = light.map(|part| part.clamp(0.0, 1.0));
-    let x = (0.4124 * r + 0.3576 * g + 0.1805 * b) / 0.950_47;
-    let y = 0.2126 * r + 0.7152 * g + 0.0722 * b;
-    let z = (0.0193 * r + 0.1192 * g + 0.9505 * b) / 1.088_83;
-    let [x, y, z] = [x, y, z].map(|t| {
+    const TO_XYZ: [[f64; 3]; 3] = [
+        [0.4124 / 0.950_47, 0.3576 / 0.950_47, 0.1805 / 0.950_47],
+        [0.2126, 0.7152, 0.0722],
+        [0.0193 / 1.088_83, 0.1192 / 1.088_83, 0.9505 / 1.088_83],
+    ];
+    let light = light.map(|part| part.clamp(0.0, 1.0));
+    let [x, y, z] = TO_XYZ.map(|row| {
+        let t: f64 = row.iter().zip(light).map(|(k, part)| k * part).sum();
         if t > 0.008_856 {
             t.cbrt()
         } else {
