@@ -161,7 +161,10 @@ impl Ground {
         match self.behind() {
             Behind::Libvirt(host, ids) => host.wait_boots(&ids[OBEDIENT], count),
             Behind::HyperV(host) => {
-                let answers = || host.control().vm(OBEDIENT).expect("the VM").ready;
+                let answers = || {
+                    let vm = host.control().vm(OBEDIENT).expect("the VM");
+                    vm.ready && !vm.asked
+                };
                 assert!(
                     wait_for(BOUND, answers),
                     "{OBEDIENT} does not answer its host"

@@ -42,6 +42,8 @@ pub struct WinVmState {
     pub current: Option<String>,
     /// Whether its guest answers the host.
     pub ready: bool,
+    /// Whether its guest was asked to end, or to restart, and has not done so yet.
+    pub asked: bool,
 }
 
 /// A job of the management service.
@@ -303,5 +305,6 @@ fn seen(vm: &WinVm, t: f64) -> WinVmState {
             .collect(),
         current: vm.plan.current.as_deref().and_then(name_of),
         ready: vm.is_ready(t),
+        asked: vm.asked.is_some(),
     }
 }
