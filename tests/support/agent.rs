@@ -1,5 +1,6 @@
 //! A real `ssh-agent` with keys, on a socket of its own.
 
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::Duration;
@@ -36,7 +37,10 @@ impl Agent {
             child,
             _dir: dir,
         };
-        assert!(wait_for(Duration::from_secs(10), || agent.socket.exists()));
+        // The agent binds its socket before it listens: the file alone answers nobody yet.
+        assert!(wait_for(Duration::from_secs(10), || {
+            UnixStream::connect(&agent.socket).is_ok()
+        }));
         for key in keys {
             agent.add(&key.path);
         }
