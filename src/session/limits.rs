@@ -44,8 +44,10 @@ pub const REST: Duration = Duration::from_millis(50);
 /// How long to wait before the announcements of a host are opened again after they ended.
 pub const HINTS_REOPEN: Duration = Duration::from_secs(30);
 
-/// Commands of the fleet waiting at a session.
-pub const COMMAND_QUEUE: usize = 16;
+/// Commands of the fleet waiting at a session. A session takes them at once and lets them wait elsewhere,
+/// so this is for a burst: of as many as front ends let wait for one host (the server's
+/// `in_flight_per_host`, 64 unless configured) with room for what the fleet itself asks.
+pub const COMMAND_QUEUE: usize = 128;
 
 /// News of all sessions waiting at the fleet.
 pub const UPDATE_QUEUE: usize = 256;

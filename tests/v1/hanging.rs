@@ -14,7 +14,7 @@ use crate::rig::{PROFILE, Rig, TWO_HOSTS, read, request, send};
 const CROWD: usize = 500;
 
 /// How many of them may wait.
-const MAY_WAIT: u32 = 12;
+const MAY_WAIT: u32 = 40;
 
 /// How long a request may take: longer than everything about the other host does.
 const REQUEST_TIME: Duration = Duration::from_secs(8);
