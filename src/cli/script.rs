@@ -18,6 +18,8 @@ pub enum ScriptTask {
     Hosts(HostsArgs),
     /// Print everything about one VM.
     Show(ShowArgs),
+    /// Write a picture of a VM's screen into a file.
+    Screenshot(ScreenshotArgs),
     /// Do something to VMs.
     Act(Act),
     /// Look at VM snapshots, or change them.
@@ -100,6 +102,29 @@ pub struct HostsArgs {
 pub struct ShowArgs {
     /// The VM: its name, `host/name`, or its id.
     pub target: String,
+
+    /// Output.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `screenshot`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  vmdeck --once screenshot web-1 --out web-1.png
+  vmdeck --once screenshot kvm1/web-1 --out - | convert - web-1.webp")]
+pub struct ScreenshotArgs {
+    /// The VM: its name, `host/name`, or its id.
+    pub target: String,
+
+    /// The file: PPM where its name ends in `.ppm`, PNG otherwise. `-` is standard output, as PNG.
+    #[arg(long, value_name = "FILE")]
+    pub out: std::path::PathBuf,
+
+    /// Replace the file if there is one.
+    #[arg(long)]
+    pub replace: bool,
 
     /// Output.
     #[command(flatten)]
@@ -205,6 +230,9 @@ pub(super) fn commands() -> Vec<Command> {
         with::<ListArgs>(Command::new("list").about("Print VMs.")),
         with::<HostsArgs>(Command::new("hosts").about("Print hosts and how they are.")),
         with::<ShowArgs>(Command::new("show").about("Print everything about one VM.")),
+        with::<ScreenshotArgs>(
+            Command::new("screenshot").about("Write a picture of a VM's screen into a file."),
+        ),
     ];
     all.extend(verbs().map(|spec| with::<ActArgs>(verb(spec.id, spec))));
     let switch = |word: &'static str, kind: ActionKind| with::<ActArgs>(verb(word, kind.spec()));
@@ -243,6 +271,9 @@ pub(super) fn read(name: &str, matches: &ArgMatches) -> Result<Option<ScriptTask
         "list" => ListArgs::from_arg_matches(matches).map(|args| Some(ScriptTask::List(args))),
         "hosts" => HostsArgs::from_arg_matches(matches).map(|args| Some(ScriptTask::Hosts(args))),
         "show" => ShowArgs::from_arg_matches(matches).map(|args| Some(ScriptTask::Show(args))),
+        "screenshot" => {
+            ScreenshotArgs::from_arg_matches(matches).map(|args| Some(ScriptTask::Screenshot(args)))
+        }
         "watch" => WatchArgs::from_arg_matches(matches).map(|args| Some(ScriptTask::Watch(args))),
         SNAPSHOT => snapshot::read(matches).map(|task| task.map(ScriptTask::Snapshot)),
         AUTOSTART => match matches.subcommand() {

@@ -19,6 +19,7 @@ pub mod host_key;
 pub mod host_words;
 pub mod inventory;
 pub mod operation;
+pub mod picture;
 pub mod policy;
 pub mod preference;
 pub mod recording;

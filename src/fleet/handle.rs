@@ -6,9 +6,12 @@ use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::console::{Console, ConsoleWish};
-use super::request::{ErrorRecord, Finding, HostSelection, KeyDecision, Proposal, Reply, Request};
+use super::request::{
+    ErrorRecord, Finding, HostSelection, KeyDecision, Proposal, ReachRequest, Reply, Request,
+};
 use crate::domain::action::Action;
 use crate::domain::audit::AuditRecord;
+use crate::domain::console::KeyStrokes;
 use crate::domain::credential::CredentialSummary;
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::event::{CommandRecord, FleetEvent};
@@ -16,6 +19,7 @@ use crate::domain::host::{HostId, HostSpec};
 use crate::domain::host_key::HostKeyQuestion;
 use crate::domain::inventory::FleetSnapshot;
 use crate::domain::operation::{Actor, Operation, OperationId, Submission};
+use crate::domain::picture::Picture;
 use crate::domain::preference::Preferences;
 use crate::domain::recording::Recording;
 use crate::domain::secret::SecretText;
@@ -173,10 +177,35 @@ impl FleetHandle {
         self.ask(|reply| Request::Snapshots { vm, reply }).await
     }
 
+    /// Takes a picture of a VM's screen.
+    pub async fn screen(&self, vm: VmRef) -> Result<Arc<Picture>, Failure> {
+        self.ask(|reply| Request::Reach(ReachRequest::Screen { vm, reply }))
+            .await
+    }
+
+    /// Presses keys of a VM's keyboard.
+    pub async fn send_keys(
+        &self,
+        vm: VmRef,
+        keys: KeyStrokes,
+        actor: Actor,
+    ) -> Result<(), Failure> {
+        self.ask(|reply| {
+            Request::Reach(ReachRequest::Keys {
+                vm,
+                keys,
+                actor,
+                reply,
+            })
+        })
+        .await
+    }
+
     /// Opens the serial console of a VM; what comes out of it waits until it is taken.
     pub async fn open_console(&self, wish: ConsoleWish) -> Result<Console, Failure> {
         let wish = Box::new(wish);
-        self.ask(|reply| Request::OpenConsole { wish, reply }).await
+        self.ask(|reply| Request::Reach(ReachRequest::Console { wish, reply }))
+            .await
     }
 
     /// Returns the commands sent lately, oldest first.

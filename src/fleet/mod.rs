@@ -25,6 +25,7 @@ pub mod record;
 pub mod recorder;
 pub mod request;
 mod roster;
+pub mod screen;
 mod side_link;
 mod snapshots;
 pub mod state;

@@ -7,12 +7,14 @@ use tokio::sync::oneshot;
 use super::console::{Console, ConsoleWish};
 use crate::domain::action::Action;
 use crate::domain::audit::AuditRecord;
+use crate::domain::console::KeyStrokes;
 use crate::domain::credential::CredentialSummary;
 use crate::domain::error_kind::Failure;
 use crate::domain::event::CommandRecord;
 use crate::domain::host::{HostId, HostName, HostSpec};
 use crate::domain::host_key::HostKeyQuestion;
 use crate::domain::operation::{Actor, OperationId, Plan, Submission};
+use crate::domain::picture::Picture;
 use crate::domain::policy::Verdict;
 use crate::domain::preference::Preferences;
 use crate::domain::recording::Recording;
@@ -82,6 +84,36 @@ pub struct Finding {
     pub seen: RemoteText,
     /// The one command or change that mends it.
     pub fix: Option<String>,
+}
+
+/// A request to reach into a VM.
+#[derive(Debug)]
+pub enum ReachRequest {
+    /// Open its serial console.
+    Console {
+        /// Which, how large, by whom.
+        wish: Box<ConsoleWish>,
+        /// The console; its intent is recorded by then.
+        reply: Reply<Console>,
+    },
+    /// Take a picture of its screen.
+    Screen {
+        /// Of which VM.
+        vm: VmRef,
+        /// The picture.
+        reply: Reply<Arc<Picture>>,
+    },
+    /// Press keys of its keyboard.
+    Keys {
+        /// Of which VM.
+        vm: VmRef,
+        /// Which.
+        keys: KeyStrokes,
+        /// Who types.
+        actor: Actor,
+        /// Done; recorded by then.
+        reply: Reply<()>,
+    },
 }
 
 /// A request to the fleet.
@@ -163,13 +195,8 @@ pub enum Request {
         /// Its snapshots, parents before children.
         reply: Reply<Arc<[VmSnapshot]>>,
     },
-    /// Open the serial console of a VM.
-    OpenConsole {
-        /// Which, how large, by whom.
-        wish: Box<ConsoleWish>,
-        /// The console; its intent is recorded by then.
-        reply: Reply<Console>,
-    },
+    /// Reach into a VM.
+    Reach(ReachRequest),
     /// The commands sent lately, oldest first.
     CommandLog {
         /// Of one host, or of all.

@@ -308,6 +308,7 @@ impl App {
         });
         let console = match self.overlays.last() {
             Some(Overlay::Console(console)) => console.progress.wakes_in(self.now),
+            Some(Overlay::Screen(screen)) => screen.wakes_in(self.now),
             _ => None,
         };
         ages.chain(toast)

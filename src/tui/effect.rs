@@ -8,7 +8,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::event::Answer;
 use crate::domain::action::Action;
-use crate::domain::console::{ConsoleInput, ConsoleNews, TerminalSize};
+use crate::domain::console::{ConsoleInput, ConsoleNews, KeyStrokes, TerminalSize};
 use crate::domain::host::{HostId, HostName, HostSpec};
 use crate::domain::host_key::{HostKeyQuestion, HostKeyVerdict};
 use crate::domain::operation::{Actor, OperationId, Submission};
@@ -45,6 +45,10 @@ pub enum Effect {
     Snapshots(VmRef),
     /// Read the audit log's end.
     Audit(Option<VmRef>),
+    /// Take a picture of a VM's screen.
+    Screen(u64, VmRef),
+    /// Press keys of a VM's keyboard.
+    SendKeys(VmRef, KeyStrokes),
     /// Open the console of a VM, in place of the one that is open.
     OpenConsole {
         /// Comes back with everything about it.
@@ -187,6 +191,7 @@ impl Runner {
             }
             Effect::Console(ticket, input) => self.type_into(ticket, input),
             Effect::CloseConsole => self.console = None,
+            Effect::SendKeys(vm, keys) => self.send_keys(vm, keys),
             other => {
                 let handle = self.handle.clone();
                 self.start(async move { ask(&handle, other).await });
@@ -241,6 +246,15 @@ impl Runner {
                 () = carrying => {}
             }
         }));
+    }
+
+    fn send_keys(&self, vm: VmRef, keys: KeyStrokes) {
+        let (handle, actor) = (self.handle.clone(), self.actor.clone());
+        self.start(async move {
+            let said = Some(format!("sent {}", keys.in_words()));
+            let result = handle.send_keys(vm, keys, actor).await;
+            Some(Answer::Done { said, result })
+        });
     }
 
     /// Hands input to the open console. Where it takes none any more, what is typed is lost, as on any
@@ -370,6 +384,7 @@ async fn ask(handle: &FleetHandle, effect: Effect) -> Option<Answer> {
                 result: read.map(drop),
             })
         }
+        Effect::Screen(ticket, vm) => Some(Answer::Screen(ticket, handle.screen(vm).await)),
         Effect::Audit(vm) => {
             let records = handle.audit_tail(AUDIT_LINES, vm.clone()).await;
             Some(Answer::Audit(vm, records))
@@ -413,6 +428,7 @@ async fn ask(handle: &FleetHandle, effect: Effect) -> Option<Answer> {
         Effect::Plan { .. }
         | Effect::Submit(_)
         | Effect::OpenConsole { .. }
+        | Effect::SendKeys(..)
         | Effect::Console(..)
         | Effect::CloseConsole
         | Effect::Copy(_)

@@ -13,6 +13,7 @@ use crate::domain::error_kind::Failure;
 use crate::domain::event::{CommandRecord, FleetEvent};
 use crate::domain::host::{HostId, HostName};
 use crate::domain::inventory::FleetSnapshot;
+use crate::domain::picture::Picture;
 use crate::domain::vm::{VmDetail, VmRef};
 use crate::fleet::request::{ErrorRecord, Finding, Proposal};
 
@@ -93,6 +94,8 @@ pub enum Answer {
     Detail(VmRef, Result<Arc<VmDetail>, Failure>),
     /// Audit records, of one VM or of all.
     Audit(Option<VmRef>, Result<Vec<AuditRecord>, Failure>),
+    /// A picture of a VM's screen.
+    Screen(u64, Result<Arc<Picture>, Failure>),
     /// A console was opened; whether keys reach the VM.
     ConsoleOpened(u64, Result<bool, Failure>),
     /// The command log.

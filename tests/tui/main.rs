@@ -8,5 +8,6 @@ mod hostile;
 mod limits;
 mod overlays;
 mod pictures;
+mod screen;
 mod snapshots;
 mod table;

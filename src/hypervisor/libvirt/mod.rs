@@ -16,6 +16,7 @@ mod facts;
 pub(crate) mod fuzz;
 mod inventory;
 mod kept;
+mod keys;
 mod look;
 mod node;
 mod parse;

@@ -4,6 +4,7 @@
 
 mod about;
 mod act;
+mod console;
 mod definition;
 mod events;
 mod line;
@@ -11,8 +12,11 @@ mod list;
 mod options;
 mod process;
 mod said;
+mod screen;
 mod snapshots;
 mod stats;
 mod table;
 
+pub(super) use self::console::Seats;
 pub(super) use self::process::run;
+pub(super) use self::screen::Keyboards;

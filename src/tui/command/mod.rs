@@ -11,7 +11,7 @@ mod views;
 use std::sync::LazyLock;
 
 use self::common::{BASE, CHOOSER, DETAILS, DIALOG, DOCUMENT, FORM, GLOBAL, LIST, MENU, PROMPT};
-use self::reach::{CONSOLE, CONSOLE_AWAY, REACH};
+use self::reach::{CONSOLE, CONSOLE_AWAY, REACH, SCREEN};
 use self::views::{HOSTS, OPERATIONS, PROFILE, SNAPSHOTS, SNAPSHOTS_OF_A_VM, VMS};
 use super::acting;
 use super::app::App;
@@ -43,6 +43,8 @@ pub enum Context {
     Console,
     /// A VM's console while nothing flows.
     ConsoleAway,
+    /// A picture of a VM's screen.
+    Screen,
     /// A list to choose from.
     Menu,
     /// The columns to choose from.
@@ -71,6 +73,7 @@ impl Context {
         Self::Document,
         Self::Console,
         Self::ConsoleAway,
+        Self::Screen,
         Self::Menu,
         Self::Chooser,
         Self::Dialog,
@@ -92,6 +95,7 @@ impl Context {
             Self::Details => "Details of a VM",
             Self::Document => "Reading",
             Self::Console => "Console of a VM",
+            Self::Screen => "Screen of a VM",
             Self::ConsoleAway => "Console that is closed",
             Self::Menu => "Menus",
             Self::Chooser => "Columns",
@@ -228,6 +232,7 @@ const SECTIONS: &[(&[Context], &[RowOf])] = &[
     (&[Context::Document], DOCUMENT),
     (&[Context::Console], CONSOLE),
     (&[Context::ConsoleAway], CONSOLE_AWAY),
+    (&[Context::Screen], SCREEN),
     (&[Context::Menu], MENU),
     (&[Context::Chooser], CHOOSER),
     (&[Context::Dialog], DIALOG),

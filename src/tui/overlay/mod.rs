@@ -14,6 +14,7 @@ pub mod naming;
 pub mod palette;
 pub mod passphrase;
 pub mod question;
+pub mod screen;
 pub mod snapshot_form;
 
 use crossterm::event::KeyEvent;
@@ -48,6 +49,8 @@ pub enum Overlay {
     Passphrase(passphrase::Passphrase),
     /// The serial console of a VM.
     Console(Box<Console>),
+    /// A picture of a VM's screen.
+    Screen(Box<screen::Screen>),
     /// A host key to decide on.
     HostKey(Box<host_key::HostKey>),
     /// A host to add or change.
@@ -73,6 +76,7 @@ impl Overlay {
             Self::Menu(_) => &[Context::Menu, Context::List, Context::Base],
             Self::Details(_) => &[Context::Details, Context::List, Context::Base],
             Self::Console(console) => console.contexts(),
+            Self::Screen(screen) => screen.contexts(),
             Self::Document(_) => &[Context::Document, Context::List, Context::Base],
             Self::HostKey(dialog) if dialog.phrase().is_none() => &[Context::Dialog, Context::Base],
             Self::HostForm(_) | Self::SnapshotForm(_) => {
@@ -104,6 +108,11 @@ impl Overlay {
             Self::Passphrase(dialog) => dialog.type_key(key),
             Self::HostForm(form) => form.type_key(key),
             Self::SnapshotForm(form) => form.type_key(key),
+            Self::Screen(screen) => {
+                if let Some(typing) = &mut screen.typing {
+                    type_into(typing, key);
+                }
+            }
             Self::Question(_)
             | Self::Waiting(_)
             | Self::Menu(_)

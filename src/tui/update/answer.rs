@@ -5,8 +5,8 @@ use crate::tui::app::App;
 use crate::tui::console::keys as console;
 use crate::tui::effect::Effect;
 use crate::tui::event::Answer;
-use crate::tui::overlay::Overlay;
 use crate::tui::overlay::document::{self, Line, Topic};
+use crate::tui::overlay::{Overlay, screen};
 use crate::tui::theme::Role;
 
 pub(super) fn take(app: &mut App, answer: Answer) -> Vec<Effect> {
@@ -54,6 +54,7 @@ pub(super) fn take(app: &mut App, answer: Answer) -> Vec<Effect> {
                 }
             }
         }
+        Answer::Screen(ticket, result) => screen::taken(app, ticket, result),
         Answer::ConsoleOpened(ticket, result) => console::opened(app, ticket, result),
         Answer::Commands(records) => {
             let lines = lines(records, |records| document::commands(&records));

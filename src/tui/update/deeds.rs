@@ -56,6 +56,7 @@ pub fn go(app: &mut App, motion: Motion) -> Vec<Effect> {
             Overlay::Question(_)
             | Overlay::Waiting(_)
             | Overlay::Naming(_)
+            | Overlay::Screen(_)
             | Overlay::Passphrase(_)
             | Overlay::HostKey(_)
             | Overlay::HostForm(_)
@@ -127,6 +128,7 @@ pub fn accept_prompt(app: &mut App) -> Vec<Effect> {
         Some(Overlay::Passphrase(dialog)) => {
             return dialog.accept().map(Effect::Unlock).into_iter().collect();
         }
+        Some(Overlay::Screen(screen)) => return screen.accept().into_iter().collect(),
         Some(Overlay::HostForm(form)) if form.saving => {}
         Some(Overlay::HostForm(form)) if form.on_save() => {
             return form.accept().map(Effect::SaveHost).into_iter().collect();
@@ -166,6 +168,10 @@ pub fn cancel_prompt(app: &mut App) -> Vec<Effect> {
     if app.overlays.is_empty() {
         app.vms.filter.cancel();
         vms::refilter(app);
+        return Vec::new();
+    }
+    if let Some(Overlay::Screen(screen)) = app.overlays.last_mut() {
+        screen.typing = None;
         return Vec::new();
     }
     close(app)

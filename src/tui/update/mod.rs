@@ -15,7 +15,7 @@ use super::effect::Effect;
 use super::event::{Event, Input, Pointer};
 use super::habits::Habits;
 use super::key::KeyPress;
-use super::overlay::{Overlay, menu, type_into};
+use super::overlay::{Overlay, menu, screen, type_into};
 use super::screen::{hosts, vms};
 use super::theme::Role;
 use crate::domain::event::{Fact, FleetEvent};
@@ -39,6 +39,7 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
     let mut effects = take(app, event.input);
     effects.extend(Habits::of(app).since(&habits));
     effects.extend(console::look_again(app));
+    effects.extend(screen::look_again(app));
     let now = watched(app);
     if now != before {
         effects.push(Effect::Focus(now));
@@ -65,6 +66,7 @@ fn take(app: &mut App, input: Input) -> Vec<Effect> {
         }),
         Input::Resize(width, height) => {
             app.size = (width, height);
+            screen::resized(app);
             console::resize(app)
         }
         Input::Console(ticket, news) => console::heard(app, ticket, news),
