@@ -13,6 +13,7 @@ use crate::domain::error_kind::Failure;
 use crate::domain::event::CommandRecord;
 use crate::domain::host::{HostId, HostName, HostSpec};
 use crate::domain::host_key::HostKeyQuestion;
+use crate::domain::metrics::VmMetrics;
 use crate::domain::operation::{Actor, OperationId, Plan, Submission};
 use crate::domain::picture::Picture;
 use crate::domain::policy::Verdict;
@@ -187,6 +188,13 @@ pub enum Request {
         vm: VmRef,
         /// The detail.
         reply: Reply<Arc<VmDetail>>,
+    },
+    /// The figures of one VM over the last quarter of an hour.
+    Metrics {
+        /// Which.
+        vm: VmRef,
+        /// The figures; `None` when it had none lately.
+        reply: Reply<Option<VmMetrics>>,
     },
     /// Read the snapshots of one VM.
     Snapshots {

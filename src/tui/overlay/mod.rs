@@ -74,6 +74,7 @@ impl Overlay {
                 Context::Base,
             ],
             Self::Menu(_) => &[Context::Menu, Context::List, Context::Base],
+            Self::Details(details) if details.search.editing => &[Context::Prompt, Context::Base],
             Self::Details(_) => &[Context::Details, Context::List, Context::Base],
             Self::Console(console) => console.contexts(),
             Self::Screen(screen) => screen.contexts(),
@@ -113,11 +114,11 @@ impl Overlay {
                     type_into(typing, key);
                 }
             }
+            Self::Details(details) => details.type_key(key),
             Self::Question(_)
             | Self::Waiting(_)
             | Self::Menu(_)
             | Self::Chooser(_)
-            | Self::Details(_)
             | Self::Console(_)
             | Self::Document(_) => {}
         }
