@@ -44,7 +44,7 @@ struct Size {
 async fn a_bad_network_loses_nothing_and_doubles_nothing() {
     campaign(Size {
         hosts: 30,
-        lasting: Duration::from_secs(60),
+        lasting: Duration::from_secs(180),
         ssh: SshOptions {
             connect_timeout: Duration::from_secs(4),
             auth_timeout: Duration::from_secs(6),
