@@ -273,7 +273,7 @@ fn parts(
             auth_timeout: config.ssh.auth_timeout,
             keepalive: config.ssh.keepalive,
             agent_socket,
-            max_handshakes: usize::try_from(config.ssh.max_handshakes).unwrap_or(16),
+            max_handshakes: compose::handshakes(around),
         })
     };
     let guard = DialGuard::of(&config.serve, []);

@@ -223,6 +223,11 @@ fn answers(host: &HostSnapshot) -> Result<(), Failure> {
     let (what, cause, hint) = match &host.health {
         HostHealth::Online | HostHealth::Degraded { .. } => return Ok(()),
         HostHealth::Disabled => ("is switched off", None, "connect to it first"),
+        HostHealth::Connecting { queued: true, .. } => (
+            "waits for its turn to be connected",
+            None,
+            "wait until it is up",
+        ),
         HostHealth::Connecting { .. } => ("is still connecting", None, "wait until it is up"),
         HostHealth::Offline { cause, .. } => (
             "does not answer",

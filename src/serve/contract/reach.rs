@@ -25,7 +25,9 @@ fn is_new(host: &HostSnapshot) -> bool {
         && (host.inventory.is_none() || host.from_cache)
         && matches!(
             host.health,
-            HostHealth::Disabled | HostHealth::Connecting { attempt: 0 | 1 } | HostHealth::Online
+            HostHealth::Disabled
+                | HostHealth::Connecting { attempt: 0 | 1, .. }
+                | HostHealth::Online
         )
 }
 

@@ -105,7 +105,7 @@ impl<const MANAGES: bool> FromRequestParts<ServeState> for OnHost<MANAGES> {
 fn is_starting(host: &HostSnapshot, now: Timestamp, patience: Duration) -> bool {
     let dialled = Duration::try_from(now - host.since).unwrap_or_default();
     let on_its_way = match &host.health {
-        HostHealth::Connecting { attempt } => *attempt <= 1,
+        HostHealth::Connecting { attempt, .. } => *attempt <= 1,
         HostHealth::Online | HostHealth::Degraded { .. } => {
             host.inventory.is_none() || host.from_cache
         }
