@@ -362,9 +362,14 @@ impl Door {
     async fn connection(self: Arc<Self>, stream: TcpStream, peer: SocketAddr) {
         // Small answers at once; where it cannot be switched off they are late, nothing worse.
         drop(stream.set_nodelay(true));
-        let Some(tls) = &self.tls else {
-            return self.talk(stream, peer).await;
-        };
+        match &self.tls {
+            None => self.talk(stream, peer).await,
+            // Apart: what this holds is several times as large, and every connection would pay for it.
+            Some(tls) => Box::pin(self.decrypt(tls, stream, peer)).await,
+        }
+    }
+
+    async fn decrypt(&self, tls: &TlsAcceptor, stream: TcpStream, peer: SocketAddr) {
         let time = self.state.config.limit.header_time;
         match tokio::time::timeout(time, tls.accept(stream)).await {
             Ok(Ok(stream)) => self.talk(stream, peer).await,

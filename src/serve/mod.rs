@@ -13,6 +13,7 @@
 
 pub mod act;
 pub mod auth;
+mod body;
 pub mod caller;
 pub mod client_address;
 pub mod contract;
