@@ -4,6 +4,7 @@
 //! Plain text is for loopback only, unless a person says that something else in front encrypts.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -11,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
+use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -18,11 +20,13 @@ use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::client_address::Peer;
+use super::leftover::{self, Leftover};
 use super::patience::Patient;
 use super::state::ServeState;
 use super::tls::{Certificates, TlsError, TlsFiles};
@@ -382,12 +386,7 @@ impl Door {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let app = self.app.clone();
-        let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
-            let mut request = request.map(axum::body::Body::new);
-            request.extensions_mut().insert(Peer(peer));
-            app.clone().oneshot(request)
-        });
+        let service = hyper::service::service_fn(|request| self.answer(request, peer));
         let stream = TokioIo::new(Patient::new(stream, READS_WITHIN));
         let connection = builder(&self.state.config.limit).serve_connection(stream, service);
         let mut connection = std::pin::pin!(connection);
@@ -404,6 +403,27 @@ impl Door {
         if let Err(error) = ended {
             tracing::debug!(%peer, %error, "a connection ended");
         }
+    }
+
+    async fn answer(
+        &self,
+        request: hyper::Request<Incoming>,
+        peer: SocketAddr,
+    ) -> Result<Response, Infallible> {
+        let until = Instant::now() + self.state.config.limit.body_time;
+        let (mut request, leftover) = Leftover::of(request);
+        request.extensions_mut().insert(Peer(peer));
+        let response = self.app.clone().oneshot(request).await;
+        if let Some(rest) = leftover.and_then(|leftover| leftover.take()) {
+            let end = self.tasks.token().clone();
+            drop(self.tasks.spawn("leftover", async move {
+                tokio::select! {
+                    () = leftover::discard(rest, until) => {}
+                    () = end.cancelled() => {}
+                }
+            }));
+        }
+        response
     }
 }
 
