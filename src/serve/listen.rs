@@ -18,7 +18,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
@@ -36,6 +36,11 @@ use crate::task::Tasks;
 
 /// How long a client may take nothing of what was written for it.
 const READS_WITHIN: Duration = Duration::from_secs(30);
+
+/// Connections that may wait to be taken. Who comes when the queue is full may believe to be connected while
+/// the system has forgotten them (SYN cookies), and waits for ever when it says nothing itself. The system cuts
+/// the number to its own (`net.core.somaxconn`, usually 4096).
+const QUEUE: u32 = 4096;
 
 /// How long to leave the system alone after it could not hand a connection over.
 const AFTER_ERROR: Duration = Duration::from_millis(50);
@@ -131,16 +136,14 @@ impl fmt::Debug for Listener {
 
 impl Listener {
     /// Listens on an address. Without TLS only loopback is allowed, unless `plaintext` says otherwise.
-    pub async fn bind(
+    pub fn bind(
         address: SocketAddr,
         files: Option<&TlsFiles>,
         plaintext: bool,
     ) -> Result<Self, ListenError> {
         let tls = files.map(Tls::read).transpose()?;
         check(address, tls.is_some() || plaintext)?;
-        let socket = TcpListener::bind(address)
-            .await
-            .map_err(|source| ListenError::Bind { address, source })?;
+        let socket = open(address).map_err(|source| ListenError::Bind { address, source })?;
         Ok(Self {
             sockets: vec![socket],
             tls,
@@ -179,6 +182,18 @@ impl Listener {
     pub fn has_tls(&self) -> bool {
         self.tls.is_some()
     }
+}
+
+fn open(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    // A port that an earlier run has only just left can be taken.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(QUEUE)
 }
 
 fn check(address: SocketAddr, safe: bool) -> Result<(), ListenError> {

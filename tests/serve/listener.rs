@@ -51,9 +51,7 @@ impl Up {
             .route("/slow", get(slow))
             .layer(Extension(inner_gate));
         let app = serve::assemble(routes, serving.state.clone());
-        let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), None, false)
-            .await
-            .unwrap();
+        let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), None, false).unwrap();
         let running = serve::serve(listener, app, &serving.state);
         let address = running.addresses()[0];
         Self {
@@ -303,7 +301,7 @@ async fn what_does_not_end_within_the_grace_is_cut() {
 async fn beyond_loopback_it_is_tls_or_an_explicit_word() {
     for address in ["0.0.0.0:0", "[::]:0"] {
         let address: SocketAddr = address.parse().unwrap();
-        let refused = Listener::bind(address, None, false).await.unwrap_err();
+        let refused = Listener::bind(address, None, false).unwrap_err();
         assert!(
             matches!(refused, ListenError::Plaintext { .. }),
             "{refused}"
@@ -315,10 +313,10 @@ async fn beyond_loopback_it_is_tls_or_an_explicit_word() {
         }
     }
     let anywhere = "0.0.0.0:0".parse().unwrap();
-    let told = Listener::bind(anywhere, None, true).await.unwrap();
+    let told = Listener::bind(anywhere, None, true).unwrap();
     assert!(!told.has_tls());
     let taken = told.addresses()[0];
-    let twice = Listener::bind(taken, None, true).await.unwrap_err();
+    let twice = Listener::bind(taken, None, true).unwrap_err();
     assert!(matches!(twice, ListenError::Bind { .. }), "{twice}");
     assert!(twice.hint().unwrap().0.contains("--listen"));
 }
@@ -334,7 +332,7 @@ async fn tls_is_spoken_from_files() {
     private_file::write_atomic(&files.certificate, made.cert.pem().as_bytes()).unwrap();
     private_file::write_atomic(&files.key, made.signing_key.serialize_pem().as_bytes()).unwrap();
     let anywhere = "0.0.0.0:0".parse().unwrap();
-    let listener = Listener::bind(anywhere, Some(&files), false).await.unwrap();
+    let listener = Listener::bind(anywhere, Some(&files), false).unwrap();
     assert!(listener.has_tls());
     let routes = Router::new().route("/fast", get(async || "fast"));
     let app = serve::assemble(routes, serving.state.clone());
@@ -373,18 +371,14 @@ async fn tls_is_spoken_from_files() {
         certificate: files.key.clone(),
         key: files.certificate.clone(),
     };
-    let refused = Listener::bind(anywhere, Some(&swapped), false)
-        .await
-        .unwrap_err();
+    let refused = Listener::bind(anywhere, Some(&swapped), false).unwrap_err();
     assert!(
         refused.to_string().contains("holds no certificate"),
         "{refused}"
     );
     let open = std::fs::Permissions::from_mode(0o644);
     std::fs::set_permissions(&files.key, open).unwrap();
-    let refused = Listener::bind(anywhere, Some(&files), false)
-        .await
-        .unwrap_err();
+    let refused = Listener::bind(anywhere, Some(&files), false).unwrap_err();
     assert!(refused.hint().unwrap().0.contains("chmod 600"), "{refused}");
     serving.end().await;
 }
@@ -482,4 +476,20 @@ async fn who_never_stops_writing_is_cut_off() {
     let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut bytes)).await;
     assert!(read.is_ok() && told(&bytes), "{bytes:?}");
     up.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_that_comes_at_once_finds_places_in_the_queue() {
+    let serving = Serving::start(NO_HOSTS).await;
+    let anywhere = "127.0.0.1:0".parse().unwrap();
+    let listener = Listener::bind(anywhere, None, false).unwrap();
+    let address = listener.addresses()[0];
+    // Nobody takes them yet.
+    let coming = (0..400).map(|_| TcpStream::connect(address));
+    let coming = futures_util::future::join_all(coming);
+    let came = tokio::time::timeout(PATIENCE, coming).await;
+    let came = came.expect("each has a place");
+    assert!(came.iter().all(Result::is_ok));
+    drop((came, listener));
+    serving.end().await;
 }
