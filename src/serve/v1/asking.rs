@@ -153,7 +153,7 @@ impl Asking {
 
     /// Returns the caller's fleet.
     pub(super) async fn fleet(&self) -> Result<FleetHandle, Refusal> {
-        Ok(self.state.tenants.fleet(&self.caller.profile).await?)
+        Ok(self.caller.fleet(&self.state.tenants).await?)
     }
 
     /// Returns the fleet as it is, once the hosts that were only just dialled have said what they

@@ -299,7 +299,7 @@ fn outcome(operation: &Operation) -> Result<String, Failure> {
 
 /// Returns the fleet of the contract's profile.
 pub(super) async fn fleet(state: &ServeState, caller: &Caller) -> Result<FleetHandle, Answer> {
-    let opened = state.tenants.fleet(&caller.profile).await;
+    let opened = caller.fleet(&state.tenants).await;
     opened.map_err(|failure| failed(&failure))
 }
 
