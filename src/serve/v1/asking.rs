@@ -275,7 +275,7 @@ impl Asking {
         &self,
         query: &ListQuery,
     ) -> Result<Shape, Refusal> {
-        let members = query.members(&answer::members_of::<T>())?;
+        let members = query.members(answer::members_of::<T>)?;
         Ok(Shape {
             lines: answer::wants_lines(&self.headers),
             members,

@@ -90,12 +90,11 @@ pub(super) async fn list(
     if answer::has_it(&asking.headers, &tag) {
         return Ok(answer::not_modified(&tag));
     }
-    let rows: Vec<HostRow<'_>> = asking
+    let rows = asking
         .caller
         .hosts(&state)
         .filter(|host| filter.may_match_on(host))
-        .map(|host| HostRow { host, now })
-        .collect();
+        .map(|host| HostRow { host, now });
     let part = query::part(&table(), &query, rows)?;
     let response = answer::list(part, &shape, |row| Host::from(row));
     Ok(answer::tagged(response, &tag))
