@@ -15,6 +15,7 @@ use super::recorder;
 use super::request::{HostSelection, KeyDecision, Proposal, Reply, Request};
 use super::roster::no_such_host;
 use crate::domain::action::Action;
+use crate::domain::audit::AuditRecord;
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::health::HostHealth;
 use crate::domain::host::{HostId, HostSpec};
@@ -62,6 +63,9 @@ impl Engine {
                     reply,
                 });
             }
+            Request::Metrics { vm, reply } => {
+                send_or_gone(reply, Ok(self.state.metrics.of(&vm).cloned()));
+            }
             Request::Snapshots { vm, reply } => {
                 let wanted = vm.vm.clone();
                 self.ask_session(&vm, reply, |reply| HostCommand::Snapshots {
@@ -76,14 +80,7 @@ impl Engine {
             Request::Errors { reply } => send_or_gone(reply, Ok(self.state.errors.records())),
             Request::Doctor { host, reply } => self.examine(host, reply),
             Request::Record { host, reply } => self.record(host, reply),
-            Request::AuditTail { limit, vm, reply } => {
-                let host = vm
-                    .as_ref()
-                    .and_then(|vm| self.state.host(vm.host))
-                    .map(|host| host.spec.name.to_string());
-                let reading = self.keeper.clone().audit_tail(limit, vm, host, reply);
-                self.groups.jobs.spawn("audit tail", reading);
-            }
+            Request::AuditTail { limit, vm, reply } => self.audit_tail(limit, vm, reply),
             Request::UpsertHost { spec, actor, reply } => {
                 let keeping = self.keeper.clone().by(actor).upsert(*spec, reply);
                 self.groups.jobs.spawn("upsert host", keeping);
@@ -130,6 +127,15 @@ impl Engine {
             Request::SetReadOnly { on, reply } => send_or_gone(reply, self.set_read_only(on)),
             Request::Shutdown { grace, reply } => self.stop(grace, Some(reply)),
         }
+    }
+
+    fn audit_tail(&self, limit: usize, vm: Option<VmRef>, reply: Reply<Vec<AuditRecord>>) {
+        let host = vm
+            .as_ref()
+            .and_then(|vm| self.state.host(vm.host))
+            .map(|host| host.spec.name.to_string());
+        let reading = self.keeper.clone().audit_tail(limit, vm, host, reply);
+        self.job("audit tail", reading);
     }
 
     /// Starts the slow half of a request; it answers by itself.

@@ -9,6 +9,7 @@ mod support;
 mod bad_input;
 mod console;
 mod dashboard;
+mod details;
 mod mixed;
 mod script;
 mod slow;

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod console;
+mod details;
 mod habits;
 mod harness;
 mod hostile;
