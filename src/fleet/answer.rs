@@ -3,11 +3,9 @@
 
 use std::sync::Arc;
 
-use tokio_util::sync::CancellationToken;
-
 use super::admission;
 use super::doctor;
-use super::engine::Engine;
+use super::engine::{Engine, Reins};
 use super::operation::Runner;
 use super::plan;
 use super::record;
@@ -15,6 +13,7 @@ use super::recorder;
 use super::request::{HostSelection, KeyDecision, Proposal, Reply, Request};
 use super::roster::no_such_host;
 use crate::domain::action::Action;
+use crate::domain::audit::AuditRecord;
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::health::HostHealth;
 use crate::domain::host::{HostId, HostSpec};
@@ -42,6 +41,9 @@ impl Engine {
             Request::Submit { submission, reply } => self.submit(*submission, reply),
             Request::Cancel { operation, reply } => {
                 send_or_gone(reply, self.cancel(&operation));
+            }
+            Request::Withdraw { operations, reply } => {
+                send_or_gone(reply, Ok(self.withdraw(&operations)));
             }
             Request::Connect { hosts, reply } => {
                 send_or_gone(reply, self.connect(&hosts, false));
@@ -76,14 +78,7 @@ impl Engine {
             Request::Errors { reply } => send_or_gone(reply, Ok(self.state.errors.records())),
             Request::Doctor { host, reply } => self.examine(host, reply),
             Request::Record { host, reply } => self.record(host, reply),
-            Request::AuditTail { limit, vm, reply } => {
-                let host = vm
-                    .as_ref()
-                    .and_then(|vm| self.state.host(vm.host))
-                    .map(|host| host.spec.name.to_string());
-                let reading = self.keeper.clone().audit_tail(limit, vm, host, reply);
-                self.groups.jobs.spawn("audit tail", reading);
-            }
+            Request::AuditTail { limit, vm, reply } => self.audit_tail(limit, vm, reply),
             Request::UpsertHost { spec, actor, reply } => {
                 let keeping = self.keeper.clone().by(actor).upsert(*spec, reply);
                 self.groups.jobs.spawn("upsert host", keeping);
@@ -130,6 +125,15 @@ impl Engine {
             Request::SetReadOnly { on, reply } => send_or_gone(reply, self.set_read_only(on)),
             Request::Shutdown { grace, reply } => self.stop(grace, Some(reply)),
         }
+    }
+
+    fn audit_tail(&self, limit: usize, vm: Option<VmRef>, reply: Reply<Vec<AuditRecord>>) {
+        let host = vm
+            .as_ref()
+            .and_then(|vm| self.state.host(vm.host))
+            .map(|host| host.spec.name.to_string());
+        let reading = self.keeper.clone().audit_tail(limit, vm, host, reply);
+        self.job("audit tail", reading);
     }
 
     /// Starts the slow half of a request; it answers by itself.
@@ -224,10 +228,10 @@ impl Engine {
             started_at: now,
             finished_at: None,
             state_after: None,
+            withdrawn: false,
         };
         self.state.put_operation(operation.clone());
-        let cancel = CancellationToken::new();
-        self.cancels.insert(id.clone(), cancel.clone());
+        let Reins { cancel, withdraw } = self.reins.entry(id.clone()).or_default().clone();
         let runner = Runner {
             operation,
             rule: verdict.rule,
@@ -239,6 +243,7 @@ impl Engine {
             clock: self.clock().clone(),
             news: self.operation_news.clone(),
             cancel,
+            withdraw,
         };
         // The operation looks at snapshots: it must not find one from before its own admission.
         self.publish();
@@ -247,14 +252,25 @@ impl Engine {
     }
 
     fn cancel(&self, id: &OperationId) -> Result<(), Failure> {
-        if let Some(token) = self.cancels.get(id) {
-            token.cancel();
+        if let Some(reins) = self.reins.get(id) {
+            reins.cancel.cancel();
             return Ok(());
         }
         Err(match self.state.operation(id) {
             Some(_) => Failure::new(ErrorKind::Conflict, "the operation has ended already"),
             None => Failure::new(ErrorKind::NotFound, format!("there is no operation {id}")),
         })
+    }
+
+    /// Calls back those that have not begun; one that begins meanwhile goes on. Returns how many still
+    /// waited for their turn.
+    fn withdraw(&self, ids: &[OperationId]) -> usize {
+        let waiting = ids.iter().filter(|id| {
+            let queued = self.state.operation(id);
+            queued.is_some_and(|operation| operation.phase == Phase::Queued)
+        });
+        let called = waiting.filter_map(|id| self.reins.get(id));
+        called.inspect(|reins| reins.withdraw.cancel()).count()
     }
 
     /// Passes a question about one VM on to its host's session.

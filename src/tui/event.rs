@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crossterm::event::KeyEvent;
 use jiff::Timestamp;
 
+use super::bulk::Handed;
 use crate::domain::action::Action;
 use crate::domain::audit::AuditRecord;
 use crate::domain::console::ConsoleNews;
@@ -82,6 +83,8 @@ pub enum Answer {
         /// Whether it was admitted.
         result: Result<(), Failure>,
     },
+    /// What became of handing in one plan (its place) of an order about several VMs.
+    Handed(u64, usize, Handed),
     /// Something without a value was done.
     Done {
         /// What to say when it worked, if anything.

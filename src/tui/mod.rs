@@ -7,6 +7,7 @@
 
 pub mod acting;
 pub mod app;
+pub mod bulk;
 pub mod column;
 pub mod command;
 pub mod console;

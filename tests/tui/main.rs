@@ -1,6 +1,7 @@
 //! The screen from the outside: key macros in, frames out; effects go to an engine that the test owns.
 #![cfg(test)]
 
+mod bulk;
 mod console;
 mod habits;
 mod harness;

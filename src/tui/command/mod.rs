@@ -5,12 +5,14 @@
 //! here at all: they come from the verb catalogue.
 
 mod common;
+mod many;
 mod reach;
 mod views;
 
 use std::sync::LazyLock;
 
 use self::common::{BASE, CHOOSER, DETAILS, DIALOG, DOCUMENT, FORM, GLOBAL, LIST, MENU, PROMPT};
+use self::many::{BULK, BULK_PANEL, MARKING};
 use self::reach::{CONSOLE, CONSOLE_AWAY, REACH};
 use self::views::{HOSTS, OPERATIONS, PROFILE, SNAPSHOTS, SNAPSHOTS_OF_A_VM, VMS};
 use super::acting;
@@ -43,6 +45,8 @@ pub enum Context {
     Console,
     /// A VM's console while nothing flows.
     ConsoleAway,
+    /// An order about several VMs.
+    Bulk,
     /// A list to choose from.
     Menu,
     /// The columns to choose from.
@@ -71,6 +75,7 @@ impl Context {
         Self::Document,
         Self::Console,
         Self::ConsoleAway,
+        Self::Bulk,
         Self::Menu,
         Self::Chooser,
         Self::Dialog,
@@ -93,6 +98,7 @@ impl Context {
             Self::Document => "Reading",
             Self::Console => "Console of a VM",
             Self::ConsoleAway => "Console that is closed",
+            Self::Bulk => "Order about several VMs",
             Self::Menu => "Menus",
             Self::Chooser => "Columns",
             Self::Dialog => "Questions",
@@ -218,6 +224,7 @@ fn sentence(summary: &str) -> String {
 
 const SECTIONS: &[(&[Context], &[RowOf])] = &[
     (&[Context::Vms], VMS),
+    (&[Context::Vms], MARKING),
     (&[Context::Hosts], HOSTS),
     (&[Context::Vms, Context::Details], SNAPSHOTS_OF_A_VM),
     (&[Context::Snapshots], SNAPSHOTS),
@@ -228,6 +235,8 @@ const SECTIONS: &[(&[Context], &[RowOf])] = &[
     (&[Context::Document], DOCUMENT),
     (&[Context::Console], CONSOLE),
     (&[Context::ConsoleAway], CONSOLE_AWAY),
+    (&[Context::Bulk, Context::Operations], BULK),
+    (&[Context::Bulk], BULK_PANEL),
     (&[Context::Menu], MENU),
     (&[Context::Chooser], CHOOSER),
     (&[Context::Dialog], DIALOG),

@@ -236,8 +236,11 @@ impl Confirm {
             let plan = &proposal.plan;
             let tier = Role::of_tier(tier.as_deref());
             lines.push(vec![
-                (padded(&plan.vm_name.fit(24), 26), Role::Strong),
-                (padded(&fit_middle(plan.host_name.as_str(), 16), 18), tier),
+                (paint::padded(&plan.vm_name.fit(24), 26), Role::Strong),
+                (
+                    paint::padded(&fit_middle(plan.host_name.as_str(), 16), 18),
+                    tier,
+                ),
                 (plan.state.to_string(), Role::of_state(&plan.state)),
                 (plan.action.about(), Role::Text),
             ]);
@@ -254,7 +257,7 @@ impl Confirm {
             )]);
             for skipped in &self.skipped {
                 lines.push(vec![
-                    (padded(&skipped.name.fit(24), 26), Role::Dim),
+                    (paint::padded(&skipped.name.fit(24), 26), Role::Dim),
                     (skipped.cause.message.clone(), Role::Dim),
                 ]);
             }
@@ -317,12 +320,6 @@ fn facts(lines: &mut Vec<Line>, proposal: &Proposal, width: u16) {
         say(label, &command.shown_line(), Role::Text);
     }
     say("rule", &proposal.verdict.rule, Role::Dim);
-}
-
-/// Fills up with blanks by what a terminal shows, not by characters: names may be wide.
-fn padded(text: &str, width: u16) -> String {
-    let blanks = width.saturating_sub(paint::width(text));
-    format!("{text}{}", " ".repeat(usize::from(blanks)))
 }
 
 fn capital(word: &str) -> String {

@@ -4,6 +4,7 @@
 mod answer;
 pub mod deeds;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -15,13 +16,15 @@ use super::effect::Effect;
 use super::event::{Event, Input, Pointer};
 use super::habits::Habits;
 use super::key::KeyPress;
-use super::overlay::{Overlay, menu, type_into};
+use super::overlay::{Overlay, menu, progress, type_into};
 use super::screen::{hosts, vms};
 use super::theme::Role;
 use crate::domain::event::{Fact, FleetEvent};
 use crate::domain::health::HostHealth;
 use crate::domain::inventory::{FleetSnapshot, LockState};
-use crate::domain::operation::{Operation, Outcome};
+use crate::domain::operation::{Operation, OperationId, Outcome};
+use crate::domain::text::RemoteText;
+use crate::domain::vm::VmRef;
 use crate::fleet::request::HostSelection;
 
 /// Takes an event.
@@ -176,18 +179,46 @@ fn point(app: &mut App, pointer: Pointer) -> Vec<Effect> {
 
 fn take_snapshot(app: &mut App, snapshot: Arc<FleetSnapshot>) {
     let before = std::mem::replace(&mut app.snapshot, Arc::clone(&snapshot));
-    app.take_snapshot(snapshot);
-    for operation in &app.snapshot.operations.clone() {
-        let was_running = before
-            .operations
-            .iter()
-            .any(|old| old.id == operation.id && !old.is_finished());
-        if was_running && operation.is_finished() {
-            tell(app, operation);
+    let gone = app.take_snapshot(snapshot);
+    tell_gone(app, &before, &gone);
+    let was_running: HashSet<&OperationId> = before
+        .operations
+        .iter()
+        .filter(|old| !old.is_finished())
+        .map(|old| &old.id)
+        .collect();
+    if !was_running.is_empty() {
+        for operation in &app.snapshot.operations.clone() {
+            // Those of an order about several VMs are told together, when the last one is over.
+            let is_news = operation.is_finished()
+                && was_running.contains(&operation.id)
+                && !app.bulks.iter().any(|bulk| bulk.holds(&operation.id));
+            if is_news {
+                tell(app, operation);
+            }
         }
     }
+    progress::follow(app);
     close_answered(app);
     ask_about_keys(app);
+}
+
+/// Says which marks went with their VMs.
+fn tell_gone(app: &mut App, before: &FleetSnapshot, gone: &[VmRef]) {
+    let names: Vec<RemoteText> = gone
+        .iter()
+        .map(|vm| {
+            let known = before.vm(vm).map(|(_, vm)| vm.name.clone());
+            known.unwrap_or_else(|| RemoteText::new(vm.vm.short()))
+        })
+        .collect();
+    let Some(first) = names.first() else { return };
+    let text = match names.len() - 1 {
+        0 => format!("{} was marked and is gone", first.shown()),
+        more => format!("{} and {more} more were marked and are gone", first.shown()),
+    };
+    app.say(Role::Warning, text);
+    app.vms.gone.extend(names);
 }
 
 /// Closes dialogs about keys that are no longer in question, and says why.
@@ -297,6 +328,9 @@ fn learn(app: &mut App, event: &FleetEvent) -> Vec<Effect> {
             cause,
         } => app.fail_on(name, cause),
         Fact::ErrorOccurred { host: None, cause } => app.fail(cause),
+        // One that was marked is told of together with its mark.
+        Fact::VmVanished { vm, name, .. }
+            if app.vms.marks.contains(vm) || app.vms.gone.contains(name) => {}
         Fact::VmVanished {
             name, host_name, ..
         } => app.say(

@@ -188,8 +188,12 @@ pub fn status(app: &App, buf: &mut Buffer, line: Rect, theme: &Theme) -> Option<
     } else {
         format!("{} VMs ", vms.rows.total())
     };
-    if !vms.marks.is_empty() {
-        count = format!("{} {} marked   {count}", glyph::MARK, vms.marks.len());
+    if !vms.marks.is_empty() || !vms.gone.is_empty() {
+        let gone = match vms.gone.len() {
+            0 => String::new(),
+            n => format!(", {n} gone"),
+        };
+        count = format!("{} {} marked{gone}   {count}", glyph::MARK, vms.marks.len());
     }
     let width = paint::width(&count);
     paint::put_right(buf, line, &count, theme.style(Role::Dim));
