@@ -10,6 +10,7 @@ use super::overlay::progress::ProgressPanel;
 use super::theme::Role;
 use crate::domain::action::{Action, ActionKind, Ask};
 use crate::domain::error_kind::{ErrorKind, Failure};
+use crate::domain::host::Tier;
 use crate::domain::operation::{Consent, Submission};
 use crate::domain::policy::Decision;
 use crate::domain::vm::{PowerState, VmRef};
@@ -27,6 +28,16 @@ pub fn targets(app: &App) -> Vec<VmRef> {
     } else {
         app.vms.marks.iter().cloned().collect()
     }
+}
+
+/// Returns how many of these VMs are on hosts of tier `prod`.
+pub fn in_production<'a>(app: &App, vms: impl IntoIterator<Item = &'a VmRef>) -> usize {
+    let on_prod = |vm: &&VmRef| {
+        let host = app.snapshot.host(vm.host);
+        host.and_then(|host| host.spec.tier.as_ref())
+            .is_some_and(Tier::is_prod)
+    };
+    vms.into_iter().filter(on_prod).count()
 }
 
 /// Returns the one VM that a key is about which cannot be about several.

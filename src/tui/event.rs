@@ -6,6 +6,7 @@ use crossterm::event::KeyEvent;
 use jiff::Timestamp;
 
 use super::bulk::Handed;
+use super::pointer::Hit;
 use crate::domain::action::Action;
 use crate::domain::audit::AuditRecord;
 use crate::domain::console::ConsoleNews;
@@ -56,8 +57,8 @@ pub enum Input {
 /// What the mouse did, where it is switched on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pointer {
-    /// Pressed here (column, line).
-    Press(u16, u16),
+    /// Pressed on something.
+    Press(Hit),
     /// Wheel up.
     WheelUp,
     /// Wheel down.

@@ -22,6 +22,7 @@ pub mod keymap;
 pub mod layout;
 pub mod overlay;
 pub mod picture;
+pub mod pointer;
 pub mod rows;
 pub mod run;
 pub mod screen;

@@ -207,7 +207,8 @@ pub fn hints(app: &App) -> Vec<Hint> {
             }
             if let Some(key) = app.settings.keymap.sign_of(command, app.settings.ascii) {
                 let label = label_of(app, &command.id).unwrap_or_else(|| label.clone());
-                hints.push(Hint { key, label });
+                let id = command.id.as_str();
+                hints.push(Hint { key, label, id });
             }
         }
     }

@@ -114,6 +114,9 @@ impl Details {
             |(host, vm)| format!("{} on {}", vm.name.shown(), host.spec.name),
         );
         frame::fill(buf, area, theme, &title, "tab next  esc back");
+        if crate::tui::acting::in_production(app, [&self.vm]) > 0 {
+            frame::production(buf, area, theme);
+        }
         let room = crate::tui::layout::inner(area, 2, 1);
         let mut tabs = Vec::new();
         for tab in Tab::ALL {

@@ -57,9 +57,15 @@ impl Operations {
             self.scroll = document::scroll(self.scroll, len, motion, page / 2);
         } else {
             let index = motion.apply(self.cursor.index(), state.operations.len(), page);
-            let id = nth(state, index).map(|operation| operation.id.clone());
-            self.cursor.go(index, id);
+            self.go_to(state, index);
         }
+    }
+
+    /// Puts the cursor on an operation and gives its pane the keys.
+    pub fn go_to(&mut self, state: &FleetSnapshot, index: usize) {
+        let id = nth(state, index).map(|operation| operation.id.clone());
+        self.in_audit = false;
+        self.cursor.go(index, id);
     }
 }
 
@@ -162,12 +168,17 @@ const FIELDS: &[Field] = &[
     Field::rest("HOW IT ENDED"),
 ];
 
-/// Draws the view: operations above, the audit log below.
-pub fn draw(app: &App, buf: &mut Buffer, area: Rect, theme: &Theme, top: &mut usize) {
-    let upper = Rect {
+/// Returns where the operations stand; below them is the audit log.
+pub fn upper(area: Rect) -> Rect {
+    Rect {
         height: (area.height / 2).max(2).min(area.height),
         ..area
-    };
+    }
+}
+
+/// Draws the view: operations above, the audit log below.
+pub fn draw(app: &App, buf: &mut Buffer, area: Rect, theme: &Theme, top: &mut usize) {
+    let upper = upper(area);
     let rows = app.snapshot.operations.len();
     let index = app.operations.cursor.index();
     let line = |at: usize| {

@@ -70,6 +70,18 @@ pub fn go(app: &mut App, motion: Motion) -> Vec<Effect> {
     Vec::new()
 }
 
+/// Puts the cursor of the list in front on a row.
+pub fn go_to(app: &mut App, row: usize) {
+    let state = Arc::clone(&app.snapshot);
+    match app.screen {
+        Screen::Vms => app.vms.go_to(&state, row),
+        Screen::Hosts => app.hosts.go_to(&state, row),
+        Screen::Snapshots => app.snapshots.go_to(row),
+        Screen::Operations => app.operations.go_to(&state, row),
+        Screen::Profile => {}
+    }
+}
+
 /// Closes what lies on top.
 pub fn close(app: &mut App) -> Vec<Effect> {
     match app.overlays.pop() {

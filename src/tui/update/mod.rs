@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::app::{App, Screen};
+use super::command::run_by_id;
 use super::console::keys as console;
 use super::cursor::Motion;
 use super::effect::Effect;
@@ -17,6 +18,7 @@ use super::event::{Event, Input, Pointer};
 use super::habits::Habits;
 use super::key::KeyPress;
 use super::overlay::{Overlay, menu, progress, type_into};
+use super::pointer::Hit;
 use super::screen::{hosts, vms};
 use super::theme::Role;
 use crate::domain::event::{Fact, FleetEvent};
@@ -169,11 +171,20 @@ fn paste(app: &mut App, text: &str) {
 }
 
 fn point(app: &mut App, pointer: Pointer) -> Vec<Effect> {
+    app.touched = true;
     match pointer {
         Pointer::WheelUp => deeds::go(app, Motion::Up),
         Pointer::WheelDown => deeds::go(app, Motion::Down),
-        // Which row is under it depends on what was drawn; see `view::ViewState::vms_top`.
-        Pointer::Press(..) => Vec::new(),
+        Pointer::Press(Hit::Row(row)) => {
+            deeds::go_to(app, row);
+            Vec::new()
+        }
+        Pointer::Press(Hit::Title(column)) if app.vms.sort.column == column => vms::sort_flip(app),
+        Pointer::Press(Hit::Title(column)) => {
+            vms::sort_by(app, column);
+            Vec::new()
+        }
+        Pointer::Press(Hit::Key(id)) => run_by_id(app, id),
     }
 }
 
