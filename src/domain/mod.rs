@@ -18,6 +18,7 @@ pub mod host;
 pub mod host_key;
 pub mod host_words;
 pub mod inventory;
+pub mod metrics;
 pub mod operation;
 pub mod policy;
 pub mod preference;

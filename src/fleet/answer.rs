@@ -64,6 +64,9 @@ impl Engine {
                     reply,
                 });
             }
+            Request::Metrics { vm, reply } => {
+                send_or_gone(reply, Ok(self.state.metrics.of(&vm).cloned()));
+            }
             Request::Snapshots { vm, reply } => {
                 let wanted = vm.vm.clone();
                 self.ask_session(&vm, reply, |reply| HostCommand::Snapshots {

@@ -15,6 +15,7 @@ use crate::domain::event::{CommandRecord, FleetEvent};
 use crate::domain::host::{HostId, HostSpec};
 use crate::domain::host_key::HostKeyQuestion;
 use crate::domain::inventory::FleetSnapshot;
+use crate::domain::metrics::VmMetrics;
 use crate::domain::operation::{Actor, Operation, OperationId, Submission};
 use crate::domain::preference::Preferences;
 use crate::domain::recording::Recording;
@@ -173,6 +174,11 @@ impl FleetHandle {
     /// Reads everything about one VM.
     pub async fn detail(&self, vm: VmRef) -> Result<Arc<VmDetail>, Failure> {
         self.ask(|reply| Request::Detail { vm, reply }).await
+    }
+
+    /// Returns the figures of one VM over the last quarter of an hour; `None` when it had none lately.
+    pub async fn metrics(&self, vm: VmRef) -> Result<Option<VmMetrics>, Failure> {
+        self.ask(|reply| Request::Metrics { vm, reply }).await
     }
 
     /// Reads the snapshots of one VM, parents before children.

@@ -19,6 +19,7 @@ pub mod engine;
 pub mod error_log;
 pub mod handle;
 mod keeper;
+pub mod metrics;
 pub mod operation;
 pub mod plan;
 pub mod record;

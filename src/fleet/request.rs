@@ -12,6 +12,7 @@ use crate::domain::error_kind::Failure;
 use crate::domain::event::CommandRecord;
 use crate::domain::host::{HostId, HostName, HostSpec};
 use crate::domain::host_key::HostKeyQuestion;
+use crate::domain::metrics::VmMetrics;
 use crate::domain::operation::{Actor, OperationId, Plan, Submission};
 use crate::domain::policy::Verdict;
 use crate::domain::preference::Preferences;
@@ -162,6 +163,13 @@ pub enum Request {
         vm: VmRef,
         /// The detail.
         reply: Reply<Arc<VmDetail>>,
+    },
+    /// The figures of one VM over the last quarter of an hour.
+    Metrics {
+        /// Which.
+        vm: VmRef,
+        /// The figures; `None` when it had none lately.
+        reply: Reply<Option<VmMetrics>>,
     },
     /// Read the snapshots of one VM.
     Snapshots {

@@ -11,6 +11,7 @@ use super::command::Context;
 use super::keymap::Keymap;
 use super::layout;
 use super::overlay::Overlay;
+use super::overlay::details::Tab;
 use super::screen::hosts::Hosts;
 use super::screen::operations::Operations;
 use super::screen::profile::ProfileView;
@@ -328,8 +329,14 @@ impl App {
             Some(Overlay::Console(console)) => console.progress.wakes_in(self.now),
             _ => None,
         };
+        // The age of the last figure is shown by the second.
+        let metrics = match self.overlays.last() {
+            Some(Overlay::Details(details)) if details.tab == Tab::Metrics => Some(second),
+            _ => None,
+        };
         ages.chain(toast)
             .chain(console)
+            .chain(metrics)
             .chain(operation)
             .min()
             .map(|wait| wait.max(Duration::from_millis(50)))

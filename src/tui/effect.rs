@@ -51,6 +51,8 @@ pub enum Effect {
     Focus(HostSelection),
     /// Read everything about a VM.
     Detail(VmRef),
+    /// Fetch the figures of a VM over the last quarter of an hour.
+    Metrics(VmRef),
     /// Read the snapshots of a VM.
     Snapshots(VmRef),
     /// Read the audit log's end.
@@ -443,6 +445,10 @@ async fn ask(handle: &FleetHandle, effect: Effect) -> Option<Answer> {
         Effect::Detail(vm) => {
             let detail = handle.detail(vm.clone()).await;
             Some(Answer::Detail(vm, detail))
+        }
+        Effect::Metrics(vm) => {
+            let metrics = handle.metrics(vm.clone()).await;
+            Some(Answer::Metrics(vm, metrics))
         }
         Effect::Snapshots(vm) => {
             let read = handle.snapshots(vm.clone()).await;

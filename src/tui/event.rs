@@ -15,6 +15,7 @@ use crate::domain::error_kind::Failure;
 use crate::domain::event::{CommandRecord, FleetEvent};
 use crate::domain::host::{HostId, HostName};
 use crate::domain::inventory::FleetSnapshot;
+use crate::domain::metrics::VmMetrics;
 use crate::domain::vm::{VmDetail, VmRef};
 use crate::fleet::request::{ErrorRecord, Finding, Proposal};
 
@@ -95,6 +96,8 @@ pub enum Answer {
     },
     /// Everything about a VM.
     Detail(VmRef, Result<Arc<VmDetail>, Failure>),
+    /// The figures of a VM over the last quarter of an hour.
+    Metrics(VmRef, Result<Option<VmMetrics>, Failure>),
     /// Audit records, of one VM or of all.
     Audit(Option<VmRef>, Result<Vec<AuditRecord>, Failure>),
     /// A console was opened; whether keys reach the VM.

@@ -161,7 +161,7 @@ fn draw_overlay(
         Overlay::Console(_) => {}
         Overlay::Help(help) => return help.draw(app, buf, areas.body, theme),
         Overlay::Palette(palette) => return palette.draw(buf, areas.body, theme),
-        Overlay::Details(details) => details.draw(app, buf, areas.body, theme),
+        Overlay::Details(details) => return details.draw(app, buf, areas.body, theme),
         Overlay::Document(page) => page.draw(buf, areas.body, theme),
         Overlay::Passphrase(dialog) => return dialog.draw(buf, area, theme),
         Overlay::HostKey(dialog) => return dialog.draw(buf, area, theme),

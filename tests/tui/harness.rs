@@ -282,6 +282,7 @@ async fn engine(mut inbox: mpsc::Receiver<Request>, state: Arc<FleetSnapshot>, a
                 };
                 reply.send(Ok(Arc::new(detail))).unwrap();
             }
+            Request::Metrics { reply, .. } => reply.send(Ok(None)).unwrap(),
             Request::Snapshots { vm, reply } => {
                 let tree = state
                     .vm(&vm)

@@ -3,6 +3,7 @@
 
 mod bulk;
 mod console;
+mod details;
 mod habits;
 mod harness;
 mod hostile;

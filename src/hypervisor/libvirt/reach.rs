@@ -71,6 +71,17 @@ impl Reach for LibvirtReach {
                 ),
             );
         }
+        // The terminal of a VM that is being started is not there yet; that of one that is being destroyed
+        // has nobody at its end, or somebody else already.
+        if has("PTY device is not yet assigned") || has("Unable to open stream for") {
+            return end(
+                ConsoleEndKind::Cut,
+                Failure::new(
+                    ErrorKind::Conflict,
+                    "libvirt could not open the VM's terminal: it may be going on or off",
+                ),
+            );
+        }
         let error = judge(&Virsh::of(spec), status, said, Duration::ZERO);
         let why = if matches!(error, HypervisorError::Transport(_)) {
             ConsoleEndKind::Cut
@@ -151,6 +162,16 @@ mod tests {
             (
                 1,
                 "/ # error: stream had I/O failure\r\n",
+                ConsoleEndKind::Cut,
+            ),
+            (
+                1,
+                "error: operation failed: PTY device is not yet assigned\r\n",
+                ConsoleEndKind::Cut,
+            ),
+            (
+                1,
+                "error: Unable to open stream for '/dev/pts/2': Permission denied\r\n",
                 ConsoleEndKind::Cut,
             ),
             (

@@ -78,6 +78,7 @@ impl Overlay {
             ],
             Self::Progress(_) => &[Context::Bulk, Context::List, Context::Base],
             Self::Menu(_) => &[Context::Menu, Context::List, Context::Base],
+            Self::Details(details) if details.search.editing => &[Context::Prompt, Context::Base],
             Self::Details(_) => &[Context::Details, Context::List, Context::Base],
             Self::Console(console) => console.contexts(),
             Self::Document(_) => &[Context::Document, Context::List, Context::Base],
@@ -113,12 +114,12 @@ impl Overlay {
             Self::Passphrase(dialog) => dialog.type_key(key),
             Self::HostForm(form) => form.type_key(key),
             Self::SnapshotForm(form) => form.type_key(key),
+            Self::Details(details) => details.type_key(key),
             Self::Question(_)
             | Self::Waiting(_)
             | Self::Progress(_)
             | Self::Menu(_)
             | Self::Chooser(_)
-            | Self::Details(_)
             | Self::Console(_)
             | Self::Document(_) => {}
         }

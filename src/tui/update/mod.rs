@@ -17,7 +17,7 @@ use super::effect::Effect;
 use super::event::{Event, Input, Pointer};
 use super::habits::Habits;
 use super::key::KeyPress;
-use super::overlay::{Overlay, menu, progress, type_into};
+use super::overlay::{Overlay, details, menu, progress, type_into};
 use super::pointer::Hit;
 use super::screen::{hosts, vms};
 use super::theme::Role;
@@ -44,6 +44,7 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
     let mut effects = take(app, event.input);
     effects.extend(Habits::of(app).since(&habits));
     effects.extend(console::look_again(app));
+    effects.extend(details::next_metrics(app));
     let now = watched(app);
     if now != before {
         effects.push(Effect::Focus(now));
@@ -135,6 +136,7 @@ fn press(app: &mut App, key: &KeyEvent) -> Vec<Effect> {
 fn type_key(app: &mut App, key: &KeyEvent) {
     if let Some(overlay) = app.overlays.last_mut() {
         overlay.type_key(key);
+        details::look(app);
     } else if app.vms.filter.editing {
         type_into(&mut app.vms.filter.input, key);
         if app.vms.filter.read() {
@@ -154,6 +156,7 @@ fn paste(app: &mut App, text: &str) {
     }
     if let Some(overlay) = app.overlays.last_mut() {
         overlay.paste(text);
+        details::look(app);
         return;
     }
     for c in text
