@@ -1,14 +1,17 @@
 //! The screen from the outside: key macros in, frames out; effects go to an engine that the test owns.
 #![cfg(test)]
 
+mod bulk;
 mod console;
 mod details;
 mod habits;
 mod harness;
 mod hostile;
 mod limits;
+mod mouse;
 mod overlays;
 mod pictures;
+mod production;
 mod screen;
 mod snapshots;
 mod table;

@@ -5,12 +5,14 @@
 //! here at all: they come from the verb catalogue.
 
 mod common;
+mod many;
 mod reach;
 mod views;
 
 use std::sync::LazyLock;
 
 use self::common::{BASE, CHOOSER, DETAILS, DIALOG, DOCUMENT, FORM, GLOBAL, LIST, MENU, PROMPT};
+use self::many::{BULK, BULK_PANEL, MARKING};
 use self::reach::{CONSOLE, CONSOLE_AWAY, REACH, SCREEN};
 use self::views::{HOSTS, OPERATIONS, PROFILE, SNAPSHOTS, SNAPSHOTS_OF_A_VM, VMS};
 use super::acting;
@@ -45,6 +47,8 @@ pub enum Context {
     ConsoleAway,
     /// A picture of a VM's screen.
     Screen,
+    /// An order about several VMs.
+    Bulk,
     /// A list to choose from.
     Menu,
     /// The columns to choose from.
@@ -74,6 +78,7 @@ impl Context {
         Self::Console,
         Self::ConsoleAway,
         Self::Screen,
+        Self::Bulk,
         Self::Menu,
         Self::Chooser,
         Self::Dialog,
@@ -97,6 +102,7 @@ impl Context {
             Self::Console => "Console of a VM",
             Self::Screen => "Screen of a VM",
             Self::ConsoleAway => "Console that is closed",
+            Self::Bulk => "Order about several VMs",
             Self::Menu => "Menus",
             Self::Chooser => "Columns",
             Self::Dialog => "Questions",
@@ -222,6 +228,7 @@ fn sentence(summary: &str) -> String {
 
 const SECTIONS: &[(&[Context], &[RowOf])] = &[
     (&[Context::Vms], VMS),
+    (&[Context::Vms], MARKING),
     (&[Context::Hosts], HOSTS),
     (&[Context::Vms, Context::Details], SNAPSHOTS_OF_A_VM),
     (&[Context::Snapshots], SNAPSHOTS),
@@ -233,6 +240,8 @@ const SECTIONS: &[(&[Context], &[RowOf])] = &[
     (&[Context::Console], CONSOLE),
     (&[Context::ConsoleAway], CONSOLE_AWAY),
     (&[Context::Screen], SCREEN),
+    (&[Context::Bulk, Context::Operations], BULK),
+    (&[Context::Bulk], BULK_PANEL),
     (&[Context::Menu], MENU),
     (&[Context::Chooser], CHOOSER),
     (&[Context::Dialog], DIALOG),
