@@ -1,5 +1,6 @@
 //! The state of the screen. Plain data: no clock, no handle, no terminal. Only `update` changes it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -128,6 +129,8 @@ pub struct App {
     pub asked_keys: Vec<(HostId, String)>,
     /// Numbers the plans that are asked for.
     pub tickets: u64,
+    /// Displays that are open on this machine, with the names of their VMs.
+    pub displays: BTreeMap<u64, String>,
     /// Whether a key was pressed: before that the cursor is nobody's choice and stays on top.
     pub touched: bool,
     /// The last error, in one line.
@@ -163,6 +166,7 @@ impl App {
             theme: None,
             asked_keys: Vec::new(),
             tickets: 0,
+            displays: BTreeMap::new(),
             touched: false,
             last_error: None,
             unfocused: false,

@@ -15,6 +15,7 @@ pub mod effect;
 pub mod event;
 pub mod filter;
 pub mod glyph;
+pub mod graphics;
 pub mod habits;
 pub mod key;
 pub mod keymap;
@@ -28,6 +29,7 @@ pub mod terminal;
 pub mod theme;
 pub mod update;
 pub mod view;
+pub mod viewer;
 pub mod widget;
 
 pub use self::run::{TuiError, TuiExit, TuiOptions, run};

@@ -148,6 +148,7 @@ fn draw_overlay(
         Overlay::Naming(dialog) => return dialog.draw(buf, area, theme),
         // It covers everything, and lies on top of everything.
         Overlay::Console(_) => {}
+        Overlay::Graphics(dialog) => dialog.draw(buf, area, theme),
         Overlay::Screen(screen) => return screen.draw(app, &hints(app), buf, theme),
         Overlay::Help(help) => return help.draw(app, buf, areas.body, theme),
         Overlay::Palette(palette) => return palette.draw(buf, areas.body, theme),

@@ -10,6 +10,7 @@ mod bad_input;
 mod console;
 mod dashboard;
 mod details;
+mod graphics;
 mod mixed;
 mod screen;
 mod script;

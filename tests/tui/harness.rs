@@ -133,7 +133,7 @@ impl Screen {
                         all.iter().map(|one| &one.plan.vm).collect();
                     vms.len()
                 }
-                Effect::Console(..) | Effect::CloseConsole => 0,
+                Effect::Console(..) | Effect::CloseConsole | Effect::CloseGraphics(_) => 0,
                 _ => 1,
             };
             match self.runner.run(effect) {
@@ -287,6 +287,10 @@ async fn engine(mut inbox: mpsc::Receiver<Request>, state: Arc<FleetSnapshot>, a
             Request::Reach(ReachRequest::Screen { vm, reply }) => {
                 note(format!("screen of {}", vm.vm.short()));
                 reply.send(Ok(Arc::new(picture()))).unwrap();
+            }
+            Request::Reach(ReachRequest::Graphics { reply, .. }) => {
+                let cause = Failure::new(ErrorKind::NotFound, "the VM has no graphical display");
+                reply.send(Err(cause)).unwrap();
             }
             Request::Reach(ReachRequest::Keys {
                 vm, keys, reply, ..

@@ -3,6 +3,7 @@
 
 mod console;
 mod details;
+mod graphics;
 mod habits;
 mod harness;
 mod hostile;

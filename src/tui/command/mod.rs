@@ -11,7 +11,7 @@ mod views;
 use std::sync::LazyLock;
 
 use self::common::{BASE, CHOOSER, DETAILS, DIALOG, DOCUMENT, FORM, GLOBAL, LIST, MENU, PROMPT};
-use self::reach::{CONSOLE, CONSOLE_AWAY, REACH, SCREEN};
+use self::reach::{CONSOLE, CONSOLE_AWAY, GRAPHICS, REACH, SCREEN};
 use self::views::{HOSTS, OPERATIONS, PROFILE, SNAPSHOTS, SNAPSHOTS_OF_A_VM, VMS};
 use super::acting;
 use super::app::App;
@@ -45,6 +45,8 @@ pub enum Context {
     ConsoleAway,
     /// A picture of a VM's screen.
     Screen,
+    /// The address of a VM's display.
+    Graphics,
     /// A list to choose from.
     Menu,
     /// The columns to choose from.
@@ -74,6 +76,7 @@ impl Context {
         Self::Console,
         Self::ConsoleAway,
         Self::Screen,
+        Self::Graphics,
         Self::Menu,
         Self::Chooser,
         Self::Dialog,
@@ -96,6 +99,7 @@ impl Context {
             Self::Document => "Reading",
             Self::Console => "Console of a VM",
             Self::Screen => "Screen of a VM",
+            Self::Graphics => "Display of a VM",
             Self::ConsoleAway => "Console that is closed",
             Self::Menu => "Menus",
             Self::Chooser => "Columns",
@@ -233,6 +237,7 @@ const SECTIONS: &[(&[Context], &[RowOf])] = &[
     (&[Context::Console], CONSOLE),
     (&[Context::ConsoleAway], CONSOLE_AWAY),
     (&[Context::Screen], SCREEN),
+    (&[Context::Graphics], GRAPHICS),
     (&[Context::Menu], MENU),
     (&[Context::Chooser], CHOOSER),
     (&[Context::Dialog], DIALOG),

@@ -58,6 +58,7 @@ pub fn go(app: &mut App, motion: Motion) -> Vec<Effect> {
             | Overlay::Waiting(_)
             | Overlay::Naming(_)
             | Overlay::Screen(_)
+            | Overlay::Graphics(_)
             | Overlay::Passphrase(_)
             | Overlay::HostKey(_)
             | Overlay::HostForm(_)
