@@ -1,6 +1,7 @@
 //! Opening a fleet, and ending it in order.
 
 use std::io::Write;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::host::{HostSpec, LoginMethod};
 use crate::domain::inventory::Scope;
 use crate::fleet::FleetHandle;
-use crate::fleet::engine::{self, FleetOptions, FleetSetup};
+use crate::fleet::engine::{self, BulkLimit, FleetOptions, FleetSetup};
 use crate::fleet::target::LoginOptions;
 use crate::hypervisor::drivers::InstalledDrivers;
 use crate::manage::passphrase::PassphraseSource;
@@ -192,6 +193,7 @@ pub(super) fn fleet_options(around: &Surroundings, demo: bool) -> FleetOptions {
             around.logins()
         },
         ssh_config: around.client_paths(None).filter(|_| !demo),
+        bulk: bulk_limit(around.loaded.config.actions.bulk_per_host),
         remarks: around
             .loaded
             .warnings
@@ -205,6 +207,12 @@ pub(super) fn fleet_options(around: &Surroundings, demo: bool) -> FleetOptions {
 pub(super) fn handshakes(around: &Surroundings) -> usize {
     let configured = around.loaded.config.ssh.max_handshakes;
     usize::try_from(configured).unwrap_or(HANDSHAKES)
+}
+
+/// The range of the key has no zero.
+fn bulk_limit(per_host: u32) -> BulkLimit {
+    let wanted = usize::try_from(per_host).ok().and_then(NonZeroUsize::new);
+    wanted.map_or_else(BulkLimit::default, BulkLimit)
 }
 
 fn remark(warning: &str) -> Failure {

@@ -120,6 +120,7 @@ pub const SECTIONS: &[(&str, &str)] = &[
     ),
     ("vault", "How long secrets stay open."),
     ("audit", "How the audit log is kept."),
+    ("actions", "How much is done at once."),
     ("tui", "How the dashboard looks and listens."),
     ("once", "How scripted commands behave."),
     ("serve", "How the REST server listens (docs/serve.md)."),
@@ -244,6 +245,12 @@ const GENERAL_KEYS: &[KeySpec] = &[
         },
         "Size at which the log goes on in a new file; old files are never deleted.",
         |c| Slot::Bytes(&mut c.audit.rotate_bytes),
+    ),
+    key(
+        "actions.bulk_per_host",
+        Kind::Count { min: 1, max: 1000 },
+        "VMs of one host that an action on several VMs works on at once; the next one begins when one of them is over.",
+        |c| Slot::Count(&mut c.actions.bulk_per_host),
     ),
     key(
         "tui.theme",

@@ -20,6 +20,8 @@ pub struct Config {
     pub vault: VaultConfig,
     /// How the audit log is kept.
     pub audit: AuditConfig,
+    /// How much is done at once.
+    pub actions: ActionsConfig,
     /// How the dashboard looks and listens.
     pub tui: TuiConfig,
     /// How scripted commands behave.
@@ -129,6 +131,19 @@ impl Default for AuditConfig {
         Self {
             rotate_bytes: 16 * 1024 * 1024,
         }
+    }
+}
+
+/// `[actions]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActionsConfig {
+    /// Operations of one order about several VMs that go on at once on a host.
+    pub bulk_per_host: u32,
+}
+
+impl Default for ActionsConfig {
+    fn default() -> Self {
+        Self { bulk_per_host: 8 }
     }
 }
 

@@ -216,6 +216,8 @@ pub struct Operation {
     pub finished_at: Option<Timestamp>,
     /// The state read back at the end.
     pub state_after: Option<PowerState>,
+    /// Whether it was called back before anything was sent.
+    pub withdrawn: bool,
 }
 
 impl Operation {

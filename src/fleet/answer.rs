@@ -3,11 +3,9 @@
 
 use std::sync::Arc;
 
-use tokio_util::sync::CancellationToken;
-
 use super::admission;
 use super::doctor;
-use super::engine::Engine;
+use super::engine::{Engine, Reins};
 use super::operation::Runner;
 use super::plan;
 use super::record;
@@ -60,6 +58,9 @@ impl Engine {
             Request::Submit { submission, reply } => self.submit(*submission, reply),
             Request::Cancel { operation, reply } => {
                 send_or_gone(reply, self.cancel(&operation));
+            }
+            Request::Withdraw { operations, reply } => {
+                send_or_gone(reply, Ok(self.withdraw(&operations)));
             }
             Request::Connect { hosts, reply } => {
                 send_or_gone(reply, self.connect(&hosts, false));
@@ -247,10 +248,10 @@ impl Engine {
             started_at: now,
             finished_at: None,
             state_after: None,
+            withdrawn: false,
         };
         self.state.put_operation(operation.clone());
-        let cancel = CancellationToken::new();
-        self.cancels.insert(id.clone(), cancel.clone());
+        let Reins { cancel, withdraw } = self.reins.entry(id.clone()).or_default().clone();
         let runner = Runner {
             operation,
             rule: verdict.rule,
@@ -262,6 +263,7 @@ impl Engine {
             clock: self.clock().clone(),
             news: self.operation_news.clone(),
             cancel,
+            withdraw,
         };
         // The operation looks at snapshots: it must not find one from before its own admission.
         self.publish();
@@ -270,14 +272,25 @@ impl Engine {
     }
 
     fn cancel(&self, id: &OperationId) -> Result<(), Failure> {
-        if let Some(token) = self.cancels.get(id) {
-            token.cancel();
+        if let Some(reins) = self.reins.get(id) {
+            reins.cancel.cancel();
             return Ok(());
         }
         Err(match self.state.operation(id) {
             Some(_) => Failure::new(ErrorKind::Conflict, "the operation has ended already"),
             None => Failure::new(ErrorKind::NotFound, format!("there is no operation {id}")),
         })
+    }
+
+    /// Calls back those that have not begun; one that begins meanwhile goes on. Returns how many still
+    /// waited for their turn.
+    fn withdraw(&self, ids: &[OperationId]) -> usize {
+        let waiting = ids.iter().filter(|id| {
+            let queued = self.state.operation(id);
+            queued.is_some_and(|operation| operation.phase == Phase::Queued)
+        });
+        let called = waiting.filter_map(|id| self.reins.get(id));
+        called.inspect(|reins| reins.withdraw.cancel()).count()
     }
 
     /// Passes a question about one VM on to its host's session.

@@ -7,6 +7,7 @@
 //! `roster`, the slow half of requests in `keeper`.)
 
 use std::collections::HashMap;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -92,8 +93,31 @@ pub struct FleetOptions {
     pub login: LoginOptions,
     /// Where the SSH client configuration is; `None` reads none.
     pub ssh_config: Option<ClientPaths>,
+    /// How many operations of one order about several VMs go on at once on a host.
+    pub bulk: BulkLimit,
     /// What was wrong before the fleet began, though not wrong enough to stop: for the error log.
     pub remarks: Vec<Failure>,
+}
+
+/// How many operations of orders about several VMs go on at once on one host, until they are over: fifty
+/// VMs that boot together hurt the host that carries them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BulkLimit(pub NonZeroUsize);
+
+impl Default for BulkLimit {
+    fn default() -> Self {
+        const EIGHT: NonZeroUsize = NonZeroUsize::MIN.saturating_add(7);
+        Self(EIGHT)
+    }
+}
+
+/// What ends an operation before its time.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Reins {
+    /// Ends the waiting; what was sent stays sent.
+    pub(super) cancel: CancellationToken,
+    /// Calls it back, as long as nothing was sent.
+    pub(super) withdraw: CancellationToken,
 }
 
 /// Starts a fleet: the first snapshot, from the profile and its cached inventories, is published
@@ -174,7 +198,7 @@ pub(super) struct Engine {
     pub(super) context: Arc<SessionContext>,
     pub(super) roster: Roster,
     pub(super) groups: Groups,
-    pub(super) cancels: HashMap<OperationId, CancellationToken>,
+    pub(super) reins: HashMap<OperationId, Reins>,
     pub(super) ids: OperationIds,
     pub(super) identity: Option<WrappedIdentity>,
     pub(super) operation_news: mpsc::Sender<OperationNews>,
@@ -273,9 +297,9 @@ impl Engine {
             state,
             audit_states,
             context: Arc::new(context),
-            roster: Roster::default(),
+            roster: Roster::new(setup.options.bulk),
             groups: Groups::default(),
-            cancels: HashMap::new(),
+            reins: HashMap::new(),
             ids: OperationIds::default(),
             identity,
             operation_news: ends.operation_news,
@@ -386,7 +410,7 @@ impl Engine {
         match news {
             OperationNews::Moved(operation) => {
                 if operation.is_finished() {
-                    self.cancels.remove(&operation.id);
+                    self.reins.remove(&operation.id);
                 }
                 self.state.put_operation(*operation);
             }
@@ -518,20 +542,20 @@ impl Engine {
         let running = self.state.running().count();
         if let Some(stopping) = &mut self.stopping {
             if stopping.cut.is_none() {
-                for token in self.cancels.values() {
-                    token.cancel();
+                for reins in self.reins.values() {
+                    reins.cancel.cancel();
                 }
                 stopping.cut = Some(running);
                 stopping.deadline = Instant::now() + LAST_WORDS;
             } else {
                 // They do not answer any more; the next start closes their intents.
-                self.cancels.clear();
+                self.reins.clear();
             }
         }
     }
 
     fn is_over(&self) -> bool {
-        self.stopping.is_some() && self.cancels.is_empty()
+        self.stopping.is_some() && self.reins.is_empty()
     }
 
     /// Ends sessions and background work, writes what is to be remembered.

@@ -124,23 +124,30 @@ impl FleetHandle {
 
     /// Waits for an operation to end.
     pub async fn outcome(&self, id: &OperationId) -> Result<Arc<Operation>, Failure> {
-        let find = |state: &Arc<FleetSnapshot>| {
-            state
-                .operations
-                .iter()
-                .find(|op| op.id == *id && op.is_finished())
-                .cloned()
-        };
-        let state = self
-            .wait_until(|state| find(state).is_some())
-            .await
-            .ok_or_else(ended)?;
-        find(&state).ok_or_else(ended)
+        let find =
+            |state: &Arc<FleetSnapshot>| state.operations.iter().find(|op| op.id == *id).cloned();
+        // It was shown before its id was given out: one that is not there any more is over.
+        let over = |state: &Arc<FleetSnapshot>| find(state).is_none_or(|it| it.is_finished());
+        let state = self.wait_until(over).await.ok_or_else(ended)?;
+        find(&state).ok_or_else(|| {
+            Failure::new(
+                ErrorKind::NotFound,
+                format!("operation {id} ended too long ago"),
+            )
+            .with_hint("how it ended is in the audit log")
+        })
     }
 
     /// Stops waiting for an operation; what was sent stays sent.
     pub async fn cancel(&self, operation: OperationId) -> Result<(), Failure> {
         self.ask(|reply| Request::Cancel { operation, reply }).await
+    }
+
+    /// Calls back operations of which nothing was sent yet; returns how many still waited for their turn.
+    /// One that is being sent goes on.
+    pub async fn withdraw(&self, operations: Vec<OperationId>) -> Result<usize, Failure> {
+        self.ask(|reply| Request::Withdraw { operations, reply })
+            .await
     }
 
     /// Starts the sessions of hosts that have none.

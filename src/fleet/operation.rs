@@ -1,7 +1,7 @@
 //! One operation, from its intent to its outcome, as a task of its own.
 //!
 //! ```text
-//! Queued: a place among the host's actions -> still the same VM? -> intent durable
+//! Queued: a place among those of the same order, one among the host's actions -> still the same VM? -> intent durable
 //!    -> Sending: the commands, once -> Verifying: forced reads until goal or deadline -> Done
 //! ```
 //!
@@ -84,6 +84,16 @@ impl OperationIds {
     }
 }
 
+/// The places of one host.
+#[derive(Debug, Clone)]
+pub struct Places {
+    /// Among the actions that are being sent; given back when the hypervisor has accepted.
+    pub sending: Arc<Semaphore>,
+    /// Among the operations of orders about several VMs; given back when they are over. One that is about
+    /// a single VM needs none: a person who steps in does not queue behind a bulk.
+    pub bulk: Arc<Semaphore>,
+}
+
 /// Everything one operation needs; it shares nothing with others but its host's permits.
 #[derive(Debug)]
 pub struct Runner {
@@ -96,7 +106,7 @@ pub struct Runner {
     /// The host's session.
     pub session: SessionHandle,
     /// The host's places for actions.
-    pub places: Arc<Semaphore>,
+    pub places: Places,
     /// The state of the fleet.
     pub state: watch::Receiver<Arc<FleetSnapshot>>,
     /// Where it is recorded.
@@ -107,6 +117,8 @@ pub struct Runner {
     pub news: mpsc::Sender<OperationNews>,
     /// Ends the waiting; what was sent stays sent.
     pub cancel: CancellationToken,
+    /// Calls it back, as long as nothing was sent.
+    pub withdraw: CancellationToken,
 }
 
 /// A place among the actions of a host.
@@ -125,7 +137,9 @@ impl Runner {
             self.clock.now(),
         );
         let mut after = None;
-        let outcome = match self.start(&intent).await {
+        // Kept until it is over.
+        let mut turn = None;
+        let outcome = match self.start(&intent, &mut turn).await {
             Err(refused) => refused,
             Ok(place) => {
                 let before = self.snapshots_known(&plan);
@@ -162,13 +176,19 @@ impl Runner {
     }
 
     /// Waits for a place, looks once more, writes the intent.
-    async fn start(&mut self, intent: &AuditEntry) -> Result<Place, Outcome> {
-        let places = Arc::clone(&self.places);
+    async fn start(&mut self, intent: &AuditEntry, turn: &mut Place) -> Result<Place, Outcome> {
+        let Places { sending, bulk } = self.places.clone();
+        let queued = async {
+            // The semaphores are never closed.
+            if self.submission.count > 1 {
+                *turn = bulk.acquire_owned().await.ok();
+            }
+            sending.acquire_owned().await.ok()
+        };
         let place = tokio::select! {
             biased;
-            () = self.cancel.cancelled() => return Err(self.never_sent()),
-            // The semaphore is never closed.
-            place = places.acquire_owned() => place.ok(),
+            () = self.called_back() => return Err(self.never_sent()),
+            place = queued => place,
         };
         let unchanged = admission::unchanged(&self.state.borrow(), &self.submission);
         unchanged.map_err(|cause| Outcome::Refused { cause })?;
@@ -176,10 +196,18 @@ impl Runner {
             let cause = error.refusal("the action");
             return Err(Outcome::Refused { cause });
         }
-        if self.cancel.is_cancelled() {
+        if self.cancel.is_cancelled() || self.withdraw.is_cancelled() {
             return Err(self.never_sent());
         }
         Ok(place)
+    }
+
+    /// Waits until it is cancelled or withdrawn.
+    async fn called_back(&self) {
+        tokio::select! {
+            () = self.cancel.cancelled() => {}
+            () = self.withdraw.cancelled() => {}
+        }
     }
 
     /// Sends the commands, once, and waits until the hypervisor has accepted.
@@ -311,7 +339,8 @@ impl Runner {
         Watcher::new(plan, vm, announces, Instant::now())
     }
 
-    fn never_sent(&self) -> Outcome {
+    fn never_sent(&mut self) -> Outcome {
+        self.operation.withdrawn = true;
         Outcome::Refused {
             cause: Failure::new(
                 ErrorKind::Conflict,

@@ -157,6 +157,13 @@ pub enum Request {
         /// Whether it was still running.
         reply: Reply<()>,
     },
+    /// Call back operations that have not begun; what was sent is left alone.
+    Withdraw {
+        /// Which.
+        operations: Vec<OperationId>,
+        /// How many of them still waited for their turn.
+        reply: Reply<usize>,
+    },
     /// Start the sessions of hosts that have none.
     Connect {
         /// Which.

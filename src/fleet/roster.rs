@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use super::engine::Engine;
-use super::operation::ACTIONS_AT_ONCE;
+use super::engine::{BulkLimit, Engine};
+use super::operation::{ACTIONS_AT_ONCE, Places};
 use super::request::HostSelection;
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::event::CommandRecord;
@@ -25,13 +25,21 @@ pub(super) struct Roster {
     all: bool,
     /// Hosts that are looked at; `None` = all.
     focus: Option<HashSet<HostId>>,
-    places: HashMap<HostId, Arc<Semaphore>>,
+    places: HashMap<HostId, Places>,
+    bulk: BulkLimit,
     /// What was sent to each host. Outlives its sessions: why one was replaced is found in there.
     logs: HashMap<HostId, CommandLog>,
     epoch: u64,
 }
 
 impl Roster {
+    pub(super) fn new(bulk: BulkLimit) -> Self {
+        Self {
+            bulk,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn is_current(&self, host: HostId, epoch: u64) -> bool {
         self.sessions
             .get(&host)
@@ -56,12 +64,13 @@ impl Roster {
 
     /// Returns the places for actions of a host. They outlive its sessions: what one has sent is still
     /// under way when the next begins.
-    pub(super) fn places(&mut self, host: HostId) -> Arc<Semaphore> {
-        let places = self
-            .places
-            .entry(host)
-            .or_insert_with(|| Arc::new(Semaphore::new(ACTIONS_AT_ONCE)));
-        Arc::clone(places)
+    pub(super) fn places(&mut self, host: HostId) -> Places {
+        let bulk = self.bulk.0.get();
+        let places = self.places.entry(host).or_insert_with(|| Places {
+            sending: Arc::new(Semaphore::new(ACTIONS_AT_ONCE)),
+            bulk: Arc::new(Semaphore::new(bulk)),
+        });
+        places.clone()
     }
 
     /// Returns the log of what is sent to a host.

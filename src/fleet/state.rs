@@ -23,8 +23,15 @@ use crate::domain::operation::{Operation, OperationId, Outcome};
 use crate::domain::policy::Rule;
 use crate::session::News;
 
-/// Finished operations that snapshots keep.
+/// Operations that snapshots keep, the oldest finished ones going first.
 pub const OPERATIONS_KEPT: usize = 200;
+
+/// How long a finished one is kept in any case: whoever waits for one of many looks at newest snapshots
+/// only, and must still find it.
+pub const KEPT_FOR: Duration = Duration::from_secs(180);
+
+/// The most that are kept for that: beyond it memory counts for more.
+pub const OPERATIONS_MOST: usize = 20_000;
 
 /// Everything the fleet knows.
 #[derive(Debug)]
@@ -295,6 +302,7 @@ impl FleetState {
 
     /// Takes an operation as it stands now.
     pub fn put_operation(&mut self, operation: Operation) {
+        let now = operation.finished_at.unwrap_or(operation.started_at);
         if self
             .operation(&operation.id)
             .is_none_or(|kept| !kept.is_finished())
@@ -320,11 +328,28 @@ impl FleetState {
             Some(kept) => *kept = operation,
             None => self.operations.push(operation),
         }
-        if self.operations.len() > OPERATIONS_KEPT
-            && let Some(oldest) = self.operations.iter().position(|kept| kept.is_finished())
-        {
-            self.operations.remove(oldest);
+        self.forget_old(now);
+    }
+
+    /// Forgets the oldest of those that are over, once there are many.
+    fn forget_old(&mut self, now: Timestamp) {
+        let mut surplus = self.operations.len().saturating_sub(OPERATIONS_KEPT);
+        let mut too_many = self.operations.len().saturating_sub(OPERATIONS_MOST);
+        if surplus == 0 {
+            return;
         }
+        self.operations.retain(|kept| {
+            let Some(at) = kept.finished_at.filter(|_| surplus > 0) else {
+                return true;
+            };
+            let age = Duration::try_from(now.duration_since(at)).unwrap_or_default();
+            if age <= KEPT_FOR && too_many == 0 {
+                return true;
+            }
+            surplus -= 1;
+            too_many = too_many.saturating_sub(1);
+            false
+        });
     }
 
     /// Remembers why an operation failed. The fact that it moved tells the rest.

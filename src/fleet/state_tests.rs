@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::state::{FleetState, HostsChange, OPERATIONS_KEPT};
+use jiff::Timestamp;
+
+use super::state::{FleetState, HostsChange, KEPT_FOR, OPERATIONS_KEPT};
 use super::test_fleet::{inventory, now, operation, spec, vm};
 use crate::domain::action::ActionKind;
 use crate::domain::error_kind::{ErrorKind, Failure};
@@ -11,7 +13,7 @@ use crate::domain::event::Fact;
 use crate::domain::health::HostHealth;
 use crate::domain::host::HostId;
 use crate::domain::inventory::HostInventory;
-use crate::domain::operation::Outcome;
+use crate::domain::operation::{Operation, OperationId, Outcome};
 use crate::domain::vm::PowerState;
 use crate::session::News;
 
@@ -209,19 +211,36 @@ fn an_unknown_outcome_is_settled_by_the_next_read() {
     );
 }
 
+fn ended(n: usize, at: Timestamp) -> Operation {
+    let mut done = (*operation(2, ActionKind::Start, Some(Outcome::Confirmed))).clone();
+    done.id = OperationId(Arc::from(n.to_string()));
+    done.finished_at = Some(at);
+    done
+}
+
 #[test]
 fn old_finished_operations_are_forgotten_and_running_ones_never() {
     let mut state = state();
     let running = operation(1, ActionKind::Shutdown, None);
     state.put_operation((*running).clone());
     for n in 0..=OPERATIONS_KEPT {
-        let mut done = (*operation(2, ActionKind::Start, Some(Outcome::Confirmed))).clone();
-        done.id = crate::domain::operation::OperationId(Arc::from(n.to_string()));
-        state.put_operation(done);
+        state.put_operation(ended(n, now()));
     }
+    state.put_operation(ended(1000, now() + KEPT_FOR * 2));
     assert_eq!(state.snapshot(now()).operations.len(), OPERATIONS_KEPT);
     assert!(state.operation(&running.id).is_some());
     assert_eq!(state.running().count(), 1);
+}
+
+/// Whoever waits for five hundred looks at newest snapshots: none may be gone before it was seen over.
+#[test]
+fn what_has_just_ended_is_kept_however_many_end_with_it() {
+    let mut state = state();
+    for n in 0..500 {
+        state.put_operation(ended(n, now()));
+    }
+    assert_eq!(state.snapshot(now()).operations.len(), 500);
+    assert!(state.operation(&OperationId(Arc::from("0"))).is_some());
 }
 
 #[test]
@@ -238,7 +257,7 @@ fn what_is_counted_is_what_the_error_log_holds() {
     let running = operation(1, ActionKind::Start, None);
     state.put_operation((*running).clone());
     assert_eq!(state.view(now()).errors, 2, "under way is no failure");
-    let ended = crate::domain::operation::Operation {
+    let ended = Operation {
         outcome: failed,
         ..(*running).clone()
     };

@@ -138,5 +138,6 @@ pub(super) fn operation(n: u8, action: ActionKind, outcome: Option<Outcome>) -> 
         started_at: now() - Duration::from_secs(2),
         finished_at: None,
         state_after: None,
+        withdrawn: false,
     })
 }

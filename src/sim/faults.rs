@@ -41,6 +41,8 @@ pub struct Faults {
     pub stats_latency: Duration,
     /// Names of `virsh` commands that never answer; `*` is every one.
     pub hanging: Vec<String>,
+    /// Names of VMs of which every change is refused.
+    pub refusing: Vec<String>,
     /// Whether `virsh event` says nothing.
     pub no_events: bool,
     /// Sessions on one connection before the next is refused (sshd's default is 10).
@@ -59,6 +61,7 @@ impl Default for Faults {
             latency: Duration::ZERO,
             stats_latency: Duration::ZERO,
             hanging: Vec::new(),
+            refusing: Vec::new(),
             no_events: false,
             max_sessions: 10,
             access: Access::Group,

@@ -126,6 +126,15 @@ impl SimHost {
         lock(&self.faults).access
     }
 
+    /// Returns true when every change of this domain is refused.
+    pub(super) fn refuses(&self, index: usize) -> bool {
+        let refusing = lock(&self.faults).refusing.clone();
+        self.world(|world| {
+            let vm = world.vm(index);
+            vm.is_some_and(|vm| refusing.contains(&vm.plan.name))
+        })
+    }
+
     pub(super) fn hangs(&self, command: &str) -> bool {
         lock(&self.faults).hangs(command)
     }

@@ -350,6 +350,7 @@ pub fn operation(state: &FleetSnapshot, vm: &VmRef, action: ActionKind, seconds:
         started_at: ago(seconds),
         finished_at: None,
         state_after: None,
+        withdrawn: false,
     }
 }
 

@@ -2,12 +2,15 @@
 //! is handed in once a person has agreed.
 
 use super::app::App;
+use super::bulk::{self, Bulk};
 use super::effect::Effect;
 use super::overlay::Overlay;
-use super::overlay::confirm::Confirm;
+use super::overlay::confirm::{Confirm, Skipped};
+use super::overlay::progress::ProgressPanel;
 use super::theme::Role;
 use crate::domain::action::{Action, ActionKind, Ask};
-use crate::domain::error_kind::Failure;
+use crate::domain::error_kind::{ErrorKind, Failure};
+use crate::domain::host::Tier;
 use crate::domain::operation::{Consent, Submission};
 use crate::domain::policy::Decision;
 use crate::domain::vm::{PowerState, VmRef};
@@ -25,6 +28,16 @@ pub fn targets(app: &App) -> Vec<VmRef> {
     } else {
         app.vms.marks.iter().cloned().collect()
     }
+}
+
+/// Returns how many of these VMs are on hosts of tier `prod`.
+pub fn in_production<'a>(app: &App, vms: impl IntoIterator<Item = &'a VmRef>) -> usize {
+    let on_prod = |vm: &&VmRef| {
+        let host = app.snapshot.host(vm.host);
+        host.and_then(|host| host.spec.tier.as_ref())
+            .is_some_and(Tier::is_prod)
+    };
+    vms.into_iter().filter(on_prod).count()
 }
 
 /// Returns the one VM that a key is about which cannot be about several.
@@ -81,8 +94,17 @@ pub fn begin(app: &mut App, kind: ActionKind) -> Vec<Effect> {
         );
         return Vec::new();
     }
-    let wanted = vms.into_iter().map(|vm| (vm, action.clone())).collect();
+    let wanted = in_order(app, vms).map(|vm| (vm, action.clone())).collect();
     ask(app, action, wanted)
+}
+
+/// Orders VMs as a person reads them: by host, then by name.
+fn in_order(app: &App, mut vms: Vec<VmRef>) -> impl Iterator<Item = VmRef> {
+    vms.sort_by_cached_key(|vm| {
+        let (host, found) = app.snapshot.vm(vm)?;
+        Some((host.spec.name.clone(), found.name.raw().to_owned()))
+    });
+    vms.into_iter()
 }
 
 /// Asks for the plans of actions with arguments, which may differ; `action` is what they have in common.
@@ -105,6 +127,14 @@ pub fn begin_with(app: &mut App, action: &Action, wanted: Vec<(VmRef, Action)>) 
     ask(app, action.clone(), wanted)
 }
 
+/// Asks for the plans of what was ordered before, for these VMs; they are shown even where nothing has to
+/// be agreed to.
+pub fn begin_anew(app: &mut App, action: &Action, wanted: Vec<(VmRef, Action)>) -> Vec<Effect> {
+    let effects = begin_with(app, action, wanted);
+    app.anew = (!effects.is_empty()).then_some(app.tickets);
+    effects
+}
+
 fn ask(app: &mut App, action: Action, wanted: Vec<(VmRef, Action)>) -> Vec<Effect> {
     app.tickets += 1;
     let ticket = app.tickets;
@@ -119,10 +149,15 @@ fn ask(app: &mut App, action: Action, wanted: Vec<(VmRef, Action)>) -> Vec<Effec
 /// Takes the plans: asks the person, or goes ahead where nothing has to be agreed to.
 pub fn planned(
     app: &mut App,
-    action: &Action,
+    (ticket, action): (u64, &Action),
     proposals: Vec<(VmRef, Result<Proposal, Failure>)>,
 ) -> Vec<Effect> {
-    let dialog = Confirm::new(app, action, proposals);
+    let marked = proposals.iter().any(|(vm, _)| app.vms.marks.contains(vm));
+    let mut dialog = Confirm::new(app, action, proposals);
+    if marked {
+        dialog.skipped.extend(gone(app));
+    }
+    let anew = app.anew.take() == Some(ticket);
     match dialog.ask() {
         _ if dialog.plans.is_empty() => {
             if let Some(skipped) = dialog.skipped.first() {
@@ -132,7 +167,7 @@ pub fn planned(
             Vec::new()
         }
         // Capital keys ask: what is sent is shown even where policy wants nothing agreed to.
-        Ask::Nothing if dialog.skipped.is_empty() && action.snapshot.is_none() => {
+        Ask::Nothing if dialog.skipped.is_empty() && action.snapshot.is_none() && !anew => {
             submit(app, &dialog, &Consent::Nothing)
         }
         _ => {
@@ -142,10 +177,21 @@ pub fn planned(
     }
 }
 
+/// Returns the VMs that were marked and are no more: a plan says so, it does not just get shorter.
+fn gone(app: &App) -> impl Iterator<Item = Skipped> {
+    app.vms.gone.iter().map(|name| Skipped {
+        name: name.clone(),
+        cause: Failure::new(
+            ErrorKind::NotFound,
+            "it was marked and is not there any more",
+        ),
+    })
+}
+
 /// Hands the plans of a dialog in.
 pub fn submit(app: &mut App, dialog: &Confirm, consent: &Consent) -> Vec<Effect> {
     let count = dialog.plans.len() + dialog.skipped.len();
-    let submissions: Vec<Submission> = dialog
+    let mut submissions: Vec<Submission> = dialog
         .plans
         .iter()
         .map(|proposal| Submission {
@@ -170,5 +216,16 @@ pub fn submit(app: &mut App, dialog: &Confirm, consent: &Consent) -> Vec<Effect>
         many => format!("{verb} {} VMs", many.len()),
     };
     app.say(Role::Changing, what);
-    vec![Effect::Submit(submissions)]
+    if count == 1 {
+        let only = submissions.pop().map(Box::new);
+        return only.map(Effect::Submit).into_iter().collect();
+    }
+    app.tickets += 1;
+    let ticket = app.tickets;
+    let plans = dialog.plans.iter().map(|proposal| &proposal.plan);
+    let order = Bulk::new(ticket, dialog.action.clone(), plans, dialog.skipped.clone());
+    bulk::remember(&mut app.bulks, order);
+    app.overlays
+        .push(Overlay::Progress(ProgressPanel::new(ticket)));
+    vec![Effect::SubmitMany(ticket, submissions)]
 }

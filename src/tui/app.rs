@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use ratatui::layout::Rect;
 
+use super::bulk::Bulk;
 use super::command::Context;
 use super::keymap::Keymap;
 use super::layout;
@@ -22,6 +23,7 @@ use crate::domain::error_kind::Failure;
 use crate::domain::host::{HostId, HostName};
 use crate::domain::inventory::FleetSnapshot;
 use crate::domain::operation::Actor;
+use crate::domain::vm::VmRef;
 
 /// What does not change while the screen is up.
 #[derive(Debug, Clone)]
@@ -127,10 +129,14 @@ pub struct App {
     pub theme: Option<String>,
     /// Hosts and the fingerprints of the keys that were already asked about.
     pub asked_keys: Vec<(HostId, String)>,
-    /// Numbers the plans that are asked for.
+    /// Numbers the plans that are asked for, and the orders about several VMs.
     pub tickets: u64,
     /// Displays that are open on this machine, with the names of their VMs.
     pub displays: BTreeMap<u64, String>,
+    /// Orders about several VMs, the last one last.
+    pub bulks: Vec<Bulk>,
+    /// The plan that was asked for anew: it is shown in any case.
+    pub anew: Option<u64>,
     /// Whether a key was pressed: before that the cursor is nobody's choice and stays on top.
     pub touched: bool,
     /// The last error, in one line.
@@ -167,18 +173,21 @@ impl App {
             asked_keys: Vec::new(),
             tickets: 0,
             displays: BTreeMap::new(),
+            bulks: Vec::new(),
+            anew: None,
             touched: false,
             last_error: None,
             unfocused: false,
         };
-        app.take_snapshot(Arc::clone(&app.snapshot));
+        // Nothing is marked yet.
+        drop(app.take_snapshot(Arc::clone(&app.snapshot)));
         app
     }
 
-    /// Takes the fleet's newest state.
-    pub fn take_snapshot(&mut self, snapshot: Arc<FleetSnapshot>) {
+    /// Takes the fleet's newest state; returns the VMs that were marked and are not there any more.
+    pub fn take_snapshot(&mut self, snapshot: Arc<FleetSnapshot>) -> Vec<VmRef> {
         self.snapshot = snapshot;
-        self.vms.take(&self.snapshot, self.now);
+        let gone = self.vms.take(&self.snapshot, self.now);
         if !self.touched {
             self.vms.go_to(&self.snapshot, 0);
         }
@@ -187,6 +196,7 @@ impl App {
             self.snapshots.take(&self.snapshot);
         }
         self.operations.take(&self.snapshot);
+        gone
     }
 
     /// Goes to another view.
@@ -288,6 +298,14 @@ impl App {
             .iter()
             .filter(|operation| !operation.is_finished())
             .count()
+    }
+
+    /// Returns how many VMs of the orders under way about several of them are over, and of how many.
+    pub fn bulk_progress(&self) -> Option<(usize, usize)> {
+        let under_way = self.bulks.iter().filter(|bulk| !bulk.is_over());
+        under_way
+            .map(Bulk::progress)
+            .reduce(|a, b| (a.0 + b.0, a.1 + b.1))
     }
 
     /// Returns when the screen will look different although nothing happens; `None` = never.

@@ -1,11 +1,12 @@
 //! What `update` wants done, and the runner that does it. Only this file and `graphics` talk to the fleet; every
 //! request is a task of its own, so that a slow one holds nothing up.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::bulk::Handed;
 use super::event::Answer;
 use super::graphics::{Displays, Wanted};
 use crate::domain::action::Action;
@@ -32,8 +33,17 @@ pub enum Effect {
         /// What the dialog is about: the action they have in common.
         action: Action,
     },
-    /// Hand plans in.
-    Submit(Vec<Submission>),
+    /// Hand a plan in.
+    Submit(Box<Submission>),
+    /// Hand in the plans of an order about several VMs.
+    SubmitMany(u64, Vec<Submission>),
+    /// Call back what has not begun.
+    Withdraw {
+        /// Of this order: what is not handed in yet stays so.
+        bulk: Option<u64>,
+        /// Operations of which nothing was sent yet.
+        operations: Vec<OperationId>,
+    },
     /// Stop waiting for an operation.
     Cancel(OperationId),
     /// Read hosts now.
@@ -145,6 +155,8 @@ pub struct Runner {
     console: Option<OpenConsole>,
     displays: Displays,
     viewer: Vec<String>,
+    /// Cancelled when the rest of an order about several VMs is called back.
+    bulks: HashMap<u64, CancellationToken>,
 }
 
 impl Runner {
@@ -165,6 +177,7 @@ impl Runner {
             console: None,
             displays: Displays::default(),
             viewer: Vec::new(),
+            bulks: HashMap::new(),
         }
     }
 
@@ -188,11 +201,8 @@ impl Runner {
                 wanted,
                 action,
             } => self.plan(ticket, wanted, action),
-            Effect::Submit(submissions) => {
-                for of_one_vm in by_vm(submissions) {
-                    self.submit(of_one_vm);
-                }
-            }
+            Effect::SubmitMany(bulk, submissions) => self.submit_many(bulk, submissions),
+            Effect::Withdraw { bulk, operations } => self.withdraw(bulk, operations),
             Effect::OpenConsole {
                 ticket,
                 vm,
@@ -299,46 +309,114 @@ impl Runner {
         }
     }
 
-    /// Hands in what is to be done to one VM, one after the other: a VM has one operation at a time. What
-    /// was not admitted is told at once, and ends it.
-    fn submit(&self, submissions: Vec<Submission>) {
+    fn submit_many(&mut self, bulk: u64, submissions: Vec<Submission>) {
+        let stop = CancellationToken::new();
+        self.bulks.insert(bulk, stop.clone());
+        let desk = Desk {
+            handle: self.handle.clone(),
+            answers: self.answers.clone(),
+            bulk,
+            stop,
+        };
+        drop(self.tasks.spawn("tui-bulk", desk.hand_in(submissions)));
+    }
+
+    fn withdraw(&self, bulk: Option<u64>, operations: Vec<OperationId>) {
+        if let Some(stop) = bulk.and_then(|bulk| self.bulks.get(&bulk)) {
+            stop.cancel();
+        }
         let handle = self.handle.clone();
         self.start(async move {
-            let mut rest = submissions.into_iter().peekable();
-            while let Some(submission) = rest.next() {
-                let plan = &submission.plan;
-                let verb = plan.action.kind.spec().verb;
-                let what = format!("{verb} {}{}", plan.vm_name.shown(), plan.action.about());
-                let operation = match handle.submit(submission).await {
-                    Ok(operation) => operation,
-                    Err(cause) => {
-                        let result = Err(cause);
-                        return Some(Answer::Submitted { what, result });
-                    }
-                };
-                if rest.peek().is_none() {
-                    let result = Ok(());
-                    return Some(Answer::Submitted { what, result });
-                }
-                // How it ended is told where operations are; the next one is tried in any case.
-                drop(handle.outcome(&operation).await);
-            }
-            None
+            let result = handle.withdraw(operations).await;
+            Some(Answer::Done {
+                said: None,
+                result: result.map(drop),
+            })
         });
     }
 }
 
-/// Sorts what is handed in by VM, the order kept.
-fn by_vm(submissions: Vec<Submission>) -> Vec<Vec<Submission>> {
-    let mut groups: Vec<Vec<Submission>> = Vec::new();
+/// Hands in what belongs to one order, and tells what became of each.
+#[derive(Debug)]
+struct Desk {
+    handle: FleetHandle,
+    answers: mpsc::Sender<Answer>,
+    bulk: u64,
+    /// Cancelled: what is not handed in yet stays so.
+    stop: CancellationToken,
+}
+
+/// What is to be done to one VM, in order, each with its place in the order.
+type OfOneVm = VecDeque<(usize, Submission)>;
+
+impl Desk {
+    /// Hands in the first of every VM, one after the other: the fleet is asked no faster than it answers.
+    /// What is to be done to the same VM follows when the one before is over.
+    async fn hand_in(self, submissions: Vec<Submission>) {
+        let mut rest = Vec::new();
+        for mut group in by_vm(submissions) {
+            if let Some(first) = group.pop_front() {
+                let operation = self.one(first).await;
+                if !group.is_empty() {
+                    rest.push((operation, group));
+                }
+            }
+        }
+        let following = rest
+            .into_iter()
+            .map(|(before, group)| self.follow(before, group));
+        futures_util::future::join_all(following).await;
+    }
+
+    /// Goes on with one VM. Where one was not admitted, those after it are not handed in.
+    async fn follow(&self, mut before: Option<OperationId>, mut group: OfOneVm) {
+        while let Some(next) = group.pop_front() {
+            before = match before {
+                Some(operation) => {
+                    // How it ended is told where operations are; the next one is tried in any case.
+                    drop(self.handle.outcome(&operation).await);
+                    self.one(next).await
+                }
+                None => self.tell(next.0, Handed::Held).await,
+            };
+        }
+    }
+
+    async fn one(&self, (place, submission): (usize, Submission)) -> Option<OperationId> {
+        let handed = if self.stop.is_cancelled() {
+            Handed::Held
+        } else {
+            match self.handle.submit(submission).await {
+                Ok(operation) => Handed::Started(operation),
+                Err(cause) => Handed::Refused(cause),
+            }
+        };
+        self.tell(place, handed).await
+    }
+
+    async fn tell(&self, place: usize, handed: Handed) -> Option<OperationId> {
+        let operation = match &handed {
+            Handed::Started(operation) => Some(operation.clone()),
+            Handed::Refused(_) | Handed::Held => None,
+        };
+        let answer = Answer::Handed(self.bulk, place, handed);
+        // The screen has been left: nobody wants to know any more.
+        drop(self.answers.send(answer).await);
+        operation
+    }
+}
+
+/// Sorts what is handed in by VM, the order kept: a VM has one operation at a time.
+fn by_vm(submissions: Vec<Submission>) -> Vec<OfOneVm> {
+    let mut groups: Vec<OfOneVm> = Vec::new();
     let mut places: HashMap<VmRef, usize> = HashMap::new();
-    for submission in submissions {
+    for (at, submission) in submissions.into_iter().enumerate() {
         let place = *places.entry(submission.plan.vm.clone()).or_insert_with(|| {
-            groups.push(Vec::new());
+            groups.push(VecDeque::new());
             groups.len() - 1
         });
         if let Some(group) = groups.get_mut(place) {
-            group.push(submission);
+            group.push_back((at, submission));
         }
     }
     groups
@@ -392,6 +470,13 @@ async fn carry(
 async fn ask(handle: &FleetHandle, effect: Effect) -> Option<Answer> {
     let done = |said: Option<String>, result| Some(Answer::Done { said, result });
     match effect {
+        Effect::Submit(submission) => {
+            let plan = &submission.plan;
+            let verb = plan.action.kind.spec().verb;
+            let what = format!("{verb} {}{}", plan.vm_name.shown(), plan.action.about());
+            let result = handle.submit(*submission).await.map(drop);
+            Some(Answer::Submitted { what, result })
+        }
         Effect::Cancel(id) => done(
             Some("no longer waiting; what was sent stays sent".to_owned()),
             handle.cancel(id).await,
@@ -459,7 +544,8 @@ async fn ask(handle: &FleetHandle, effect: Effect) -> Option<Answer> {
             done(Some(said.to_owned()), handle.set_read_only(on).await)
         }
         Effect::Plan { .. }
-        | Effect::Submit(_)
+        | Effect::SubmitMany(..)
+        | Effect::Withdraw { .. }
         | Effect::OpenConsole { .. }
         | Effect::SendKeys(..)
         | Effect::OpenGraphics(..)

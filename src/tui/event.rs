@@ -5,6 +5,8 @@ use std::sync::Arc;
 use crossterm::event::KeyEvent;
 use jiff::Timestamp;
 
+use super::bulk::Handed;
+use super::pointer::Hit;
 use crate::domain::action::Action;
 use crate::domain::audit::AuditRecord;
 use crate::domain::console::ConsoleNews;
@@ -58,8 +60,8 @@ pub enum Input {
 /// What the mouse did, where it is switched on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pointer {
-    /// Pressed here (column, line).
-    Press(u16, u16),
+    /// Pressed on something.
+    Press(Hit),
     /// Wheel up.
     WheelUp,
     /// Wheel down.
@@ -85,6 +87,8 @@ pub enum Answer {
         /// Whether it was admitted.
         result: Result<(), Failure>,
     },
+    /// What became of handing in one plan (its place) of an order about several VMs.
+    Handed(u64, usize, Handed),
     /// Something without a value was done.
     Done {
         /// What to say when it worked, if anything.

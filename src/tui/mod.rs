@@ -7,6 +7,7 @@
 
 pub mod acting;
 pub mod app;
+pub mod bulk;
 pub mod column;
 pub mod command;
 pub mod console;
@@ -22,6 +23,7 @@ pub mod keymap;
 pub mod layout;
 pub mod overlay;
 pub mod picture;
+pub mod pointer;
 pub mod rows;
 pub mod run;
 pub mod screen;

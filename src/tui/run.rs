@@ -18,6 +18,7 @@ use super::effect::{Effect, Local, Runner};
 use super::event::{Answer, Event, Input, Pointer};
 use super::habits;
 use super::keymap::Keymap;
+use super::pointer;
 use super::terminal::{Surface, TerminalGuard};
 use super::theme::shelf::{self, NoShelf, ThemeShelf};
 use super::theme::{ColourDepth, Theme};
@@ -291,7 +292,7 @@ impl Loop {
                 () = tasks.token().cancelled() => return Ok(TuiExit::Ended),
                 () = signals.any() => return Ok(TuiExit::Ended),
                 key = from.keys.next() => match key {
-                    Some(event) => read_terminal(event?),
+                    Some(event) => self.read_terminal(event?),
                     // The terminal has gone away.
                     None => return Ok(TuiExit::Ended),
                 },
@@ -318,7 +319,7 @@ impl Loop {
     /// Takes everything else that is ready, so that one frame shows it all.
     async fn drain(&mut self, from: &mut Sources, guard: &TerminalGuard) -> io::Result<()> {
         while let Some(event) = ready_key(&mut from.keys).await {
-            let input = read_terminal(event?);
+            let input = self.read_terminal(event?);
             self.take(input, guard)?;
         }
         while self.console_budget > 0
@@ -345,6 +346,26 @@ impl Loop {
         Ok(())
     }
 
+    /// Takes a report of the terminal; `None` for those that mean nothing here.
+    fn read_terminal(&self, event: TerminalEvent) -> Option<Input> {
+        match event {
+            TerminalEvent::Key(key) => Some(Input::Key(key)),
+            TerminalEvent::Paste(text) => Some(Input::Paste(text)),
+            TerminalEvent::Resize(width, height) => Some(Input::Resize(width, height)),
+            TerminalEvent::FocusGained => Some(Input::Focus(true)),
+            TerminalEvent::FocusLost => Some(Input::Focus(false)),
+            TerminalEvent::Mouse(mouse) => match mouse.kind {
+                MouseEventKind::Down(MouseButton::Left) => {
+                    let hit = pointer::hit(&self.app, &self.state, (mouse.column, mouse.row));
+                    hit.map(|hit| Input::Pointer(Pointer::Press(hit)))
+                }
+                MouseEventKind::ScrollUp => Some(Input::Pointer(Pointer::WheelUp)),
+                MouseEventKind::ScrollDown => Some(Input::Pointer(Pointer::WheelDown)),
+                _ => None,
+            },
+        }
+    }
+
     /// Counts what a console wrote against what one frame may hold.
     fn budgeted(&mut self, (ticket, news): (u64, ConsoleNews)) -> Input {
         if let ConsoleNews::Output(bytes) = &news {
@@ -362,29 +383,10 @@ impl Loop {
         }
         self.dirty = true;
         let at = self.clock.now();
-        let input = self.aim(input);
         for effect in update(&mut self.app, Event { at, input }) {
             self.perform(effect, guard)?;
         }
         Ok(())
-    }
-
-    /// A click on a row of the VM table puts the cursor there.
-    fn aim(&mut self, input: Input) -> Input {
-        if let Input::Pointer(Pointer::Press(_, line)) = input
-            && self.app.overlays.is_empty()
-            && self.app.screen == super::app::Screen::Vms
-        {
-            let (width, height) = self.app.size;
-            let area = ratatui::layout::Rect::new(0, 0, width, height);
-            let body = super::layout::areas(area, self.app.compact).map(|parts| parts.body);
-            if let Some(row) = body.and_then(|body| line.checked_sub(body.y + 1)) {
-                let state = Arc::clone(&self.app.snapshot);
-                let index = self.state.vms_top + usize::from(row);
-                self.app.vms.go_to(&state, index);
-            }
-        }
-        input
     }
 
     fn perform(&mut self, effect: Effect, guard: &TerminalGuard) -> io::Result<()> {
@@ -474,24 +476,6 @@ async fn sleep_until(wake: Option<Instant>) {
     match wake {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
-    }
-}
-
-fn read_terminal(event: TerminalEvent) -> Option<Input> {
-    match event {
-        TerminalEvent::Key(key) => Some(Input::Key(key)),
-        TerminalEvent::Paste(text) => Some(Input::Paste(text)),
-        TerminalEvent::Resize(width, height) => Some(Input::Resize(width, height)),
-        TerminalEvent::FocusGained => Some(Input::Focus(true)),
-        TerminalEvent::FocusLost => Some(Input::Focus(false)),
-        TerminalEvent::Mouse(mouse) => match mouse.kind {
-            MouseEventKind::Down(MouseButton::Left) => {
-                Some(Input::Pointer(Pointer::Press(mouse.column, mouse.row)))
-            }
-            MouseEventKind::ScrollUp => Some(Input::Pointer(Pointer::WheelUp)),
-            MouseEventKind::ScrollDown => Some(Input::Pointer(Pointer::WheelDown)),
-            _ => None,
-        },
     }
 }
 

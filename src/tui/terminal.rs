@@ -9,7 +9,7 @@ use crossterm::clipboard::CopyToClipboard;
 use crossterm::cursor::{Hide, MoveTo, Show};
 use crossterm::event::{
     DisableBracketedPaste, DisableFocusChange, DisableMouseCapture, EnableBracketedPaste,
-    EnableFocusChange, EnableMouseCapture,
+    EnableFocusChange,
 };
 use crossterm::terminal::{
     BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen,
@@ -63,7 +63,7 @@ impl TerminalGuard {
             Clear(ClearType::All)
         )?;
         if self.mouse {
-            execute!(out, EnableMouseCapture)?;
+            listen_to_mouse(&mut out)?;
         }
         Ok(())
     }
@@ -76,6 +76,19 @@ impl TerminalGuard {
         self.take()?;
         crossterm::terminal::size()
     }
+}
+
+/// Presses and the wheel only (xterm's mode 1000, told in the form of mode 1006). The library would ask for
+/// every movement as well, which over a slow line is a flood of reports that mean nothing here.
+#[cfg(unix)]
+fn listen_to_mouse(out: &mut impl Write) -> io::Result<()> {
+    out.write_all(b"\x1b[?1000h\x1b[?1006h")?;
+    out.flush()
+}
+
+#[cfg(not(unix))]
+fn listen_to_mouse(out: &mut impl Write) -> io::Result<()> {
+    execute!(out, crossterm::event::EnableMouseCapture)
 }
 
 impl Drop for TerminalGuard {

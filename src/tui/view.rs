@@ -8,7 +8,7 @@ use super::command::{Context, commands};
 use super::console;
 use super::glyph;
 use super::layout::{self, Areas};
-use super::overlay::Overlay;
+use super::overlay::{Overlay, progress};
 use super::screen::{hosts, operations, profile, snapshots, vms};
 use super::theme::{Role, Theme};
 use super::widget::footer::{self, Hint};
@@ -36,11 +36,12 @@ pub fn view(app: &App, theme: &Theme, state: &mut ViewState, buf: &mut Buffer) -
         too_small(buf, area, theme);
         return None;
     };
-    let errors = header::Errors {
+    let news = header::News {
         unseen: app.unseen_errors(),
         last: app.last_error.as_deref(),
+        bulk: app.bulk_progress(),
     };
-    header::draw(&app.snapshot, (app.now, errors), buf, areas.header, theme);
+    header::draw(&app.snapshot, (app.now, news), buf, areas.header, theme);
     draw_screen(app, theme, state, buf, areas.body);
     let mut cursor = draw_status(app, theme, buf, areas.status);
     if let Some(Overlay::Console(console)) = app.overlays.last() {
@@ -107,6 +108,14 @@ fn draw_status(app: &App, theme: &Theme, buf: &mut Buffer, line: Rect) -> Option
     };
     if let Some(toast) = &app.toast {
         paint::put_fitted(buf, left, &toast.text, theme.style(toast.role));
+    } else if app.screen == Screen::Operations
+        && let Some(bulk) = progress::current(app)
+    {
+        let text = format!(
+            "last order about several VMs: {} (b shows each of them)",
+            bulk.summary()
+        );
+        paint::put_fitted(buf, left, &text, theme.style(bulk.role()));
     } else if app.screen == Screen::Hosts
         && let Some((text, role)) = hosts::selected(app).and_then(|host| hosts::trouble(app, host))
     {
@@ -146,6 +155,8 @@ fn draw_overlay(
         Overlay::Menu(menu) => menu.draw(buf, area, theme),
         Overlay::Chooser(chooser) => chooser.draw(&app.vms.columns, buf, area, theme),
         Overlay::Naming(dialog) => return dialog.draw(buf, area, theme),
+        Overlay::Marking(dialog) => return dialog.draw(app, buf, area, theme),
+        Overlay::Progress(panel) => panel.draw(app, buf, areas.body, theme),
         // It covers everything, and lies on top of everything.
         Overlay::Console(_) => {}
         Overlay::Graphics(dialog) => dialog.draw(buf, area, theme),
@@ -175,6 +186,7 @@ pub fn hints(app: &App) -> Vec<Hint> {
                 | Overlay::SnapshotForm(_)
                 | Overlay::Chooser(_)
                 | Overlay::Naming(_)
+                | Overlay::Marking(_)
         )
     ) {
         return Vec::new();
@@ -197,7 +209,8 @@ pub fn hints(app: &App) -> Vec<Hint> {
             }
             if let Some(key) = app.settings.keymap.sign_of(command, app.settings.ascii) {
                 let label = label_of(app, &command.id).unwrap_or_else(|| label.clone());
-                hints.push(Hint { key, label });
+                let id = command.id.as_str();
+                hints.push(Hint { key, label, id });
             }
         }
     }

@@ -11,6 +11,7 @@ use vmdeck::domain::health::HostHealth;
 use vmdeck::domain::host::{Endpoint, HostId, Jump, LoginMethod};
 use vmdeck::domain::inventory::{FleetSnapshot, HostSnapshot};
 use vmdeck::domain::operation::{Actor, Door};
+use vmdeck::fleet::engine::BulkLimit;
 use vmdeck::fleet::request::HostSelection;
 use vmdeck::fleet::target::LoginOptions;
 use vmdeck::fleet::{FleetHandle, FleetOptions, FleetSetup, start};
@@ -130,6 +131,7 @@ impl Rig {
                 },
                 login: LoginOptions::default(),
                 ssh_config: None,
+                bulk: BulkLimit::default(),
                 remarks: Vec::new(),
             },
         })

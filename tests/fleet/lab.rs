@@ -16,6 +16,7 @@ use vmdeck::domain::host_key::PinnedKey;
 use vmdeck::domain::inventory::{FleetSnapshot, HostSnapshot};
 use vmdeck::domain::operation::{Actor, Consent, Door, Operation, OperationId, Plan, Submission};
 use vmdeck::domain::vm::{PowerState, VmRef};
+use vmdeck::fleet::engine::BulkLimit;
 use vmdeck::fleet::request::HostSelection;
 use vmdeck::fleet::target::LoginOptions;
 use vmdeck::fleet::{FleetHandle, FleetOptions, FleetSetup, start};
@@ -50,6 +51,7 @@ pub(crate) struct Plans {
     pub(crate) read_only: bool,
     pub(crate) session: SessionOptions,
     pub(crate) remarks: Vec<Failure>,
+    pub(crate) bulk: BulkLimit,
     clock: Clock,
     root: tempfile::TempDir,
 }
@@ -75,6 +77,7 @@ impl Plans {
             read_only: false,
             session: seeded(),
             remarks: Vec::new(),
+            bulk: BulkLimit::default(),
             clock: Clock::manual("2026-01-02T03:04:05Z".parse::<Timestamp>().unwrap()),
             root,
         }
@@ -116,6 +119,7 @@ impl Plans {
                     ..LoginOptions::default()
                 },
                 ssh_config: None,
+                bulk: self.bulk,
                 remarks: self.remarks,
             },
         };
@@ -310,6 +314,7 @@ impl Lab {
             read_only: false,
             session: seeded(),
             remarks: Vec::new(),
+            bulk: BulkLimit::default(),
             clock: self.clock,
             root: self.root,
         }

@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod bulk;
 mod clock;
 mod hosts;
 mod lab;

@@ -68,6 +68,8 @@ pub(crate) struct Machine {
     pub(crate) read: Mood,
     pub(crate) read_takes: Duration,
     pub(crate) obeys: Obeys,
+    /// VMs of which it refuses everything.
+    pub(crate) refuses: Vec<VmId>,
     pub(crate) announces: bool,
     /// How it is read.
     pub(crate) channel: &'static str,
@@ -92,6 +94,7 @@ impl Machine {
             read: Mood::Fine,
             read_takes: Duration::from_millis(10),
             obeys: Obeys::Yes,
+            refuses: Vec::new(),
             announces: true,
             channel: "scripted",
             vms: vec![
@@ -486,7 +489,12 @@ impl Hypervisor for Driver {
                     let seen = look(&machine.audit_dir);
                     machine.note(seen);
                 }
-                machine.obeys.clone()
+                let id = VmId::parse(&command.args[1].value);
+                if id.is_some_and(|id| machine.refuses.contains(&id)) {
+                    Obeys::Refuses
+                } else {
+                    machine.obeys.clone()
+                }
             };
             self.alive(tokio::time::sleep(Duration::from_millis(5)))
                 .await?;

@@ -29,9 +29,15 @@ struct Demo {
 
 impl Demo {
     fn start(size: (u16, u16)) -> Self {
+        Self::configured(size, "")
+    }
+
+    /// The same with a configuration.
+    fn configured(size: (u16, u16), config: &str) -> Self {
         let home = TempDir::new().unwrap();
+        support::write(home.path().join("test.toml"), config);
         let script = format!(
-            "stty -g > {dir}/before; echo $$ > {dir}/shell; {VMDECK} --demo; \
+            "stty -g > {dir}/before; echo $$ > {dir}/shell; {VMDECK} --config {dir}/test.toml --demo; \
              echo \"left with $?\"; stty -g > {dir}/after; exec sleep 60",
             dir = home.path().display(),
         );
@@ -230,4 +236,24 @@ fn the_console_and_the_screen_of_a_vm_open_over_the_table() {
         .wait_for("the dialog gone", |screen| !screen.contains("vnc://"));
     demo.pty.keys("q");
     demo.assert_restored();
+}
+
+#[test]
+fn the_mouse_is_listened_to_where_it_is_wanted_and_given_back() {
+    let mut demo = Demo::configured((120, 40), "[tui]\nmouse = true\n");
+    let shown = demo.pty.wait_text(RUNNING);
+    assert!(demo.pty.takes_mouse());
+    // Below the titles and the row that the cursor begins on.
+    let row = 3 + shown
+        .lines()
+        .position(|line| line.contains("UPTIME"))
+        .unwrap();
+    let has_cursor = |screen: &str| screen.lines().nth(row).is_some_and(|it| it.contains('▌'));
+    assert!(!has_cursor(&shown));
+    // xterm's report of a press of the left button, one-based.
+    demo.pty.keys(&format!("\x1b[<0;20;{}M", row + 1));
+    demo.pty.wait_for("the cursor on that row", has_cursor);
+    demo.pty.keys("q");
+    demo.assert_restored();
+    assert!(!demo.pty.takes_mouse(), "the mouse is still taken");
 }

@@ -23,6 +23,7 @@ use vmdeck::domain::credential::{
 use vmdeck::domain::error_kind::{Classify, ErrorKind, Failure};
 use vmdeck::domain::host::LoginMethod;
 use vmdeck::domain::secret::SecretText;
+use vmdeck::fleet::engine::BulkLimit;
 use vmdeck::fleet::target::LoginOptions;
 use vmdeck::fleet::{FleetHandle, FleetOptions, FleetSetup};
 use vmdeck::hypervisor::drivers::InstalledDrivers;
@@ -159,6 +160,7 @@ impl Fleets for TestFleets {
                 },
                 login: LoginOptions::default(),
                 ssh_config: None,
+                bulk: BulkLimit::default(),
                 remarks: Vec::new(),
             },
         })

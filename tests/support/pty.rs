@@ -106,6 +106,12 @@ impl Pty {
             .alternate_screen()
     }
 
+    /// Returns whether the program has asked for the mouse.
+    pub fn takes_mouse(&self) -> bool {
+        let seen = self.seen.0.lock().unwrap();
+        seen.screen.screen().mouse_protocol_mode() != vt100::MouseProtocolMode::None
+    }
+
     /// Returns whether the cursor is hidden.
     pub fn cursor_hidden(&self) -> bool {
         self.seen.0.lock().unwrap().screen.screen().hide_cursor()

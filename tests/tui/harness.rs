@@ -72,9 +72,9 @@ impl Screen {
         let earlier = Arc::new(fleet::earlier(&snapshot, 3));
         let mut app = App::new(settings, earlier, fleet::now(), size);
         for ticks in [2, 1] {
-            app.take_snapshot(Arc::new(fleet::earlier(&snapshot, ticks)));
+            drop(app.take_snapshot(Arc::new(fleet::earlier(&snapshot, ticks))));
         }
-        app.take_snapshot(snapshot);
+        drop(app.take_snapshot(snapshot));
         greet(&mut app);
         Self {
             app,
@@ -121,18 +121,27 @@ impl Screen {
         }
     }
 
+    /// Runs effects that something else than an event has asked for.
+    pub(crate) async fn run(&mut self, effects: Vec<Effect>) {
+        let mut waiting = self.perform(effects);
+        while waiting > 0 {
+            let answer = self.answers.recv().await.unwrap();
+            waiting = waiting - 1 + self.take(Input::Answer(answer));
+        }
+    }
+
     /// Returns how many answers are on their way because of this.
     fn take(&mut self, input: Input) -> usize {
         let at = self.now;
+        let effects = update(&mut self.app, Event { at, input });
+        self.perform(effects)
+    }
+
+    fn perform(&mut self, effects: Vec<Effect>) -> usize {
         let mut waiting = 0;
-        for effect in update(&mut self.app, Event { at, input }) {
+        for effect in effects {
             let answers = match &effect {
-                // What is done to one VM is answered once.
-                Effect::Submit(all) => {
-                    let vms: std::collections::BTreeSet<&VmRef> =
-                        all.iter().map(|one| &one.plan.vm).collect();
-                    vms.len()
-                }
+                Effect::SubmitMany(_, all) => all.len(),
                 Effect::Console(..) | Effect::CloseConsole | Effect::CloseGraphics(_) => 0,
                 _ => 1,
             };
@@ -232,6 +241,7 @@ pub(crate) fn styles_of(buf: &Buffer) -> String {
 async fn engine(mut inbox: mpsc::Receiver<Request>, state: Arc<FleetSnapshot>, asked: Asked) {
     // The other ends of consoles: one that is dropped has ended.
     let mut ends = Vec::new();
+    let mut submitted = 0;
     while let Some(request) = inbox.recv().await {
         let note = |text: String| asked.lock().unwrap().push(text);
         match request {
@@ -261,7 +271,9 @@ async fn engine(mut inbox: mpsc::Receiver<Request>, state: Arc<FleetSnapshot>, a
                     plan.action.kind,
                     plan.action.about()
                 ));
-                reply.send(Ok(OperationId(Arc::from("op")))).unwrap();
+                submitted += 1;
+                let id = format!("op-{submitted}");
+                reply.send(Ok(OperationId(Arc::from(id)))).unwrap();
             }
             Request::Detail { reply, .. } => {
                 let definition = "<domain type='kvm'>\n\t<name>x</name>\n</domain>";
@@ -345,6 +357,10 @@ fn kept(request: Request, asked: &Asked) {
         } => {
             note(format!("host key: {}", decision.trusts()));
             reply.send(Ok(())).unwrap();
+        }
+        Request::Withdraw { operations, reply } => {
+            note(format!("withdraw {}", operations.len()));
+            reply.send(Ok(operations.len())).unwrap();
         }
         Request::Refresh { hosts, reply } => {
             note(format!("refresh {hosts:?}"));

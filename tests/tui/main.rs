@@ -1,6 +1,7 @@
 //! The screen from the outside: key macros in, frames out; effects go to an engine that the test owns.
 #![cfg(test)]
 
+mod bulk;
 mod console;
 mod details;
 mod graphics;
@@ -8,8 +9,10 @@ mod habits;
 mod harness;
 mod hostile;
 mod limits;
+mod mouse;
 mod overlays;
 mod pictures;
+mod production;
 mod screen;
 mod snapshots;
 mod table;

@@ -11,6 +11,18 @@ use crate::sim::world::{ALREADY_ACTIVE, Refusal, StartOptions, World};
 /// Modes that `shutdown` and `reboot` know.
 const MODES: [&str; 5] = ["acpi", "agent", "initctl", "signal", "paravirt"];
 
+/// The commands that need the lock of a domain.
+const CHANGES: [&str; 8] = [
+    "start",
+    "shutdown",
+    "reboot",
+    "destroy",
+    "reset",
+    "suspend",
+    "resume",
+    "managedsave",
+];
+
 /// Runs a command that changes the domain `index`; `None` when it is no such command.
 pub(super) async fn act(
     host: &SimHost,
@@ -21,6 +33,9 @@ pub(super) async fn act(
     let name = command.spec.name;
     let shown = command.domain();
     let said = match name {
+        _ if CHANGES.contains(&name) && host.refuses(index) => {
+            Said::error("Timed out during operation: cannot acquire state change lock")
+        }
         "start" => return Some(start(host, index, command, quiet).await),
         "shutdown" | "reboot" => power_button(host, index, command, name),
         "destroy" => {

@@ -5,12 +5,14 @@
 //! here at all: they come from the verb catalogue.
 
 mod common;
+mod many;
 mod reach;
 mod views;
 
 use std::sync::LazyLock;
 
 use self::common::{BASE, CHOOSER, DETAILS, DIALOG, DOCUMENT, FORM, GLOBAL, LIST, MENU, PROMPT};
+use self::many::{BULK, BULK_PANEL, MARKING};
 use self::reach::{CONSOLE, CONSOLE_AWAY, GRAPHICS, REACH, SCREEN};
 use self::views::{HOSTS, OPERATIONS, PROFILE, SNAPSHOTS, SNAPSHOTS_OF_A_VM, VMS};
 use super::acting;
@@ -47,6 +49,8 @@ pub enum Context {
     Screen,
     /// The address of a VM's display.
     Graphics,
+    /// An order about several VMs.
+    Bulk,
     /// A list to choose from.
     Menu,
     /// The columns to choose from.
@@ -77,6 +81,7 @@ impl Context {
         Self::ConsoleAway,
         Self::Screen,
         Self::Graphics,
+        Self::Bulk,
         Self::Menu,
         Self::Chooser,
         Self::Dialog,
@@ -101,6 +106,7 @@ impl Context {
             Self::Screen => "Screen of a VM",
             Self::Graphics => "Display of a VM",
             Self::ConsoleAway => "Console that is closed",
+            Self::Bulk => "Order about several VMs",
             Self::Menu => "Menus",
             Self::Chooser => "Columns",
             Self::Dialog => "Questions",
@@ -226,6 +232,7 @@ fn sentence(summary: &str) -> String {
 
 const SECTIONS: &[(&[Context], &[RowOf])] = &[
     (&[Context::Vms], VMS),
+    (&[Context::Vms], MARKING),
     (&[Context::Hosts], HOSTS),
     (&[Context::Vms, Context::Details], SNAPSHOTS_OF_A_VM),
     (&[Context::Snapshots], SNAPSHOTS),
@@ -238,6 +245,8 @@ const SECTIONS: &[(&[Context], &[RowOf])] = &[
     (&[Context::ConsoleAway], CONSOLE_AWAY),
     (&[Context::Screen], SCREEN),
     (&[Context::Graphics], GRAPHICS),
+    (&[Context::Bulk, Context::Operations], BULK),
+    (&[Context::Bulk], BULK_PANEL),
     (&[Context::Menu], MENU),
     (&[Context::Chooser], CHOOSER),
     (&[Context::Dialog], DIALOG),

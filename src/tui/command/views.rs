@@ -2,6 +2,7 @@
 //! it can be run, and what it runs.
 
 use super::{ALWAYS, RowOf};
+use crate::tui::overlay::progress;
 use crate::tui::screen::{hosts, operations, profile, snapshots, vms};
 use crate::tui::update::deeds;
 
@@ -414,7 +415,7 @@ pub(super) const SNAPSHOTS: &[RowOf] = &[
 pub(super) const OPERATIONS: &[RowOf] = &[
     (
         "operations.cancel",
-        "stop waiting for the operation",
+        "call it back before it begins, or stop waiting for it",
         "x",
         Some("cancel"),
         operations::can_cancel,
@@ -427,6 +428,14 @@ pub(super) const OPERATIONS: &[RowOf] = &[
         Some("copy JSON"),
         operations::has_something,
         operations::copy,
+    ),
+    (
+        "operations.bulk",
+        "progress of its order about several VMs, or of the last one",
+        "b enter",
+        Some("progress"),
+        progress::has_any,
+        progress::open,
     ),
     (
         "operations.turn",

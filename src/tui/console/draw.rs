@@ -10,6 +10,7 @@ use super::stage::Stage;
 use super::state::OWN_LINES;
 use crate::domain::text::is_hostile;
 use crate::tui::app::App;
+use crate::tui::overlay::frame;
 use crate::tui::theme::{GuestColour, Role, Theme};
 use crate::tui::widget::footer::{self, Hint};
 use crate::tui::widget::paint::{self, Piece};
@@ -30,6 +31,10 @@ pub fn draw(
         ..area
     };
     draw_title(console, buf, paint::line_of(area, 0), theme);
+    if crate::tui::acting::in_production(app, [&console.vm]) > 0 && console.terminal.scrolled() == 0
+    {
+        frame::badge(buf, paint::line_of(area, 0), theme);
+    }
     let cursor = draw_screen(console, buf, body, theme);
     let last = area.height.saturating_sub(1);
     draw_state(

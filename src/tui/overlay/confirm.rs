@@ -13,8 +13,10 @@ use crate::domain::policy::Decision;
 use crate::domain::text::{RemoteText, fit_middle};
 use crate::domain::vm::VmRef;
 use crate::fleet::request::Proposal;
+use crate::tui::acting;
 use crate::tui::app::App;
 use crate::tui::glyph;
+use crate::tui::layout;
 use crate::tui::theme::{Role, Theme};
 use crate::tui::widget::input::draw_input;
 use crate::tui::widget::paint::{self, Piece};
@@ -37,6 +39,8 @@ pub struct Confirm {
     pub plans: Vec<Proposal>,
     /// How much the host of each matters.
     tiers: Vec<Option<String>>,
+    /// How many of the plans are about production.
+    in_production: usize,
     /// What is left out.
     pub skipped: Vec<Skipped>,
     /// The name as typed so far.
@@ -89,7 +93,10 @@ impl Confirm {
                 host.spec.tier.as_ref().map(ToString::to_string)
             })
             .collect();
+        let of_plans = plans.iter().map(|proposal: &Proposal| &proposal.plan.vm);
+        let in_production = acting::in_production(app, of_plans);
         Self {
+            in_production,
             action: action.clone(),
             plans,
             tiers,
@@ -168,6 +175,9 @@ impl Confirm {
         let foot = if self.wants_name() { 3 } else { 1 };
         let height = wanted.saturating_add(foot + 3).min(area.height);
         let room = frame::draw(buf, area, theme, &self.title(), (width, height));
+        if self.in_production > 0 {
+            frame::production(buf, layout::centred(area, width, height), theme);
+        }
         let page = room.height.saturating_sub(foot + 1);
         let top = self
             .scroll
@@ -232,12 +242,24 @@ impl Confirm {
 
     fn many(&self, width: u16) -> Vec<Line> {
         let mut lines = Vec::new();
+        if self.in_production > 0 {
+            let text = format!(
+                "{} {} of {} are in production",
+                glyph::PROD,
+                self.in_production,
+                self.plans.len()
+            );
+            lines.extend([vec![(text, Role::TierProd)], Vec::new()]);
+        }
         for (proposal, tier) in self.plans.iter().zip(&self.tiers) {
             let plan = &proposal.plan;
             let tier = Role::of_tier(tier.as_deref());
             lines.push(vec![
-                (padded(&plan.vm_name.fit(24), 26), Role::Strong),
-                (padded(&fit_middle(plan.host_name.as_str(), 16), 18), tier),
+                (paint::padded(&plan.vm_name.fit(24), 26), Role::Strong),
+                (
+                    paint::padded(&fit_middle(plan.host_name.as_str(), 16), 18),
+                    tier,
+                ),
                 (plan.state.to_string(), Role::of_state(&plan.state)),
                 (plan.action.about(), Role::Text),
             ]);
@@ -254,7 +276,7 @@ impl Confirm {
             )]);
             for skipped in &self.skipped {
                 lines.push(vec![
-                    (padded(&skipped.name.fit(24), 26), Role::Dim),
+                    (paint::padded(&skipped.name.fit(24), 26), Role::Dim),
                     (skipped.cause.message.clone(), Role::Dim),
                 ]);
             }
@@ -317,12 +339,6 @@ fn facts(lines: &mut Vec<Line>, proposal: &Proposal, width: u16) {
         say(label, &command.shown_line(), Role::Text);
     }
     say("rule", &proposal.verdict.rule, Role::Dim);
-}
-
-/// Fills up with blanks by what a terminal shows, not by characters: names may be wide.
-fn padded(text: &str, width: u16) -> String {
-    let blanks = width.saturating_sub(paint::width(text));
-    format!("{text}{}", " ".repeat(usize::from(blanks)))
 }
 
 fn capital(word: &str) -> String {

@@ -46,6 +46,51 @@ pub fn fill(buf: &mut Buffer, area: Rect, theme: &Theme, title: &str, remark: &s
     }
 }
 
+/// What a frame of production says, beside its look: no meaning hangs on a colour.
+pub const PRODUCTION: &str = " ▲ PRODUCTION ";
+
+/// Makes the frame that stands around `area` unmistakable: what is in it is about production. Its lines
+/// are doubled, in a colour of their own, and it says so in a word.
+pub fn production(buf: &mut Buffer, area: Rect, theme: &Theme) {
+    if area.width < 4 || area.height < 2 {
+        return;
+    }
+    let style = theme
+        .style(Role::Overlay)
+        .patch(theme.style(Role::ProdFrame));
+    let (right, bottom) = (area.right() - 1, area.bottom() - 1);
+    for y in area.y..=bottom {
+        for x in area.x..=right {
+            let on_edge = y == area.y || y == bottom || x == area.x || x == right;
+            if let Some(cell) = buf.cell_mut((x, y)).filter(|_| on_edge)
+                && let Some(doubled) = doubled(cell.symbol())
+            {
+                cell.set_symbol(doubled).set_style(style);
+            }
+        }
+    }
+    badge(buf, layout::inner(paint::line_of(area, 0), 2, 0), theme);
+}
+
+/// Writes the word at the right end of a line.
+pub fn badge(buf: &mut Buffer, line: Rect, theme: &Theme) {
+    if line.width > paint::width(PRODUCTION) {
+        paint::put_right(buf, line, PRODUCTION, theme.style(Role::ProdBadge));
+    }
+}
+
+fn doubled(sign: &str) -> Option<&'static str> {
+    Some(match sign {
+        "─" => "═",
+        "│" => "║",
+        "╭" => "╔",
+        "╮" => "╗",
+        "╰" => "╚",
+        "╯" => "╝",
+        _ => return None,
+    })
+}
+
 /// Draws a line of keys and what they do: `y shut down   Enter cancel`.
 pub fn keys(buf: &mut Buffer, line: Rect, theme: &Theme, keys: &[(&str, &str)]) {
     let mut pieces = Vec::new();

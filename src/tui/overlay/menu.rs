@@ -80,6 +80,8 @@ pub struct Menu {
     pub items: Vec<Item>,
     /// The one under the cursor.
     pub index: usize,
+    /// Whether it acts on production.
+    pub in_production: bool,
 }
 
 impl Menu {
@@ -89,6 +91,7 @@ impl Menu {
             title: title.into(),
             items,
             index: 0,
+            in_production: false,
         }
     }
 
@@ -113,6 +116,7 @@ impl Menu {
             })
             .collect();
         let mut menu = Self::new(about(app), items);
+        menu.in_production = acting::in_production(app, &acting::targets(app)) > 0;
         menu.index = menu
             .items
             .iter()
@@ -169,7 +173,17 @@ impl Menu {
         let width = width.max(paint::width(&self.title) + 8).max(28);
         let lines = u16::try_from(self.items.len()).unwrap_or(u16::MAX);
         let height = lines.saturating_add(2).min(area.height);
+        let badge = if self.in_production {
+            paint::width(frame::PRODUCTION)
+        } else {
+            0
+        };
+        let width = width.max(paint::width(&self.title) + badge + 8);
         let room = frame::draw(buf, area, theme, &self.title, (width, height));
+        if self.in_production {
+            let around = crate::tui::layout::centred(area, width, height);
+            frame::production(buf, around, theme);
+        }
         let page = usize::from(room.height);
         let top = scroll_to(0, self.index, page, self.items.len());
         let shown = self.items.iter().enumerate().skip(top).take(page);

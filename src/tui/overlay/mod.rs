@@ -10,10 +10,12 @@ pub mod graphics;
 pub mod help;
 pub mod host_form;
 pub mod host_key;
+pub mod marking;
 pub mod menu;
 pub mod naming;
 pub mod palette;
 pub mod passphrase;
+pub mod progress;
 pub mod question;
 pub mod screen;
 pub mod snapshot_form;
@@ -38,6 +40,10 @@ pub enum Overlay {
     Chooser(chooser::Chooser),
     /// The name of a filter.
     Naming(Box<naming::Naming>),
+    /// Marks by a filter expression.
+    Marking(Box<marking::Marking>),
+    /// An order about several VMs.
+    Progress(progress::ProgressPanel),
     /// The keys.
     Help(help::Help),
     /// Everything that can be done, by name.
@@ -76,6 +82,7 @@ impl Overlay {
                 Context::List,
                 Context::Base,
             ],
+            Self::Progress(_) => &[Context::Bulk, Context::List, Context::Base],
             Self::Menu(_) => &[Context::Menu, Context::List, Context::Base],
             Self::Details(details) if details.search.editing => &[Context::Prompt, Context::Base],
             Self::Details(_) => &[Context::Details, Context::List, Context::Base],
@@ -91,6 +98,7 @@ impl Overlay {
             | Self::HostKey(_)
             | Self::Help(_)
             | Self::Naming(_)
+            | Self::Marking(_)
             | Self::Palette(_)
             | Self::Passphrase(_) => &[Context::Prompt, Context::Base],
         }
@@ -110,6 +118,7 @@ impl Overlay {
                 palette.search();
             }
             Self::Naming(dialog) => type_into(&mut dialog.input, key),
+            Self::Marking(dialog) => type_into(&mut dialog.input, key),
             Self::Passphrase(dialog) => dialog.type_key(key),
             Self::HostForm(form) => form.type_key(key),
             Self::SnapshotForm(form) => form.type_key(key),
@@ -122,6 +131,7 @@ impl Overlay {
             Self::Question(_)
             | Self::Graphics(_)
             | Self::Waiting(_)
+            | Self::Progress(_)
             | Self::Menu(_)
             | Self::Chooser(_)
             | Self::Console(_)

@@ -45,6 +45,11 @@ impl Hosts {
     /// Moves the cursor.
     pub fn go(&mut self, state: &FleetSnapshot, motion: Motion, page: usize) {
         let index = motion.apply(self.cursor.index(), state.hosts.len(), page);
+        self.go_to(state, index);
+    }
+
+    /// Puts the cursor on a row.
+    pub fn go_to(&mut self, state: &FleetSnapshot, index: usize) {
         let id = state.hosts.get(index).map(|host| host.spec.id);
         self.cursor.go(index, id);
     }

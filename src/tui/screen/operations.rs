@@ -11,7 +11,7 @@ use crate::domain::error_kind::Failure;
 use crate::domain::inventory::FleetSnapshot;
 use crate::domain::operation::{Operation, OperationId, Outcome, Phase};
 use crate::domain::units::Age;
-use crate::tui::app::App;
+use crate::tui::app::{App, Screen};
 use crate::tui::cursor::{Cursor, Motion};
 use crate::tui::effect::Effect;
 use crate::tui::glyph;
@@ -57,15 +57,30 @@ impl Operations {
             self.scroll = document::scroll(self.scroll, len, motion, page / 2);
         } else {
             let index = motion.apply(self.cursor.index(), state.operations.len(), page);
-            let id = nth(state, index).map(|operation| operation.id.clone());
-            self.cursor.go(index, id);
+            self.go_to(state, index);
         }
+    }
+
+    /// Puts the cursor on an operation and gives its pane the keys.
+    pub fn go_to(&mut self, state: &FleetSnapshot, index: usize) {
+        let id = nth(state, index).map(|operation| operation.id.clone());
+        self.in_audit = false;
+        self.cursor.go(index, id);
     }
 }
 
 fn selected(app: &App) -> Option<&Arc<Operation>> {
     let id = app.operations.cursor.id()?;
     app.snapshot.operations.iter().find(|op| op.id == *id)
+}
+
+/// Returns the operation under the cursor.
+pub fn under_cursor(app: &App) -> Option<&OperationId> {
+    if app.screen == Screen::Operations {
+        app.operations.cursor.id()
+    } else {
+        None
+    }
 }
 
 /// Says whether the operation under the cursor can be cancelled.
@@ -77,12 +92,16 @@ pub fn can_cancel(app: &App) -> Result<(), String> {
     }
 }
 
-/// Stops waiting for the operation under the cursor.
+/// Calls the operation under the cursor back where nothing was sent yet; otherwise stops waiting for it.
 pub fn cancel(app: &mut App) -> Vec<Effect> {
-    selected(app)
-        .map(|operation| Effect::Cancel(operation.id.clone()))
-        .into_iter()
-        .collect()
+    let effect = selected(app).map(|operation| match operation.phase {
+        Phase::Queued => Effect::Withdraw {
+            bulk: None,
+            operations: vec![operation.id.clone()],
+        },
+        Phase::Sending | Phase::Verifying | Phase::Done => Effect::Cancel(operation.id.clone()),
+    });
+    effect.into_iter().collect()
 }
 
 /// Gives the other pane the keys.
@@ -149,12 +168,17 @@ const FIELDS: &[Field] = &[
     Field::rest("HOW IT ENDED"),
 ];
 
-/// Draws the view: operations above, the audit log below.
-pub fn draw(app: &App, buf: &mut Buffer, area: Rect, theme: &Theme, top: &mut usize) {
-    let upper = Rect {
+/// Returns where the operations stand; below them is the audit log.
+pub fn upper(area: Rect) -> Rect {
+    Rect {
         height: (area.height / 2).max(2).min(area.height),
         ..area
-    };
+    }
+}
+
+/// Draws the view: operations above, the audit log below.
+pub fn draw(app: &App, buf: &mut Buffer, area: Rect, theme: &Theme, top: &mut usize) {
+    let upper = upper(area);
     let rows = app.snapshot.operations.len();
     let index = app.operations.cursor.index();
     let line = |at: usize| {
@@ -216,6 +240,7 @@ fn standing(operation: &Operation) -> (&'static str, Cow<'static, str>, Role) {
         (None, _) => (glyph::CHANGING, "verifying", Role::Changing),
         (Some(Outcome::Confirmed), _) => (glyph::DONE, "confirmed", Role::Success),
         (Some(Outcome::Accepted { .. }), _) => ("○", "accepted", Role::Warning),
+        (Some(_), _) if operation.withdrawn => (glyph::UNKNOWN, "not started", Role::Warning),
         (Some(Outcome::Refused { .. }), _) => (glyph::ERROR, "refused", Role::Warning),
         (Some(Outcome::Failed { .. }), _) => (glyph::ERROR, "failed", Role::Danger),
         (Some(Outcome::Unknown { .. }), _) => ("?", "unknown", Role::Warning),

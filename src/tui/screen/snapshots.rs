@@ -75,7 +75,16 @@ impl Snapshots {
 
     /// Moves the cursor.
     pub fn go(&mut self, motion: Motion, page: usize) {
-        let index = motion.apply(self.cursor.index(), self.rows.len(), page);
+        self.go_to(motion.apply(self.cursor.index(), self.rows.len(), page));
+    }
+
+    /// Returns how many rows there are.
+    pub const fn count(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Puts the cursor on a row.
+    pub fn go_to(&mut self, index: usize) {
         self.cursor.go(index, self.rows.get(index).map(Row::id));
     }
 

@@ -80,6 +80,10 @@ roles! {
     HostIdle = "host.idle";
     /// Tier `prod`.
     TierProd = "tier.prod";
+    /// The frame of what is about production.
+    ProdFrame = "prod.frame";
+    /// The word in it.
+    ProdBadge = "prod.badge";
     /// Tier `stage`.
     TierStage = "tier.stage";
     /// Tier `dev`.

@@ -8,7 +8,7 @@ use crate::tui::effect::Effect;
 use crate::tui::event::Answer;
 use crate::tui::overlay::details::Details;
 use crate::tui::overlay::document::{self, Line, Topic};
-use crate::tui::overlay::{Overlay, graphics, screen};
+use crate::tui::overlay::{Overlay, graphics, progress, screen};
 use crate::tui::theme::Role;
 
 pub(super) fn take(app: &mut App, answer: Answer) -> Vec<Effect> {
@@ -21,7 +21,7 @@ pub(super) fn take(app: &mut App, answer: Answer) -> Vec<Effect> {
             // Who has moved on in the meantime must not find a dialog under the next key.
             if matches!(app.overlays.last(), Some(Overlay::Waiting(wanted)) if *wanted == ticket) {
                 app.overlays.pop();
-                return acting::planned(app, &action, proposals);
+                return acting::planned(app, (ticket, &action), proposals);
             }
         }
         Answer::Submitted { what, result } => {
@@ -29,6 +29,18 @@ pub(super) fn take(app: &mut App, answer: Answer) -> Vec<Effect> {
                 cause.message = format!("could not {what}: {}", cause.message);
                 app.fail(&cause);
             }
+        }
+        Answer::Handed(bulk, place, handed) => {
+            let order = app.bulks.iter_mut().find(|order| order.ticket == bulk);
+            let too_late = order.and_then(|order| order.handed(place, handed));
+            progress::follow(app);
+            return too_late
+                .map(|operation| Effect::Withdraw {
+                    bulk: None,
+                    operations: vec![operation],
+                })
+                .into_iter()
+                .collect();
         }
         Answer::Done { said, result } => match (result, said) {
             (Err(cause), _) => app.fail(&cause),

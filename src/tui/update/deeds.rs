@@ -13,9 +13,9 @@ use crate::tui::overlay::details;
 use crate::tui::overlay::document::{self, Document, Topic};
 use crate::tui::overlay::help::Help;
 use crate::tui::overlay::menu::{self, Choice, Item, Menu};
-use crate::tui::overlay::naming;
 use crate::tui::overlay::palette::{self, Palette};
 use crate::tui::overlay::question::{Meaning, Question};
+use crate::tui::overlay::{marking, naming, progress};
 use crate::tui::screen::{snapshots, vms};
 use crate::tui::theme::Role;
 
@@ -26,6 +26,9 @@ pub fn go(app: &mut App, motion: Motion) -> Vec<Effect> {
     let keymap = Arc::clone(&app.settings.keymap);
     let lines = match app.overlays.last() {
         Some(Overlay::Details(details)) => details.lines(app).map_or(0, |lines| lines.len()),
+        Some(Overlay::Progress(_)) => {
+            progress::current(app).map_or(0, |it| progress::lines(it).len())
+        }
         _ => 0,
     };
     match app.overlays.last_mut() {
@@ -50,6 +53,7 @@ pub fn go(app: &mut App, motion: Motion) -> Vec<Effect> {
         Some(Overlay::Console(console)) => console.go(motion, page),
         Some(Overlay::Document(page_of)) => page_of.go(motion, page.saturating_sub(1)),
         Some(Overlay::Details(details)) => details.go(lines, motion, page.saturating_sub(3)),
+        Some(Overlay::Progress(panel)) => panel.go(lines, motion, page.saturating_sub(4)),
         Some(Overlay::Confirm(dialog)) => {
             dialog.scroll = motion.apply(dialog.scroll, dialog.plans.len() + 12, page);
         }
@@ -59,6 +63,7 @@ pub fn go(app: &mut App, motion: Motion) -> Vec<Effect> {
             | Overlay::Naming(_)
             | Overlay::Screen(_)
             | Overlay::Graphics(_)
+            | Overlay::Marking(_)
             | Overlay::Passphrase(_)
             | Overlay::HostKey(_)
             | Overlay::HostForm(_)
@@ -66,6 +71,18 @@ pub fn go(app: &mut App, motion: Motion) -> Vec<Effect> {
         ) => {}
     }
     Vec::new()
+}
+
+/// Puts the cursor of the list in front on a row.
+pub fn go_to(app: &mut App, row: usize) {
+    let state = Arc::clone(&app.snapshot);
+    match app.screen {
+        Screen::Vms => app.vms.go_to(&state, row),
+        Screen::Hosts => app.hosts.go_to(&state, row),
+        Screen::Snapshots => app.snapshots.go_to(row),
+        Screen::Operations => app.operations.go_to(&state, row),
+        Screen::Profile => {}
+    }
 }
 
 /// Closes what lies on top.
@@ -128,6 +145,7 @@ pub fn accept_prompt(app: &mut App) -> Vec<Effect> {
         Some(Overlay::Palette(_)) => return palette::accept(app),
         Some(Overlay::Help(_)) => drop(app.overlays.pop()),
         Some(Overlay::Naming(_)) => naming::accept(app),
+        Some(Overlay::Marking(_)) => marking::accept(app),
         Some(Overlay::Passphrase(dialog)) => {
             return dialog.accept().map(Effect::Unlock).into_iter().collect();
         }

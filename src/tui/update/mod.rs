@@ -4,24 +4,29 @@
 mod answer;
 pub mod deeds;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::app::{App, Screen};
+use super::command::run_by_id;
 use super::console::keys as console;
 use super::cursor::Motion;
 use super::effect::Effect;
 use super::event::{Event, Input, Pointer};
 use super::habits::Habits;
 use super::key::KeyPress;
-use super::overlay::{Overlay, details, menu, screen, type_into};
+use super::overlay::{Overlay, details, menu, progress, screen, type_into};
+use super::pointer::Hit;
 use super::screen::{hosts, vms};
 use super::theme::Role;
 use crate::domain::event::{Fact, FleetEvent};
 use crate::domain::health::HostHealth;
 use crate::domain::inventory::{FleetSnapshot, LockState};
-use crate::domain::operation::{Operation, Outcome};
+use crate::domain::operation::{Operation, OperationId, Outcome};
+use crate::domain::text::RemoteText;
+use crate::domain::vm::VmRef;
 use crate::fleet::request::HostSelection;
 
 /// Takes an event.
@@ -171,28 +176,65 @@ fn paste(app: &mut App, text: &str) {
 }
 
 fn point(app: &mut App, pointer: Pointer) -> Vec<Effect> {
+    app.touched = true;
     match pointer {
         Pointer::WheelUp => deeds::go(app, Motion::Up),
         Pointer::WheelDown => deeds::go(app, Motion::Down),
-        // Which row is under it depends on what was drawn; see `view::ViewState::vms_top`.
-        Pointer::Press(..) => Vec::new(),
+        Pointer::Press(Hit::Row(row)) => {
+            deeds::go_to(app, row);
+            Vec::new()
+        }
+        Pointer::Press(Hit::Title(column)) if app.vms.sort.column == column => vms::sort_flip(app),
+        Pointer::Press(Hit::Title(column)) => {
+            vms::sort_by(app, column);
+            Vec::new()
+        }
+        Pointer::Press(Hit::Key(id)) => run_by_id(app, id),
     }
 }
 
 fn take_snapshot(app: &mut App, snapshot: Arc<FleetSnapshot>) {
     let before = std::mem::replace(&mut app.snapshot, Arc::clone(&snapshot));
-    app.take_snapshot(snapshot);
-    for operation in &app.snapshot.operations.clone() {
-        let was_running = before
-            .operations
-            .iter()
-            .any(|old| old.id == operation.id && !old.is_finished());
-        if was_running && operation.is_finished() {
-            tell(app, operation);
+    let gone = app.take_snapshot(snapshot);
+    tell_gone(app, &before, &gone);
+    let was_running: HashSet<&OperationId> = before
+        .operations
+        .iter()
+        .filter(|old| !old.is_finished())
+        .map(|old| &old.id)
+        .collect();
+    if !was_running.is_empty() {
+        for operation in &app.snapshot.operations.clone() {
+            // Those of an order about several VMs are told together, when the last one is over.
+            let is_news = operation.is_finished()
+                && was_running.contains(&operation.id)
+                && !app.bulks.iter().any(|bulk| bulk.holds(&operation.id));
+            if is_news {
+                tell(app, operation);
+            }
         }
     }
+    progress::follow(app);
     close_answered(app);
     ask_about_keys(app);
+}
+
+/// Says which marks went with their VMs.
+fn tell_gone(app: &mut App, before: &FleetSnapshot, gone: &[VmRef]) {
+    let names: Vec<RemoteText> = gone
+        .iter()
+        .map(|vm| {
+            let known = before.vm(vm).map(|(_, vm)| vm.name.clone());
+            known.unwrap_or_else(|| RemoteText::new(vm.vm.short()))
+        })
+        .collect();
+    let Some(first) = names.first() else { return };
+    let text = match names.len() - 1 {
+        0 => format!("{} was marked and is gone", first.shown()),
+        more => format!("{} and {more} more were marked and are gone", first.shown()),
+    };
+    app.say(Role::Warning, text);
+    app.vms.gone.extend(names);
 }
 
 /// Closes dialogs about keys that are no longer in question, and says why.
@@ -302,6 +344,9 @@ fn learn(app: &mut App, event: &FleetEvent) -> Vec<Effect> {
             cause,
         } => app.fail_on(name, cause),
         Fact::ErrorOccurred { host: None, cause } => app.fail(cause),
+        // One that was marked is told of together with its mark.
+        Fact::VmVanished { vm, name, .. }
+            if app.vms.marks.contains(vm) || app.vms.gone.contains(name) => {}
         Fact::VmVanished {
             name, host_name, ..
         } => app.say(

@@ -39,19 +39,21 @@ enum Names {
     All,
 }
 
-/// Errors since the error log was last opened.
+/// What the dashboard knows beside the state of the fleet.
 #[derive(Debug, Clone, Copy)]
-pub struct Errors<'a> {
-    /// How many.
+pub struct News<'a> {
+    /// How many errors there were since the error log was last opened.
     pub unseen: usize,
     /// The last one.
     pub last: Option<&'a str>,
+    /// How many VMs of the orders about several are over, and of how many.
+    pub bulk: Option<(usize, usize)>,
 }
 
 /// Draws the header.
 pub fn draw(
     state: &FleetSnapshot,
-    (now, errors): (Timestamp, Errors<'_>),
+    (now, news): (Timestamp, News<'_>),
     buf: &mut Buffer,
     area: Rect,
     theme: &Theme,
@@ -64,8 +66,8 @@ pub fn draw(
     let room = area.width.saturating_sub(width_of(&name) + WIDE_GAP + 2);
     let mut first = vec![name, fitting_hosts(state, now, room)];
     let mut second = vec![vms(state), load(state)];
-    second.extend(running(state));
-    second.extend(unseen(errors.unseen));
+    second.extend(running(state, news.bulk));
+    second.extend(unseen(news.unseen));
     if area.height == 1 {
         first.append(&mut second);
     }
@@ -73,7 +75,7 @@ pub fn draw(
     if !second.is_empty() {
         let line = paint::line_of(area, 1);
         let end = draw_line(buf, line, theme, &second);
-        if let (Some(last), true) = (errors.last, errors.unseen > 0) {
+        if let (Some(last), true) = (news.last, news.unseen > 0) {
             draw_error(buf, line, theme, (end, last));
         }
     }
@@ -300,15 +302,16 @@ fn load(state: &FleetSnapshot) -> Segment {
     ]
 }
 
-fn running(state: &FleetSnapshot) -> Option<Segment> {
+fn running(state: &FleetSnapshot, bulk: Option<(usize, usize)>) -> Option<Segment> {
     let running = state
         .operations
         .iter()
         .filter(|operation| !operation.is_finished())
         .count();
-    (running > 0).then(|| {
+    let of_many = bulk.map_or_else(String::new, |(over, all)| format!(", {over} of {all} over"));
+    (running > 0 || bulk.is_some()).then(|| {
         vec![word(
-            format!("{} {running} under way", glyph::CHANGING),
+            format!("{} {running} under way{of_many}", glyph::CHANGING),
             Role::Changing,
         )]
     })

@@ -41,6 +41,12 @@ pub fn width(text: &str) -> u16 {
     u16::try_from(text.width()).unwrap_or(u16::MAX)
 }
 
+/// Fills up with blanks by what a terminal shows, not by characters: names may be wide.
+pub fn padded(text: &str, columns: u16) -> String {
+    let blanks = columns.saturating_sub(width(text));
+    format!("{text}{}", " ".repeat(usize::from(blanks)))
+}
+
 /// Writes a text at the start of `area`'s first line, cut at its right edge; returns the column after it.
 pub fn put(buf: &mut Buffer, area: Rect, text: &str, style: Style) -> u16 {
     let area = area.intersection(buf.area);

@@ -210,6 +210,9 @@ impl Details {
             None => "tab next  esc back".to_owned(),
         };
         frame::fill(buf, area, theme, &title, &remark);
+        if crate::tui::acting::in_production(app, [&self.vm]) > 0 {
+            frame::production(buf, area, theme);
+        }
         self.draw_tabs(buf, layout::inner(area, 2, 1), theme);
         let room = inside(area);
         match self.lines(app) {

@@ -40,7 +40,7 @@ pub fn has_target(app: &App) -> Result<(), String> {
 
 /// Says whether VMs are marked.
 pub fn has_marks(app: &App) -> Result<(), String> {
-    if app.vms.marks.is_empty() {
+    if app.vms.marks.is_empty() && app.vms.gone.is_empty() {
         Err("nothing is marked".to_owned())
     } else {
         Ok(())
@@ -280,14 +280,26 @@ pub fn mark_all(app: &mut App) -> Vec<Effect> {
         .filter_map(|row| row.id(&app.snapshot))
         .collect();
     app.say(Role::Dim, format!("{} marked", ids.len()));
-    app.vms.marks.extend(ids);
-    refilter_if_marks_matter(app);
+    mark_these(app, ids);
     Vec::new()
+}
+
+/// Marks these VMs too.
+pub fn mark_these(app: &mut App, vms: Vec<VmRef>) {
+    app.vms.marks.extend(vms);
+    refilter_if_marks_matter(app);
+}
+
+/// Marks these VMs and no others.
+pub fn mark_only(app: &mut App, vms: Vec<VmRef>) {
+    drop(unmark(app));
+    mark_these(app, vms);
 }
 
 /// Takes all marks away.
 pub fn unmark(app: &mut App) -> Vec<Effect> {
     app.vms.marks.clear();
+    app.vms.gone.clear();
     app.vms.anchor = None;
     refilter_if_marks_matter(app);
     Vec::new()
@@ -448,7 +460,7 @@ pub fn clear(app: &mut App) -> bool {
         refilter(app);
     } else if app.vms.quick.take().is_some() {
         refilter(app);
-    } else if !app.vms.marks.is_empty() {
+    } else if has_marks(app).is_ok() {
         drop(unmark(app));
     } else if app.vms.host.is_some() {
         set_host(app, None);

@@ -8,6 +8,7 @@ use crate::domain::health::HostHealth;
 use crate::domain::host::HostId;
 use crate::domain::inventory::{FleetSnapshot, HostSnapshot};
 use crate::domain::selector;
+use crate::domain::text::RemoteText;
 use crate::domain::vm::{PowerState, Vm, VmRef};
 use crate::tui::column::Columns;
 use crate::tui::cursor::{Cursor, Motion};
@@ -59,6 +60,8 @@ pub struct Vms {
     pub cursor: Cursor<VmRef>,
     /// Marked VMs.
     pub marks: BTreeSet<VmRef>,
+    /// Names of VMs that were marked and are gone, until marks are taken away or used.
+    pub gone: Vec<RemoteText>,
     /// Where the last mark was set: one end of a range.
     pub anchor: Option<VmRef>,
     /// The order.
@@ -80,21 +83,27 @@ pub struct Vms {
 }
 
 impl Vms {
-    /// Takes the fleet's newest state.
-    pub fn take(&mut self, state: &FleetSnapshot, now: Timestamp) {
+    /// Takes the fleet's newest state; returns the VMs whose marks went with them.
+    pub fn take(&mut self, state: &FleetSnapshot, now: Timestamp) -> Vec<VmRef> {
         self.history.take(state);
         if self.host.is_some_and(|host| state.host(host).is_none()) {
             self.host = None;
         }
         // A mark outlives a host that does not answer, but not the VM itself.
+        let mut gone = Vec::new();
         if !self.marks.is_empty() {
             self.marks.retain(|vm| {
-                state
+                let stays = state
                     .host(vm.host)
-                    .is_some_and(|host| host.inventory.is_none() || state.vm(vm).is_some())
+                    .is_some_and(|host| host.inventory.is_none() || state.vm(vm).is_some());
+                if !stays {
+                    gone.push(vm.clone());
+                }
+                stays
             });
         }
         self.resort(state, now);
+        gone
     }
 
     /// Orders the rows again.

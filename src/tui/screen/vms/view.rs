@@ -4,10 +4,12 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 
 use crate::domain::vm::VmRef;
+use crate::tui::acting;
 use crate::tui::app::App;
 use crate::tui::column::{self, Bit, Cell, Layout, Place, Slot};
 use crate::tui::cursor::scroll_to;
 use crate::tui::glyph;
+use crate::tui::overlay::frame;
 use crate::tui::rows::Row;
 use crate::tui::screen::hosts;
 use crate::tui::theme::{Role, Theme};
@@ -188,11 +190,27 @@ pub fn status(app: &App, buf: &mut Buffer, line: Rect, theme: &Theme) -> Option<
     } else {
         format!("{} VMs ", vms.rows.total())
     };
-    if !vms.marks.is_empty() {
-        count = format!("{} {} marked   {count}", glyph::MARK, vms.marks.len());
+    if !vms.marks.is_empty() || !vms.gone.is_empty() {
+        let gone = match vms.gone.len() {
+            0 => String::new(),
+            n => format!(", {n} gone"),
+        };
+        count = format!("{} {} marked{gone}   {count}", glyph::MARK, vms.marks.len());
     }
-    let width = paint::width(&count);
+    let mut width = paint::width(&count);
     paint::put_right(buf, line, &count, theme.style(Role::Dim));
+    if acting::in_production(app, &acting::targets(app)) > 0 {
+        let room = line.width.saturating_sub(width);
+        frame::badge(
+            buf,
+            Rect {
+                width: room,
+                ..line
+            },
+            theme,
+        );
+        width += paint::width(frame::PRODUCTION);
+    }
     let left = Rect {
         x: line.x + 1,
         width: line.width.saturating_sub(width + 3),
