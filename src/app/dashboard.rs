@@ -62,6 +62,7 @@ fn options(around: &Surroundings) -> TuiOptions {
     options.ascii = config.ascii;
     options.mouse = config.mouse;
     options.compact = config.compact;
+    options.viewer.clone_from(&config.viewer);
     options.keys.clone_from(&config.keys);
     options
 }

@@ -283,6 +283,12 @@ const GENERAL_KEYS: &[KeySpec] = &[
         |c| Slot::Flag(&mut c.tui.compact),
     ),
     key(
+        "tui.viewer",
+        Kind::Names,
+        "Program for the graphics of VMs and its arguments, one list, never read by a shell; `{url}`, `{host}`, `{port}` and `{id}` are filled in. Empty: the first that is installed of remote-viewer, vncviewer, spicy, xfreerdp3 and xfreerdp that fits.",
+        |c| Slot::Names(&mut c.tui.viewer),
+    ),
+    key(
         "once.timeout",
         seconds(1, 86_400),
         "How long a scripted command waits for hosts and for goals.",

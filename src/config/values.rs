@@ -160,6 +160,8 @@ pub struct TuiConfig {
     pub mouse: bool,
     /// Short header.
     pub compact: bool,
+    /// Program for the graphics of VMs, with its arguments; empty = whichever is there.
+    pub viewer: Vec<String>,
     /// Command id to its keys, in place of the built-in ones; an empty list takes the keys away.
     pub keys: BTreeMap<String, Vec<String>>,
 }
@@ -172,6 +174,7 @@ impl Default for TuiConfig {
             ascii: false,
             mouse: false,
             compact: false,
+            viewer: Vec::new(),
             keys: BTreeMap::new(),
         }
     }

@@ -13,6 +13,7 @@ pub mod console;
 pub mod credential;
 pub mod error_kind;
 pub mod event;
+pub mod graphics;
 pub mod health;
 pub mod host;
 pub mod host_key;

@@ -31,6 +31,9 @@ impl Engine {
         match wanted {
             ReachRequest::Console { wish, reply } => self.open_console(*wish, reply),
             ReachRequest::Screen { vm, reply } => self.look_at_screen(&vm, reply),
+            ReachRequest::Graphics { vm, actor, reply } => {
+                self.open_graphics((&vm, actor), reply);
+            }
             ReachRequest::Keys {
                 vm,
                 keys,

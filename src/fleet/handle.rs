@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::console::{Console, ConsoleWish};
+use super::graphics::Graphics;
 use super::request::{
     ErrorRecord, Finding, HostSelection, KeyDecision, Proposal, ReachRequest, Reply, Request,
 };
@@ -193,6 +194,12 @@ impl FleetHandle {
     /// Takes a picture of a VM's screen.
     pub async fn screen(&self, vm: VmRef) -> Result<Arc<Picture>, Failure> {
         self.ask(|reply| Request::Reach(ReachRequest::Screen { vm, reply }))
+            .await
+    }
+
+    /// Brings a VM's graphical display to this machine, for as long as the answer is held.
+    pub async fn graphics(&self, vm: VmRef, actor: Actor) -> Result<Graphics, Failure> {
+        self.ask(|reply| Request::Reach(ReachRequest::Graphics { vm, actor, reply }))
             .await
     }
 

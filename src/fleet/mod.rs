@@ -17,6 +17,7 @@ pub mod diff;
 pub mod doctor;
 pub mod engine;
 pub mod error_log;
+pub mod graphics;
 pub mod handle;
 mod keeper;
 pub mod metrics;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::console::{Console, ConsoleWish};
+use super::graphics::Graphics;
 use crate::domain::action::Action;
 use crate::domain::audit::AuditRecord;
 use crate::domain::console::KeyStrokes;
@@ -103,6 +104,15 @@ pub enum ReachRequest {
         vm: VmRef,
         /// The picture.
         reply: Reply<Arc<Picture>>,
+    },
+    /// Bring its graphical display to this machine.
+    Graphics {
+        /// Of which VM.
+        vm: VmRef,
+        /// Who wants it.
+        actor: Actor,
+        /// The display; its intent is recorded by then.
+        reply: Reply<Graphics>,
     },
     /// Press keys of its keyboard.
     Keys {

@@ -148,11 +148,11 @@ fn shown(command: &RemoteCommand) -> String {
     format!("{}{input}", command.shown_line())
 }
 
-fn ending() -> Failure {
+pub(super) fn ending() -> Failure {
     Failure::new(ErrorKind::Busy, "the program is ending")
 }
 
-fn has_screen(vm: &Vm) -> Result<(), Failure> {
+pub(super) fn has_screen(vm: &Vm) -> Result<(), Failure> {
     match vm.state {
         PowerState::Stopped | PowerState::Saved | PowerState::Crashed => Err(Failure::new(
             ErrorKind::Refused,

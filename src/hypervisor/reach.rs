@@ -10,6 +10,7 @@ use super::HypervisorError;
 use super::picture::RawPicture;
 use crate::domain::console::{ConsoleEnd, KeyStrokes};
 use crate::domain::error_kind::ErrorKind;
+use crate::domain::graphics::Display;
 use crate::domain::host::HostSpec;
 use crate::domain::remote_command::RemoteCommand;
 use crate::domain::text::RemoteText;
@@ -54,6 +55,14 @@ pub trait Reach: Send + Sync + Debug {
         vm: &VmId,
         keys: &KeyStrokes,
     ) -> Result<RemoteCommand, HypervisorError>;
+
+    /// Finds the VM's graphical display.
+    async fn display(
+        &self,
+        link: &dyn Transport,
+        spec: &HostSpec,
+        vm: &VmId,
+    ) -> Result<Display, HypervisorError>;
 
     /// Presses keys by that command.
     async fn press(

@@ -10,12 +10,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::limits::COMMAND_LOG;
 use crate::clock::Clock;
 use crate::domain::console::TerminalSize;
 use crate::domain::event::CommandRecord;
+use crate::domain::graphics::DisplayPlace;
 use crate::domain::host::HostName;
 use crate::domain::remote_command::RemoteCommand;
 use crate::transport::{
@@ -194,6 +196,10 @@ impl Transport for RecordingTransport {
             Err(error) => word_of(error).to_owned(),
         });
         result
+    }
+
+    async fn forward(&self, to: &DisplayPlace, local: TcpStream) -> Result<(), TransportError> {
+        self.inner.forward(to, local).await
     }
 
     fn note_asked(&self, question: &str, status: &str, took: Duration) {

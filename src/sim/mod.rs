@@ -33,6 +33,7 @@ mod stdio;
 mod tally;
 mod virsh;
 mod vm;
+mod vnc;
 mod world;
 
 pub use self::control::{Control, HostControl, SimVmState};

@@ -26,6 +26,8 @@ use super::link::Link;
 use super::program::{Surroundings, run_line};
 use super::stdio::{Piece, Stdio};
 use super::tally::{Running, Stranger};
+use super::virsh::Display;
+use super::vnc;
 use crate::task::Tasks;
 
 /// The account of every simulated host.
@@ -265,7 +267,7 @@ impl Handler for Connection {
         Ok(())
     }
 
-    /// Another simulated host may lie behind this one; nothing else does.
+    /// Another simulated host may lie behind this one, and the displays of its own VMs; nothing else does.
     async fn channel_open_direct_tcpip(
         &mut self,
         channel: Channel<Msg>,
@@ -276,6 +278,18 @@ impl Handler for Connection {
         reply: ChannelOpenHandle,
         _session: &mut Session,
     ) -> Result<(), Self::Error> {
+        if host == "127.0.0.1"
+            && let Some(display) = Display::on_port(&self.host, port)
+        {
+            let showing = async move {
+                reply.accept().await;
+                // Ends when the viewer leaves.
+                drop(vnc::serve(channel.into_stream(), &display.name, &display).await);
+            };
+            let token = self.tasks.token().clone();
+            self.tasks.spawn("sim display", until(token, showing));
+            return Ok(());
+        }
         let there = (host.parse::<Ipv4Addr>().ok())
             .filter(Ipv4Addr::is_loopback)
             .zip(u16::try_from(port).ok());

@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 pub use self::error::TransportError;
@@ -31,6 +32,7 @@ pub use self::output::{Chunk, CommandOutput, ExecLimits, ExitStatus};
 pub use self::terminal::RemoteTerminal;
 use crate::domain::console::TerminalSize;
 use crate::domain::credential::Credential;
+use crate::domain::graphics::DisplayPlace;
 use crate::domain::host::{Endpoint, HostName, UserName};
 use crate::domain::host_key::PinnedKey;
 use crate::domain::remote_command::RemoteCommand;
@@ -61,6 +63,13 @@ pub trait Transport: Send + Sync + Debug {
     ) -> Result<RemoteTerminal, TransportError> {
         Err(TransportError::Channel {
             reason: "this link has no terminals".to_owned(),
+        })
+    }
+
+    /// Carries a connection of this machine to a port or a socket of the host, until one side ends it.
+    async fn forward(&self, _to: &DisplayPlace, _local: TcpStream) -> Result<(), TransportError> {
+        Err(TransportError::Channel {
+            reason: "this link forwards nothing".to_owned(),
         })
     }
 

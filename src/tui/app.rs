@@ -1,5 +1,6 @@
 //! The state of the screen. Plain data: no clock, no handle, no terminal. Only `update` changes it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -130,6 +131,8 @@ pub struct App {
     pub asked_keys: Vec<(HostId, String)>,
     /// Numbers the plans that are asked for, and the orders about several VMs.
     pub tickets: u64,
+    /// Displays that are open on this machine, with the names of their VMs.
+    pub displays: BTreeMap<u64, String>,
     /// Orders about several VMs, the last one last.
     pub bulks: Vec<Bulk>,
     /// The plan that was asked for anew: it is shown in any case.
@@ -169,6 +172,7 @@ impl App {
             theme: None,
             asked_keys: Vec::new(),
             tickets: 0,
+            displays: BTreeMap::new(),
             bulks: Vec::new(),
             anew: None,
             touched: false,

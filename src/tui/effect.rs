@@ -1,4 +1,4 @@
-//! What `update` wants done, and the runner that does it. Only this file talks to the fleet; every
+//! What `update` wants done, and the runner that does it. Only this file and `graphics` talk to the fleet; every
 //! request is a task of its own, so that a slow one holds nothing up.
 
 use std::collections::{HashMap, VecDeque};
@@ -8,6 +8,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::bulk::Handed;
 use super::event::Answer;
+use super::graphics::{Displays, Wanted};
 use crate::domain::action::Action;
 use crate::domain::console::{ConsoleInput, ConsoleNews, KeyStrokes, TerminalSize};
 use crate::domain::host::{HostId, HostName, HostSpec};
@@ -61,6 +62,10 @@ pub enum Effect {
     Screen(u64, VmRef),
     /// Press keys of a VM's keyboard.
     SendKeys(VmRef, KeyStrokes),
+    /// Bring a VM's display to this machine, with a viewer.
+    OpenGraphics(u64, VmRef),
+    /// Close a display.
+    CloseGraphics(u64),
     /// Open the console of a VM, in place of the one that is open.
     OpenConsole {
         /// Comes back with everything about it.
@@ -148,6 +153,8 @@ pub struct Runner {
     answers: mpsc::Sender<Answer>,
     consoles: mpsc::Sender<(u64, ConsoleNews)>,
     console: Option<OpenConsole>,
+    displays: Displays,
+    viewer: Vec<String>,
     /// Cancelled when the rest of an order about several VMs is called back.
     bulks: HashMap<u64, CancellationToken>,
 }
@@ -168,8 +175,17 @@ impl Runner {
             answers,
             consoles,
             console: None,
+            displays: Displays::default(),
+            viewer: Vec::new(),
             bulks: HashMap::new(),
         }
+    }
+
+    /// Says which program shows the graphics of VMs, with its arguments; none = whichever is there.
+    #[must_use]
+    pub fn with_viewer(mut self, viewer: Vec<String>) -> Self {
+        self.viewer = viewer;
+        self
     }
 
     /// Starts an effect; returns those that only the owner of the terminal can run.
@@ -204,6 +220,17 @@ impl Runner {
             Effect::Console(ticket, input) => self.type_into(ticket, input),
             Effect::CloseConsole => self.console = None,
             Effect::SendKeys(vm, keys) => self.send_keys(vm, keys),
+            Effect::OpenGraphics(ticket, vm) => {
+                let wanted = Wanted {
+                    handle: self.handle.clone(),
+                    vm,
+                    actor: self.actor.clone(),
+                    viewer: self.viewer.clone(),
+                };
+                let around = (&self.tasks, self.answers.clone());
+                self.displays.open(ticket, wanted, around);
+            }
+            Effect::CloseGraphics(ticket) => self.displays.close(ticket),
             other => {
                 let handle = self.handle.clone();
                 self.start(async move { ask(&handle, other).await });
@@ -521,6 +548,8 @@ async fn ask(handle: &FleetHandle, effect: Effect) -> Option<Answer> {
         | Effect::Withdraw { .. }
         | Effect::OpenConsole { .. }
         | Effect::SendKeys(..)
+        | Effect::OpenGraphics(..)
+        | Effect::CloseGraphics(_)
         | Effect::Console(..)
         | Effect::CloseConsole
         | Effect::Copy(_)

@@ -19,6 +19,7 @@ use crate::domain::metrics::VmMetrics;
 use crate::domain::picture::Picture;
 use crate::domain::vm::{VmDetail, VmRef};
 use crate::fleet::request::{ErrorRecord, Finding, Proposal};
+use crate::tui::graphics::GraphicsNews;
 
 /// Something happened.
 #[derive(Debug)]
@@ -103,6 +104,8 @@ pub enum Answer {
     Audit(Option<VmRef>, Result<Vec<AuditRecord>, Failure>),
     /// A picture of a VM's screen.
     Screen(u64, Result<Arc<Picture>, Failure>),
+    /// Something has become of a display.
+    Graphics(u64, GraphicsNews),
     /// A console was opened; whether keys reach the VM.
     ConsoleOpened(u64, Result<bool, Failure>),
     /// The command log.

@@ -16,6 +16,7 @@ pub mod effect;
 pub mod event;
 pub mod filter;
 pub mod glyph;
+pub mod graphics;
 pub mod habits;
 pub mod key;
 pub mod keymap;
@@ -30,6 +31,7 @@ pub mod terminal;
 pub mod theme;
 pub mod update;
 pub mod view;
+pub mod viewer;
 pub mod widget;
 
 pub use self::run::{TuiError, TuiExit, TuiOptions, run};

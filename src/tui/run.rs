@@ -68,6 +68,8 @@ pub struct TuiOptions {
     pub mouse: bool,
     /// Begin with one line of header.
     pub compact: bool,
+    /// Program for the graphics of VMs, with its arguments; empty = whichever is there.
+    pub viewer: Vec<String>,
     /// Keys a person has changed: command id -> keys.
     pub keys: BTreeMap<String, Vec<String>>,
     /// Who sits at the terminal.
@@ -86,6 +88,7 @@ impl TuiOptions {
             ascii: false,
             mouse: false,
             compact: false,
+            viewer: Vec::new(),
             keys: BTreeMap::new(),
             actor,
             clock,
@@ -145,7 +148,8 @@ pub async fn run(
         options.actor.clone(),
         answers.clone(),
         consoles,
-    );
+    )
+    .with_viewer(options.viewer.clone());
     let (app, theme) = open(&handle, &options, size).await?;
     let watched = watch::Sender::new(Arc::from(app.theme.as_deref().unwrap_or(&options.theme)));
     let watching = watch_theme(Arc::clone(&options.shelf), watched.subscribe(), answers);

@@ -159,6 +159,7 @@ fn draw_overlay(
         Overlay::Progress(panel) => panel.draw(app, buf, areas.body, theme),
         // It covers everything, and lies on top of everything.
         Overlay::Console(_) => {}
+        Overlay::Graphics(dialog) => dialog.draw(buf, area, theme),
         Overlay::Screen(screen) => return screen.draw(app, &hints(app), buf, theme),
         Overlay::Help(help) => return help.draw(app, buf, areas.body, theme),
         Overlay::Palette(palette) => return palette.draw(buf, areas.body, theme),

@@ -142,7 +142,7 @@ impl Screen {
         for effect in effects {
             let answers = match &effect {
                 Effect::SubmitMany(_, all) => all.len(),
-                Effect::Console(..) | Effect::CloseConsole => 0,
+                Effect::Console(..) | Effect::CloseConsole | Effect::CloseGraphics(_) => 0,
                 _ => 1,
             };
             match self.runner.run(effect) {
@@ -299,6 +299,10 @@ async fn engine(mut inbox: mpsc::Receiver<Request>, state: Arc<FleetSnapshot>, a
             Request::Reach(ReachRequest::Screen { vm, reply }) => {
                 note(format!("screen of {}", vm.vm.short()));
                 reply.send(Ok(Arc::new(picture()))).unwrap();
+            }
+            Request::Reach(ReachRequest::Graphics { reply, .. }) => {
+                let cause = Failure::new(ErrorKind::NotFound, "the VM has no graphical display");
+                reply.send(Err(cause)).unwrap();
             }
             Request::Reach(ReachRequest::Keys {
                 vm, keys, reply, ..

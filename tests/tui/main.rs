@@ -4,6 +4,7 @@
 mod bulk;
 mod console;
 mod details;
+mod graphics;
 mod habits;
 mod harness;
 mod hostile;

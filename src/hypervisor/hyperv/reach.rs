@@ -18,6 +18,7 @@ use super::parse::Answer;
 use super::script::Task;
 use crate::domain::console::{ConsoleEnd, ConsoleEndKind, KeyStrokes};
 use crate::domain::error_kind::{ErrorKind, Failure};
+use crate::domain::graphics::{Display, DisplayKind};
 use crate::domain::host::{HostSpec, HypervisorKind};
 use crate::domain::remote_command::RemoteCommand;
 use crate::domain::text::RemoteText;
@@ -30,6 +31,9 @@ use crate::transport::{ExecLimits, ExitStatus, Transport};
 /// The size pictures are asked for in: how large a host makes them is not documented, so the script goes
 /// back to a documented size where it refuses this one.
 const SIZE: (u32, u32) = (640, 480);
+
+/// Where the host answers for the displays of its VMs (Microsoft: "Virtual Machine Connection", port 2179).
+const CONSOLE_PORT: u16 = 2179;
 
 /// How Hyper-V lets somebody into its VMs.
 #[derive(Debug, Clone, Copy)]
@@ -107,6 +111,16 @@ impl Reach for HyperVReach {
                 Ok(shown(json!({ "id": vm, "lines": lines }).to_string()))
             }
         }
+    }
+
+    async fn display(
+        &self,
+        _link: &dyn Transport,
+        _spec: &HostSpec,
+        _vm: &VmId,
+    ) -> Result<Display, HypervisorError> {
+        // One port for all VMs; the viewer says which one it wants.
+        Ok(Display::at(DisplayKind::Rdp, "127.0.0.1", CONSOLE_PORT))
     }
 
     async fn press(

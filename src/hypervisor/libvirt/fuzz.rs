@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::command::{Line, Virsh};
 use super::inventory::{Memory, Moment};
 use super::kept::Kept;
-use super::{address, definition, events, node, parse, snapshot, uptime, verdict};
+use super::{address, definition, display, events, node, parse, snapshot, uptime, verdict};
 use crate::domain::host::{Endpoint, HostName, HostSpec};
 use crate::domain::vm::{AddressSource, RemoteDocument, VmDetail, VmFacts, VmId};
 use crate::hypervisor::PollHint;
@@ -44,6 +44,7 @@ pub(crate) fn tables(data: &[u8]) {
     assert_eq!(address::merge(merged.clone()), merged);
     assert!(address::disk_sizes(data).len() <= lines);
     node::info(data);
+    drop(display::read(data));
 }
 
 /// `list --uuid --name`, then readings of `domstats --raw`, joined one after the other.

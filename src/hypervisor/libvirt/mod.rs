@@ -9,6 +9,7 @@ mod address;
 mod command;
 mod definition;
 mod detail;
+mod display;
 mod driver;
 mod events;
 mod facts;

@@ -10,10 +10,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::command::{Line, QUESTION_LIFE, Virsh};
+use super::display::{self, NoDisplay};
 use super::keys::chord;
 use super::verdict::{judge, judge_said};
 use crate::domain::console::{ConsoleEnd, ConsoleEndKind, KeyStrokes};
 use crate::domain::error_kind::{ErrorKind, Failure};
+use crate::domain::graphics::Display;
 use crate::domain::host::HostSpec;
 use crate::domain::remote_command::RemoteCommand;
 use crate::domain::text::RemoteText;
@@ -140,6 +142,17 @@ impl Reach for LibvirtReach {
         Ok(virsh.kept().stdin(lines).life(QUESTION_LIFE))
     }
 
+    async fn display(
+        &self,
+        link: &dyn Transport,
+        spec: &HostSpec,
+        vm: &VmId,
+    ) -> Result<Display, HypervisorError> {
+        let command = Virsh::of(spec).once(&Line::about("domdisplay", vm), QUESTION_LIFE);
+        let output = link.exec(&command, ExecLimits::within(WITHIN)).await?;
+        displayed(spec, &output)
+    }
+
     async fn press(
         &self,
         link: &dyn Transport,
@@ -175,6 +188,36 @@ fn picture(spec: &HostSpec, output: CommandOutput) -> Result<RawPicture, Hypervi
     }
     sound(spec, &output)?;
     Ok(RawPicture::File(output.stdout))
+}
+
+fn displayed(spec: &HostSpec, output: &CommandOutput) -> Result<Display, HypervisorError> {
+    let said = String::from_utf8_lossy(&output.stderr);
+    if said.contains("No graphical display") {
+        return Err(refused(
+            ErrorKind::NotFound,
+            "the VM has no graphical display that can be connected to",
+            Some("give it one (`<graphics type='vnc'/>` in its definition), or look at its screen"),
+        ));
+    }
+    if said.contains("not running") {
+        return Err(refused(
+            ErrorKind::Conflict,
+            "the VM is off: it has no display",
+            Some("start it first"),
+        ));
+    }
+    sound(spec, output)?;
+    display::read(&output.stdout).map_err(|why| {
+        let (what, fix) = match why {
+            NoDisplay::OnlyTls => (
+                "its display takes encrypted connections only, for the host's own name",
+                Some("let it listen on 127.0.0.1 without TLS as well: SSH encrypts it"),
+            ),
+            NoDisplay::OtherKind => ("its display is neither VNC nor SPICE", None),
+            NoDisplay::Unreadable => ("virsh gave no address of its display", None),
+        };
+        refused(ErrorKind::Protocol, what, fix)
+    })
 }
 
 fn pressed(spec: &HostSpec, output: &CommandOutput) -> Result<(), HypervisorError> {

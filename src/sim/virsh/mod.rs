@@ -19,4 +19,4 @@ mod table;
 
 pub(super) use self::console::Seats;
 pub(super) use self::process::run;
-pub(super) use self::screen::Keyboards;
+pub(super) use self::screen::{Display, Keyboards};

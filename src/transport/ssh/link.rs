@@ -11,12 +11,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use russh::client::{Handle, Msg};
-use russh::{Channel, Disconnect};
+use russh::{Channel, ChannelOpenFailure, Disconnect};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::host_key::{Client, Ending, explain};
+use crate::domain::graphics::DisplayPlace;
 use crate::task::Tasks;
 use crate::transport::TransportError;
 
@@ -204,6 +205,55 @@ impl Link {
                     .map_or_else(|| explain(&error), |reason| reason.as_ref().to_owned()),
             }),
         }
+    }
+
+    /// Opens a channel to a port or a socket of the host, which is no session and needs no slot. Must run in
+    /// a task of its own, like [`Self::open_session`].
+    pub(super) async fn open_forward(
+        &self,
+        to: &DisplayPlace,
+    ) -> Result<Channel<Msg>, TransportError> {
+        let opening = async {
+            match to {
+                DisplayPlace::Tcp { address, port } => {
+                    let port = u32::from(*port);
+                    self.host
+                        .handle
+                        .channel_open_direct_tcpip(address.as_str(), port, "127.0.0.1", 0)
+                        .await
+                }
+                DisplayPlace::Socket(path) => {
+                    self.host
+                        .handle
+                        .channel_open_direct_streamlocal(path.as_str())
+                        .await
+                }
+            }
+        };
+        let opened = tokio::select! {
+            biased;
+            error = self.wait_closed() => return Err(error),
+            opened = opening => opened,
+        };
+        opened.map_err(|error| match error {
+            russh::Error::ChannelOpenFailure(ChannelOpenFailure::AdministrativelyProhibited) => {
+                TransportError::Channel {
+                    reason:
+                        "its SSH server forwards nothing for this account (AllowTcpForwarding, \
+                             AllowStreamLocalForwarding)"
+                            .to_owned(),
+                }
+            }
+            russh::Error::ChannelOpenFailure(_) => TransportError::Channel {
+                reason: "nothing listens there on the host".to_owned(),
+            },
+            error => TransportError::Lost {
+                reason: self
+                    .ending
+                    .reason()
+                    .map_or_else(|| explain(&error), |reason| reason.as_ref().to_owned()),
+            },
+        })
     }
 
     /// Records that a channel of [`Self::open_session`] is closed.

@@ -29,6 +29,7 @@ mod agent;
 mod auth;
 mod cut;
 mod exec;
+mod forward;
 #[cfg(feature = "testing")]
 pub(crate) mod fuzz;
 mod host_key;

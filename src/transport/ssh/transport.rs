@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::exec::Job;
 use super::link::Link;
-use super::{exec, process, terminal};
+use super::{exec, forward, process, terminal};
 use crate::domain::console::TerminalSize;
+use crate::domain::graphics::DisplayPlace;
 use crate::domain::remote_command::RemoteCommand;
 use crate::transport::quote;
 use crate::transport::{
@@ -111,6 +113,20 @@ impl Transport for SshTransport {
                 what: "opening a terminal on the host",
                 after: START_TIMEOUT,
             }),
+        }
+    }
+
+    async fn forward(&self, to: &DisplayPlace, local: TcpStream) -> Result<(), TransportError> {
+        let (reply, answer) = oneshot::channel();
+        let wanted = (to.clone(), local);
+        // The task owns the channel: it is closed also when this future is dropped.
+        drop(self.link.tasks().spawn(
+            "ssh forward",
+            forward::run(Arc::clone(&self.link), wanted, reply),
+        ));
+        match answer.await {
+            Ok(result) => result,
+            Err(_gone) => Err(self.link.lost()),
         }
     }
 

@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 
 use self::common::{BASE, CHOOSER, DETAILS, DIALOG, DOCUMENT, FORM, GLOBAL, LIST, MENU, PROMPT};
 use self::many::{BULK, BULK_PANEL, MARKING};
-use self::reach::{CONSOLE, CONSOLE_AWAY, REACH, SCREEN};
+use self::reach::{CONSOLE, CONSOLE_AWAY, GRAPHICS, REACH, SCREEN};
 use self::views::{HOSTS, OPERATIONS, PROFILE, SNAPSHOTS, SNAPSHOTS_OF_A_VM, VMS};
 use super::acting;
 use super::app::App;
@@ -47,6 +47,8 @@ pub enum Context {
     ConsoleAway,
     /// A picture of a VM's screen.
     Screen,
+    /// The address of a VM's display.
+    Graphics,
     /// An order about several VMs.
     Bulk,
     /// A list to choose from.
@@ -78,6 +80,7 @@ impl Context {
         Self::Console,
         Self::ConsoleAway,
         Self::Screen,
+        Self::Graphics,
         Self::Bulk,
         Self::Menu,
         Self::Chooser,
@@ -101,6 +104,7 @@ impl Context {
             Self::Document => "Reading",
             Self::Console => "Console of a VM",
             Self::Screen => "Screen of a VM",
+            Self::Graphics => "Display of a VM",
             Self::ConsoleAway => "Console that is closed",
             Self::Bulk => "Order about several VMs",
             Self::Menu => "Menus",
@@ -240,6 +244,7 @@ const SECTIONS: &[(&[Context], &[RowOf])] = &[
     (&[Context::Console], CONSOLE),
     (&[Context::ConsoleAway], CONSOLE_AWAY),
     (&[Context::Screen], SCREEN),
+    (&[Context::Graphics], GRAPHICS),
     (&[Context::Bulk, Context::Operations], BULK),
     (&[Context::Bulk], BULK_PANEL),
     (&[Context::Menu], MENU),

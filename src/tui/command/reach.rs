@@ -2,7 +2,7 @@
 
 use super::{ALWAYS, RowOf};
 use crate::tui::console::keys;
-use crate::tui::overlay::screen;
+use crate::tui::overlay::{graphics, screen};
 use crate::tui::update::deeds;
 
 pub(super) const REACH: &[RowOf] = &[
@@ -21,6 +21,33 @@ pub(super) const REACH: &[RowOf] = &[
         None,
         keys::can_open,
         screen::open,
+    ),
+    (
+        "vms.graphics",
+        "graphics of the VM, in a viewer",
+        "v",
+        None,
+        keys::can_open,
+        graphics::open,
+    ),
+];
+
+pub(super) const GRAPHICS: &[RowOf] = &[
+    (
+        "graphics.copy",
+        "copy the address",
+        "c",
+        Some("copy"),
+        ALWAYS,
+        graphics::copy,
+    ),
+    (
+        "graphics.close",
+        "close the display",
+        "esc q",
+        Some("close it"),
+        ALWAYS,
+        graphics::close,
     ),
 ];
 

@@ -6,6 +6,7 @@ pub mod confirm;
 pub mod details;
 pub mod document;
 pub mod frame;
+pub mod graphics;
 pub mod help;
 pub mod host_form;
 pub mod host_key;
@@ -57,6 +58,8 @@ pub enum Overlay {
     Console(Box<Console>),
     /// A picture of a VM's screen.
     Screen(Box<screen::Screen>),
+    /// The address of a VM's display.
+    Graphics(Box<graphics::Address>),
     /// A host key to decide on.
     HostKey(Box<host_key::HostKey>),
     /// A host to add or change.
@@ -85,6 +88,7 @@ impl Overlay {
             Self::Details(_) => &[Context::Details, Context::List, Context::Base],
             Self::Console(console) => console.contexts(),
             Self::Screen(screen) => screen.contexts(),
+            Self::Graphics(_) => &[Context::Graphics, Context::Base],
             Self::Document(_) => &[Context::Document, Context::List, Context::Base],
             Self::HostKey(dialog) if dialog.phrase().is_none() => &[Context::Dialog, Context::Base],
             Self::HostForm(_) | Self::SnapshotForm(_) => {
@@ -125,6 +129,7 @@ impl Overlay {
             }
             Self::Details(details) => details.type_key(key),
             Self::Question(_)
+            | Self::Graphics(_)
             | Self::Waiting(_)
             | Self::Progress(_)
             | Self::Menu(_)

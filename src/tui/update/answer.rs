@@ -8,7 +8,7 @@ use crate::tui::effect::Effect;
 use crate::tui::event::Answer;
 use crate::tui::overlay::details::Details;
 use crate::tui::overlay::document::{self, Line, Topic};
-use crate::tui::overlay::{Overlay, progress, screen};
+use crate::tui::overlay::{Overlay, graphics, progress, screen};
 use crate::tui::theme::Role;
 
 pub(super) fn take(app: &mut App, answer: Answer) -> Vec<Effect> {
@@ -64,6 +64,7 @@ pub(super) fn take(app: &mut App, answer: Answer) -> Vec<Effect> {
             }
         }
         Answer::Screen(ticket, result) => screen::taken(app, ticket, result),
+        Answer::Graphics(ticket, news) => return graphics::heard(app, ticket, news),
         Answer::ConsoleOpened(ticket, result) => console::opened(app, ticket, result),
         Answer::Commands(records) => {
             let lines = lines(records, |records| document::commands(&records));

@@ -62,6 +62,7 @@ pub fn go(app: &mut App, motion: Motion) -> Vec<Effect> {
             | Overlay::Waiting(_)
             | Overlay::Naming(_)
             | Overlay::Screen(_)
+            | Overlay::Graphics(_)
             | Overlay::Marking(_)
             | Overlay::Passphrase(_)
             | Overlay::HostKey(_)
