@@ -1,8 +1,8 @@
 //! The last quarter of an hour of one VM's figures: a ring of ninety slots of ten seconds. Pure, of a fixed
 //! size, and honest about gaps: a slot in which nothing was known is unknown, never zero.
 //!
-//! A slot keeps the highest of its readings, so that no peak is lost. A figure takes two bytes: eleven
-//! leading binary digits, wrong by less than a thousandth.
+//! A slot keeps the highest of its readings, so that no peak is lost; the lowest are kept beside them, for ten
+//! slots together. A figure takes two bytes: eleven leading binary digits, wrong by less than a thousandth.
 
 use std::time::Duration;
 
@@ -19,6 +19,12 @@ pub const SLOTS: usize = 90;
 
 /// The same as a difference of slot numbers.
 const WINDOW: i64 = 90;
+
+/// Slots that share their lowest readings.
+const STRETCH: i64 = 10;
+
+/// Stretches that the window touches.
+const STRETCHES: i64 = 10;
 
 /// How far behind the newest slot a reading may be dated before the clock counts as set back.
 const LATE: i64 = 2;
@@ -86,6 +92,11 @@ impl Metric {
         }
     }
 
+    fn read(self, codes: &Codes) -> Option<f64> {
+        let column = Self::ALL.iter().position(|known| *known == self)?;
+        Some(unpack(*codes.get(column)?)? / self.scale())
+    }
+
     /// What one unit of the code stands for: tenths of a percent, or bytes.
     const fn scale(self) -> f64 {
         match self {
@@ -134,20 +145,34 @@ fn unpack(code: u16) -> Option<f64> {
     Some(mantissa as f64 * 2f64.powi(i32::try_from(shift).unwrap_or(64)))
 }
 
-/// The figures of one VM. Takes 1080 bytes of its own, whatever it holds.
+/// The figures of one VM. Takes 1200 bytes of its own, whatever it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VmMetrics {
-    slots: Box<[[u16; 6]; SLOTS]>,
+    rings: Box<Rings>,
     /// Number of the newest slot since 1970.
     newest: i64,
     last: Timestamp,
 }
 
+/// A figure of each metric.
+type Codes = [u16; 6];
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Rings {
+    peaks: [Codes; SLOTS],
+    lows: [Codes; 10],
+}
+
+const EMPTY: Rings = Rings {
+    peaks: [[0; 6]; SLOTS],
+    lows: [[0; 6]; 10],
+};
+
 impl VmMetrics {
     /// Begins with a read; `None` when it has no figure.
     pub fn begin(stats: &VmStats, at: Timestamp) -> Option<Self> {
         let mut metrics = Self {
-            slots: Box::new([[0; 6]; SLOTS]),
+            rings: Box::new(EMPTY),
             newest: slot_of(at),
             last: at,
         };
@@ -167,19 +192,32 @@ impl VmMetrics {
         }
         let slot = slot_of(at);
         if slot < self.newest - LATE || slot - self.newest >= WINDOW {
-            *self.slots = [[0; 6]; SLOTS];
+            *self.rings = EMPTY;
             self.newest = slot;
         }
         while self.newest < slot {
             self.newest += 1;
-            if let Some(gap) = self.slots.get_mut(place_of(self.newest)) {
+            if let Some(gap) = self.rings.peaks.get_mut(place_of(self.newest)) {
+                *gap = [0; 6];
+            }
+            if self.newest.rem_euclid(STRETCH) == 0
+                && let Some(gap) = self.rings.lows.get_mut(stretch_place(self.newest))
+            {
                 *gap = [0; 6];
             }
         }
-        if let Some(kept) = self.slots.get_mut(place_of(slot)) {
-            for (kept, code) in kept.iter_mut().zip(codes) {
-                *kept = code.max(*kept);
-            }
+        let peaks = self.rings.peaks.get_mut(place_of(slot));
+        for (kept, code) in peaks.into_iter().flatten().zip(codes) {
+            *kept = code.max(*kept);
+        }
+        let lows = self.rings.lows.get_mut(stretch_place(slot));
+        for (kept, code) in lows.into_iter().flatten().zip(codes) {
+            // Nothing known is the smallest code, and never the lowest figure.
+            *kept = if *kept == 0 || code == 0 {
+                code.max(*kept)
+            } else {
+                code.min(*kept)
+            };
         }
         self.last = at;
         true
@@ -198,18 +236,35 @@ impl VmMetrics {
     /// Returns one metric's slots up to `now`, oldest first; `None` where nothing was known.
     pub fn series(&self, metric: Metric, now: Timestamp) -> Vec<Option<f64>> {
         let end = slot_of(now);
-        let column = Metric::ALL.iter().position(|known| *known == metric);
         (end - WINDOW + 1..=end)
             .map(|slot| {
                 if slot > self.newest || slot <= self.newest - WINDOW {
                     return None;
                 }
-                let codes = self.slots.get(place_of(slot))?;
-                let figure = unpack(*codes.get(column?)?)?;
-                Some(figure / metric.scale())
+                metric.read(self.rings.peaks.get(place_of(slot))?)
             })
             .collect()
     }
+
+    /// Returns the lowest reading up to `now`, from the stretches of the last fifteen minutes: one of them may
+    /// have begun up to a minute and a half before that.
+    pub fn low(&self, metric: Metric, now: Timestamp) -> Option<f64> {
+        let (end, newest) = (slot_of(now), self.newest.div_euclid(STRETCH));
+        (newest - STRETCHES + 1..=newest)
+            .filter(|stretch| {
+                (stretch + 1) * STRETCH > end - WINDOW + 1 && stretch * STRETCH <= end
+            })
+            .filter_map(|stretch| {
+                let place = stretch_place(stretch * STRETCH);
+                metric.read(self.rings.lows.get(place)?)
+            })
+            .reduce(f64::min)
+    }
+}
+
+fn stretch_place(slot: i64) -> usize {
+    let stretch = slot.div_euclid(STRETCH);
+    usize::try_from(stretch.rem_euclid(STRETCHES)).unwrap_or(0)
 }
 
 fn slot_of(at: Timestamp) -> i64 {
@@ -266,6 +321,28 @@ mod tests {
     }
 
     #[test]
+    fn the_lowest_reading_is_not_the_lowest_peak() {
+        let mut metrics = VmMetrics::begin(&load(50.0), at(0)).unwrap();
+        metrics.take(&load(7.0), at(3));
+        metrics.take(
+            &VmStats {
+                net_rx: Some(Bytes(9)),
+                ..VmStats::default()
+            },
+            at(6),
+        );
+        metrics.take(&load(60.0), at(600));
+        assert_eq!(metrics.low(Metric::Cpu, at(600)), Some(7.0));
+        assert_eq!(metrics.low(Metric::NetRx, at(600)), Some(9.0));
+        assert_eq!(metrics.low(Metric::NetTx, at(600)), None);
+        metrics.take(&load(70.0), at(1100));
+        assert_eq!(metrics.low(Metric::Cpu, at(1100)), Some(60.0));
+        assert_eq!(metrics.low(Metric::Cpu, at(3000)), None);
+        metrics.take(&load(80.0), at(100));
+        assert_eq!(metrics.low(Metric::Cpu, at(100)), Some(80.0));
+    }
+
+    #[test]
     fn a_read_without_figures_leaves_no_trace() {
         assert_eq!(VmMetrics::begin(&VmStats::default(), at(0)), None);
         let mut metrics = VmMetrics::begin(&load(1.0), at(0)).unwrap();
@@ -305,7 +382,7 @@ mod tests {
 
     #[test]
     fn a_ring_is_of_the_size_that_is_promised() {
-        assert_eq!(size_of::<[[u16; 6]; SLOTS]>(), 1080);
+        assert_eq!(size_of::<Rings>(), 1200);
         assert!(size_of::<VmMetrics>() <= 40);
     }
 
@@ -329,7 +406,9 @@ mod tests {
             for second in times {
                 metrics.take(&load(2.0), at(second));
                 let now = metrics.last() + SignedDuration::from_secs(20);
-                prop_assert!(!known(&metrics, now).is_empty());
+                let lowest_peak = known(&metrics, now).into_iter().map(|(_, figure)| figure).reduce(f64::min);
+                prop_assert!(metrics.low(Metric::Cpu, now) <= lowest_peak && lowest_peak.is_some());
+                prop_assert!(metrics.low(Metric::Cpu, now).is_some());
             }
         }
     }

@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use jiff::SignedDuration;
 use vmdeck::domain::host::HostId;
-use vmdeck::domain::metrics::VmMetrics;
-use vmdeck::domain::units::{Bytes, Percent};
+use vmdeck::domain::units::Bytes;
 use vmdeck::domain::vm::{
-    AddressSource, RemoteDocument, VmAddress, VmDetail, VmDisk, VmDiskImage, VmNic, VmRef, VmStats,
+    AddressSource, RemoteDocument, VmAddress, VmDetail, VmDisk, VmDiskImage, VmNic, VmRef,
 };
 use vmdeck::testing::fleet;
 use vmdeck::tui::effect::Local;
@@ -21,30 +19,6 @@ fn build() -> VmRef {
         host: HostId(1),
         vm: fleet::vm_id(1, 1),
     }
-}
-
-/// Fourteen minutes with a pause of three, and disks that nobody ever knew anything of.
-fn quarter() -> VmMetrics {
-    let mut metrics = None;
-    for second in (0..840).step_by(3) {
-        if (300..480).contains(&second) {
-            continue;
-        }
-        let wave = u32::try_from(second % 120).unwrap();
-        let stats = VmStats {
-            cpu: Some(Percent::new(f64::from(wave) * 0.7)),
-            memory_used: Some(Bytes::from_mib(14_000 + u64::from(wave))),
-            net_rx: Some(Bytes(u64::from(wave) * 4096)),
-            net_tx: Some(Bytes(0)),
-            ..VmStats::default()
-        };
-        let at = fleet::now() - SignedDuration::from_secs(840 - second);
-        match &mut metrics {
-            None => metrics = VmMetrics::begin(&stats, at),
-            Some(metrics) => assert!(metrics.take(&stats, at)),
-        }
-    }
-    metrics.unwrap()
 }
 
 fn detail() -> VmDetail {
@@ -118,8 +92,6 @@ async fn opened(size: (u16, u16), keys: &str) -> Screen {
     let read = Answer::Detail(build(), Ok(Arc::new(detail())));
     screen.send(Input::Answer(read)).await;
     screen.keys(keys).await;
-    let metrics = Answer::Metrics(build(), Ok(Some(quarter())));
-    screen.send(Input::Answer(metrics)).await;
     screen
 }
 
@@ -168,8 +140,6 @@ async fn every_tab_is_drawn_in_any_room() {
     for size in [(20, 5), (30, 8), (40, 10), (80, 24), (300, 100)] {
         let mut screen = opened(size, "").await;
         for _ in 0..6 {
-            let metrics = Answer::Metrics(build(), Ok(Some(quarter())));
-            screen.send(Input::Answer(metrics)).await;
             screen.keys("G < > >").await;
             let text = screen.text();
             assert!(text.lines().count() == usize::from(size.1), "{text}");

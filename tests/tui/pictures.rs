@@ -57,6 +57,17 @@ async fn the_details() {
 }
 
 #[tokio::test]
+async fn the_metrics() {
+    check(
+        "metrics.svg",
+        "dark",
+        "/ \"build\" enter enter tab",
+        (100, 36),
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn the_confirm_dialog() {
     check("confirm.svg", "dark", "/ \"db-main\" enter F", (120, 24)).await;
 }

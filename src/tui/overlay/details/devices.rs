@@ -87,6 +87,9 @@ fn image(lines: &mut Vec<Line>, image: &VmDiskImage) {
 
 fn sizes(label: &str, capacity: Option<Bytes>, allocation: Option<Bytes>) -> Line {
     let mut line = fact(label, size(capacity), Role::Text);
+    if capacity.is_none() && allocation.is_none() {
+        return line;
+    }
     line.push((
         format!("  {} of it allocated on the host", size(allocation)),
         Role::Dim,

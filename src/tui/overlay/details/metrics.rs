@@ -34,7 +34,9 @@ pub(super) fn lines(
     for metric in Metric::ALL {
         let series = metrics.series(metric, app.now);
         let now = found.and_then(|(host, vm)| current(metric, host, vm, app.now));
-        lines.push(figures(metric, now, &series, width));
+        let high = series.iter().flatten().copied().reduce(f64::max);
+        let ends = (metrics.low(metric, app.now), high);
+        lines.push(figures(metric, now, ends, width));
         let top = top(metric, &series, found.map(|(_, vm)| &**vm));
         for line in chart(&in_columns(&series, columns), top, tall) {
             lines.push(vec![(line, Role::Accent)]);
@@ -90,12 +92,15 @@ fn top(metric: Metric, series: &[Option<f64>], vm: Option<&Vm>) -> f64 {
     whole.map_or(highest, |whole| whole.max(highest))
 }
 
-fn figures(metric: Metric, now: Option<f64>, series: &[Option<f64>], width: usize) -> Line {
+fn figures(
+    metric: Metric,
+    now: Option<f64>,
+    (low, high): (Option<f64>, Option<f64>),
+    width: usize,
+) -> Line {
     let shown = |figure: Option<f64>| {
         figure.map_or_else(|| glyph::UNKNOWN.to_owned(), |it| metric.shown(it))
     };
-    let known = || series.iter().flatten().copied();
-    let (low, high) = (known().reduce(f64::min), known().reduce(f64::max));
     let role = if now.is_some() {
         Role::Strong
     } else {
