@@ -18,7 +18,7 @@ use super::parse::{self, Misshapen, Record};
 use super::state::has_process;
 use super::verdict::{judge, judge_said};
 use super::worker::{Fallback, Patience, Worker};
-use super::{detail, look, node, snapshot, uptime};
+use super::{detail, look, node, snapshot, stores, uptime};
 use crate::clock::Clock;
 use crate::domain::action::{Action, ActionKind};
 use crate::domain::capability::Capabilities;
@@ -27,6 +27,8 @@ use crate::domain::inventory::{HostInventory, Scope};
 use crate::domain::redact::Private;
 use crate::domain::remote_command::RemoteCommand;
 use crate::domain::snapshot::VmSnapshot;
+use crate::domain::store::{HostStores, StoreId};
+use crate::domain::store_action::StoreVerb;
 use crate::domain::text::RemoteText;
 use crate::domain::vm::{Vm, VmDetail, VmId};
 use crate::hypervisor::{Hints, Hypervisor, HypervisorError, ProgressSink, Question};
@@ -48,6 +50,11 @@ pub fn commands(
     action: &Action,
 ) -> Result<Vec<RemoteCommand>, HypervisorError> {
     Virsh::of(spec).action(vm, action)
+}
+
+/// The command of what is done to a pool or a network.
+pub fn store_command(spec: &HostSpec, id: &StoreId, verb: StoreVerb) -> RemoteCommand {
+    Virsh::of(spec).store_action(id, verb)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -548,6 +555,10 @@ impl Hypervisor for Libvirt {
         let (outline, tree) = snapshot::of_vm(&self.slow, vm).await?;
         self.memory().learn_snapshots(vm, &tree, outline.print);
         Ok(tree)
+    }
+
+    async fn stores(&self) -> Result<HostStores, HypervisorError> {
+        stores::read(&self.slow).await
     }
 
     async fn perform(

@@ -23,9 +23,11 @@ mod rates;
 mod reach;
 mod snapshot;
 mod state;
+mod store_parse;
+mod stores;
 mod uptime;
 mod verdict;
 mod worker;
 
-pub use self::driver::{Libvirt, commands};
+pub use self::driver::{Libvirt, commands, store_command};
 pub use self::reach::LibvirtReach;

@@ -13,6 +13,7 @@ mod process;
 mod said;
 mod snapshots;
 mod stats;
+mod stores;
 mod table;
 
 pub(super) use self::process::run;
