@@ -14,7 +14,8 @@ use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::health::HostHealth;
 use crate::domain::inventory::{AuditState, FleetSnapshot, HostSnapshot};
 use crate::domain::operation::{Actor, Consent, Operation, Submission};
-use crate::domain::policy::{self, Decision, PolicyQuery, Verdict};
+use crate::domain::policy::{self, Decision, PolicyQuery, Verb, Verdict};
+use crate::domain::text::RemoteText;
 use crate::domain::units::Age;
 use crate::domain::vm::{Vm, VmRef};
 
@@ -47,18 +48,11 @@ pub fn decide(
     };
     let verdict = ask_policy(
         (state, host),
-        (action, age_of(found, action, now)),
+        (action.kind.into(), age_of(found, action, now)),
         actor,
         count,
     );
-    if let Decision::Deny(reason) = &verdict.decision {
-        let hint = match verdict.rule.as_str() {
-            "read-only" => "leave read-only mode first".to_owned(),
-            "host-read-only" => format!("allow changes with `vmdeck host edit {}`", host.spec.name),
-            rule => format!("the rule `{rule}` is in the configuration file"),
-        };
-        return Err(Failure::new(ErrorKind::Refused, reason.clone()).with_hint(hint));
-    }
+    not_denied(host, &verdict)?;
     answers(host)?;
     is_fresh(host, found, now)?;
     can_be_recorded(state)?;
@@ -160,9 +154,22 @@ fn age_of(vm: &Vm, action: &Action, now: Timestamp) -> Option<Duration> {
     chosen.among(tree)?.age(now)
 }
 
-fn ask_policy(
+/// Refuses what policy denies, with what would have to change.
+pub(super) fn not_denied(host: &HostSnapshot, verdict: &Verdict) -> Result<(), Failure> {
+    let Decision::Deny(reason) = &verdict.decision else {
+        return Ok(());
+    };
+    let hint = match verdict.rule.as_str() {
+        "read-only" => "leave read-only mode first".to_owned(),
+        "host-read-only" => format!("allow changes with `vmdeck host edit {}`", host.spec.name),
+        rule => format!("the rule `{rule}` is in the configuration file"),
+    };
+    Err(Failure::new(ErrorKind::Refused, reason.clone()).with_hint(hint))
+}
+
+pub(super) fn ask_policy(
     (state, host): (&FleetSnapshot, &HostSnapshot),
-    (action, snapshot_age): (&Action, Option<Duration>),
+    (verb, snapshot_age): (Verb, Option<Duration>),
     actor: &Actor,
     count: usize,
 ) -> Verdict {
@@ -173,7 +180,7 @@ fn ask_policy(
         .map(crate::domain::host::Tag::as_str)
         .collect();
     let query = PolicyQuery {
-        action: action.kind,
+        verb,
         tier: host
             .spec
             .tier
@@ -191,7 +198,7 @@ fn ask_policy(
     policy::decide(&state.policy, &query)
 }
 
-fn answers(host: &HostSnapshot) -> Result<(), Failure> {
+pub(super) fn answers(host: &HostSnapshot) -> Result<(), Failure> {
     let name = &host.spec.name;
     let (what, cause, hint) = match &host.health {
         HostHealth::Online | HostHealth::Degraded { .. } => return Ok(()),
@@ -230,7 +237,7 @@ fn is_fresh(host: &HostSnapshot, vm: &Vm, now: Timestamp) -> Result<(), Failure>
         .with_hint(format!("refresh {}, then try again", host.spec.name)))
 }
 
-fn can_be_recorded(state: &FleetSnapshot) -> Result<(), Failure> {
+pub(super) fn can_be_recorded(state: &FleetSnapshot) -> Result<(), Failure> {
     match &state.audit {
         AuditState::Writable => Ok(()),
         AuditState::Blocked(cause) => Err(cause.clone().refusing_unrecorded("the action")),
@@ -311,9 +318,19 @@ fn fits(vm: &Vm, action: ActionKind) -> Result<(), Failure> {
 }
 
 fn agreed(ask: Ask, submission: &Submission) -> Result<(), Failure> {
-    let name = &submission.plan.vm_name;
     let verb = submission.plan.action.kind.spec().verb;
-    match (ask, &submission.consent) {
+    let what = (&submission.plan.vm_name, verb, "VM");
+    agreed_to(ask, &submission.consent, what)
+}
+
+/// Refuses what was not agreed to as far as is asked: something of a name, what is done to it, and what kind
+/// of thing it is.
+pub(super) fn agreed_to(
+    ask: Ask,
+    consent: &Consent,
+    (name, verb, kind): (&RemoteText, &str, &str),
+) -> Result<(), Failure> {
+    match (ask, consent) {
         (Ask::Nothing, _) | (Ask::Confirm, Consent::Confirmed) => Ok(()),
         (Ask::Confirm | Ask::TypeName, Consent::TypedName(typed))
             if typed == name.raw() || typed == name.shown() =>
@@ -324,7 +341,7 @@ fn agreed(ask: Ask, submission: &Submission) -> Result<(), Failure> {
             ErrorKind::Refused,
             format!("the name that was typed is not {name}"),
         )
-        .with_hint("type the VM's name exactly as it is shown")),
+        .with_hint(format!("type the {kind}'s name exactly as it is shown"))),
         (Ask::Confirm, Consent::Nothing) => Err(Failure::new(
             ErrorKind::Refused,
             format!("`{verb}` on {name} has to be confirmed"),
@@ -334,6 +351,8 @@ fn agreed(ask: Ask, submission: &Submission) -> Result<(), Failure> {
             ErrorKind::Refused,
             format!("`{verb}` on {name} has to be confirmed with its name"),
         )
-        .with_hint("type the VM's name; in a script, name the VM in full and add `--yes`")),
+        .with_hint(format!(
+            "type the {kind}'s name; in a script, name the {kind} in full and add `--yes`"
+        ))),
     }
 }

@@ -15,6 +15,7 @@ use super::recorder;
 use super::request::{HostSelection, KeyDecision, Proposal, Reply, Request};
 use super::roster::no_such_host;
 use crate::domain::action::Action;
+use crate::domain::audit::AuditRecord;
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::health::HostHealth;
 use crate::domain::host::{HostId, HostSpec};
@@ -69,6 +70,7 @@ impl Engine {
                     reply,
                 });
             }
+            Request::Store(request) => self.answer_store(request),
             Request::OpenConsole { wish, reply } => self.open_console(*wish, reply),
             Request::CommandLog { host, reply } => {
                 send_or_gone(reply, Ok(self.roster.commands_sent(host)));
@@ -76,14 +78,7 @@ impl Engine {
             Request::Errors { reply } => send_or_gone(reply, Ok(self.state.errors.records())),
             Request::Doctor { host, reply } => self.examine(host, reply),
             Request::Record { host, reply } => self.record(host, reply),
-            Request::AuditTail { limit, vm, reply } => {
-                let host = vm
-                    .as_ref()
-                    .and_then(|vm| self.state.host(vm.host))
-                    .map(|host| host.spec.name.to_string());
-                let reading = self.keeper.clone().audit_tail(limit, vm, host, reply);
-                self.groups.jobs.spawn("audit tail", reading);
-            }
+            Request::AuditTail { limit, vm, reply } => self.audit_tail(limit, vm, reply),
             Request::UpsertHost { spec, actor, reply } => {
                 let keeping = self.keeper.clone().by(actor).upsert(*spec, reply);
                 self.groups.jobs.spawn("upsert host", keeping);
@@ -130,6 +125,15 @@ impl Engine {
             Request::SetReadOnly { on, reply } => send_or_gone(reply, self.set_read_only(on)),
             Request::Shutdown { grace, reply } => self.stop(grace, Some(reply)),
         }
+    }
+
+    fn audit_tail(&self, limit: usize, vm: Option<VmRef>, reply: Reply<Vec<AuditRecord>>) {
+        let host = vm
+            .as_ref()
+            .and_then(|vm| self.state.host(vm.host))
+            .map(|host| host.spec.name.to_string());
+        let reading = self.keeper.clone().audit_tail(limit, vm, host, reply);
+        self.job("audit tail", reading);
     }
 
     /// Starts the slow half of a request; it answers by itself.
@@ -264,9 +268,19 @@ impl Engine {
         reply: Reply<T>,
         command: impl FnOnce(Reply<T>) -> HostCommand,
     ) {
+        self.ask_host(vm.host, reply, command);
+    }
+
+    /// Passes a question on to a host's session.
+    pub(super) fn ask_host<T>(
+        &self,
+        host: HostId,
+        reply: Reply<T>,
+        command: impl FnOnce(Reply<T>) -> HostCommand,
+    ) {
         let place = self
             .roster
-            .session(vm.host)
+            .session(host)
             .ok_or_else(|| {
                 Failure::new(ErrorKind::Unreachable, "the host is not connected")
                     .with_hint("connect to it first")
