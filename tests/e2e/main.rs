@@ -13,6 +13,7 @@ mod mixed;
 mod script;
 mod slow;
 mod snapshots;
+mod stores;
 mod trust;
 
 /// The program under test.
