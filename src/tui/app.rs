@@ -14,6 +14,7 @@ use super::screen::hosts::Hosts;
 use super::screen::operations::Operations;
 use super::screen::profile::ProfileView;
 use super::screen::snapshots::Snapshots;
+use super::screen::stores::Stores;
 use super::screen::vms::Vms;
 use super::theme::Role;
 use crate::domain::error_kind::Failure;
@@ -43,6 +44,8 @@ pub enum Screen {
     Hosts,
     /// VM snapshots.
     Snapshots,
+    /// Storage and networks.
+    Stores,
     /// Operations and the audit log.
     Operations,
     /// Profile and credentials.
@@ -51,10 +54,11 @@ pub enum Screen {
 
 impl Screen {
     /// Every view.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Vms,
         Self::Hosts,
         Self::Snapshots,
+        Self::Stores,
         Self::Operations,
         Self::Profile,
     ];
@@ -65,6 +69,7 @@ impl Screen {
             Self::Vms => "VMs",
             Self::Hosts => "Hosts",
             Self::Snapshots => "VM snapshots",
+            Self::Stores => "Storage and networks",
             Self::Operations => "Operations and audit",
             Self::Profile => "Profile and credentials",
         }
@@ -109,6 +114,8 @@ pub struct App {
     pub hosts: Hosts,
     /// VM snapshots.
     pub snapshots: Snapshots,
+    /// Storage and networks.
+    pub stores: Stores,
     /// Operations and audit.
     pub operations: Operations,
     /// Profile and credentials.
@@ -153,6 +160,7 @@ impl App {
             vms: Vms::default(),
             hosts: Hosts::default(),
             snapshots: Snapshots::default(),
+            stores: Stores::default(),
             operations: Operations::default(),
             profile: ProfileView::default(),
             overlays: Vec::new(),
@@ -180,6 +188,9 @@ impl App {
         self.hosts.take(&self.snapshot);
         if self.screen == Screen::Snapshots {
             self.snapshots.take(&self.snapshot);
+        }
+        if self.screen == Screen::Stores {
+            self.stores.take(&self.snapshot);
         }
         self.operations.take(&self.snapshot);
     }
@@ -249,6 +260,12 @@ impl App {
                 Context::Global,
                 Context::Base,
             ],
+            Screen::Stores => &[
+                Context::Stores,
+                Context::List,
+                Context::Global,
+                Context::Base,
+            ],
             Screen::Operations => &[
                 Context::Operations,
                 Context::List,
@@ -310,7 +327,19 @@ impl App {
             Some(Overlay::Console(console)) => console.progress.wakes_in(self.now),
             _ => None,
         };
+        let stores = self
+            .stores
+            .oldest()
+            .filter(|_| self.screen == Screen::Stores);
+        let stores = stores.map(|at| {
+            if self.now.duration_since(at) < SignedDuration::from_secs(120) {
+                second
+            } else {
+                Duration::from_secs(60)
+            }
+        });
         ages.chain(toast)
+            .chain(stores)
             .chain(console)
             .chain(operation)
             .min()

@@ -13,6 +13,8 @@ use crate::domain::host::{HostId, HostName, HostSpec};
 use crate::domain::host_key::{HostKeyQuestion, HostKeyVerdict};
 use crate::domain::operation::{Actor, OperationId, Submission};
 use crate::domain::secret::SecretText;
+use crate::domain::store::StoreRef;
+use crate::domain::store_action::{StoreSubmission, StoreVerb};
 use crate::domain::vm::VmRef;
 use crate::fleet::FleetHandle;
 use crate::fleet::console::ConsoleWish;
@@ -43,6 +45,19 @@ pub enum Effect {
     Detail(VmRef),
     /// Read the snapshots of a VM.
     Snapshots(VmRef),
+    /// Read storage and networks of a host.
+    Stores(HostId),
+    /// Ask for a plan for a pool or a network.
+    PlanStore {
+        /// Comes back with the answer.
+        ticket: u64,
+        /// Which.
+        target: StoreRef,
+        /// What is wanted.
+        verb: StoreVerb,
+    },
+    /// Run such a plan.
+    RunStore(Box<StoreSubmission>),
     /// Read the audit log's end.
     Audit(Option<VmRef>),
     /// Open the console of a VM, in place of the one that is open.
@@ -170,6 +185,17 @@ impl Runner {
                 for of_one_vm in by_vm(submissions) {
                     self.submit(of_one_vm);
                 }
+            }
+            Effect::PlanStore {
+                ticket,
+                target,
+                verb,
+            } => {
+                let (handle, actor) = (self.handle.clone(), self.actor.clone());
+                self.start(async move {
+                    let proposal = Box::new(handle.plan_store(target, verb, actor).await);
+                    Some(Answer::StorePlanned { ticket, proposal })
+                });
             }
             Effect::OpenConsole {
                 ticket,
@@ -370,6 +396,12 @@ async fn ask(handle: &FleetHandle, effect: Effect) -> Option<Answer> {
                 result: read.map(drop),
             })
         }
+        Effect::Stores(host) => Some(Answer::Stores(host, handle.stores(host).await)),
+        Effect::RunStore(submission) => {
+            let plan = Box::new(submission.plan.clone());
+            let result = handle.run_store(*submission).await;
+            Some(Answer::StoreDone { plan, result })
+        }
         Effect::Audit(vm) => {
             let records = handle.audit_tail(AUDIT_LINES, vm.clone()).await;
             Some(Answer::Audit(vm, records))
@@ -411,6 +443,7 @@ async fn ask(handle: &FleetHandle, effect: Effect) -> Option<Answer> {
             done(Some(said.to_owned()), handle.set_read_only(on).await)
         }
         Effect::Plan { .. }
+        | Effect::PlanStore { .. }
         | Effect::Submit(_)
         | Effect::OpenConsole { .. }
         | Effect::Console(..)

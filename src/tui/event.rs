@@ -13,6 +13,8 @@ use crate::domain::error_kind::Failure;
 use crate::domain::event::{CommandRecord, FleetEvent};
 use crate::domain::host::{HostId, HostName};
 use crate::domain::inventory::FleetSnapshot;
+use crate::domain::store::HostStores;
+use crate::domain::store_action::{StorePlan, StoreProposal, StoreResult};
 use crate::domain::vm::{VmDetail, VmRef};
 use crate::fleet::request::{ErrorRecord, Finding, Proposal};
 
@@ -91,6 +93,22 @@ pub enum Answer {
     },
     /// Everything about a VM.
     Detail(VmRef, Result<Arc<VmDetail>, Failure>),
+    /// Storage and networks of a host.
+    Stores(HostId, Result<Arc<HostStores>, Failure>),
+    /// A plan for a pool or a network.
+    StorePlanned {
+        /// Of the question.
+        ticket: u64,
+        /// The plan, or why there is none.
+        proposal: Box<Result<StoreProposal, Failure>>,
+    },
+    /// It was run.
+    StoreDone {
+        /// What was run.
+        plan: Box<StorePlan>,
+        /// How it ended, or why it was not admitted.
+        result: Result<StoreResult, Failure>,
+    },
     /// Audit records, of one VM or of all.
     Audit(Option<VmRef>, Result<Vec<AuditRecord>, Failure>),
     /// A console was opened; whether keys reach the VM.

@@ -276,6 +276,7 @@ async fn engine(mut inbox: mpsc::Receiver<Request>, state: Arc<FleetSnapshot>, a
                     .and_then(|(_, vm)| vm.facts.snapshot_tree.clone());
                 reply.send(Ok(tree.unwrap_or_default())).unwrap();
             }
+            Request::Store(request) => crate::stores::answer(&state, request, &note),
             Request::OpenConsole { wish, reply } => {
                 let (words, console, kept) = console(&wish);
                 note(words);
@@ -399,7 +400,7 @@ fn propose(
     let verdict = policy::decide(
         &state.policy,
         &PolicyQuery {
-            action,
+            verb: action.into(),
             tier: host
                 .spec
                 .tier

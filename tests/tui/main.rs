@@ -9,4 +9,5 @@ mod limits;
 mod overlays;
 mod pictures;
 mod snapshots;
+mod stores;
 mod table;

@@ -6,12 +6,14 @@
 
 mod common;
 mod reach;
+mod stores;
 mod views;
 
 use std::sync::LazyLock;
 
 use self::common::{BASE, CHOOSER, DETAILS, DIALOG, DOCUMENT, FORM, GLOBAL, LIST, MENU, PROMPT};
 use self::reach::{CONSOLE, CONSOLE_AWAY, REACH};
+use self::stores::STORES;
 use self::views::{HOSTS, OPERATIONS, PROFILE, SNAPSHOTS, SNAPSHOTS_OF_A_VM, VMS};
 use super::acting;
 use super::app::App;
@@ -27,6 +29,8 @@ pub enum Context {
     Hosts,
     /// VM snapshots.
     Snapshots,
+    /// Storage and networks.
+    Stores,
     /// Operations and audit.
     Operations,
     /// Profile and credentials.
@@ -63,6 +67,7 @@ impl Context {
         Self::Vms,
         Self::Hosts,
         Self::Snapshots,
+        Self::Stores,
         Self::Operations,
         Self::Profile,
         Self::Global,
@@ -85,6 +90,7 @@ impl Context {
             Self::Vms => "VM table",
             Self::Hosts => "Hosts",
             Self::Snapshots => "VM snapshots",
+            Self::Stores => "Storage and networks",
             Self::Operations => "Operations and audit",
             Self::Profile => "Profile and credentials",
             Self::Global => "Anywhere",
@@ -221,6 +227,7 @@ const SECTIONS: &[(&[Context], &[RowOf])] = &[
     (&[Context::Hosts], HOSTS),
     (&[Context::Vms, Context::Details], SNAPSHOTS_OF_A_VM),
     (&[Context::Snapshots], SNAPSHOTS),
+    (&[Context::Stores], STORES),
     (&[Context::Operations], OPERATIONS),
     (&[Context::Profile], PROFILE),
     (&[Context::Details], DETAILS),

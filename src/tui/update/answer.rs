@@ -43,6 +43,17 @@ pub(super) fn take(app: &mut App, answer: Answer) -> Vec<Effect> {
                 }
             }
         }
+        Answer::Stores(host, told) => {
+            app.stores.heard(host, told, app.now);
+            app.stores.take(&app.snapshot);
+        }
+        Answer::StorePlanned { ticket, proposal } => {
+            if matches!(app.overlays.last(), Some(Overlay::Waiting(wanted)) if *wanted == ticket) {
+                app.overlays.pop();
+                return acting::planned_store(app, *proposal);
+            }
+        }
+        Answer::StoreDone { plan, result } => return acting::store_done(app, &plan, result),
         Answer::Audit(None, records) => app.operations.audit = Some(records),
         Answer::Audit(Some(vm), records) => {
             for overlay in &mut app.overlays {

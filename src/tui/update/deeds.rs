@@ -12,10 +12,10 @@ use crate::tui::overlay::Overlay;
 use crate::tui::overlay::document::{Document, Topic};
 use crate::tui::overlay::help::Help;
 use crate::tui::overlay::menu::{self, Choice, Item, Menu};
-use crate::tui::overlay::naming;
 use crate::tui::overlay::palette::{self, Palette};
 use crate::tui::overlay::question::{Meaning, Question};
-use crate::tui::screen::{snapshots, vms};
+use crate::tui::overlay::{naming, narrow};
+use crate::tui::screen::{snapshots, stores, vms};
 use crate::tui::theme::Role;
 
 /// Moves in whatever has the keys.
@@ -32,6 +32,7 @@ pub fn go(app: &mut App, motion: Motion) -> Vec<Effect> {
             Screen::Vms => app.vms.go(&state, motion, page),
             Screen::Hosts => app.hosts.go(&state, motion, page),
             Screen::Snapshots => app.snapshots.go(motion, page),
+            Screen::Stores => app.stores.go(motion, page),
             Screen::Operations => app.operations.go(&state, motion, page),
             Screen::Profile => app.profile.go(motion, page),
         },
@@ -55,6 +56,8 @@ pub fn go(app: &mut App, motion: Motion) -> Vec<Effect> {
         Some(
             Overlay::Question(_)
             | Overlay::Waiting(_)
+            | Overlay::StoreConfirm(_)
+            | Overlay::Narrow(_)
             | Overlay::Naming(_)
             | Overlay::Passphrase(_)
             | Overlay::HostKey(_)
@@ -108,6 +111,9 @@ pub fn take_theme(app: &mut App, name: String) -> Vec<Effect> {
 pub fn accept_dialog(app: &mut App) -> Vec<Effect> {
     match app.overlays.pop() {
         Some(Overlay::Confirm(dialog)) => acting::submit(app, &dialog, &Consent::Confirmed),
+        Some(Overlay::StoreConfirm(dialog)) => {
+            acting::submit_store(app, *dialog, Consent::Confirmed)
+        }
         Some(Overlay::Question(question)) => vec![question.effect()],
         Some(other) => {
             app.overlays.push(other);
@@ -124,6 +130,7 @@ pub fn accept_prompt(app: &mut App) -> Vec<Effect> {
         Some(Overlay::Palette(_)) => return palette::accept(app),
         Some(Overlay::Help(_)) => drop(app.overlays.pop()),
         Some(Overlay::Naming(_)) => naming::accept(app),
+        Some(Overlay::Narrow(_)) => narrow::accept(app),
         Some(Overlay::Passphrase(dialog)) => {
             return dialog.accept().map(Effect::Unlock).into_iter().collect();
         }
@@ -145,6 +152,18 @@ pub fn accept_prompt(app: &mut App) -> Vec<Effect> {
         // Nothing typed and Enter: the safe choice, as in every other dialog.
         Some(Overlay::Confirm(dialog)) if dialog.typed.value().is_empty() => return close(app),
         Some(Overlay::HostKey(dialog)) if dialog.typed.value().is_empty() => return close(app),
+        Some(Overlay::StoreConfirm(dialog)) if dialog.typed.value().is_empty() => {
+            return close(app);
+        }
+        Some(Overlay::StoreConfirm(dialog)) => {
+            let Some(consent) = dialog.consent() else {
+                app.say(Role::Warning, "that is not its name");
+                return Vec::new();
+            };
+            if let Some(Overlay::StoreConfirm(dialog)) = app.overlays.pop() {
+                return acting::submit_store(app, *dialog, consent);
+            }
+        }
         Some(Overlay::Confirm(dialog)) if dialog.consent().is_none() => {
             app.say(Role::Warning, "that is not its name");
         }
@@ -277,6 +296,7 @@ pub fn show(app: &mut App, screen: Screen) -> Vec<Effect> {
             app.snapshots.take(&app.snapshot);
             Vec::new()
         }
+        Screen::Stores => stores::show(app),
         Screen::Vms | Screen::Hosts => Vec::new(),
     }
 }
@@ -291,6 +311,9 @@ pub fn previous_view(app: &mut App) -> Vec<Effect> {
 pub fn escape(app: &mut App) -> Vec<Effect> {
     if app.screen == Screen::Snapshots && !app.snapshots.marks.is_empty() {
         return snapshots::unmark(app);
+    }
+    if app.screen == Screen::Stores && stores::clear(app) {
+        return Vec::new();
     }
     if app.screen != Screen::Vms {
         app.show(Screen::Vms);

@@ -16,7 +16,7 @@ use super::event::{Event, Input, Pointer};
 use super::habits::Habits;
 use super::key::KeyPress;
 use super::overlay::{Overlay, menu, type_into};
-use super::screen::{hosts, vms};
+use super::screen::{hosts, stores, vms};
 use super::theme::Role;
 use crate::domain::event::{Fact, FleetEvent};
 use crate::domain::health::HostHealth;
@@ -39,6 +39,7 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
     let mut effects = take(app, event.input);
     effects.extend(Habits::of(app).since(&habits));
     effects.extend(console::look_again(app));
+    effects.extend(stores::read_missing(app));
     let now = watched(app);
     if now != before {
         effects.push(Effect::Focus(now));
