@@ -287,7 +287,7 @@ impl Large {
                 allow: Vec::new(),
             }));
         let anywhere = "127.0.0.1:0".parse().unwrap();
-        let listener = Listener::bind(anywhere, None, false).await.unwrap();
+        let listener = Listener::bind(anywhere, None, false).unwrap();
         let running = serve::serve(listener, serve::router(state.clone()), &state);
         Self {
             address: running.addresses()[0],
@@ -363,7 +363,7 @@ async fn lists() {
 async fn actions() {
     let serving = Serving::with(TWO_HOSTS, generous, |state| state).await;
     serving.fleet().await;
-    let running = serving.listen().await;
+    let running = serving.listen();
     let mut client = Client::connect(running.addresses()[0]).await;
     let key = bearer(&serving.admin);
     let mut times = Times::default();
@@ -494,7 +494,7 @@ async fn hanging() {
     const TIME: Duration = Duration::from_secs(5);
     let serving = Serving::with(TWO_HOSTS, generous, |state| state).await;
     serving.fleet().await;
-    let running = serving.listen().await;
+    let running = serving.listen();
     let address = running.addresses()[0];
     let key = bearer(&serving.admin);
     let list = head("GET", "/v1/vms", &key);
@@ -545,7 +545,7 @@ async fn flood() {
     };
     let serving = Serving::with(TWO_HOSTS, change, |state| state).await;
     serving.fleet().await;
-    let running = serving.listen().await;
+    let running = serving.listen();
     let address = running.addresses()[0];
     // One request after the other, within the rate of its address.
     let honest = async |word: &str| {

@@ -25,6 +25,7 @@ pub mod json;
 pub mod logging;
 pub mod manage;
 pub mod once;
+pub mod png;
 pub mod private_file;
 pub mod profile;
 pub mod report;

@@ -306,6 +306,16 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), PrivateFileError> {
     sync_dir(path.parent().unwrap_or(Path::new(".")))
 }
 
+/// Writes a file that must not exist yet; one that could not be written in full is taken away again.
+pub fn write_new(path: &Path, bytes: &[u8]) -> Result<(), PrivateFileError> {
+    let mut file = create_new(path)?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    if written.is_err() {
+        drop(std::fs::remove_file(path));
+    }
+    written.map_err(|source| PrivateFileError::io("write", path, source))
+}
+
 /// Makes the names in a directory durable.
 pub fn sync_dir(path: &Path) -> Result<(), PrivateFileError> {
     let shown = if path.as_os_str().is_empty() {
@@ -342,6 +352,11 @@ mod tests {
         let file = dir.join("f");
         write_atomic(&file, b"one").unwrap();
         assert_eq!(mode(&file), 0o600);
+        let error = write_new(&file, b"new").unwrap_err();
+        assert_eq!(error.io_kind(), Some(io::ErrorKind::AlreadyExists));
+        write_new(&dir.join("g"), b"new").unwrap();
+        assert_eq!(mode(&dir.join("g")), 0o600);
+        std::fs::remove_file(dir.join("g")).unwrap();
         write_atomic(&file, b"two").unwrap();
         assert_eq!(read_secret(&file, 3).unwrap().as_slice(), b"two");
         assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 1);

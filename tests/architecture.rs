@@ -15,6 +15,7 @@ const LEAVES: &[&str] = &[
     "clock",
     "database",
     "json",
+    "png",
     "private_file",
     "resolve",
     "task",

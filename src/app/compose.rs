@@ -20,6 +20,7 @@ use crate::manage::{could_not, unlock};
 use crate::profile::{Profile, ProfileError};
 use crate::report::Complaint;
 use crate::session::SessionOptions;
+use crate::session::limits::HANDSHAKES;
 use crate::task::Tasks;
 use crate::transport::ssh::{SshConnector, SshOptions};
 use crate::vault::Vault;
@@ -127,7 +128,7 @@ async fn assemble_with(
         auth_timeout: config.ssh.auth_timeout,
         keepalive: config.ssh.keepalive,
         agent_socket: around.agent_socket().filter(|_| demo.is_none()),
-        max_handshakes: usize::try_from(config.ssh.max_handshakes).unwrap_or(16),
+        max_handshakes: handshakes(around),
     });
     let setup = FleetSetup {
         profile,
@@ -181,6 +182,7 @@ pub(super) fn fleet_options(around: &Surroundings, demo: bool) -> FleetOptions {
             read_within: poll.deadline,
             first,
             announcements: !around.one_look,
+            handshakes: handshakes(around),
             seed: None,
         },
         // The demo is the same for everybody: nothing of this machine's SSH goes into it.
@@ -197,6 +199,12 @@ pub(super) fn fleet_options(around: &Surroundings, demo: bool) -> FleetOptions {
             .map(|warning| remark(warning))
             .collect(),
     }
+}
+
+/// Hosts that are dialled at once, by each fleet and by its connector.
+pub(super) fn handshakes(around: &Surroundings) -> usize {
+    let configured = around.loaded.config.ssh.max_handshakes;
+    usize::try_from(configured).unwrap_or(HANDSHAKES)
 }
 
 fn remark(warning: &str) -> Failure {

@@ -1,6 +1,6 @@
 //! `--once`: from the command line to a script, and the fleet it runs on.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 use super::{Surroundings, compose};
@@ -15,8 +15,8 @@ use crate::domain::operation::Door;
 use crate::domain::selector::Filter;
 use crate::domain::snapshot::SnapshotName;
 use crate::once::{
-    self, Act, Command, Format, Listing, Script, SnapshotListing, StoreAct, StoreListing,
-    StoreRows, Targets, Verb, Wait,
+    self, Act, Command, Format, Listing, Screenshot, Script, SnapshotListing, StoreAct,
+    StoreListing, StoreRows, Targets, Verb, Wait,
 };
 use crate::report::Complaint;
 
@@ -31,6 +31,7 @@ pub(super) const fn is_one_look(task: &ScriptTask) -> bool {
         ScriptTask::List(_)
         | ScriptTask::Hosts(_)
         | ScriptTask::Show(_)
+        | ScriptTask::Screenshot(_)
         | ScriptTask::Snapshot(SnapshotTask::List(_))
         | ScriptTask::Store(StoreTask::Storage(_) | StoreTask::Networks(_) | StoreTask::Show(..)) => {
             true
@@ -95,6 +96,7 @@ fn output_of(task: &ScriptTask) -> (Option<OutputFormat>, Option<Duration>) {
         ScriptTask::List(args) => &args.output,
         ScriptTask::Hosts(args) => &args.output,
         ScriptTask::Show(args) => &args.output,
+        ScriptTask::Screenshot(args) => &args.output,
         ScriptTask::Act(act) => &act.doing.output,
         ScriptTask::Snapshot(task) => task.output(),
         ScriptTask::Store(task) => task.output(),
@@ -114,6 +116,12 @@ fn command(around: &Surroundings, task: &ScriptTask) -> Command {
             sort: args.sort.clone(),
             columns: args.columns.clone(),
             ..Listing::default()
+        }),
+        ScriptTask::Screenshot(args) => Command::Screenshot(Screenshot {
+            target: args.target.clone(),
+            out: (args.out.as_os_str() != "-").then(|| args.out.clone()),
+            replace: args.replace,
+            to_terminal: std::io::stdout().is_terminal(),
         }),
         ScriptTask::Show(args) => Command::Show(args.target.clone()),
         ScriptTask::Watch(args) => Command::Watch(args.filter.clone().unwrap_or_default()),

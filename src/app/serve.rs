@@ -68,7 +68,7 @@ pub(super) async fn run(
     let front = Tasks::new();
     let signals = signals::listen(&front);
     let opened = open(around).await?;
-    let listener = listener(&config, args).await?;
+    let listener = listener(&config, args)?;
     check_registration(&config, &listener)?;
     let addresses = listener.addresses();
     let (has_tls, first) = (listener.has_tls(), opened.first.as_ref());
@@ -273,7 +273,7 @@ fn parts(
             auth_timeout: config.ssh.auth_timeout,
             keepalive: config.ssh.keepalive,
             agent_socket,
-            max_handshakes: usize::try_from(config.ssh.max_handshakes).unwrap_or(16),
+            max_handshakes: compose::handshakes(around),
         })
     };
     let guard = DialGuard::of(&config.serve, []);
@@ -360,7 +360,7 @@ fn configured(around: &Surroundings, args: &ServeArgs) -> Result<ServeConfig, Co
     Ok(config)
 }
 
-async fn listener(config: &ServeConfig, args: &ServeArgs) -> Result<Listener, Complaint> {
+fn listener(config: &ServeConfig, args: &ServeArgs) -> Result<Listener, Complaint> {
     let files = match (&config.tls_certificate, &config.tls_key) {
         (Some(certificate), Some(key)) => Some(TlsFiles {
             certificate: certificate.clone(),
@@ -381,7 +381,7 @@ async fn listener(config: &ServeConfig, args: &ServeArgs) -> Result<Listener, Co
         ))
     })?;
     let opened = if handed.is_empty() {
-        Listener::bind(config.listen, files.as_ref(), args.insecure_plaintext).await
+        Listener::bind(config.listen, files.as_ref(), args.insecure_plaintext)
     } else {
         Listener::adopt(handed, files.as_ref(), args.insecure_plaintext)
     };

@@ -20,6 +20,8 @@ pub enum ScriptTask {
     Hosts(HostsArgs),
     /// Print everything about one VM.
     Show(ShowArgs),
+    /// Write a picture of a VM's screen into a file.
+    Screenshot(ScreenshotArgs),
     /// Do something to VMs.
     Act(Act),
     /// Look at VM snapshots, or change them.
@@ -104,6 +106,29 @@ pub struct HostsArgs {
 pub struct ShowArgs {
     /// The VM: its name, `host/name`, or its id.
     pub target: String,
+
+    /// Output.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `screenshot`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  vmdeck --once screenshot web-1 --out web-1.png
+  vmdeck --once screenshot kvm1/web-1 --out - | convert - web-1.webp")]
+pub struct ScreenshotArgs {
+    /// The VM: its name, `host/name`, or its id.
+    pub target: String,
+
+    /// The file: PPM where its name ends in `.ppm`, PNG otherwise. `-` is standard output, as PNG.
+    #[arg(long, value_name = "FILE")]
+    pub out: std::path::PathBuf,
+
+    /// Replace the file if there is one.
+    #[arg(long)]
+    pub replace: bool,
 
     /// Output.
     #[command(flatten)]
@@ -209,6 +234,9 @@ pub(super) fn commands() -> Vec<Command> {
         with::<ListArgs>(Command::new("list").about("Print VMs.")),
         with::<HostsArgs>(Command::new("hosts").about("Print hosts and how they are.")),
         with::<ShowArgs>(Command::new("show").about("Print everything about one VM.")),
+        with::<ScreenshotArgs>(
+            Command::new("screenshot").about("Write a picture of a VM's screen into a file."),
+        ),
     ];
     all.extend(verbs().map(|spec| with::<ActArgs>(verb(spec.id, spec))));
     let switch = |word: &'static str, kind: ActionKind| with::<ActArgs>(verb(word, kind.spec()));
@@ -248,6 +276,9 @@ pub(super) fn read(name: &str, matches: &ArgMatches) -> Result<Option<ScriptTask
         "list" => ListArgs::from_arg_matches(matches).map(|args| Some(ScriptTask::List(args))),
         "hosts" => HostsArgs::from_arg_matches(matches).map(|args| Some(ScriptTask::Hosts(args))),
         "show" => ShowArgs::from_arg_matches(matches).map(|args| Some(ScriptTask::Show(args))),
+        "screenshot" => {
+            ScreenshotArgs::from_arg_matches(matches).map(|args| Some(ScriptTask::Screenshot(args)))
+        }
         "watch" => WatchArgs::from_arg_matches(matches).map(|args| Some(ScriptTask::Watch(args))),
         STORAGE => store::read(StoreKind::Pool, matches).map(|task| task.map(ScriptTask::Store)),
         NETWORK => store::read(StoreKind::Network, matches).map(|task| task.map(ScriptTask::Store)),

@@ -74,3 +74,41 @@ pub enum ConsoleEndKind {
     /// It cannot be had: not defined, not allowed, not supported.
     Impossible,
 }
+
+/// Keys for a VM's keyboard.
+#[derive(Clone, PartialEq, Eq)]
+pub enum KeyStrokes {
+    /// What it takes to write a text.
+    Text(String),
+    /// Control, alt and delete together.
+    CtrlAltDel,
+}
+
+impl KeyStrokes {
+    /// Most characters that are typed at once: what a person types into one line.
+    pub const MOST: usize = 256;
+
+    /// Says which they are for the record, which is read by others: not what is typed, which may be a
+    /// password, nor how long it is.
+    pub const fn recorded(&self) -> &'static str {
+        match self {
+            Self::Text(_) => "text",
+            Self::CtrlAltDel => "ctrl-alt-del",
+        }
+    }
+
+    /// Says how many they are to whoever has typed them.
+    pub fn in_words(&self) -> String {
+        match self {
+            Self::Text(text) if text == "\n" => "Enter".to_owned(),
+            Self::Text(text) => format!("{} keys", text.chars().count()),
+            Self::CtrlAltDel => "ctrl-alt-del".to_owned(),
+        }
+    }
+}
+
+impl std::fmt::Debug for KeyStrokes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "KeyStrokes({})", self.recorded())
+    }
+}

@@ -16,6 +16,8 @@ pub enum HostHealth {
     Connecting {
         /// Attempts since it was last online, from 1.
         attempt: u32,
+        /// Whether others are let first: this host has not been spoken to yet.
+        queued: bool,
     },
     /// Answering.
     Online,

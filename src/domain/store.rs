@@ -465,7 +465,9 @@ impl Wiring {
         for pool in pools {
             let name = pool.name.raw().to_owned();
             for volume in pool.volumes.iter_mut().flatten() {
-                volume.usage = self.use_of(&name, volume, &based);
+                let usage = self.use_of(&name, volume, &based);
+                let is_guess = pool.only_used && usage.is_unattached();
+                volume.usage = if is_guess { VolumeUse::Unknown } else { usage };
             }
         }
         for network in networks {

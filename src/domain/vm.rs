@@ -235,7 +235,8 @@ pub struct VmDisk {
     pub capacity: Option<Bytes>,
     /// Size on the host.
     pub allocation: Option<Bytes>,
-    /// The image and those it is based on, the image itself first; empty where that is not known.
+    /// The image and those it is based on, the image itself first; empty where that is not known. One that
+    /// is based on nothing is there alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub chain: Vec<VmDiskImage>,
 }
@@ -268,9 +269,9 @@ pub struct VmNic {
     pub network: Option<RemoteText>,
     /// Model (`virtio`, `e1000`).
     pub model: Option<RemoteText>,
-    /// Addresses of this card, as the guest reports them; empty where that is not known.
+    /// Addresses of this card, best source first; empty where none is known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub addresses: Vec<IpAddr>,
+    pub addresses: Vec<VmAddress>,
 }
 
 /// One setting of a VM that has no field of its own.

@@ -5,6 +5,7 @@
 //! be done here, do we know enough, does something stand in the way, does the state fit. Each refusal
 //! is one sentence that says why, with what to do next.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -62,11 +63,45 @@ pub fn decide(
     Ok(verdict)
 }
 
+/// Decides whether somebody may press keys of a VM's keyboard: what is typed can restart it, so the
+/// policy is asked as for a reboot.
+pub(super) fn may_type(
+    state: &FleetSnapshot,
+    host: &HostSnapshot,
+    actor: &Actor,
+) -> Result<Verdict, Failure> {
+    let verdict = ask_policy((state, host), (ActionKind::Reboot.into(), None), actor, 1);
+    not_denied(host, &verdict)?;
+    if verdict.decision == Decision::Ask(Ask::TypeName) {
+        let message = format!(
+            "the rule `{}` wants the VM's name typed before a reboot, and keys can reboot it",
+            verdict.rule
+        );
+        return Err(Failure::new(ErrorKind::Refused, message)
+            .with_hint("reboot it by the action, or use its console"));
+    }
+    can_be_recorded(state)?;
+    Ok(verdict)
+}
+
+/// Refuses what policy denies, with what would have to change.
+pub(super) fn not_denied(host: &HostSnapshot, verdict: &Verdict) -> Result<(), Failure> {
+    let Decision::Deny(reason) = &verdict.decision else {
+        return Ok(());
+    };
+    let hint = match verdict.rule.as_str() {
+        "read-only" => "leave read-only mode first".to_owned(),
+        "host-read-only" => format!("allow changes with `vmdeck host edit {}`", host.spec.name),
+        rule => format!("the rule `{rule}` is in the configuration file"),
+    };
+    Err(Failure::new(ErrorKind::Refused, reason.clone()).with_hint(hint))
+}
+
 /// Decides whether somebody may reach into a VM now: look at its console or its screen.
 pub fn within_reach<'a>(
     state: &'a FleetSnapshot,
     vm: &VmRef,
-) -> Result<(&'a HostSnapshot, &'a Vm), Failure> {
+) -> Result<(&'a HostSnapshot, &'a Arc<Vm>), Failure> {
     let host = state.host(vm.host).ok_or_else(|| {
         Failure::new(
             ErrorKind::NotFound,
@@ -81,7 +116,6 @@ pub fn within_reach<'a>(
         return Err(no_such_vm(host, vm));
     };
     answers(host)?;
-    can_be_recorded(state)?;
     Ok((host, found))
 }
 
@@ -154,19 +188,6 @@ fn age_of(vm: &Vm, action: &Action, now: Timestamp) -> Option<Duration> {
     chosen.among(tree)?.age(now)
 }
 
-/// Refuses what policy denies, with what would have to change.
-pub(super) fn not_denied(host: &HostSnapshot, verdict: &Verdict) -> Result<(), Failure> {
-    let Decision::Deny(reason) = &verdict.decision else {
-        return Ok(());
-    };
-    let hint = match verdict.rule.as_str() {
-        "read-only" => "leave read-only mode first".to_owned(),
-        "host-read-only" => format!("allow changes with `vmdeck host edit {}`", host.spec.name),
-        rule => format!("the rule `{rule}` is in the configuration file"),
-    };
-    Err(Failure::new(ErrorKind::Refused, reason.clone()).with_hint(hint))
-}
-
 pub(super) fn ask_policy(
     (state, host): (&FleetSnapshot, &HostSnapshot),
     (verb, snapshot_age): (Verb, Option<Duration>),
@@ -203,6 +224,11 @@ pub(super) fn answers(host: &HostSnapshot) -> Result<(), Failure> {
     let (what, cause, hint) = match &host.health {
         HostHealth::Online | HostHealth::Degraded { .. } => return Ok(()),
         HostHealth::Disabled => ("is switched off", None, "connect to it first"),
+        HostHealth::Connecting { queued: true, .. } => (
+            "waits for its turn to be connected",
+            None,
+            "wait until it is up",
+        ),
         HostHealth::Connecting { .. } => ("is still connecting", None, "wait until it is up"),
         HostHealth::Offline { cause, .. } => (
             "does not answer",
@@ -237,6 +263,7 @@ fn is_fresh(host: &HostSnapshot, vm: &Vm, now: Timestamp) -> Result<(), Failure>
         .with_hint(format!("refresh {}, then try again", host.spec.name)))
 }
 
+/// Refuses what changes a VM while nothing can be recorded.
 pub(super) fn can_be_recorded(state: &FleetSnapshot) -> Result<(), Failure> {
     match &state.audit {
         AuditState::Writable => Ok(()),

@@ -121,7 +121,10 @@ fn each_obstacle_has_its_kind_and_its_words() {
         ),
         (
             with(PowerState::Running, |_, host| {
-                host.health = HostHealth::Connecting { attempt: 1 };
+                host.health = HostHealth::Connecting {
+                    attempt: 1,
+                    queued: false,
+                };
             }),
             ErrorKind::Unreachable,
             "still connecting",

@@ -12,7 +12,7 @@ use super::operation::Runner;
 use super::plan;
 use super::record;
 use super::recorder;
-use super::request::{HostSelection, KeyDecision, Proposal, Reply, Request};
+use super::request::{HostSelection, KeyDecision, Proposal, ReachRequest, Reply, Request};
 use super::roster::no_such_host;
 use crate::domain::action::Action;
 use crate::domain::audit::AuditRecord;
@@ -28,6 +28,20 @@ use crate::session::{HostCommand, SessionHandle};
 use crate::task::send_or_gone;
 
 impl Engine {
+    /// Reaches into a VM.
+    fn reach(&mut self, wanted: ReachRequest) {
+        match wanted {
+            ReachRequest::Console { wish, reply } => self.open_console(*wish, reply),
+            ReachRequest::Screen { vm, reply } => self.look_at_screen(&vm, reply),
+            ReachRequest::Keys {
+                vm,
+                keys,
+                actor,
+                reply,
+            } => self.send_keys(&vm, &keys, (actor, reply)),
+        }
+    }
+
     /// Answers one request, now or later.
     pub(super) fn answer(&mut self, request: Request) {
         // Somebody is there: the vault's idle time starts again.
@@ -63,6 +77,9 @@ impl Engine {
                     reply,
                 });
             }
+            Request::Metrics { vm, reply } => {
+                send_or_gone(reply, Ok(self.state.metrics.of(&vm).cloned()));
+            }
             Request::Snapshots { vm, reply } => {
                 let wanted = vm.vm.clone();
                 self.ask_session(&vm, reply, |reply| HostCommand::Snapshots {
@@ -71,7 +88,7 @@ impl Engine {
                 });
             }
             Request::Store(request) => self.answer_store(request),
-            Request::OpenConsole { wish, reply } => self.open_console(*wish, reply),
+            Request::Reach(wanted) => self.reach(wanted),
             Request::CommandLog { host, reply } => {
                 send_or_gone(reply, Ok(self.roster.commands_sent(host)));
             }

@@ -99,6 +99,7 @@ impl Engine {
         let now = self.clock().now();
         let view = self.state.view(now);
         let (host, vm) = admission::within_reach(&view, &wish.vm)?;
+        admission::can_be_recorded(&view)?;
         let kind = kind_of(host)?;
         let reach = self.context.drivers.reach(kind);
         let command = reach

@@ -14,7 +14,7 @@ use crate::domain::remote_command::RemoteCommand;
 use crate::domain::text::RemoteText;
 use crate::hypervisor::{Check, Hypervisor, HypervisorError};
 use crate::session::SessionContext;
-use crate::session::limits::{CLOSE, CONNECT_PER_HOP, PROBE};
+use crate::session::limits::{CLOSE, PROBE};
 use crate::transport::{ExecLimits, Target, Transport, TransportError};
 
 /// The steps that every host has, in order; a driver may look at more of them between the shell and the end.
@@ -102,16 +102,9 @@ pub async fn examine(context: &SessionContext, spec: &HostSpec) -> Vec<Finding> 
         }
     };
     let way = way(&target);
-    let hops = u32::try_from(target.hops.len().max(1)).unwrap_or(1);
-    let after = CONNECT_PER_HOP.saturating_mul(hops);
-    let dialling = context.connector.connect(&target);
-    let connected = match tokio::time::timeout(after, dialling).await {
-        Ok(Ok(connected)) => connected,
-        Ok(Err(error)) => return stopped(chart, &error, &way),
-        Err(_) => {
-            let what = "connecting";
-            return stopped(chart, &TransportError::Timeout { what, after }, &way);
-        }
+    let connected = match context.connect(&target).await {
+        Ok(connected) => connected,
+        Err(error) => return stopped(chart, &error, &way),
     };
     chart.fine(NAME, &way);
     chart.fine(TCP, "connected");

@@ -256,7 +256,7 @@ impl Engine {
             connector: setup.connector,
             drivers: setup.drivers,
             targets,
-            handshakes: Arc::new(Handshakes::default()),
+            handshakes: Arc::new(Handshakes::new(setup.options.session.handshakes)),
             clock: setup.clock,
             updates: ends.updates,
             options: setup.options.session,

@@ -7,17 +7,21 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::console::{Console, ConsoleWish};
 use super::request::{
-    ErrorRecord, Finding, HostSelection, KeyDecision, Proposal, Reply, Request, StoreRequest,
+    ErrorRecord, Finding, HostSelection, KeyDecision, Proposal, ReachRequest, Reply, Request,
+    StoreRequest,
 };
 use crate::domain::action::Action;
 use crate::domain::audit::AuditRecord;
+use crate::domain::console::KeyStrokes;
 use crate::domain::credential::CredentialSummary;
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::event::{CommandRecord, FleetEvent};
 use crate::domain::host::{HostId, HostSpec};
 use crate::domain::host_key::HostKeyQuestion;
 use crate::domain::inventory::FleetSnapshot;
+use crate::domain::metrics::VmMetrics;
 use crate::domain::operation::{Actor, Operation, OperationId, Submission};
+use crate::domain::picture::Picture;
 use crate::domain::preference::Preferences;
 use crate::domain::recording::Recording;
 use crate::domain::secret::SecretText;
@@ -172,6 +176,11 @@ impl FleetHandle {
         self.ask(|reply| Request::Detail { vm, reply }).await
     }
 
+    /// Returns the figures of one VM over the last quarter of an hour; `None` when it had none lately.
+    pub async fn metrics(&self, vm: VmRef) -> Result<Option<VmMetrics>, Failure> {
+        self.ask(|reply| Request::Metrics { vm, reply }).await
+    }
+
     /// Reads the snapshots of one VM, parents before children.
     pub async fn snapshots(&self, vm: VmRef) -> Result<Arc<[VmSnapshot]>, Failure> {
         self.ask(|reply| Request::Snapshots { vm, reply }).await
@@ -208,10 +217,35 @@ impl FleetHandle {
             .await
     }
 
+    /// Takes a picture of a VM's screen.
+    pub async fn screen(&self, vm: VmRef) -> Result<Arc<Picture>, Failure> {
+        self.ask(|reply| Request::Reach(ReachRequest::Screen { vm, reply }))
+            .await
+    }
+
+    /// Presses keys of a VM's keyboard.
+    pub async fn send_keys(
+        &self,
+        vm: VmRef,
+        keys: KeyStrokes,
+        actor: Actor,
+    ) -> Result<(), Failure> {
+        self.ask(|reply| {
+            Request::Reach(ReachRequest::Keys {
+                vm,
+                keys,
+                actor,
+                reply,
+            })
+        })
+        .await
+    }
+
     /// Opens the serial console of a VM; what comes out of it waits until it is taken.
     pub async fn open_console(&self, wish: ConsoleWish) -> Result<Console, Failure> {
         let wish = Box::new(wish);
-        self.ask(|reply| Request::OpenConsole { wish, reply }).await
+        self.ask(|reply| Request::Reach(ReachRequest::Console { wish, reply }))
+            .await
     }
 
     /// Returns the commands sent lately, oldest first.

@@ -16,7 +16,7 @@ use crate::domain::redact::{Private, Redactor};
 use crate::domain::vm::VmId;
 use crate::hypervisor::{AnswerForm, Hypervisor, Question};
 use crate::session::SessionContext;
-use crate::session::limits::{CLOSE, CONNECT_PER_HOP, PROBE};
+use crate::session::limits::{CLOSE, PROBE};
 use crate::transport::{CommandOutput, ExecLimits, ExitStatus, Target, Transport, TransportError};
 
 /// VMs whose details are asked for: enough to have one of every kind, few enough to end soon.
@@ -31,11 +31,9 @@ const MAX_ANSWER: usize = 16 * 1024 * 1024;
 /// Records one host.
 pub async fn record(context: &SessionContext, spec: &HostSpec) -> Result<Recording, Failure> {
     let target = context.targets.target(spec).await?;
-    let hops = u32::try_from(target.hops.len().max(1)).unwrap_or(1);
-    let within = CONNECT_PER_HOP.saturating_mul(hops);
-    let dialling = tokio::time::timeout(within, context.connector.connect(&target)).await;
-    let connected = dialling
-        .map_err(|_elapsed| too_late("connecting", within))?
+    let connected = context
+        .connect(&target)
+        .await
         .map_err(|error| Failure::of(&error))?;
     let transport = connected.transport;
     let recorded = ask_all(context, spec, &target, &transport).await;

@@ -7,12 +7,15 @@ use tokio::sync::oneshot;
 use super::console::{Console, ConsoleWish};
 use crate::domain::action::Action;
 use crate::domain::audit::AuditRecord;
+use crate::domain::console::KeyStrokes;
 use crate::domain::credential::CredentialSummary;
 use crate::domain::error_kind::Failure;
 use crate::domain::event::CommandRecord;
 use crate::domain::host::{HostId, HostName, HostSpec};
 use crate::domain::host_key::HostKeyQuestion;
+use crate::domain::metrics::VmMetrics;
 use crate::domain::operation::{Actor, OperationId, Plan, Submission};
+use crate::domain::picture::Picture;
 use crate::domain::policy::Verdict;
 use crate::domain::preference::Preferences;
 use crate::domain::recording::Recording;
@@ -84,6 +87,36 @@ pub struct Finding {
     pub seen: RemoteText,
     /// The one command or change that mends it.
     pub fix: Option<String>,
+}
+
+/// A request to reach into a VM.
+#[derive(Debug)]
+pub enum ReachRequest {
+    /// Open its serial console.
+    Console {
+        /// Which, how large, by whom.
+        wish: Box<ConsoleWish>,
+        /// The console; its intent is recorded by then.
+        reply: Reply<Console>,
+    },
+    /// Take a picture of its screen.
+    Screen {
+        /// Of which VM.
+        vm: VmRef,
+        /// The picture.
+        reply: Reply<Arc<Picture>>,
+    },
+    /// Press keys of its keyboard.
+    Keys {
+        /// Of which VM.
+        vm: VmRef,
+        /// Which.
+        keys: KeyStrokes,
+        /// Who types.
+        actor: Actor,
+        /// Done; recorded by then.
+        reply: Reply<()>,
+    },
 }
 
 /// A request to the fleet.
@@ -158,6 +191,13 @@ pub enum Request {
         /// The detail.
         reply: Reply<Arc<VmDetail>>,
     },
+    /// The figures of one VM over the last quarter of an hour.
+    Metrics {
+        /// Which.
+        vm: VmRef,
+        /// The figures; `None` when it had none lately.
+        reply: Reply<Option<VmMetrics>>,
+    },
     /// Read the snapshots of one VM.
     Snapshots {
         /// Which.
@@ -167,13 +207,8 @@ pub enum Request {
     },
     /// Something about storage and networks.
     Store(StoreRequest),
-    /// Open the serial console of a VM.
-    OpenConsole {
-        /// Which, how large, by whom.
-        wish: Box<ConsoleWish>,
-        /// The console; its intent is recorded by then.
-        reply: Reply<Console>,
-    },
+    /// Reach into a VM.
+    Reach(ReachRequest),
     /// The commands sent lately, oldest first.
     CommandLog {
         /// Of one host, or of all.

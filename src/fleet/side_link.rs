@@ -10,9 +10,8 @@ use tokio::sync::Mutex as Turn;
 use crate::domain::error_kind::Failure;
 use crate::domain::host::{HostId, HostSpec};
 use crate::session::command_log::RecordingTransport;
-use crate::session::limits::CONNECT_PER_HOP;
 use crate::session::{CommandLog, SessionContext};
-use crate::transport::{Transport, TransportError};
+use crate::transport::Transport;
 
 /// A second connection. Closed when nobody holds it any more.
 #[derive(Debug)]
@@ -69,16 +68,9 @@ async fn dial(
     log: CommandLog,
 ) -> Result<SideLink, Failure> {
     let target = context.targets.target(spec).await?;
-    let _place = context.handshakes.place(1).await;
-    let hops = u32::try_from(target.hops.len().max(1)).unwrap_or(1);
-    let after = CONNECT_PER_HOP.saturating_mul(hops);
-    let dialling = tokio::time::timeout(after, context.connector.connect(&target)).await;
-    let connected = dialling
-        .map_err(|_elapsed| TransportError::Timeout {
-            what: "connecting",
-            after,
-        })
-        .and_then(|connected| connected)
+    let connected = context
+        .connect(&target)
+        .await
         .map_err(|error| Failure::of(&error))?;
     Ok(SideLink {
         transport: RecordingTransport::new(

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 
 use super::diff::{changes, connection_changed};
 use super::error_log::ErrorLog;
+use super::metrics::Metrics;
 use super::request::ErrorRecord;
 use crate::domain::error_kind::Failure;
 use crate::domain::event::Fact;
@@ -43,6 +44,8 @@ pub struct FleetState {
     operations: Vec<Arc<Operation>>,
     /// What failed lately.
     pub errors: ErrorLog,
+    /// The figures of the last quarter of an hour.
+    pub metrics: Metrics,
     /// Whether a host was last announced as answering.
     announced: HashMap<HostId, bool>,
     /// Operations with an unknown outcome whose VM has not been read since.
@@ -82,6 +85,7 @@ impl FleetState {
             places: HashMap::new(),
             operations: Vec::new(),
             errors: ErrorLog::default(),
+            metrics: Metrics::default(),
             announced: HashMap::new(),
             unsettled: HashMap::new(),
             facts: Vec::new(),
@@ -124,6 +128,7 @@ impl FleetState {
                     let changed = Arc::make_mut(&mut host);
                     if connection_changed(&changed.spec, &spec) {
                         change.redefined.push(id);
+                        self.metrics.forget(id);
                         changed.from_cache = changed.inventory.is_some();
                         changed.capabilities = None;
                     }
@@ -138,6 +143,7 @@ impl FleetState {
         for id in &change.removed {
             self.announced.remove(id);
             self.unsettled.remove(id);
+            self.metrics.forget(*id);
         }
         self.places = (0..)
             .zip(&self.hosts)
@@ -270,6 +276,7 @@ impl FleetState {
         host.from_cache = false;
         host.latency = Some(latency);
         self.facts = facts;
+        self.metrics.take(id, inventory, at);
         self.settle(id, inventory);
         true
     }

@@ -117,7 +117,10 @@ fn a_lost_host_keeps_its_rows_and_is_told_once() {
     state.apply(ONE, News::Health(down("timed out")), now());
     state.apply(
         ONE,
-        News::Health(HostHealth::Connecting { attempt: 1 }),
+        News::Health(HostHealth::Connecting {
+            attempt: 1,
+            queued: false,
+        }),
         now(),
     );
     state.apply(ONE, News::Health(down("timed out")), now());

@@ -11,6 +11,7 @@
 pub mod drivers;
 pub mod hyperv;
 pub mod libvirt;
+pub mod picture;
 mod probe;
 mod progress;
 mod question;

@@ -26,8 +26,13 @@ impl<'a> Console<'a> {
 
     /// Writes data.
     pub(super) fn data(&mut self, text: &str) {
+        self.bytes(text.as_bytes());
+    }
+
+    /// Writes data that is no text.
+    pub(super) fn bytes(&mut self, bytes: &[u8]) {
         if self.trouble.is_none() {
-            let written = self.out.write_all(text.as_bytes());
+            let written = self.out.write_all(bytes);
             self.trouble = written.and_then(|()| self.out.flush()).err();
         }
     }

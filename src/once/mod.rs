@@ -14,6 +14,7 @@ mod output;
 mod reach;
 mod result;
 mod row;
+mod screenshot;
 mod show;
 mod snapshots;
 mod store_act;
@@ -23,6 +24,7 @@ mod targets;
 mod watch;
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -65,6 +67,8 @@ pub enum Command {
     Hosts(Listing),
     /// Print everything about one VM.
     Show(String),
+    /// Write a picture of a VM's screen.
+    Screenshot(Screenshot),
     /// Do something to VMs.
     Act(Act),
     /// Print VM snapshots.
@@ -77,6 +81,19 @@ pub enum Command {
     StoreAct(StoreAct),
     /// Print what happens, until stopped.
     Watch(Filter),
+}
+
+/// A picture of a VM's screen, and where it goes.
+#[derive(Debug, Clone)]
+pub struct Screenshot {
+    /// The VM.
+    pub target: String,
+    /// The file; `None` for standard output.
+    pub out: Option<PathBuf>,
+    /// A file that is there already may be replaced.
+    pub replace: bool,
+    /// Whether standard output is a terminal, which is no place for a picture.
+    pub to_terminal: bool,
 }
 
 /// Which rows and columns to print, in which order.
@@ -200,6 +217,9 @@ pub async fn run(
         Command::List(listing) => list::run(handle, &script, listing, clock, &mut console).await,
         Command::Hosts(listing) => hosts::run(handle, &script, listing, clock, &mut console).await,
         Command::Show(target) => show::run(handle, &script, target, clock, &mut console).await,
+        Command::Screenshot(wanted) => {
+            screenshot::run(handle, &script, wanted, clock, &mut console).await
+        }
         Command::Act(act) => act::run(handle, &script, act, clock, &mut console).await,
         Command::Snapshots(listing) => {
             snapshots::run(handle, &script, listing, clock, &mut console).await

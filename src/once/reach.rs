@@ -176,7 +176,13 @@ fn answer(host: &HostSnapshot) -> Option<Result<(), Failure>> {
 }
 
 fn too_late(host: &HostSnapshot, patience: Duration) -> Failure {
-    let message = format!("did not answer within {} s", patience.as_secs_f32());
+    let within = patience.as_secs_f32();
+    let message = match host.health {
+        HostHealth::Connecting { queued: true, .. } => {
+            format!("was not dialled within {within} s: others were let first")
+        }
+        _ => format!("did not answer within {within} s"),
+    };
     let failure = Failure::new(ErrorKind::Timeout, message);
     let hint = format!(
         "`vmdeck host doctor {}` shows where it stops",

@@ -141,6 +141,9 @@ fn for_people(document: &Document<'_>, fields: &[&Field<VmRow>]) -> String {
             "nic",
             &format!("{} {} {network} {model}", nic.mac, nic.kind),
         );
+        for address in &nic.addresses {
+            line("", &format!("{} {}", address.source.mark(), address.ip));
+        }
     }
     let depths = depths(document.snapshot_tree);
     for (snapshot, depth) in document.snapshot_tree.iter().zip(depths) {

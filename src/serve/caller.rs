@@ -10,6 +10,8 @@ use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::host::HostSpec;
 use crate::domain::inventory::{FleetSnapshot, HostSnapshot};
 use crate::domain::operation::{Actor, Door};
+use crate::fleet::FleetHandle;
+use crate::serve::tenant::Tenants;
 
 /// An authenticated caller: an extension of the request.
 #[derive(Debug, Clone)]
@@ -72,6 +74,12 @@ impl Caller {
             key: Some(self.key_id.clone()),
             client_ip: Some(self.address.to_string()),
         }
+    }
+
+    /// Returns the fleet they work in, at a door that records what they change under their name.
+    pub async fn fleet(&self, tenants: &Tenants) -> Result<FleetHandle, Failure> {
+        let fleet = tenants.fleet(&self.profile).await?;
+        Ok(fleet.acting_as(self.actor()))
     }
 
     /// Says whether something may be done, on what is seen.

@@ -1,4 +1,4 @@
-//! Ceilings: requests at the same time, rates per key and per address, size and time of a request.
+//! Ceilings: requests at the same time, rates per key and per address, time of a request.
 //!
 //! Everything here is decided before a handler runs, and nothing here grows with what clients send: maps
 //! are swept, and an IPv6 client counts by its /64, which is what one customer of a provider has.
@@ -11,14 +11,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, Version, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
@@ -218,7 +216,7 @@ impl Limits {
 pub(super) fn wrap(routes: Router<ServeState>, state: &ServeState) -> Router<ServeState> {
     routes
         .layer(from_fn_with_state(state.clone(), in_time))
-        .layer(from_fn_with_state(state.clone(), whole_body))
+        .layer(from_fn_with_state(state.clone(), super::body::whole))
         .layer(from_fn_with_state(state.clone(), known_name))
         .layer(from_fn_with_state(state.clone(), admit))
         .layer(from_fn_with_state(
@@ -308,50 +306,6 @@ fn is_ours(host: &str, names: &[String]) -> bool {
     name.parse::<IpAddr>().is_ok()
         || name.eq_ignore_ascii_case("localhost")
         || names.iter().any(|known| known.eq_ignore_ascii_case(name))
-}
-
-/// Reads the whole body before a handler runs, within its size and its time.
-async fn whole_body(State(state): State<ServeState>, request: Request, next: Next) -> Response {
-    let limit = &state.config.limit;
-    let most = usize::try_from(limit.body_bytes).unwrap_or(usize::MAX);
-    let (parts, body) = request.into_parts();
-    let path = parts.uri.path().to_owned();
-    let too_large = || {
-        refuse(
-            &path,
-            StatusCode::PAYLOAD_TOO_LARGE,
-            ErrorKind::Usage,
-            "the body is too large",
-            None,
-        )
-    };
-    let declared = parts.headers.get(header::CONTENT_LENGTH);
-    let declared = declared.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if declared.is_some_and(|length| length > limit.body_bytes) {
-        return too_large();
-    }
-    let read = tokio::time::timeout(limit.body_time, Limited::new(body, most).collect()).await;
-    match read {
-        Ok(Ok(body)) => {
-            let request = Request::from_parts(parts, Body::from(body.to_bytes()));
-            next.run(request).await
-        }
-        Ok(Err(error)) if error.is::<LengthLimitError>() => too_large(),
-        Ok(Err(_cut)) => refuse(
-            &path,
-            StatusCode::BAD_REQUEST,
-            ErrorKind::Usage,
-            "the body could not be read",
-            None,
-        ),
-        Err(_late) => refuse(
-            &path,
-            StatusCode::REQUEST_TIMEOUT,
-            ErrorKind::Timeout,
-            "the body did not arrive in time",
-            None,
-        ),
-    }
 }
 
 async fn in_time(State(state): State<ServeState>, request: Request, next: Next) -> Response {

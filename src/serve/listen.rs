@@ -4,6 +4,7 @@
 //! Plain text is for loopback only, unless a person says that something else in front encrypts.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -11,18 +12,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
+use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::client_address::Peer;
+use super::leftover::{self, Leftover};
 use super::patience::Patient;
 use super::state::ServeState;
 use super::tls::{Certificates, TlsError, TlsFiles};
@@ -32,6 +36,11 @@ use crate::task::Tasks;
 
 /// How long a client may take nothing of what was written for it.
 const READS_WITHIN: Duration = Duration::from_secs(30);
+
+/// Connections that may wait to be taken. Who comes when the queue is full may believe to be connected while
+/// the system has forgotten them (SYN cookies), and waits for ever when it says nothing itself. The system cuts
+/// the number to its own (`net.core.somaxconn`, usually 4096).
+const QUEUE: u32 = 4096;
 
 /// How long to leave the system alone after it could not hand a connection over.
 const AFTER_ERROR: Duration = Duration::from_millis(50);
@@ -127,16 +136,14 @@ impl fmt::Debug for Listener {
 
 impl Listener {
     /// Listens on an address. Without TLS only loopback is allowed, unless `plaintext` says otherwise.
-    pub async fn bind(
+    pub fn bind(
         address: SocketAddr,
         files: Option<&TlsFiles>,
         plaintext: bool,
     ) -> Result<Self, ListenError> {
         let tls = files.map(Tls::read).transpose()?;
         check(address, tls.is_some() || plaintext)?;
-        let socket = TcpListener::bind(address)
-            .await
-            .map_err(|source| ListenError::Bind { address, source })?;
+        let socket = open(address).map_err(|source| ListenError::Bind { address, source })?;
         Ok(Self {
             sockets: vec![socket],
             tls,
@@ -175,6 +182,18 @@ impl Listener {
     pub fn has_tls(&self) -> bool {
         self.tls.is_some()
     }
+}
+
+fn open(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    // A port that an earlier run has only just left can be taken.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(QUEUE)
 }
 
 fn check(address: SocketAddr, safe: bool) -> Result<(), ListenError> {
@@ -362,9 +381,14 @@ impl Door {
     async fn connection(self: Arc<Self>, stream: TcpStream, peer: SocketAddr) {
         // Small answers at once; where it cannot be switched off they are late, nothing worse.
         drop(stream.set_nodelay(true));
-        let Some(tls) = &self.tls else {
-            return self.talk(stream, peer).await;
-        };
+        match &self.tls {
+            None => self.talk(stream, peer).await,
+            // Apart: what this holds is several times as large, and every connection would pay for it.
+            Some(tls) => Box::pin(self.decrypt(tls, stream, peer)).await,
+        }
+    }
+
+    async fn decrypt(&self, tls: &TlsAcceptor, stream: TcpStream, peer: SocketAddr) {
         let time = self.state.config.limit.header_time;
         match tokio::time::timeout(time, tls.accept(stream)).await {
             Ok(Ok(stream)) => self.talk(stream, peer).await,
@@ -377,12 +401,7 @@ impl Door {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let app = self.app.clone();
-        let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
-            let mut request = request.map(axum::body::Body::new);
-            request.extensions_mut().insert(Peer(peer));
-            app.clone().oneshot(request)
-        });
+        let service = hyper::service::service_fn(|request| self.answer(request, peer));
         let stream = TokioIo::new(Patient::new(stream, READS_WITHIN));
         let connection = builder(&self.state.config.limit).serve_connection(stream, service);
         let mut connection = std::pin::pin!(connection);
@@ -399,6 +418,27 @@ impl Door {
         if let Err(error) = ended {
             tracing::debug!(%peer, %error, "a connection ended");
         }
+    }
+
+    async fn answer(
+        &self,
+        request: hyper::Request<Incoming>,
+        peer: SocketAddr,
+    ) -> Result<Response, Infallible> {
+        let until = Instant::now() + self.state.config.limit.body_time;
+        let (mut request, leftover) = Leftover::of(request);
+        request.extensions_mut().insert(Peer(peer));
+        let response = self.app.clone().oneshot(request).await;
+        if let Some(rest) = leftover.and_then(|leftover| leftover.take()) {
+            let end = self.tasks.token().clone();
+            drop(self.tasks.spawn("leftover", async move {
+                tokio::select! {
+                    () = leftover::discard(rest, until) => {}
+                    () = end.cancelled() => {}
+                }
+            }));
+        }
+        response
     }
 }
 

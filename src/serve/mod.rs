@@ -13,6 +13,7 @@
 
 pub mod act;
 pub mod auth;
+mod body;
 pub mod caller;
 pub mod client_address;
 pub mod contract;
@@ -22,6 +23,7 @@ pub mod error;
 pub mod find;
 #[cfg(feature = "testing")]
 pub(crate) mod fuzz;
+mod leftover;
 pub mod limit;
 pub mod listen;
 pub mod log;

@@ -34,7 +34,7 @@ use crate::domain::host::HostSpec;
 use crate::domain::inventory::{HostInventory, Scope};
 use crate::hypervisor::{Hints, Hypervisor, HypervisorError, PollHint};
 use crate::task::{Tasks, send_or_gone};
-use crate::transport::{Connected, Transport, TransportError};
+use crate::transport::{Connected, Stage, Transport, TransportError};
 
 /// Starts a session; it does nothing until it is woken. `log` goes on from the host's session before.
 pub fn spawn(
@@ -65,6 +65,7 @@ pub fn spawn(
         restarts: Restarts::default(),
         last: None,
         shown_tick: None,
+        queued: false,
         panics: 0,
     };
     tasks.spawn("session", supervise(actor).instrument(span));
@@ -89,6 +90,7 @@ async fn supervise(mut actor: Actor) {
 #[derive(Default)]
 struct Slots {
     dialling: Slot<Result<Connected, Trouble>>,
+    stages: Option<watch::Receiver<Stage>>,
     opening: Slot<Result<Opened, HypervisorError>>,
     reading: Slot<Reading>,
     hints: Slot<HintStep>,
@@ -120,6 +122,7 @@ enum Happening {
     Cancelled,
     Command(Option<HostCommand>),
     Closed(TransportError),
+    Stage(Stage),
     Dialled(Result<Connected, Trouble>),
     Opened(Result<Opened, HypervisorError>),
     Read(Reading),
@@ -147,6 +150,8 @@ struct Actor {
     restarts: Restarts,
     last: Option<Arc<HostInventory>>,
     shown_tick: Option<Duration>,
+    /// Whether it was told that the host waits for its turn to be dialled.
+    queued: bool,
     panics: u32,
 }
 
@@ -160,6 +165,18 @@ async fn done<T>(slot: &mut Slot<T>) -> T {
         }
         None => std::future::pending().await,
     }
+}
+
+/// Waits for the next stage of a connection that is being made.
+async fn moved(stages: &mut Option<watch::Receiver<Stage>>) -> Stage {
+    if let Some(seen) = stages
+        && seen.changed().await.is_ok()
+    {
+        return *seen.borrow_and_update();
+    }
+    // Its end is not a stage, and is told with its result.
+    *stages = None;
+    std::future::pending().await
 }
 
 async fn at(when: Option<Instant>) {
@@ -186,6 +203,7 @@ impl Actor {
     async fn next(&mut self) -> Happening {
         let Slots {
             dialling,
+            stages,
             opening,
             reading,
             hints,
@@ -203,6 +221,7 @@ impl Actor {
             command = self.inbox.recv() => Happening::Command(command),
             error = done(closed) => Happening::Closed(error),
             result = done(dialling) => Happening::Dialled(result),
+            stage = moved(stages) => Happening::Stage(stage),
             result = done(opening) => Happening::Opened(result),
             reading = done(reading) => Happening::Read(reading),
             () = at(read) => Happening::ReadDue,
@@ -219,6 +238,11 @@ impl Actor {
             Happening::Command(Some(command)) => self.obey(command).await,
             Happening::Closed(error) => {
                 self.feed(SessionEvent::LinkLost(Failure::of(&error))).await;
+            }
+            Happening::Stage(stage) => {
+                if stage.waiting != std::mem::replace(&mut self.queued, stage.waiting) {
+                    self.execute(SessionEffect::Publish).await;
+                }
             }
             Happening::Dialled(result) => self.dialled(result).await,
             Happening::Opened(result) => self.opened(result).await,
@@ -438,13 +462,15 @@ impl Actor {
     fn dial(&mut self, attempt: u32) {
         self.timers.retry = None;
         self.timers.question = None;
+        let stages = watch::Sender::default();
+        self.slots.stages = Some(stages.subscribe());
         self.slots.dialling = Some(
             dial(
                 Arc::clone(&self.context.targets),
                 Arc::clone(&self.context.connector),
                 Arc::clone(&self.context.handshakes),
-                Arc::clone(&self.spec),
-                attempt,
+                (Arc::clone(&self.spec), attempt),
+                stages,
             )
             .boxed(),
         );
@@ -500,6 +526,7 @@ impl Actor {
 
     /// Gives up the link and everything that runs over it.
     fn close(&mut self) {
+        self.queued = false;
         self.slots = Slots::default();
         self.timers = Timers::default();
         self.rhythm.reset();
@@ -520,9 +547,14 @@ impl Actor {
     fn health(&self) -> HostHealth {
         match &self.state {
             State::Disabled => HostHealth::Disabled,
-            State::Connecting { attempt } | State::Probing { attempt } => {
-                HostHealth::Connecting { attempt: *attempt }
-            }
+            State::Connecting { attempt } => HostHealth::Connecting {
+                attempt: *attempt,
+                queued: self.queued,
+            },
+            State::Probing { attempt } => HostHealth::Connecting {
+                attempt: *attempt,
+                queued: false,
+            },
             State::Online { .. } => HostHealth::Online,
             State::Degraded { cause, .. } => HostHealth::Degraded {
                 cause: cause.clone(),

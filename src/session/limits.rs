@@ -2,17 +2,19 @@
 
 use std::time::Duration;
 
-/// Connections being made at once over the whole fleet: enough to fill the screen quickly, few
-/// enough not to look like an attack to a firewall nor to starve the processor of key exchanges.
+/// Connections being made at once over the whole fleet, where nobody has configured another number:
+/// enough to fill the screen quickly, few enough not to look like an attack to a firewall nor to starve
+/// the processor of key exchanges.
 pub const HANDSHAKES: usize = 16;
 
-/// Of those, how many may be attempts of hosts that failed before: hosts that hang must not take
-/// every place from hosts that would answer.
-pub const RETRY_HANDSHAKES: usize = 8;
-
-/// Dialling and logging in over one hop. The transport has tighter deadlines of its own (10 s and
-/// 20 s); this one only makes sure that a broken transport cannot hold a place for ever.
+/// Dialling and logging in over one hop, from when its turn has come. The transport has tighter deadlines
+/// of its own (10 s and 20 s); this one only makes sure that a broken transport cannot hold a place for
+/// ever.
 pub const CONNECT_PER_HOP: Duration = Duration::from_secs(35);
+
+/// Waiting for one's turn. Long enough for eighty hosts that hang to be given up first, eight at a time
+/// after half a minute each; after that a person reads what the host waits for, and it lines up again.
+pub const TURN: Duration = Duration::from_secs(300);
 
 /// Finding out what is on the other side. The first PowerShell after a Windows host has started loads for
 /// many seconds, and its driver waits 20 s.

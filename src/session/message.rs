@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use super::connect::{Handshakes, TargetSource};
-use super::limits::READ_FAST;
+use super::connect::{Handshakes, TargetSource, connect_in_turn};
+use super::limits::{HANDSHAKES, READ_FAST};
 use super::link::PerformError;
 use crate::clock::Clock;
 use crate::domain::capability::Capabilities;
@@ -24,7 +24,7 @@ use crate::domain::store::HostStores;
 use crate::domain::vm::{VmDetail, VmId};
 use crate::hypervisor::{Drivers, ProgressSink};
 use crate::task::Tasks;
-use crate::transport::Connector;
+use crate::transport::{Connected, Connector, Target, TransportError};
 
 /// What all sessions share.
 #[derive(Debug)]
@@ -45,6 +45,14 @@ pub struct SessionContext {
     pub options: SessionOptions,
 }
 
+impl SessionContext {
+    /// Makes a connection beside those of the sessions, for somebody who asks for it now.
+    pub async fn connect(&self, target: &Target) -> Result<Connected, TransportError> {
+        let stages = watch::Sender::default();
+        connect_in_turn(&*self.connector, &self.handshakes, (target, 1), &stages).await
+    }
+}
+
 /// The rhythm of a session.
 #[derive(Debug, Clone)]
 pub struct SessionOptions {
@@ -63,6 +71,8 @@ pub struct SessionOptions {
     pub first: Scope,
     /// Whether announcements of changes are listened to; a single listing has no use for them.
     pub announcements: bool,
+    /// Connections being made at once, over all hosts.
+    pub handshakes: usize,
     /// Seed of the jitter; `None` takes one at random.
     pub seed: Option<u64>,
 }
@@ -77,6 +87,7 @@ impl Default for SessionOptions {
             read_within: READ_FAST,
             first: Scope::Fast,
             announcements: true,
+            handshakes: HANDSHAKES,
             seed: None,
         }
     }

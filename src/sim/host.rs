@@ -15,6 +15,7 @@ use super::hyperv::world::Machine;
 use super::load::mix_text;
 use super::scenario::HostPlan;
 use super::tally::{Strangers, Tally};
+use super::virsh::{Keyboards, Seats};
 use super::world::World;
 
 /// A host and everything that plays it.
@@ -25,6 +26,10 @@ pub(super) struct SimHost {
     /// What a Hyper-V host has instead of libvirt's world, which stays empty.
     pub(super) windows: Option<Arc<WinHost>>,
     faults: Mutex<Faults>,
+    /// Who has the consoles of its VMs.
+    pub(super) seats: Seats,
+    /// What was typed into its VMs.
+    pub(super) keyboards: Keyboards,
     /// Something has been planned; whoever sleeps until the next event has to look again.
     planned: Notify,
     /// Whether the host is to be reachable.
@@ -62,6 +67,8 @@ impl SimHost {
             windows,
             world: Mutex::new(World::new(vms, seed, Instant::now(), wall)),
             faults: Mutex::new(plan.faults.clone()),
+            seats: Seats::default(),
+            keyboards: Keyboards::default(),
             planned: Notify::new(),
             wanted_up: watch::Sender::new(true),
             silent: watch::Sender::new(false),

@@ -19,6 +19,7 @@ mod host;
 pub mod hyperv;
 mod link;
 mod load;
+mod picture;
 mod powershell;
 mod program;
 #[cfg(test)]

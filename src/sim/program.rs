@@ -29,6 +29,8 @@ pub(super) struct Surroundings {
     pub(super) user: String,
     /// Whether it runs as root (through `sudo`).
     pub(super) root: bool,
+    /// Whether its standard streams are a terminal.
+    pub(super) terminal: bool,
     depth: u8,
 }
 
@@ -46,6 +48,7 @@ impl Surroundings {
             env: all,
             user: user.to_owned(),
             root: false,
+            terminal: false,
             depth: 0,
         }
     }

@@ -177,6 +177,7 @@ struct Opened {
     channel: Channel<Msg>,
     slot: Slot,
     env: Vec<(String, String)>,
+    terminal: bool,
 }
 
 impl std::fmt::Debug for Opened {
@@ -254,6 +255,7 @@ impl Handler for Connection {
                 let opened = Opened {
                     slot,
                     env: Vec::new(),
+                    terminal: false,
                     channel,
                 };
                 self.channels.insert(opened.channel.id(), opened);
@@ -334,7 +336,13 @@ impl Handler for Connection {
         _modes: &[(russh::Pty, u32)],
         session: &mut Session,
     ) -> Result<(), Self::Error> {
-        session.channel_failure(channel)
+        match self.channels.get_mut(&channel) {
+            Some(opened) if self.windows.is_none() => {
+                opened.terminal = true;
+                session.channel_success(channel)
+            }
+            _ => session.channel_failure(channel),
+        }
     }
 
     async fn shell_request(
@@ -373,7 +381,8 @@ impl Handler for Connection {
             self.tasks.spawn("sim windows", until(token, run));
             return Ok(());
         }
-        let around = Surroundings::login(Arc::clone(&self.host), USER, opened.env);
+        let mut around = Surroundings::login(Arc::clone(&self.host), USER, opened.env);
+        around.terminal = opened.terminal;
         let line = String::from_utf8_lossy(line).into_owned();
         let running = Running::begin(&self.host.tally);
         let run = async move {

@@ -10,6 +10,7 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 pub mod error;
+pub mod gates;
 pub mod output;
 pub mod quote;
 #[cfg(any(test, feature = "testing"))]
@@ -23,6 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::sync::watch;
 
 pub use self::error::TransportError;
 pub use self::output::{Chunk, CommandOutput, ExecLimits, ExitStatus};
@@ -91,6 +93,25 @@ pub trait RemoteProcess: Send + Debug {
 pub trait Connector: Send + Sync + Debug {
     /// Dials, checks the host key of every hop, logs in.
     async fn connect(&self, target: &Target) -> Result<Connected, TransportError>;
+
+    /// Does the same and tells where it stands, for those who keep a deadline: it is no fault of a host
+    /// when others are let first.
+    async fn connect_in_stages(
+        &self,
+        target: &Target,
+        _stages: &watch::Sender<Stage>,
+    ) -> Result<Connected, TransportError> {
+        self.connect(target).await
+    }
+}
+
+/// Where a connection that is being made stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stage {
+    /// The hop it is at, from 0.
+    pub hop: usize,
+    /// Whether it waits for its turn there: nothing has been sent to that hop yet.
+    pub waiting: bool,
 }
 
 /// A new link, and what was learnt on the way.

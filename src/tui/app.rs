@@ -10,6 +10,7 @@ use super::command::Context;
 use super::keymap::Keymap;
 use super::layout;
 use super::overlay::Overlay;
+use super::overlay::details::Tab;
 use super::screen::hosts::Hosts;
 use super::screen::operations::Operations;
 use super::screen::profile::ProfileView;
@@ -325,6 +326,12 @@ impl App {
         });
         let console = match self.overlays.last() {
             Some(Overlay::Console(console)) => console.progress.wakes_in(self.now),
+            Some(Overlay::Screen(screen)) => screen.wakes_in(self.now),
+            _ => None,
+        };
+        // The age of the last figure is shown by the second.
+        let metrics = match self.overlays.last() {
+            Some(Overlay::Details(details)) if details.tab == Tab::Metrics => Some(second),
             _ => None,
         };
         let stores = self
@@ -341,6 +348,7 @@ impl App {
         ages.chain(toast)
             .chain(stores)
             .chain(console)
+            .chain(metrics)
             .chain(operation)
             .min()
             .map(|wait| wait.max(Duration::from_millis(50)))

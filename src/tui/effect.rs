@@ -8,7 +8,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::event::Answer;
 use crate::domain::action::Action;
-use crate::domain::console::{ConsoleInput, ConsoleNews, TerminalSize};
+use crate::domain::console::{ConsoleInput, ConsoleNews, KeyStrokes, TerminalSize};
 use crate::domain::host::{HostId, HostName, HostSpec};
 use crate::domain::host_key::{HostKeyQuestion, HostKeyVerdict};
 use crate::domain::operation::{Actor, OperationId, Submission};
@@ -43,6 +43,8 @@ pub enum Effect {
     Focus(HostSelection),
     /// Read everything about a VM.
     Detail(VmRef),
+    /// Fetch the figures of a VM over the last quarter of an hour.
+    Metrics(VmRef),
     /// Read the snapshots of a VM.
     Snapshots(VmRef),
     /// Read storage and networks of a host.
@@ -60,6 +62,10 @@ pub enum Effect {
     RunStore(Box<StoreSubmission>),
     /// Read the audit log's end.
     Audit(Option<VmRef>),
+    /// Take a picture of a VM's screen.
+    Screen(u64, VmRef),
+    /// Press keys of a VM's keyboard.
+    SendKeys(VmRef, KeyStrokes),
     /// Open the console of a VM, in place of the one that is open.
     OpenConsole {
         /// Comes back with everything about it.
@@ -213,6 +219,7 @@ impl Runner {
             }
             Effect::Console(ticket, input) => self.type_into(ticket, input),
             Effect::CloseConsole => self.console = None,
+            Effect::SendKeys(vm, keys) => self.send_keys(vm, keys),
             other => {
                 let handle = self.handle.clone();
                 self.start(async move { ask(&handle, other).await });
@@ -267,6 +274,15 @@ impl Runner {
                 () = carrying => {}
             }
         }));
+    }
+
+    fn send_keys(&self, vm: VmRef, keys: KeyStrokes) {
+        let (handle, actor) = (self.handle.clone(), self.actor.clone());
+        self.start(async move {
+            let said = Some(format!("sent {}", keys.in_words()));
+            let result = handle.send_keys(vm, keys, actor).await;
+            Some(Answer::Done { said, result })
+        });
     }
 
     /// Hands input to the open console. Where it takes none any more, what is typed is lost, as on any
@@ -385,6 +401,10 @@ async fn ask(handle: &FleetHandle, effect: Effect) -> Option<Answer> {
             let detail = handle.detail(vm.clone()).await;
             Some(Answer::Detail(vm, detail))
         }
+        Effect::Metrics(vm) => {
+            let metrics = handle.metrics(vm.clone()).await;
+            Some(Answer::Metrics(vm, metrics))
+        }
         Effect::Snapshots(vm) => {
             let read = handle.snapshots(vm.clone()).await;
             if read.is_ok() {
@@ -402,6 +422,7 @@ async fn ask(handle: &FleetHandle, effect: Effect) -> Option<Answer> {
             let result = handle.run_store(*submission).await;
             Some(Answer::StoreDone { plan, result })
         }
+        Effect::Screen(ticket, vm) => Some(Answer::Screen(ticket, handle.screen(vm).await)),
         Effect::Audit(vm) => {
             let records = handle.audit_tail(AUDIT_LINES, vm.clone()).await;
             Some(Answer::Audit(vm, records))
@@ -446,6 +467,7 @@ async fn ask(handle: &FleetHandle, effect: Effect) -> Option<Answer> {
         | Effect::PlanStore { .. }
         | Effect::Submit(_)
         | Effect::OpenConsole { .. }
+        | Effect::SendKeys(..)
         | Effect::Console(..)
         | Effect::CloseConsole
         | Effect::Copy(_)

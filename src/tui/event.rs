@@ -13,6 +13,8 @@ use crate::domain::error_kind::Failure;
 use crate::domain::event::{CommandRecord, FleetEvent};
 use crate::domain::host::{HostId, HostName};
 use crate::domain::inventory::FleetSnapshot;
+use crate::domain::metrics::VmMetrics;
+use crate::domain::picture::Picture;
 use crate::domain::store::HostStores;
 use crate::domain::store_action::{StorePlan, StoreProposal, StoreResult};
 use crate::domain::vm::{VmDetail, VmRef};
@@ -109,8 +111,12 @@ pub enum Answer {
         /// How it ended, or why it was not admitted.
         result: Result<StoreResult, Failure>,
     },
+    /// The figures of a VM over the last quarter of an hour.
+    Metrics(VmRef, Result<Option<VmMetrics>, Failure>),
     /// Audit records, of one VM or of all.
     Audit(Option<VmRef>, Result<Vec<AuditRecord>, Failure>),
+    /// A picture of a VM's screen.
+    Screen(u64, Result<Arc<Picture>, Failure>),
     /// A console was opened; whether keys reach the VM.
     ConsoleOpened(u64, Result<bool, Failure>),
     /// The command log.

@@ -154,9 +154,10 @@ fn draw_overlay(
         Overlay::Naming(dialog) => return dialog.draw(buf, area, theme),
         // It covers everything, and lies on top of everything.
         Overlay::Console(_) => {}
+        Overlay::Screen(screen) => return screen.draw(app, &hints(app), buf, theme),
         Overlay::Help(help) => return help.draw(app, buf, areas.body, theme),
         Overlay::Palette(palette) => return palette.draw(buf, areas.body, theme),
-        Overlay::Details(details) => details.draw(app, buf, areas.body, theme),
+        Overlay::Details(details) => return details.draw(app, buf, areas.body, theme),
         Overlay::Document(page) => page.draw(buf, areas.body, theme),
         Overlay::Passphrase(dialog) => return dialog.draw(buf, area, theme),
         Overlay::HostKey(dialog) => return dialog.draw(buf, area, theme),

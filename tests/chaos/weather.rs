@@ -27,6 +27,9 @@ use crate::support::fault_proxy::Faults;
 /// Time between two faults.
 const STEP: Duration = Duration::from_millis(200);
 
+/// How long nothing more is opened before a fleet counts as settled: some reads of it.
+const CALM: Duration = Duration::from_secs(4);
+
 /// How long a fault lasts, at most.
 const FAULT: Duration = Duration::from_secs(3);
 
@@ -44,7 +47,7 @@ struct Size {
 async fn a_bad_network_loses_nothing_and_doubles_nothing() {
     campaign(Size {
         hosts: 30,
-        lasting: Duration::from_secs(60),
+        lasting: Duration::from_secs(180),
         ssh: SshOptions {
             connect_timeout: Duration::from_secs(4),
             auth_timeout: Duration::from_secs(6),
@@ -99,6 +102,7 @@ async fn campaign(size: Size) {
     rig.connect().await;
     let mut network = Network::new(size.seed, size.hosts);
     let mut people = People::new(size.seed);
+    calm().await;
     let mut watch = Watch::new(&size.ssh);
     let began = Instant::now();
     let mut steps = interval(STEP);
@@ -170,6 +174,21 @@ async fn campaign(size: Size) {
     // A bad network alone is no reason to have acted on nothing, or to have spoiled nothing.
     assert!(people.admitted() > 10 && spoiled > 10);
     rig.end().await;
+}
+
+/// Waits until everything has been opened that a host which is read has open: a host counts as read
+/// before its announcements are listened to.
+async fn calm() {
+    let end = Instant::now() + Duration::from_secs(60);
+    let (mut most, mut since) = (0, Instant::now());
+    while since.elapsed() < CALM {
+        let now = tasks();
+        if now > most {
+            (most, since) = (now, Instant::now());
+        }
+        assert!(Instant::now() < end, "still {now} tasks and more");
+        tokio::time::sleep(STEP).await;
+    }
 }
 
 /// Faults, drawn from a seed.

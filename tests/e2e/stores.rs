@@ -295,7 +295,10 @@ fn a_person_sees_storage_and_networks_and_stops_a_pool_by_keys() {
             .virsh(&["-q", "pool-info", "images"])
             .contains("inactive")
     );
-    pty.wait_for("the row", |screen| screen.contains("inactive  "));
+    pty.wait_for("the row", |screen| {
+        let mut lines = screen.lines();
+        lines.any(|line| line.contains("images") && line.contains("inactive"))
+    });
     pty.keys("s");
     pty.wait_text("the pool images is started");
     pty.keys("5");

@@ -9,7 +9,7 @@ use vmdeck::domain::event::Fact;
 use vmdeck::domain::health::HostHealth;
 use vmdeck::domain::host::LoginMethod;
 use vmdeck::domain::host_key::HostKeyQuestion;
-use vmdeck::domain::inventory::LockState;
+use vmdeck::domain::inventory::{FleetSnapshot, LockState};
 use vmdeck::domain::operation::Actor;
 use vmdeck::domain::secret::SecretText;
 use vmdeck::domain::vm::PowerState;
@@ -207,6 +207,35 @@ async fn two_hundred_hosts_connect_sixteen_at_a_time() {
     }
     let lab = plans.up().await;
     assert_eq!(lab.world.most_dialling(), 16);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_waits_for_its_turn_says_so() {
+    let plans = Plans::hosts(40).await;
+    for n in 1..=40 {
+        plans.world.with(&format!("h{n}"), |machine| {
+            machine.connect_takes = Duration::from_secs(5);
+        });
+    }
+    let lab = plans.start().await;
+    lab.handle.connect(HostSelection::All).await.unwrap();
+    let count = |state: &FleetSnapshot, wanted: bool| {
+        let hosts = state.hosts.iter();
+        hosts
+            .filter(|host| matches!(host.health, HostHealth::Connecting { queued, .. } if queued == wanted))
+            .count()
+    };
+    lab.until(|state| (count(state, false), count(state, true)) == (16, 24))
+        .await;
+    lab.until(|state| count(state, false) == 16 && count(state, true) == 8)
+        .await;
+    lab.until(|state| {
+        state
+            .hosts
+            .iter()
+            .all(|host| host.health == HostHealth::Online)
+    })
+    .await;
 }
 
 #[tokio::test(start_paused = true)]

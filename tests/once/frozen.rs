@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use crate::live::Lab;
 
-/// How long it is stopped; its hosts may be silent for half of that.
-const FROZEN: Duration = Duration::from_secs(5);
+/// How long it is stopped; its hosts may be silent for a fifteenth of that.
+const FROZEN: Duration = Duration::from_secs(60);
 
 /// How long a fact may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);

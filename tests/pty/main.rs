@@ -180,3 +180,33 @@ fn an_action_by_key_shows_its_plan_and_is_recorded() {
     demo.pty.keys("qq");
     demo.assert_restored();
 }
+
+#[test]
+fn the_console_and_the_screen_of_a_vm_open_over_the_table() {
+    let mut demo = Demo::start((120, 40));
+    demo.pty.wait_text(RUNNING);
+    demo.pty.keys("/name:build-01\r");
+    demo.pty.wait_text("1 of ");
+    demo.pty.keys("a");
+    demo.pty.wait_text("live");
+    demo.pty.keys("\r");
+    demo.pty.wait_text("root@build-01:~# ");
+    demo.pty.keys("yes\r");
+    demo.pty.wait_text("y\ny\ny");
+    // Keys get through a flood, and so does the one that leaves.
+    demo.pty.keys("\x03");
+    demo.pty.keys("echo over it\r");
+    demo.pty.wait_text("over it");
+    demo.pty.keys("yes\r");
+    demo.pty.wait_text("y\ny\ny");
+    demo.pty.keys("\x1d");
+    demo.pty.wait_text("NAME");
+    demo.pty.keys("i");
+    demo.pty.wait_for("a picture", |screen| {
+        screen.contains("screen of build-01") && screen.contains('▀')
+    });
+    demo.pty.keys("\x1b");
+    demo.pty.wait_text("NAME");
+    demo.pty.keys("q");
+    demo.assert_restored();
+}

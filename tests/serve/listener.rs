@@ -51,9 +51,7 @@ impl Up {
             .route("/slow", get(slow))
             .layer(Extension(inner_gate));
         let app = serve::assemble(routes, serving.state.clone());
-        let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), None, false)
-            .await
-            .unwrap();
+        let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), None, false).unwrap();
         let running = serve::serve(listener, app, &serving.state);
         let address = running.addresses()[0];
         Self {
@@ -303,7 +301,7 @@ async fn what_does_not_end_within_the_grace_is_cut() {
 async fn beyond_loopback_it_is_tls_or_an_explicit_word() {
     for address in ["0.0.0.0:0", "[::]:0"] {
         let address: SocketAddr = address.parse().unwrap();
-        let refused = Listener::bind(address, None, false).await.unwrap_err();
+        let refused = Listener::bind(address, None, false).unwrap_err();
         assert!(
             matches!(refused, ListenError::Plaintext { .. }),
             "{refused}"
@@ -315,10 +313,10 @@ async fn beyond_loopback_it_is_tls_or_an_explicit_word() {
         }
     }
     let anywhere = "0.0.0.0:0".parse().unwrap();
-    let told = Listener::bind(anywhere, None, true).await.unwrap();
+    let told = Listener::bind(anywhere, None, true).unwrap();
     assert!(!told.has_tls());
     let taken = told.addresses()[0];
-    let twice = Listener::bind(taken, None, true).await.unwrap_err();
+    let twice = Listener::bind(taken, None, true).unwrap_err();
     assert!(matches!(twice, ListenError::Bind { .. }), "{twice}");
     assert!(twice.hint().unwrap().0.contains("--listen"));
 }
@@ -334,7 +332,7 @@ async fn tls_is_spoken_from_files() {
     private_file::write_atomic(&files.certificate, made.cert.pem().as_bytes()).unwrap();
     private_file::write_atomic(&files.key, made.signing_key.serialize_pem().as_bytes()).unwrap();
     let anywhere = "0.0.0.0:0".parse().unwrap();
-    let listener = Listener::bind(anywhere, Some(&files), false).await.unwrap();
+    let listener = Listener::bind(anywhere, Some(&files), false).unwrap();
     assert!(listener.has_tls());
     let routes = Router::new().route("/fast", get(async || "fast"));
     let app = serve::assemble(routes, serving.state.clone());
@@ -373,18 +371,125 @@ async fn tls_is_spoken_from_files() {
         certificate: files.key.clone(),
         key: files.certificate.clone(),
     };
-    let refused = Listener::bind(anywhere, Some(&swapped), false)
-        .await
-        .unwrap_err();
+    let refused = Listener::bind(anywhere, Some(&swapped), false).unwrap_err();
     assert!(
         refused.to_string().contains("holds no certificate"),
         "{refused}"
     );
     let open = std::fs::Permissions::from_mode(0o644);
     std::fs::set_permissions(&files.key, open).unwrap();
-    let refused = Listener::bind(anywhere, Some(&files), false)
-        .await
-        .unwrap_err();
+    let refused = Listener::bind(anywhere, Some(&files), false).unwrap_err();
     assert!(refused.hint().unwrap().0.contains("chmod 600"), "{refused}");
+    serving.end().await;
+}
+
+/// A head that declares a body, with more fields.
+fn post(length: usize, more: &str) -> String {
+    format!("POST /fast HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {length}\r\n{more}\r\n")
+}
+
+/// Reads one answer with its body, and leaves the connection open.
+async fn one_answer(stream: &mut TcpStream) -> String {
+    let reading = async {
+        let mut bytes = Vec::new();
+        loop {
+            let byte = stream.read_u8().await.expect("an answer to its end");
+            bytes.push(byte);
+            let text = String::from_utf8_lossy(&bytes);
+            if let Some((head, body)) = text.split_once("\r\n\r\n") {
+                let head = head.to_lowercase();
+                let length = head.split("content-length: ").nth(1).expect("a length");
+                let length = length.lines().next().unwrap().trim();
+                if body.len() == length.parse::<usize>().unwrap() {
+                    return text.into_owned();
+                }
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, reading)
+        .await
+        .expect("in time")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_writes_all_before_reading_sees_that_it_was_too_much() {
+    let up = Up::with(|_| {}).await;
+    let large = vec![b'x'; 3 << 20];
+    let declared = [post(large.len(), "").as_bytes(), &large].concat();
+    let head = "POST /fast HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let chunk = [
+        format!("{:x}\r\n", large.len()).as_bytes(),
+        &large,
+        b"\r\n0\r\n\r\n",
+    ]
+    .concat();
+    let chunked = [head.as_bytes(), &chunk].concat();
+    for (how, request) in [("declared", declared), ("chunked", chunked)] {
+        let mut stream = TcpStream::connect(up.address).await.unwrap();
+        let written = stream.write_all(&request);
+        let written = tokio::time::timeout(PATIENCE, written).await;
+        written.expect("in time").expect(how);
+        let answer = one_answer(&mut stream).await;
+        assert!(answer.starts_with("HTTP/1.1 413 "), "{how}: {answer}");
+        // All of it was read: the connection is good for another request.
+        let next = "GET /fast HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
+        stream.write_all(next.as_bytes()).await.unwrap();
+        let answer = one_answer(&mut stream).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{how}: {answer}");
+    }
+    up.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_never_stops_writing_is_cut_off() {
+    let up = Up::with(|config| config.limit.body_time = Duration::from_secs(1)).await;
+    let told = |bytes: &[u8]| String::from_utf8_lossy(bytes).starts_with("HTTP/1.1 413 ");
+
+    // As fast as it can: by the number of bytes, or by the time.
+    let mut stream = TcpStream::connect(up.address).await.unwrap();
+    stream
+        .write_all(post(1 << 40, "").as_bytes())
+        .await
+        .unwrap();
+    let piece = vec![b'x'; 1 << 20];
+    let writing = async { while stream.write_all(&piece).await.is_ok() {} };
+    tokio::time::timeout(PATIENCE, writing)
+        .await
+        .expect("it is cut off");
+
+    // Slowly: by the time.
+    let mut stream = TcpStream::connect(up.address).await.unwrap();
+    stream
+        .write_all(post(1 << 40, "").as_bytes())
+        .await
+        .unwrap();
+    stream.write_all(b"x").await.unwrap();
+    let mut bytes = Vec::new();
+    let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut bytes)).await;
+    assert!(read.is_ok() && told(&bytes), "{bytes:?}");
+
+    // One that asks first is told, and nothing more is read of it.
+    let mut stream = TcpStream::connect(up.address).await.unwrap();
+    let asking = post(1 << 40, "Expect: 100-continue\r\n");
+    stream.write_all(asking.as_bytes()).await.unwrap();
+    let mut bytes = Vec::new();
+    let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut bytes)).await;
+    assert!(read.is_ok() && told(&bytes), "{bytes:?}");
+    up.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_that_comes_at_once_finds_places_in_the_queue() {
+    let serving = Serving::start(NO_HOSTS).await;
+    let anywhere = "127.0.0.1:0".parse().unwrap();
+    let listener = Listener::bind(anywhere, None, false).unwrap();
+    let address = listener.addresses()[0];
+    // Nobody takes them yet.
+    let coming = (0..400).map(|_| TcpStream::connect(address));
+    let coming = futures_util::future::join_all(coming);
+    let came = tokio::time::timeout(PATIENCE, coming).await;
+    let came = came.expect("each has a place");
+    assert!(came.iter().all(Result::is_ok));
+    drop((came, listener));
     serving.end().await;
 }

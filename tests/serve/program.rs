@@ -427,11 +427,23 @@ fn the_demos_lines_work_as_pasted() {
         );
         String::from_utf8(output.stdout).unwrap()
     };
-    let list: Value = serde_json::from_str(&paste(&lines[0])).unwrap();
-    assert!(list.to_string().contains("stopped"), "{list:#}");
+    let list = || -> Vec<String> {
+        let list: Value = serde_json::from_str(&paste(&lines[0])).unwrap();
+        let stopped = list["items"].as_array().unwrap().iter();
+        stopped
+            .map(|vm| {
+                assert_eq!(vm["state"], "stopped", "{list:#}");
+                vm["id"].as_str().unwrap().to_owned()
+            })
+            .collect()
+    };
+    let stopped = list();
     let started: Value = serde_json::from_str(&paste(&lines[1])).unwrap();
     assert_eq!(started["action"], "start", "{started:#}");
     assert_eq!(started["outcome"], "confirmed", "{started:#}");
+    let id = started["id"].as_str().unwrap();
+    assert!(stopped.iter().any(|one| one == id), "{started:#}");
+    assert!(list().iter().all(|one| one != id), "it runs now");
     let events = paste(&format!("{} --max-time 3", lines[2]));
     assert!(events.contains("event:"), "{events}");
     let (code, _, said) = server.end();

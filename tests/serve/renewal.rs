@@ -55,7 +55,7 @@ async fn a_renewed_certificate_is_taken_over_without_a_restart() {
     };
     let first = renew(&files);
     let anywhere = "127.0.0.1:0".parse().unwrap();
-    let listener = Listener::bind(anywhere, Some(&files), false).await.unwrap();
+    let listener = Listener::bind(anywhere, Some(&files), false).unwrap();
     let routes = Router::new().route("/fast", get(async || "fast"));
     let app = serve::assemble(routes, serving.state.clone());
     let running = serve::serve(listener, app, &serving.state);

@@ -35,7 +35,7 @@ impl Site {
         }))
         .await;
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let listener = Listener::bind(any, None, false).await.expect("a socket");
+        let listener = Listener::bind(any, None, false).expect("a socket");
         let base = format!("http://{}", listener.addresses()[0]);
         let running = vmdeck::serve::serve(listener, rig.router.clone(), &rig.state);
         Self { rig, running, base }

@@ -10,6 +10,7 @@ mod bot;
 mod clients;
 mod golden;
 mod ground;
+mod hanging;
 mod hostile;
 mod importing;
 mod portal;

@@ -732,3 +732,42 @@ async fn an_order_is_not_held_up_by_one_that_is_merely_watched() {
     }
     rig.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_done_to_agents_is_recorded_once_with_who_did_it() {
+    let (rig, key, id) = with_agent().await;
+    let path = format!("/agents/{id}");
+    let change = json!({"known_hosts_path": "/etc/x", "allow_unknown_hosts": false});
+    rig.portal(&key, "PATCH", &path, Some(change))
+        .await
+        .expect(200);
+    rig.portal(&key, "DELETE", &path, None).await.expect(204);
+    let audit = rig.portal(&key, "GET", "/v1/audit", None).await;
+    let audit = audit.expect(200).json();
+    let mut seen = Vec::new();
+    for line in audit["items"].as_array().unwrap() {
+        let action = line["action"].as_str().unwrap();
+        if ["host-", "credential-", "agent-"]
+            .iter()
+            .any(|begin| action.starts_with(begin))
+        {
+            assert_eq!(line["user"], "Ann", "{line}");
+            assert_eq!(line["door"], "serve", "{line}");
+            assert!(
+                line["key"].is_string() && line["client_ip"] == "127.0.0.1",
+                "{line}"
+            );
+            seen.push(action.to_owned());
+        }
+    }
+    seen.sort();
+    let expected = [
+        "credential-removed",
+        "credential-set",
+        "host-added",
+        "host-changed",
+        "host-removed",
+    ];
+    assert_eq!(seen, expected);
+    rig.end().await;
+}

@@ -81,6 +81,7 @@ state = "stopped"
 pub(crate) struct TestFleets {
     root: PathBuf,
     clock: Clock,
+    connect_within: Duration,
     tasks: Tasks,
     vaults: Mutex<HashMap<String, Vault>>,
     logs: Mutex<HashMap<String, AuditLog>>,
@@ -138,7 +139,7 @@ impl Fleets for TestFleets {
                 .map_err(failure)?;
         }
         let options = SshOptions {
-            connect_timeout: Duration::from_secs(3),
+            connect_timeout: self.connect_within,
             ..SshOptions::default()
         };
         vmdeck::fleet::start(FleetSetup {
@@ -293,6 +294,8 @@ pub(crate) struct Plan {
     pub(crate) allow: Vec<&'static str>,
     pub(crate) clock: Clock,
     pub(crate) scenario: &'static str,
+    /// How long connecting to a host may take.
+    pub(crate) connect_within: Duration,
 }
 
 impl Default for Plan {
@@ -310,6 +313,7 @@ impl Default for Plan {
             allow: Vec::new(),
             clock: Clock::system(),
             scenario: SCENARIO,
+            connect_within: Duration::from_secs(3),
         }
     }
 }
@@ -355,6 +359,7 @@ impl Rig {
         let fleets = Arc::new(TestFleets {
             root: profiles,
             clock: plan.clock.clone(),
+            connect_within: plan.connect_within,
             tasks: tasks.clone(),
             vaults: Mutex::default(),
             logs: Mutex::default(),

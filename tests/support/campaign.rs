@@ -62,10 +62,20 @@ pub fn tasks() -> usize {
 
 /// Memory of this process that is in use, in bytes.
 pub fn memory() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").expect("/proc");
+    usize::try_from(memory_of(std::process::id())).expect("a size")
+}
+
+/// Memory of a process that is in use, in bytes.
+pub fn memory_of(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("/proc");
     let resident = status
         .lines()
         .find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next());
-    let kilobytes: usize = resident.and_then(|text| text.parse().ok()).expect("VmRSS");
+    let kilobytes: u64 = resident.and_then(|text| text.parse().ok()).expect("VmRSS");
     kilobytes * 1024
+}
+
+/// Whether this is the build that the goals about time are for.
+pub const fn shipped() -> bool {
+    !cfg!(debug_assertions)
 }

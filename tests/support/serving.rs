@@ -237,9 +237,9 @@ impl Serving {
     }
 
     /// Listens on a free port of the loopback.
-    pub async fn listen(&self) -> Running {
+    pub fn listen(&self) -> Running {
         let address = "127.0.0.1:0".parse().expect("an address");
-        let listener = Listener::bind(address, None, false).await.expect("a port");
+        let listener = Listener::bind(address, None, false).expect("a port");
         serve::serve(listener, self.router.clone(), &self.state)
     }
 

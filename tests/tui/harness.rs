@@ -13,12 +13,13 @@ use vmdeck::domain::console::{ConsoleInput, ConsoleNews};
 use vmdeck::domain::error_kind::{ErrorKind, Failure};
 use vmdeck::domain::inventory::FleetSnapshot;
 use vmdeck::domain::operation::{OperationId, Plan, Submission};
+use vmdeck::domain::picture::Picture;
 use vmdeck::domain::policy::{self, Decision, PolicyQuery};
 use vmdeck::domain::snapshot;
 use vmdeck::domain::vm::{RemoteDocument, VmDetail, VmRef};
 use vmdeck::fleet::FleetHandle;
 use vmdeck::fleet::console::{Console, ConsoleWish};
-use vmdeck::fleet::request::{ErrorRecord, Finding, Proposal, Request};
+use vmdeck::fleet::request::{ErrorRecord, Finding, Proposal, ReachRequest, Request};
 use vmdeck::hypervisor::libvirt;
 use vmdeck::task::Tasks;
 use vmdeck::testing::fleet;
@@ -270,6 +271,7 @@ async fn engine(mut inbox: mpsc::Receiver<Request>, state: Arc<FleetSnapshot>, a
                 };
                 reply.send(Ok(Arc::new(detail))).unwrap();
             }
+            Request::Metrics { reply, .. } => reply.send(Ok(None)).unwrap(),
             Request::Snapshots { vm, reply } => {
                 let tree = state
                     .vm(&vm)
@@ -277,11 +279,21 @@ async fn engine(mut inbox: mpsc::Receiver<Request>, state: Arc<FleetSnapshot>, a
                 reply.send(Ok(tree.unwrap_or_default())).unwrap();
             }
             Request::Store(request) => crate::stores::answer(&state, request, &note),
-            Request::OpenConsole { wish, reply } => {
+            Request::Reach(ReachRequest::Console { wish, reply }) => {
                 let (words, console, kept) = console(&wish);
                 note(words);
                 ends.push(kept);
                 reply.send(Ok(console)).unwrap();
+            }
+            Request::Reach(ReachRequest::Screen { vm, reply }) => {
+                note(format!("screen of {}", vm.vm.short()));
+                reply.send(Ok(Arc::new(picture()))).unwrap();
+            }
+            Request::Reach(ReachRequest::Keys {
+                vm, keys, reply, ..
+            }) => {
+                note(format!("{} into {}", keys.in_words(), vm.vm.short()));
+                reply.send(Ok(())).unwrap();
             }
             Request::AuditTail { reply, .. } => reply.send(Ok(Vec::new())).unwrap(),
             Request::Errors { reply } => reply.send(Ok(vec![error()])).unwrap(),
@@ -382,6 +394,20 @@ fn console(wish: &ConsoleWish) -> (String, Console, FarEnds) {
         may_type: true,
     };
     (words, console, (says, typed))
+}
+
+/// A picture of four fields: red, green, blue, white.
+fn picture() -> Picture {
+    let pixels = (0..40)
+        .flat_map(|y| (0..60).map(move |x| (x < 30, y < 20)))
+        .flat_map(|field| match field {
+            (true, true) => [255, 0, 0],
+            (false, true) => [0, 255, 0],
+            (true, false) => [0, 0, 255],
+            (false, false) => [255, 255, 255],
+        })
+        .collect();
+    Picture::new(60, 40, pixels).unwrap()
 }
 
 fn propose(

@@ -2,12 +2,14 @@
 #![cfg(test)]
 
 mod console;
+mod details;
 mod habits;
 mod harness;
 mod hostile;
 mod limits;
 mod overlays;
 mod pictures;
+mod screen;
 mod snapshots;
 mod stores;
 mod table;

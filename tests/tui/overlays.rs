@@ -161,7 +161,7 @@ async fn details_have_tabs() {
     let mut screen = Screen::small((100, 30));
     screen.keys("/ \"build\" enter enter").await;
     insta::assert_snapshot!("details_overview", screen.text());
-    screen.keys("tab tab").await;
+    screen.keys("shift-tab").await;
     assert!(screen.text().contains("  <name>x</name>"));
     screen.keys("S y esc").await;
     assert_eq!(

@@ -53,7 +53,7 @@ async fn the_snapshots_of_the_fleet() {
 
 #[tokio::test]
 async fn storage_and_networks() {
-    check("storage.svg", "dark", "4 enter", (120, 24)).await;
+    check("storage.svg", "dark", "4 j j enter", (120, 24)).await;
 }
 
 #[tokio::test]

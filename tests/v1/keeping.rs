@@ -1,7 +1,7 @@
 //! Hosts and credentials are managed: what is checked, what is kept, and what never comes out again.
 
 use axum::http::{Method, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 use vmdeck::domain::credential::CredentialSecret;
 
 use crate::rig::{PROFILE, Rig, TWO_HOSTS};
@@ -80,11 +80,17 @@ async fn a_host_is_added_changed_and_forgotten() {
         "credential-set",
         "credential-removed",
     ] {
-        assert!(
-            audit.column("action").contains(&json!(action)),
-            "{action}: {}",
-            audit.text
-        );
+        let lines = audit.json()["items"].as_array().unwrap().clone();
+        let about: Vec<Value> = lines
+            .into_iter()
+            .filter(|line| line["action"] == action)
+            .collect();
+        // One line for each change, with who made it.
+        assert_eq!(about.len(), 1, "{action}: {}", audit.text);
+        let who = (&about[0]["door"], &about[0]["user"]);
+        assert_eq!(who, (&json!("serve"), &json!("ann")), "{action}");
+        let from = (&about[0]["key"], &about[0]["client_ip"]);
+        assert!(from.0.is_string() && from.1.is_string(), "{}", about[0]);
     }
 }
 
@@ -135,7 +141,7 @@ async fn definitions_are_checked_and_secrets_are_not_repeated() {
 async fn a_password_is_sealed_and_never_told() {
     let rig = Rig::start(TWO_HOSTS).await;
     rig.ready().await;
-    let put = async |body: &serde_json::Value| {
+    let put = async |body: &Value| {
         rig.ask(Method::PUT, "/v1/credentials/pw", &[], Some(body))
             .await
     };

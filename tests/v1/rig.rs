@@ -187,8 +187,8 @@ impl Rig {
     }
 
     /// Listens on a port of its own.
-    pub(crate) async fn listen(&self) -> SocketAddr {
-        self.serving.listen().await.addresses()[0]
+    pub(crate) fn listen(&self) -> SocketAddr {
+        self.serving.listen().addresses()[0]
     }
 }
 

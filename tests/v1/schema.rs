@@ -93,7 +93,7 @@ async fn schemathesis_finds_nothing(phases: &'static str) {
     })
     .await;
     rig.ready().await;
-    let address = rig.listen().await;
+    let address = rig.listen();
     let url = format!("http://{address}");
     let key = format!("Authorization: Bearer {}", rig.key);
     let folder = rig.folder().join("schemathesis");

@@ -175,6 +175,8 @@ fn disk(disk: Disk) -> VmDisk {
         })
         .collect();
     let first = chain.first();
+    // An image that could not be read does not say what it is based on.
+    let is_told = chain.len() > 1 || first.is_some_and(|image| image.kind.is_some());
     let source = match disk.pass_through {
         Some(number) => Some(RemoteText::new(&format!("disk {number} of the host"))),
         None => disk.path.filter(|path| !path.is_empty()),
@@ -192,7 +194,7 @@ fn disk(disk: Disk) -> VmDisk {
         bus: Some(disk.controller),
         capacity: first.and_then(|image| image.capacity),
         allocation: first.and_then(|image| image.allocation),
-        chain: if chain.len() > 1 { chain } else { Vec::new() },
+        chain: if is_told { chain } else { Vec::new() },
     }
 }
 
@@ -211,7 +213,7 @@ fn nic(nic: Nic) -> VmNic {
         } else {
             nic.name
         }),
-        addresses: parse::addresses(many(Some(nic.addresses))),
+        addresses: parse::sourced(parse::addresses(many(Some(nic.addresses)))),
     }
 }
 

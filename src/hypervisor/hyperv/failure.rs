@@ -288,6 +288,19 @@ fn of_ours(why: &Why) -> HypervisorError {
                 "the guest is still booting, or lacks its integration services; if it has to stop, force it off",
             ),
         ),
+        "no-picture" => refused(
+            ErrorKind::NotFound,
+            "the host has no picture of the VM's screen",
+            none,
+            Some("look again once the VM runs"),
+        ),
+        "no-keyboard" => refused(ErrorKind::NotFound, "the VM has no keyboard", none, None),
+        "untranslatable" => refused(
+            ErrorKind::Usage,
+            "the VM's keyboard cannot type one of the characters; those before it were typed",
+            none,
+            None,
+        ),
         "unchanged" => HypervisorError::Remote {
             program: PROGRAM.to_owned(),
             status: None,

@@ -483,6 +483,11 @@ pub(crate) fn sorted(texts: Vec<Value>) -> Vec<VmAddress> {
         IpAddr::V6(ip) => !ip.is_unicast_link_local(),
     });
     found.sort_by_key(IpAddr::is_ipv6);
+    sourced(found)
+}
+
+/// Says where addresses are from: on Hyper-V it is always the services inside the VM.
+pub(crate) fn sourced(found: Vec<IpAddr>) -> Vec<VmAddress> {
     found
         .into_iter()
         .map(|ip| VmAddress {

@@ -73,11 +73,15 @@ pub(crate) enum Task {
     CheckpointRestore,
     /// Verb.
     CheckpointRemove,
+    /// Take a picture of one VM's screen.
+    Screen,
+    /// Press keys of one VM's keyboard.
+    SendKeys,
 }
 
 impl Task {
     /// Every task.
-    pub(crate) const ALL: [Self; 23] = [
+    pub(crate) const ALL: [Self; 25] = [
         Self::Probe,
         Self::List,
         Self::ListCmdlets,
@@ -101,6 +105,8 @@ impl Task {
         Self::CheckpointCreate,
         Self::CheckpointRestore,
         Self::CheckpointRemove,
+        Self::Screen,
+        Self::SendKeys,
     ];
 
     /// Returns the name of its file.
@@ -129,6 +135,8 @@ impl Task {
             Self::CheckpointCreate => "checkpoint-create.ps1",
             Self::CheckpointRestore => "checkpoint-restore.ps1",
             Self::CheckpointRemove => "checkpoint-remove.ps1",
+            Self::Screen => "screen.ps1",
+            Self::SendKeys => "send-keys.ps1",
         }
     }
 
@@ -157,6 +165,8 @@ impl Task {
             Self::CheckpointCreate => file!("checkpoint-create"),
             Self::CheckpointRestore => file!("checkpoint-restore"),
             Self::CheckpointRemove => file!("checkpoint-remove"),
+            Self::Screen => file!("screen"),
+            Self::SendKeys => file!("send-keys"),
         }
     }
 
@@ -180,7 +190,9 @@ impl Task {
             | Self::Reset
             | Self::Pause
             | Self::Resume
-            | Self::Save => &[MACHINE],
+            | Self::Save
+            | Self::Screen
+            | Self::SendKeys => &[MACHINE],
             Self::AutostartOn | Self::AutostartOff => &[SETTING],
             Self::CheckpointRestore | Self::CheckpointRemove => &[CHECKPOINT],
         }

@@ -4,24 +4,50 @@ use std::net::IpAddr;
 
 use super::parse::lines;
 use crate::domain::units::Bytes;
-use crate::domain::vm::{AddressSource, VmAddress};
+use crate::domain::vm::{AddressSource, VmAddress, VmNic};
 
-/// Reads `domifaddr`: ` vnet0  52:54:00:..  ipv4  192.168.122.9/24`. The name of a card may hold
-/// anything, so words are taken from the end of the line. Loopback and link-local are nobody's address.
+/// Reads `domifaddr`; see [`of_cards`].
 pub(crate) fn addresses(output: &[u8], source: AddressSource) -> Vec<VmAddress> {
-    let mut found: Vec<VmAddress> = lines(output)
-        .filter_map(|line| {
-            let line = std::str::from_utf8(line).ok()?;
-            let mut words = line.split_whitespace().rev();
-            let address = words.next()?;
-            let protocol = words.next()?;
-            let ip: IpAddr = address.split('/').next()?.parse().ok()?;
-            let known = matches!(protocol, "ipv4" | "ipv6");
-            (known && is_somebodys(ip)).then_some(VmAddress { ip, source })
-        })
-        .collect();
+    let cards = of_cards(output, source).into_iter();
+    let mut found: Vec<VmAddress> = cards.map(|(_, address)| address).collect();
     found.dedup();
     found
+}
+
+/// Reads `domifaddr`: ` vnet0  52:54:00:..  ipv4  192.168.122.9/24`, with the MAC address of the card. A card's
+/// further addresses have a dash in its place. The name of a card may hold anything, so words are taken from
+/// the end of the line. Loopback and link-local are nobody's address.
+pub(crate) fn of_cards(output: &[u8], source: AddressSource) -> Vec<(String, VmAddress)> {
+    let mut card = "-";
+    let mut found = Vec::new();
+    for line in lines(output) {
+        let Ok(line) = std::str::from_utf8(line) else {
+            continue;
+        };
+        let mut words = line.split_whitespace().rev();
+        let (Some(address), Some(protocol)) = (words.next(), words.next()) else {
+            continue;
+        };
+        if !matches!(protocol, "ipv4" | "ipv6") {
+            continue;
+        }
+        card = words.next().filter(|mac| *mac != "-").unwrap_or(card);
+        let ip = address.split('/').next().and_then(|text| text.parse().ok());
+        if let Some(ip) = ip.filter(|ip| is_somebodys(*ip)) {
+            found.push((card.to_owned(), VmAddress { ip, source }));
+        }
+    }
+    found
+}
+
+/// Gives each card its addresses, each once, from the best source that knows it.
+pub(crate) fn plug(nics: &mut [VmNic], found: &[(String, VmAddress)]) {
+    for nic in nics {
+        let mine = found
+            .iter()
+            .filter(|(mac, _)| mac.eq_ignore_ascii_case(nic.mac.raw()));
+        nic.addresses = merge(mine.map(|(_, address)| address.clone()));
+    }
 }
 
 fn is_somebodys(ip: IpAddr) -> bool {
@@ -74,6 +100,41 @@ mod tests {
         let text: Vec<String> = found.iter().map(|address| address.ip.to_string()).collect();
         assert_eq!(text, ["192.168.122.9", "fd00::9"]);
         assert_eq!(addresses(b"error: what\n\n", AddressSource::Arp), []);
+    }
+
+    #[test]
+    fn a_card_has_its_own_addresses_and_those_of_the_lines_below() {
+        let cards: Vec<(String, String)> = of_cards(LEASES, AddressSource::Agent)
+            .into_iter()
+            .map(|(mac, address)| (mac, address.ip.to_string()))
+            .collect();
+        let mac = "52:54:00:11:22:33".to_owned();
+        assert_eq!(
+            cards,
+            [
+                (mac.clone(), "192.168.122.9".to_owned()),
+                (mac, "fd00::9".to_owned())
+            ]
+        );
+        let card = |mac: &str| VmNic {
+            mac: mac.into(),
+            device: None,
+            kind: "network".into(),
+            network: None,
+            model: None,
+            addresses: Vec::new(),
+        };
+        let mut nics = [card("52:54:00:11:22:33"), card("52:54:00:00:00:01")];
+        let mut found = of_cards(LEASES, AddressSource::Arp);
+        found.extend(of_cards(LEASES, AddressSource::Lease));
+        plug(&mut nics, &found);
+        let sources: Vec<AddressSource> = nics[0]
+            .addresses
+            .iter()
+            .map(|address| address.source)
+            .collect();
+        assert_eq!(sources, [AddressSource::Lease; 2]);
+        assert_eq!(nics[1].addresses, []);
     }
 
     #[test]

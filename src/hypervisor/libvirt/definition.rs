@@ -10,7 +10,7 @@ use roxmltree::{Document, Node, ParsingOptions};
 use super::parse::Misshapen;
 use crate::domain::store::DiskEnd;
 use crate::domain::text::RemoteText;
-use crate::domain::vm::{VmDisk, VmNic};
+use crate::domain::vm::{VmDisk, VmDiskImage, VmNic};
 
 /// Bytes of one definition that are read; a large VM has some 20 KB.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
@@ -122,18 +122,49 @@ pub(super) fn wired(output: &[u8]) -> Result<(Vec<DiskEnd>, Vec<String>), Missha
 
 fn disk(node: Node<'_, '_>) -> VmDisk {
     let target = child(node, "target");
+    let source = child(node, "source").and_then(disk_source);
+    let format = child(node, "driver").and_then(|it| attribute(it, "type"));
     VmDisk {
         target: target
             .and_then(|it| attribute(it, "dev"))
             .unwrap_or_else(unnamed),
-        source: child(node, "source").and_then(disk_source),
         device: attribute(node, "device").unwrap_or_else(|| RemoteText::new("disk")),
-        format: child(node, "driver").and_then(|it| attribute(it, "type")),
+        chain: chain(node, source.as_ref(), format.as_ref()),
+        source,
+        format,
         bus: target.and_then(|it| attribute(it, "bus")),
         capacity: None,
         allocation: None,
-        chain: Vec::new(),
     }
+}
+
+/// The image and those it is based on. libvirt tells them while the VM runs, each in the one before, and ends
+/// them with an empty element: <https://libvirt.org/formatdomain.html#hard-drives-floppy-disks-cdroms>.
+fn chain(
+    disk: Node<'_, '_>,
+    source: Option<&RemoteText>,
+    format: Option<&RemoteText>,
+) -> Vec<VmDiskImage> {
+    let image = |path: RemoteText, format: Option<RemoteText>| VmDiskImage {
+        path,
+        format,
+        kind: None,
+        capacity: None,
+        allocation: None,
+    };
+    let (Some(source), Some(first)) = (source, child(disk, "backingStore")) else {
+        return Vec::new();
+    };
+    let mut images = vec![image(source.clone(), format.cloned())];
+    let mut next = Some(first);
+    while let Some(store) = next {
+        if let Some(path) = child(store, "source").and_then(disk_source) {
+            let format = child(store, "format").and_then(|it| attribute(it, "type"));
+            images.push(image(path, format));
+        }
+        next = child(store, "backingStore");
+    }
+    images
 }
 
 /// Path, device, or pool and volume, whichever the disk has.
@@ -252,6 +283,26 @@ lines</description>
         assert_eq!(definition.nics[0].network, Some(RemoteText::new("default")));
         assert_eq!(definition.nics[0].device, Some(RemoteText::new("vnet0")));
         assert_eq!(definition.nics[1].mac.raw(), "?");
+    }
+
+    #[test]
+    fn a_chain_is_told_by_what_runs_and_unknown_otherwise() {
+        let text = DEFINITION.replace(
+            "index='2'/>",
+            "index='2'/><backingStore type='file'><format type='raw'/><source file='/base'/>\
+             <backingStore type='file'><format type='qcow2'/><source file='/root'/><backingStore/></backingStore></backingStore>",
+        );
+        let disks = read(text.as_bytes()).unwrap().disks;
+        let paths: Vec<&str> = disks[0]
+            .chain
+            .iter()
+            .map(|image| image.path.raw())
+            .collect();
+        assert_eq!(paths, ["/a b.qcow2", "/base", "/root"]);
+        assert_eq!(disks[0].chain[1].format, Some(RemoteText::new("raw")));
+        assert_eq!(disks[1].chain, []);
+        let alone = DEFINITION.replace("index='2'/>", "index='2'/><backingStore/>");
+        assert_eq!(read(alone.as_bytes()).unwrap().disks[0].chain.len(), 1);
     }
 
     #[test]

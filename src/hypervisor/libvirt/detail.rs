@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::address::{addresses, disk_sizes, merge};
+use super::address::{disk_sizes, merge, of_cards, plug};
 use super::command::Line;
 use super::definition::{self, Definition};
 use super::kept::Reply;
@@ -11,7 +11,9 @@ use super::parse::labelled;
 use super::verdict::judge_said;
 use super::worker::{Patience, Worker};
 use crate::domain::text::RemoteText;
-use crate::domain::vm::{AddressSource, RemoteDocument, VmDetail, VmDisk, VmFacts, VmId};
+use crate::domain::vm::{
+    AddressSource, RemoteDocument, VmAddress, VmDetail, VmDisk, VmFacts, VmId,
+};
 use crate::hypervisor::HypervisorError;
 
 /// How long all questions but the one to the agent may take.
@@ -64,14 +66,16 @@ pub(crate) async fn read(worker: &Worker, vm: &VmId) -> Result<VmDetail, Hypervi
             ),
         ] {
             if sound(reply, what, &mut gaps) {
-                found.extend(addresses(&reply.stdout, source));
+                found.extend(of_cards(&reply.stdout, source));
             }
         }
         if definition.agent_connected {
             found.extend(ask_agent(worker, vm, &mut gaps).await);
         }
     }
-    facts.addresses = Some(merge(found));
+    let mut nics = definition.nics;
+    plug(&mut nics, &found);
+    facts.addresses = Some(merge(found.into_iter().map(|(_, address)| address)));
     let mut disks = definition.disks;
     if sound(&sizes, "sizes of disks", &mut gaps) {
         take_sizes(&mut disks, &sizes);
@@ -79,7 +83,7 @@ pub(crate) async fn read(worker: &Worker, vm: &VmId) -> Result<VmDetail, Hypervi
     Ok(VmDetail {
         facts,
         disks,
-        nics: definition.nics,
+        nics,
         information: RemoteDocument::new(String::from_utf8_lossy(&info.stdout).trim()),
         definition: RemoteDocument::new(String::from_utf8_lossy(&xml.stdout).trim_end()),
         gaps,
@@ -135,13 +139,13 @@ async fn ask_agent(
     worker: &Worker,
     vm: &VmId,
     gaps: &mut Vec<RemoteText>,
-) -> Vec<crate::domain::vm::VmAddress> {
+) -> Vec<(String, VmAddress)> {
     let line = Line::about("domifaddr", vm).with("--source agent");
     let what = "addresses from the agent";
     match worker.ask(&[line], AGENT_WITHIN, Patience::MayHang).await {
         Ok(replies) => match replies.first() {
             Some(reply) if sound(reply, what, gaps) => {
-                addresses(&reply.stdout, AddressSource::Agent)
+                of_cards(&reply.stdout, AddressSource::Agent)
             }
             Some(_) | None => Vec::new(),
         },
@@ -157,6 +161,9 @@ fn take_sizes(disks: &mut [VmDisk], sizes: &Reply) {
         if let Some(disk) = disks.iter_mut().find(|disk| disk.target.raw() == target) {
             disk.capacity = capacity;
             disk.allocation = allocation;
+            if let Some(image) = disk.chain.first_mut() {
+                (image.capacity, image.allocation) = (capacity, allocation);
+            }
         }
     }
 }

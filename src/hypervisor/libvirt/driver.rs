@@ -27,8 +27,7 @@ use crate::domain::inventory::{HostInventory, Scope};
 use crate::domain::redact::Private;
 use crate::domain::remote_command::RemoteCommand;
 use crate::domain::snapshot::VmSnapshot;
-use crate::domain::store::{HostStores, StoreId};
-use crate::domain::store_action::StoreVerb;
+use crate::domain::store::HostStores;
 use crate::domain::text::RemoteText;
 use crate::domain::vm::{Vm, VmDetail, VmId};
 use crate::hypervisor::{Hints, Hypervisor, HypervisorError, ProgressSink, Question};
@@ -50,11 +49,6 @@ pub fn commands(
     action: &Action,
 ) -> Result<Vec<RemoteCommand>, HypervisorError> {
     Virsh::of(spec).action(vm, action)
-}
-
-/// The command of what is done to a pool or a network.
-pub fn store_command(spec: &HostSpec, id: &StoreId, verb: StoreVerb) -> RemoteCommand {
-    Virsh::of(spec).store_action(id, verb)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -16,6 +16,7 @@ mod facts;
 pub(crate) mod fuzz;
 mod inventory;
 mod kept;
+mod keys;
 mod look;
 mod node;
 mod parse;
@@ -29,5 +30,6 @@ mod uptime;
 mod verdict;
 mod worker;
 
-pub use self::driver::{Libvirt, commands, store_command};
+pub use self::driver::{Libvirt, commands};
 pub use self::reach::LibvirtReach;
+pub use self::stores::command as store_command;

@@ -4,16 +4,19 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::command::Line;
+use super::command::{Line, Virsh};
 use super::definition;
 use super::kept::Reply;
 use super::parse::{ids, lines, names};
 use super::store_parse::{self as parse, is_garbled};
 use super::verdict::judge_said;
 use super::worker::{Patience, Worker};
+use crate::domain::host::HostSpec;
+use crate::domain::remote_command::RemoteCommand;
 use crate::domain::store::{
     HostStores, Network, Pool, StoreId, StoreState, StoreUser, Told, Volume, Wiring,
 };
+use crate::domain::store_action::StoreVerb;
 use crate::domain::text::RemoteText;
 use crate::domain::vm::VmId;
 use crate::hypervisor::HypervisorError;
@@ -54,6 +57,11 @@ const NETWORKS: Words = Words {
     list_names: "net-list --all --name",
     id_of: "net-uuid --network",
 };
+
+/// The command of what is done to a pool or a network.
+pub fn command(spec: &HostSpec, id: &StoreId, verb: StoreVerb) -> RemoteCommand {
+    Virsh::of(spec).store_action(id, verb)
+}
 
 /// What is asked first; the rest depends on it.
 pub(crate) fn questions() -> [Line; 4] {

@@ -11,7 +11,10 @@ use crate::domain::inventory::{FleetSnapshot, HostSnapshot};
 use crate::domain::vm::PowerState;
 use crate::fleet::FleetHandle;
 use crate::fleet::request::HostSelection;
+use crate::serve::caller::Caller;
 use crate::serve::find::Seen;
+use crate::serve::limit::HostPlace;
+use crate::serve::state::ServeState;
 
 /// How long a request waits for hosts that were never heard of.
 pub(super) const FIRST_WORD: Duration = Duration::from_secs(10);
@@ -25,20 +28,57 @@ fn is_new(host: &HostSnapshot) -> bool {
         && (host.inventory.is_none() || host.from_cache)
         && matches!(
             host.health,
-            HostHealth::Disabled | HostHealth::Connecting { attempt: 0 | 1 } | HostHealth::Online
+            HostHealth::Disabled
+                | HostHealth::Connecting { attempt: 0 | 1, .. }
+                | HostHealth::Online
         )
 }
 
+/// Takes a place among the requests that wait for a host, or for several. Who finds none does not wait, and
+/// is answered from what is known.
+pub(super) fn place(
+    state: &ServeState,
+    caller: &Caller,
+    host: Option<&HostSnapshot>,
+) -> Option<HostPlace> {
+    let host = host.map(|host| &*host.spec);
+    state.limits.wait_for_host(&caller.profile, host).ok()
+}
+
+/// Takes a place for waiting for the hosts that are asked about and new; `None` when none is, or there is no
+/// place.
+fn place_for_new(
+    state: &ServeState,
+    caller: &Caller,
+    known: &FleetSnapshot,
+    asked: &impl Fn(&HostSnapshot) -> bool,
+) -> Option<HostPlace> {
+    let mut new = known
+        .hosts
+        .iter()
+        .filter(|host| asked(host) && is_new(host));
+    match (new.next(), new.next()) {
+        (None, _) => None,
+        (one, None) => place(state, caller, one.map(|host| &**host)),
+        (Some(_), Some(_)) => place(state, caller, None),
+    }
+}
+
 /// Waits until every host that is asked about was heard of once, or cannot be. Hosts that are known to
-/// be away are not waited for again.
+/// be away are not waited for again, and no more wait for one than have places.
 pub(super) async fn heard_of(
+    state: &ServeState,
+    caller: &Caller,
     fleet: &FleetHandle,
-    within: Duration,
     asked: impl Fn(&HostSnapshot) -> bool,
 ) -> Arc<FleetSnapshot> {
+    let known = fleet.snapshot();
+    let Some(_place) = place_for_new(state, caller, &known, &asked) else {
+        return known;
+    };
     let settled =
         |state: &Arc<FleetSnapshot>| !state.hosts.iter().any(|host| asked(host) && is_new(host));
-    let waited = tokio::time::timeout(within, fleet.wait_until(settled)).await;
+    let waited = tokio::time::timeout(FIRST_WORD, fleet.wait_until(settled)).await;
     waited.ok().flatten().unwrap_or_else(|| fleet.snapshot())
 }
 
@@ -77,12 +117,13 @@ pub(super) fn silence(host: &HostSnapshot) -> Option<Failure> {
 
 /// Returns the host with this id when it answers, waiting for its first word.
 pub(super) async fn host(
+    state: &ServeState,
+    caller: &Caller,
     fleet: &FleetHandle,
     id: HostId,
-    within: Duration,
-) -> Result<(Arc<FleetSnapshot>, Arc<HostSnapshot>), Failure> {
-    let state = heard_of(fleet, within, |host| host.spec.id == id).await;
-    let host = state.host(id).cloned().ok_or_else(|| {
+) -> Result<Arc<HostSnapshot>, Failure> {
+    let seen = heard_of(state, caller, fleet, |host| host.spec.id == id).await;
+    let host = seen.host(id).cloned().ok_or_else(|| {
         Failure::new(
             ErrorKind::NotFound,
             "the host is not in the profile any more",
@@ -98,17 +139,23 @@ pub(super) async fn host(
             format!("{name} has not said yet which virtual machines it has"),
         ));
     }
-    Ok((state, host))
+    Ok(host)
 }
 
 /// Looks once more at a VM whose state forbids what is asked, or makes it needless: the older servers asked
 /// the hypervisor each time, and somebody else may have changed it since the last read. `is_so` tells
-/// whether that holds still. What was known stays where the host does not answer in time.
+/// whether that holds still. What was known stays where the host does not answer in time, or too many wait
+/// for it.
 pub(super) async fn looked_at_again(
+    state: &ServeState,
+    caller: &Caller,
     fleet: &FleetHandle,
     seen: Seen,
     is_so: impl Fn(&PowerState) -> bool,
 ) -> Seen {
+    let Some(_place) = place(state, caller, Some(&seen.host)) else {
+        return seen;
+    };
     let looking = async {
         let mut seen = seen.clone();
         // The first answer may be to a question from before; the second is not.

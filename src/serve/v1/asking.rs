@@ -105,7 +105,7 @@ impl<const MANAGES: bool> FromRequestParts<ServeState> for OnHost<MANAGES> {
 fn is_starting(host: &HostSnapshot, now: Timestamp, patience: Duration) -> bool {
     let dialled = Duration::try_from(now - host.since).unwrap_or_default();
     let on_its_way = match &host.health {
-        HostHealth::Connecting { attempt } => *attempt <= 1,
+        HostHealth::Connecting { attempt, .. } => *attempt <= 1,
         HostHealth::Online | HostHealth::Degraded { .. } => {
             host.inventory.is_none() || host.from_cache
         }
@@ -153,17 +153,33 @@ impl Asking {
 
     /// Returns the caller's fleet.
     pub(super) async fn fleet(&self) -> Result<FleetHandle, Refusal> {
-        Ok(self.state.tenants.fleet(&self.caller.profile).await?)
+        Ok(self.caller.fleet(&self.state.tenants).await?)
     }
 
     /// Returns the fleet as it is, once the hosts that were only just dialled have said what they
-    /// have. One that hangs is waited for in its first moments only, then no more.
+    /// have. One that hangs is waited for in its first moments only, then no more; and where as many wait
+    /// as may, what is known is told at once.
     pub(super) async fn settled(
         &self,
         fleet: &FleetHandle,
         concerned: impl Fn(&HostSnapshot) -> bool,
     ) -> Arc<FleetSnapshot> {
-        self.settle(fleet, FIRST_READ, concerned).await
+        let state = fleet.snapshot();
+        let now = self.now();
+        let mut starting = state
+            .hosts
+            .iter()
+            .filter(|host| concerned(host) && is_starting(host, now, FIRST_READ));
+        let one = match (starting.next(), starting.next()) {
+            (None, _) => return state,
+            (Some(one), None) => Some(&*one.spec),
+            (Some(_), Some(_)) => None,
+        };
+        let limits = &self.state.limits;
+        let Ok(_place) = limits.wait_for_host(&self.caller.profile, one) else {
+            return state;
+        };
+        self.settle(fleet, FIRST_READ, &concerned).await
     }
 
     /// The same for one host, which may take longer.
@@ -259,7 +275,7 @@ impl Asking {
         &self,
         query: &ListQuery,
     ) -> Result<Shape, Refusal> {
-        let members = query.members(&answer::members_of::<T>())?;
+        let members = query.members(answer::members_of::<T>)?;
         Ok(Shape {
             lines: answer::wants_lines(&self.headers),
             members,

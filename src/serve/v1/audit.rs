@@ -102,11 +102,10 @@ pub(super) async fn list(
     if answer::has_it(&asking.headers, &tag) {
         return Ok(answer::not_modified(&tag));
     }
-    let rows: Vec<AuditRecord> = records
+    let rows = records
         .into_iter()
         .rev()
-        .filter(|record| terms.fit(MEMBERS, |name| member(record, name)))
-        .collect();
+        .filter(|record| terms.fit(MEMBERS, |name| member(record, name)));
     let part = query::part(&table(), &query, rows)?;
     Ok(answer::tagged(
         answer::list(part, &shape, |record| AuditLine::from(record)),

@@ -136,8 +136,7 @@ async fn choose(
             .into());
     }
     let now: Timestamp = asking.now();
-    let chosen: Vec<Chosen> = VmRow::all(&state, now)
-        .filter(|row| asking.caller.sees(&row.host.spec))
+    let chosen: Vec<Chosen> = VmRow::all(&state, now, |host| asking.caller.sees(&host.spec))
         .filter(|row| filter.matches(&row.for_filter()))
         .map(|row| Chosen {
             vm: row.vm_ref(),

@@ -189,8 +189,7 @@ fn write(view: &View<'_>) -> (Timestamp, String) {
             .filter(|host| scopes.sees(&host.spec) && filter.may_match_on(host))
             .map(|host| Host::from(&HostRow { host, now }))
             .collect(),
-        vms: VmRow::all(&fleet, now)
-            .filter(|row| scopes.sees(&row.host.spec))
+        vms: VmRow::all(&fleet, now, |host| scopes.sees(&host.spec))
             .filter(|row| filter.matches(&row.for_filter()))
             .map(|row| Vm::from(&row))
             .collect(),

@@ -90,12 +90,11 @@ pub(super) async fn list(
     if answer::has_it(&asking.headers, &tag) {
         return Ok(answer::not_modified(&tag));
     }
-    let rows: Vec<HostRow<'_>> = asking
+    let rows = asking
         .caller
         .hosts(&state)
         .filter(|host| filter.may_match_on(host))
-        .map(|host| HostRow { host, now })
-        .collect();
+        .map(|host| HostRow { host, now });
     let part = query::part(&table(), &query, rows)?;
     let response = answer::list(part, &shape, |row| Host::from(row));
     Ok(answer::tagged(response, &tag))
@@ -143,7 +142,7 @@ pub(super) async fn add(asking: Asking, body: Result<Bytes, BytesRejection>) -> 
         return Err(Failure::new(ErrorKind::Conflict, message).into());
     }
     dial::allowed(&asking, &spec).await?;
-    let host = save(&asking, &fleet, "host-added", spec).await?;
+    let host = save(&fleet, spec).await?;
     let mut response = shown(&asking, StatusCode::CREATED, &host);
     let location = format!("/v1/hosts/{}", encoded(host.spec.name.as_str()));
     if let Ok(location) = HeaderValue::from_str(&location) {
@@ -204,16 +203,11 @@ pub(super) async fn change(
     if moves {
         dial::allowed(&asking, &spec).await?;
     }
-    let host = save(&asking, &fleet, "host-changed", spec).await?;
+    let host = save(&fleet, spec).await?;
     Ok(shown(&asking, StatusCode::OK, &host))
 }
 
-async fn save(
-    asking: &Asking,
-    fleet: &FleetHandle,
-    action: &str,
-    spec: HostSpec,
-) -> Result<Arc<HostSnapshot>, Refusal> {
+async fn save(fleet: &FleetHandle, spec: HostSpec) -> Result<Arc<HostSnapshot>, Refusal> {
     if let LoginMethod::Credential(wanted) = &spec.login {
         let known = fleet.credentials().await?;
         if !known.iter().any(|known| known.name == *wanted) {
@@ -223,7 +217,6 @@ async fn save(
                 .into());
         }
     }
-    note(asking, action, &spec).await?;
     let wanted = spec.clone();
     let id = fleet.upsert_host(spec).await?;
     let saved = fleet.wait_until(|state| {
@@ -246,27 +239,12 @@ async fn save(
     params(("name" = String, Path, description = "Name of the host")),
     responses((status = 204, description = "It is gone"))
 )]
-pub(super) async fn remove(
-    Managing {
-        asking,
-        fleet,
-        host,
-    }: Managing,
-) -> Answer {
-    note(&asking, "host-removed", &host.spec).await?;
+pub(super) async fn remove(Managing { fleet, host, .. }: Managing) -> Answer {
     let id = host.spec.id;
     fleet.remove_host(id).await?;
     let gone = fleet.wait_until(|state| state.host(id).is_none());
     drop(tokio::time::timeout(std::time::Duration::from_secs(5), gone).await);
     Ok(StatusCode::NO_CONTENT.into_response())
-}
-
-async fn note(asking: &Asking, action: &str, spec: &HostSpec) -> Result<(), Refusal> {
-    let details = format!("{} at {}", spec.name, spec.endpoint);
-    let mut entry = asking.caller.note(action, "ok", details, asking.now());
-    entry.host = Some(spec.name.to_string());
-    let fleets = asking.state.tenants.fleets();
-    Ok(fleets.note(&asking.caller.profile, entry).await?)
 }
 
 /// Reads a host now; one that waits for its next attempt is dialled at once.
@@ -344,7 +322,6 @@ pub(super) async fn trust(
             .with_hint("compare it with the one the host's console shows")
             .into());
     }
-    note(&asking, "host-key-trusted", &host.spec).await?;
     let id = host.spec.id;
     fleet
         .answer_host_key(id, question, KeyDecision::Accept)

@@ -120,14 +120,13 @@ pub(super) async fn list(
         .iter()
         .any(|operation| !operation.is_finished());
     let tag = (!running).then(|| asking.version(&state, now, shape.lines));
-    let rows: Vec<Row> = state
+    let rows = state
         .operations
         .iter()
         .rev()
         .filter(|operation| sees(&asking.caller, &state, operation))
         .filter(|operation| terms.fit(MEMBERS, |name| member(operation, name)))
-        .map(|operation| (Arc::clone(operation), now))
-        .collect();
+        .map(|operation| (Arc::clone(operation), now));
     let part = query::part(&table(), &query, rows)?;
     if let Some(tag) = tag
         .as_ref()

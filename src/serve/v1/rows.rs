@@ -28,15 +28,16 @@ fn kind_of(host: &HostSnapshot) -> Option<HypervisorKind> {
 }
 
 impl<'a> VmRow<'a> {
-    /// Returns every VM of every enabled host, in the order of hosts, then of names.
+    /// Returns every VM of every enabled host that is seen, in the order of hosts, then of names.
     pub(in crate::serve) fn all(
         fleet: &'a FleetSnapshot,
         now: Timestamp,
+        sees: impl Fn(&HostSnapshot) -> bool + 'a,
     ) -> impl Iterator<Item = Self> + 'a {
         fleet
             .hosts
             .iter()
-            .filter(|host| host.spec.enabled)
+            .filter(move |host| host.spec.enabled && sees(host))
             .flat_map(move |host| host.vms().iter().map(move |vm| Self { host, vm, now }))
     }
 

@@ -110,10 +110,8 @@ pub(super) async fn list(
         .filter(|host| host.spec.enabled && host.inventory.is_none() && filter.may_match_on(host))
         .map(|host| host.spec.name.to_string())
         .collect();
-    let rows: Vec<VmRow<'_>> = VmRow::all(&state, now)
-        .filter(|row| asking.caller.sees(&row.host.spec))
-        .filter(|row| filter.matches(&row.for_filter()))
-        .collect();
+    let rows = VmRow::all(&state, now, |host| asking.caller.sees(&host.spec))
+        .filter(|row| filter.matches(&row.for_filter()));
     let part = query::part(&table(), &query, rows)?;
     let response = answer::list(part, &shape, |row| Vm::from(row));
     Ok(match tag {

@@ -21,6 +21,8 @@ pub(in crate::sim) enum Cell {
     /// A `TimeSpan` in milliseconds.
     Span(i64),
     List(Vec<Self>),
+    /// Numbers of eight bits.
+    Bytes(std::sync::Arc<[u8]>),
     /// A value of a .NET enumeration.
     Named(Named),
     /// Another object.

@@ -35,6 +35,7 @@ pub(in crate::sim) fn value(cell: Cell, style: Style) -> Value {
         Cell::Named(named) => Value::enumeration(named.of, &named.name, named.number),
         Cell::Thing(thing) => object(*thing, style),
         Cell::List(cells) => list(cells, style),
+        Cell::Bytes(bytes) => Value::Bytes(bytes),
     }
 }
 

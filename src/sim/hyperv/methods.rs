@@ -4,6 +4,7 @@
 use super::cell::Cell;
 use super::cim::{self, Space, hresult};
 use super::convert::{Known, known};
+use super::screen;
 use super::world::{Request, WinWorld, code};
 use crate::sim::powershell::object::Hash;
 use crate::sim::powershell::value::Value;
@@ -43,13 +44,13 @@ impl Returned {
 }
 
 /// What a method is called with, and the parameters it was given.
-struct Given<'a> {
+pub(super) struct Given<'a> {
     arguments: &'a Hash,
 }
 
 impl Given<'_> {
     /// Refuses names that the method does not have.
-    fn check(&self, names: &[&str]) -> Result<(), u32> {
+    pub(super) fn check(&self, names: &[&str]) -> Result<(), u32> {
         let known = self.arguments.pairs().iter().all(|(key, _)| {
             key.as_str()
                 .is_some_and(|key| names.iter().any(|name| name.eq_ignore_ascii_case(key)))
@@ -60,7 +61,7 @@ impl Given<'_> {
     }
 
     /// Returns a whole number; text that is one will do, as WMI's conversion has it.
-    fn number(&self, name: &str) -> Result<Option<i128>, u32> {
+    pub(super) fn number(&self, name: &str) -> Result<Option<i128>, u32> {
         match self.arguments.get_str(name) {
             None | Some(Value::Null) => Ok(None),
             Some(value) => value
@@ -79,7 +80,7 @@ impl Given<'_> {
         }
     }
 
-    fn text(&self, name: &str) -> Result<Option<String>, u32> {
+    pub(super) fn text(&self, name: &str) -> Result<Option<String>, u32> {
         match self.arguments.get_str(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::Str(text)) => Ok(Some(text.to_string())),
@@ -88,7 +89,7 @@ impl Given<'_> {
     }
 
     /// Returns the identity of an object of a class.
-    fn object(&self, name: &str, class: &str) -> Result<String, u32> {
+    pub(super) fn object(&self, name: &str, class: &str) -> Result<String, u32> {
         let value = self
             .arguments
             .get_str(name)
@@ -155,6 +156,10 @@ pub(in crate::sim) fn invoke(
             })
         }
         ("Msvm_ConcreteJob", _) => Ok(Returned::of(Err(32770))),
+        ("Msvm_VirtualSystemManagementService", "GetVirtualSystemThumbnailImage") => {
+            screen::thumbnail(world, &given)
+        }
+        ("Msvm_Keyboard", _) => screen::keyboard(world, id, (name, &given)),
         ("Msvm_VirtualSystemManagementService", _) => {
             given.check(&["SettingData", "RequestedInformation"])?;
             Ok(Returned {

@@ -31,6 +31,7 @@ mod methods;
 pub(in crate::sim) mod plan;
 mod profile;
 mod request;
+mod screen;
 mod services;
 pub mod socket;
 mod state;

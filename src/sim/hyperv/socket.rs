@@ -34,6 +34,9 @@ const STATUS: u8 = 6;
 /// Longest frame; a command line of Windows is at most 32767 characters.
 const LONGEST: u32 = 1 << 20;
 
+/// Bytes of output that go into one message.
+const PART: usize = 1 << 18;
+
 /// Serves a Hyper-V host of a simulated fleet on a socket until the tasks are cancelled.
 pub async fn serve(control: &HostControl, listener: UnixListener, tasks: &Tasks) -> io::Result<()> {
     let host = control
@@ -118,9 +121,13 @@ async fn session(connections: Connections, stream: UnixStream, tasks: Tasks) -> 
     let feed = feed(&mut from, input);
     let send = async {
         while let Some(piece) = output.next().await {
-            match piece {
-                Piece::Out(bytes) => write(&mut to, OUT, &bytes).await?,
-                Piece::Err(bytes) => write(&mut to, ERR, &bytes).await?,
+            let (what, bytes) = match piece {
+                Piece::Out(bytes) => (OUT, bytes),
+                Piece::Err(bytes) => (ERR, bytes),
+            };
+            // A line can be longer than a message may be.
+            for part in bytes.chunks(PART) {
+                write(&mut to, what, part).await?;
             }
         }
         match output.status().await {

@@ -40,6 +40,8 @@ pub(in crate::sim) struct WinVm {
     pub(in crate::sim) busy: Option<u16>,
     /// How it was when it was saved: running or paused.
     pub(in crate::sim) saved_running: bool,
+    /// Keys that were typed into it.
+    pub(in crate::sim) typed: u32,
     /// Load-seconds of its disks and of its cards up to the moment after them.
     carried: (f64, f64),
     carried_until: f64,
@@ -59,6 +61,7 @@ impl WinVm {
             stale: None,
             busy: None,
             saved_running: true,
+            typed: 0,
             carried: (0.0, 0.0),
             carried_until: began,
             plan,

@@ -4,6 +4,7 @@
 
 mod about;
 mod act;
+mod console;
 mod definition;
 mod events;
 mod line;
@@ -11,9 +12,12 @@ mod list;
 mod options;
 mod process;
 mod said;
+mod screen;
 mod snapshots;
 mod stats;
 mod stores;
 mod table;
 
+pub(super) use self::console::Seats;
 pub(super) use self::process::run;
+pub(super) use self::screen::Keyboards;

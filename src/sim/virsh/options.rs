@@ -276,6 +276,19 @@ const COMMANDS: &[Spec] = &[
     ),
     about("managedsave-remove", &[]),
     about("autostart", &["disable"]),
+    Spec {
+        values: &["devname"],
+        ..about("console", &["force", "safe"])
+    },
+    Spec {
+        values: &["file", "screen"],
+        ..about("screenshot", &[])
+    },
+    Spec {
+        values: &["codeset", "holdtime"],
+        words: true,
+        ..about("send-key", &[])
+    },
     about("domdisplay", &["include-password", "all"]),
     Spec {
         flags: &["shell", "xml", "split", "err"],
@@ -385,10 +398,6 @@ impl Command {
     }
 
     fn take_data(&mut self, word: &str) -> Result<(), String> {
-        if self.spec.words {
-            self.words.push(word.to_owned());
-            return Ok(());
-        }
         let free = self
             .spec
             .positional
@@ -397,6 +406,10 @@ impl Command {
         match free {
             Some(option) => {
                 self.values.insert(option, word.to_owned());
+                Ok(())
+            }
+            None if self.spec.words => {
+                self.words.push(word.to_owned());
                 Ok(())
             }
             None => Err(format!("unexpected data '{word}'")),

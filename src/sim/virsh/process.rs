@@ -3,7 +3,9 @@
 
 use super::options::Command;
 use super::said::Said;
-use super::{about, act, definition, events, line, list, snapshots, stats, stores};
+use super::{
+    about, act, console, definition, events, line, list, screen, snapshots, stats, stores,
+};
 use crate::sim::faults::{Access, VirshHealth};
 use crate::sim::host::SimHost;
 use crate::sim::program::Surroundings;
@@ -21,6 +23,8 @@ struct Call<'a> {
     quiet: bool,
     readonly: bool,
     utf8: bool,
+    /// Whether it has a terminal to put a console on.
+    terminal: bool,
     uri: String,
     /// Whether that is the connection with the host's VMs in it, or an empty one.
     has_vms: bool,
@@ -107,6 +111,7 @@ impl<'a> Call<'a> {
             host,
             quiet,
             readonly,
+            terminal: around.terminal,
             utf8: around
                 .var("LC_ALL")
                 .or_else(|| around.var("LANG"))
@@ -241,6 +246,17 @@ async fn run_all(call: &Call<'_>, commands: &[Vec<String>], stdio: &mut Stdio) -
             failed = !events::event(call.host, &command, stdio).await;
             continue;
         }
+        if command.spec.name == "console" {
+            failed = !console::console(call.host, call.terminal, &command, stdio).await;
+            continue;
+        }
+        if command.spec.name == "screenshot"
+            && is_well(call, "screenshot")
+            && let Some(picture) = screen::picture(call.host, &command)
+        {
+            stdio.out(picture).await;
+            continue;
+        }
         let said = answer(call, &command).await;
         stdio.out(said.out.clone()).await;
         stdio.err(said.stderr()).await;
@@ -248,6 +264,11 @@ async fn run_all(call: &Call<'_>, commands: &[Vec<String>], stdio: &mut Stdio) -
         failed = said.failed() && command.spec.name != "echo";
     }
     u32::from(failed)
+}
+
+/// Tells whether a command does what it does on a host in order.
+fn is_well(call: &Call<'_>, command: &str) -> bool {
+    !call.host.hangs(command) && call.host.virsh_health() != VirshHealth::Garbage
 }
 
 /// Tells whether what was said so far must not wait for this command.
@@ -352,6 +373,11 @@ fn about_domain(call: &Call<'_>, world: &World, index: usize, command: &Command)
         "snapshot-dumpxml" => snapshots::snapshot_dumpxml(world, vm, command),
         "snapshot-list" => snapshots::snapshot_list(world, vm, command, call.quiet),
         "desc" => about::desc(vm, command, call.quiet),
+        "send-key" => screen::send_key(&call.host.keyboards, vm, index, command),
+        "screenshot" => Said::errors(
+            format!("could not take a screenshot of {}", vm.plan.name),
+            "Requested operation is not valid: domain is not running".to_owned(),
+        ),
         _ => Said::nothing(),
     }
 }

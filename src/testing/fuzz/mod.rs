@@ -11,6 +11,7 @@ mod words;
 
 use crate::hypervisor::hyperv::fuzz as hyperv;
 use crate::hypervisor::libvirt::fuzz as libvirt;
+use crate::hypervisor::picture::fuzz as picture;
 use crate::serve::contract::fuzz as contract;
 use crate::serve::contract::portal::fuzz as portal;
 use crate::serve::v1::fuzz as v1;
@@ -48,6 +49,7 @@ pub const TARGETS: &[Target] = &[
     target("virsh_complaints", libvirt::complaints, &["error: ", "sudo: ", "a password is required", "Permission denied", "failed to connect", "command not found"]),
     target("virsh_kept", libvirt::kept_answers, &["@@0000000000000000.1@@", "@@0000000000000000.2@@", "@@0000000000000000.3@@", "virsh # ", "virsh > ", "echo ", "echo --err ", "error: ", "--err"]),
     target("process_table", libvirt::processes, &[ID, " -uuid ", "145 "]),
+    target("picture", picture::pictures, &["P6\n", "# c\n", " 255\n", "2 2", "\u{89}PNG", "IHDR", "PLTE", "IDAT", "IEND"]),
     target("powershell_frames", hyperv::frames, &[FRAME, "OK ", "ERR ", "JOB ", "PROG ", "RAW ", "END 1", "LANG ", "e30=", "eyJ2IjoxfQ=="]),
     target("powershell_results", hyperv::results, &[FRAME, "OK ", "ERR ", "RAW {}", "RERR {}", "END 1", "LANG ConstrainedLanguage", "e30=", "eyJ2IjoxLCJkYXRhIjp7fX0=", "#< CLIXML"]),
     target("hyperv_answers", hyperv::answers, &[ID, "\"v\":1", "\"data\":", "\"systems\":", "\"figures\":", "\"machines\":", "\"settings\":", "\"checkpoints\":", "\"addresses\":", "\"id\":", "\"name\":", "\"state\":", "\"gaps\":", "\"part\":", "\"failure\":", "\"Count\":1", "\"value\":", "\"load\":", "\"processors\":", "\"parent\":"]),

@@ -2,10 +2,9 @@
 //!
 //! Every hop has its key judged under its own name inside its own handshake, before a byte of its login
 //! and before a byte of the next hop. One deadline covers reaching a hop and its handshake, another its
-//! login; what is given up half-way is cut, not left behind.
+//! login; both begin when its turn at that hop has come. What is given up half-way is cut, not left behind.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,7 +17,7 @@ use russh::client::Config;
 use russh::keys::{Algorithm, EcdsaCurve, HashAlg};
 use russh::{Preferred, SshId};
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
@@ -30,16 +29,14 @@ use super::transport::SshTransport;
 use crate::domain::host::Endpoint;
 use crate::domain::host_key::PinnedKey;
 use crate::resolve::Resolver;
-use crate::transport::{Connected, Connector, Hop, Target, TransportError};
+use crate::transport::gates::{Gates, take};
+use crate::transport::{Connected, Connector, Hop, Stage, Target, TransportError};
 
 /// What servers see of us: no version of a library.
 const CLIENT_ID: &str = concat!("SSH-2.0-vmdeck_", env!("CARGO_PKG_VERSION"));
 
 /// Keepalives without an answer after which a link is dead; death is seen at interval x (this + 1).
 const KEEPALIVE_MISSES: usize = 3;
-
-/// Logins under way at once at one server, or through it; sshd starts to refuse at 10 (`MaxStartups`).
-const LOGINS_PER_SERVER: usize = 8;
 
 /// How long one address of a name has before the next one is tried beside it.
 const ADDRESS_STAGGER: Duration = Duration::from_millis(250);
@@ -100,8 +97,8 @@ pub struct SshConnector {
     rule: Option<DialRule>,
     resolver: Resolver,
     logins: Arc<Semaphore>,
-    /// One gate for each server that is dialled, so that a storm of hosts behind one does not lock itself out.
-    gates: Mutex<HashMap<Endpoint, Arc<Semaphore>>>,
+    /// So that a storm of hosts behind one server does not lock itself out there.
+    gates: Gates,
 }
 
 impl SshConnector {
@@ -109,7 +106,7 @@ impl SshConnector {
     pub fn new(options: SshOptions) -> Self {
         Self {
             logins: Arc::new(Semaphore::new(options.max_handshakes.max(1))),
-            gates: Mutex::new(HashMap::new()),
+            gates: Gates::default(),
             rule: None,
             resolver: Resolver::default(),
             options,
@@ -130,32 +127,45 @@ impl SshConnector {
         self
     }
 
-    /// Waits for its turn; the wait is outside of every deadline.
-    async fn turn(&self, target: &Target) -> Vec<OwnedSemaphorePermit> {
-        let mut permits = Vec::new();
-        // Also for a target that is reached directly: it may be the jump host of others.
-        if let Some(first) = target.hops.first() {
-            let gate = {
-                let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
-                // A gate that nobody passes or waits at is as good as a new one.
-                gates.retain(|_, gate| Arc::strong_count(gate) > 1);
-                let gate = gates
-                    .entry(first.endpoint.clone())
-                    .or_insert_with(|| Arc::new(Semaphore::new(LOGINS_PER_SERVER)));
-                Arc::clone(gate)
-            };
-            permits.extend(gate.acquire_owned().await.ok());
-        }
-        permits.extend(Arc::clone(&self.logins).acquire_owned().await.ok());
-        permits
+    /// Waits for its turn at the last of these hops; the wait is outside of every deadline of a hop. The
+    /// places are for one login and go back when that is over: nobody waits for one while holding another
+    /// hop's.
+    async fn turn(
+        &self,
+        hops: &[Hop],
+        stages: &watch::Sender<Stage>,
+    ) -> [Option<OwnedSemaphorePermit>; 2] {
+        let stage = Stage {
+            hop: hops.len().saturating_sub(1),
+            waiting: false,
+        };
+        let waits = || {
+            stages.send_replace(Stage {
+                waiting: true,
+                ..stage
+            });
+        };
+        // Also where a host is reached directly: it may be the jump host of others.
+        let gate = take(self.gates.at(hops), waits).await;
+        let login = take(Arc::clone(&self.logins), waits).await;
+        stages.send_replace(stage);
+        [gate, login]
     }
 }
 
 #[async_trait]
 impl Connector for SshConnector {
     async fn connect(&self, target: &Target) -> Result<Connected, TransportError> {
+        self.connect_in_stages(target, &watch::Sender::default())
+            .await
+    }
+
+    async fn connect_in_stages(
+        &self,
+        target: &Target,
+        stages: &watch::Sender<Stage>,
+    ) -> Result<Connected, TransportError> {
         let files: Arc<[KnownHostsFile]> = known_hosts::read(&target.known_hosts).await?.into();
-        let turn = self.turn(target).await;
         let mut chain = Chain {
             options: &self.options,
             rule: self.rule.as_ref(),
@@ -167,10 +177,11 @@ impl Connector for SshConnector {
             accepted: Vec::new(),
         };
         let mut logged_in_with = String::new();
-        for hop in &target.hops {
+        for (before, hop) in target.hops.iter().enumerate() {
+            let way = target.hops.get(..=before).unwrap_or_default();
+            let _turn = self.turn(way, stages).await;
             logged_in_with = Box::pin(chain.extend(hop)).await?;
         }
-        drop(turn);
         let Some(host) = chain.live.pop() else {
             return Err(TransportError::Dial {
                 endpoint: target.name.to_string(),

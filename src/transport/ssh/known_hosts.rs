@@ -11,6 +11,7 @@
 //! Two deliberate differences, both towards refusing: a tab after `@revoked` is a separator too (OpenSSH
 //! ignores such a line), and a file that cannot be read whole is an error, not an empty file.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use base64::Engine;
@@ -21,6 +22,7 @@ use russh::keys::ssh_key::public::KeyData;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
+use super::pattern::Name;
 use super::small_file;
 use crate::domain::host_key::{HostKey, HostKeyVerdict, KnownAt, PinnedKey};
 use crate::transport::TransportError;
@@ -110,9 +112,10 @@ pub fn known_algorithms(
         .into_iter()
         .filter(|line| line.marker == Marker::None)
         .map(|line| line.at.key.algorithm);
-    let mut algorithms = Vec::new();
+    // Files may name as many types as they have lines.
+    let (mut seen, mut algorithms) = (HashSet::new(), Vec::new());
     for algorithm in pins.chain(listed) {
-        if !algorithms.contains(&algorithm) {
+        if seen.insert(algorithm.clone()) {
             algorithms.push(algorithm);
         }
     }
@@ -212,10 +215,10 @@ struct Line {
 }
 
 fn lines_for(files: &[KnownHostsFile], label: &str) -> Vec<Line> {
-    let mut found = Vec::new();
+    let (mut found, name) = (Vec::new(), Name::new(label.as_bytes()));
     for file in files {
         for (index, line) in file.content.split(|byte| *byte == b'\n').enumerate() {
-            if let Some((marker, key)) = line_for(line, label) {
+            if let Some((marker, key)) = line_for(line, label, &name) {
                 found.push(Line {
                     marker,
                     at: KnownAt {
@@ -253,7 +256,7 @@ fn skip_blanks(text: &[u8]) -> &[u8] {
 }
 
 /// Reads one line; `None` when it is about another host or cannot be parsed.
-fn line_for(line: &[u8], label: &str) -> Option<(Marker, HostKey)> {
+fn line_for(line: &[u8], label: &str, name: &Name) -> Option<(Marker, HostKey)> {
     // OpenSSH works on C strings: a line ends at a NUL.
     let line = line.split(|byte| *byte == 0).next().unwrap_or_default();
     let mut rest = skip_blanks(line);
@@ -272,7 +275,7 @@ fn line_for(line: &[u8], label: &str) -> Option<(Marker, HostKey)> {
         rest = after;
     }
     let (hosts, rest) = word(rest);
-    if !matches_hosts(hosts, label) {
+    if !matches_hosts(hosts, label, name) {
         return None;
     }
     let (kind, rest) = word(rest);
@@ -302,11 +305,11 @@ fn type_fits(written: &str, algorithm: &str) -> bool {
         || (algorithm == "ssh-rsa" && matches!(written, "rsa-sha2-256" | "rsa-sha2-512"))
 }
 
-fn matches_hosts(hosts: &[u8], label: &str) -> bool {
+fn matches_hosts(hosts: &[u8], label: &str, name: &Name) -> bool {
     if hosts.first() == Some(&b'|') {
         return matches_hashed(hosts, label).unwrap_or(false);
     }
-    matches_list(hosts, label.as_bytes())
+    matches_list(hosts, name)
 }
 
 /// `|1|salt|hash`, both base64: HMAC-SHA1 of the name with the salt as key.
@@ -325,48 +328,23 @@ fn matches_hashed(hosts: &[u8], label: &str) -> Option<bool> {
 }
 
 /// A comma-separated list of patterns: one must match, and none with `!` in front may.
-fn matches_list(list: &[u8], name: &[u8]) -> bool {
+fn matches_list(list: &[u8], name: &Name) -> bool {
     let mut matched = false;
     for pattern in list.split(|byte| *byte == b',') {
         // OpenSSH's buffer for one pattern; a longer one makes the whole list match nothing.
         if pattern.len() >= 1023 {
             return false;
         }
+        let fits = |pattern: &[u8]| name.matches(pattern.iter().map(u8::to_ascii_lowercase));
         if let Some(pattern) = pattern.strip_prefix(b"!") {
-            if matches_pattern(&pattern.to_ascii_lowercase(), name) {
+            if fits(pattern) {
                 return false;
             }
-        } else if matches_pattern(&pattern.to_ascii_lowercase(), name) {
+        } else if fits(pattern) {
             matched = true;
         }
     }
     matched
-}
-
-/// `*` stands for any run of characters, `?` for one. Linear in the product of the lengths.
-pub(in crate::transport) fn matches_pattern(pattern: &[u8], name: &[u8]) -> bool {
-    // positions[i]: the pattern so far matches the first i characters of the name.
-    let mut positions = vec![false; name.len() + 1];
-    if let Some(first) = positions.first_mut() {
-        *first = true;
-    }
-    for &symbol in pattern {
-        let mut next = Vec::with_capacity(positions.len());
-        let mut reached = false;
-        let mut before = false;
-        let characters = std::iter::once(None).chain(name.iter().copied().map(Some));
-        for (&here, character) in positions.iter().zip(characters) {
-            reached |= here;
-            next.push(match symbol {
-                b'*' => reached,
-                b'?' => before && character.is_some(),
-                symbol => before && character == Some(symbol),
-            });
-            before = here;
-        }
-        positions = next;
-    }
-    positions.last().copied().unwrap_or(false)
 }
 
 #[cfg(test)]
@@ -514,7 +492,7 @@ mod tests {
         ];
         for (list, name, expected) in cases {
             assert_eq!(
-                matches_list(list.as_bytes(), name.as_bytes()),
+                matches_list(list.as_bytes(), &Name::new(name.as_bytes())),
                 expected,
                 "{list} {name}"
             );

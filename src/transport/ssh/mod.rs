@@ -11,7 +11,7 @@
 //! auth      ordered attempts, what was tried       key            private keys, bounded before opened
 //! agent     its keys, its signatures               key_file       keys on this machine
 //! link      the live connection and its slots      exec, process  one channel each, to its end
-//! small_file                                       files of this machine, bounded
+//! pattern   `*` and `?`, one step a symbol         small_file     files of this machine, bounded
 //! ```
 
 #![expect(
@@ -34,6 +34,7 @@ pub(crate) mod fuzz;
 mod host_key;
 mod key_file;
 mod link;
+mod pattern;
 mod process;
 mod signer;
 mod small_file;

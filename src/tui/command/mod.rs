@@ -12,7 +12,7 @@ mod views;
 use std::sync::LazyLock;
 
 use self::common::{BASE, CHOOSER, DETAILS, DIALOG, DOCUMENT, FORM, GLOBAL, LIST, MENU, PROMPT};
-use self::reach::{CONSOLE, CONSOLE_AWAY, REACH};
+use self::reach::{CONSOLE, CONSOLE_AWAY, REACH, SCREEN};
 use self::stores::STORES;
 use self::views::{HOSTS, OPERATIONS, PROFILE, SNAPSHOTS, SNAPSHOTS_OF_A_VM, VMS};
 use super::acting;
@@ -47,6 +47,8 @@ pub enum Context {
     Console,
     /// A VM's console while nothing flows.
     ConsoleAway,
+    /// A picture of a VM's screen.
+    Screen,
     /// A list to choose from.
     Menu,
     /// The columns to choose from.
@@ -76,6 +78,7 @@ impl Context {
         Self::Document,
         Self::Console,
         Self::ConsoleAway,
+        Self::Screen,
         Self::Menu,
         Self::Chooser,
         Self::Dialog,
@@ -98,6 +101,7 @@ impl Context {
             Self::Details => "Details of a VM",
             Self::Document => "Reading",
             Self::Console => "Console of a VM",
+            Self::Screen => "Screen of a VM",
             Self::ConsoleAway => "Console that is closed",
             Self::Menu => "Menus",
             Self::Chooser => "Columns",
@@ -235,6 +239,7 @@ const SECTIONS: &[(&[Context], &[RowOf])] = &[
     (&[Context::Document], DOCUMENT),
     (&[Context::Console], CONSOLE),
     (&[Context::ConsoleAway], CONSOLE_AWAY),
+    (&[Context::Screen], SCREEN),
     (&[Context::Menu], MENU),
     (&[Context::Chooser], CHOOSER),
     (&[Context::Dialog], DIALOG),

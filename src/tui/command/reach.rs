@@ -2,15 +2,62 @@
 
 use super::{ALWAYS, RowOf};
 use crate::tui::console::keys;
+use crate::tui::overlay::screen;
+use crate::tui::update::deeds;
 
-pub(super) const REACH: &[RowOf] = &[(
-    "vms.console",
-    "serial console of the VM",
-    "a",
-    Some("console"),
-    keys::can_open,
-    keys::open,
-)];
+pub(super) const REACH: &[RowOf] = &[
+    (
+        "vms.console",
+        "serial console of the VM",
+        "a",
+        Some("console"),
+        keys::can_open,
+        keys::open,
+    ),
+    (
+        "vms.screen",
+        "screen of the VM",
+        "i",
+        None,
+        keys::can_open,
+        screen::open,
+    ),
+];
+
+pub(super) const SCREEN: &[RowOf] = &[
+    (
+        "screen.type",
+        "type text into the VM, then Enter",
+        "T",
+        Some("type"),
+        ALWAYS,
+        screen::begin_typing,
+    ),
+    (
+        "screen.ctrl-alt-del",
+        "press ctrl-alt-del in the VM",
+        "D",
+        Some("ctrl-alt-del"),
+        ALWAYS,
+        screen::ctrl_alt_del,
+    ),
+    (
+        "screen.refresh",
+        "take a picture now",
+        "r",
+        None,
+        ALWAYS,
+        screen::refresh,
+    ),
+    (
+        "screen.close",
+        "back",
+        "esc q enter",
+        Some("back"),
+        ALWAYS,
+        deeds::close,
+    ),
+];
 
 pub(super) const CONSOLE: &[RowOf] = &[
     // `ctrl-5` and `ctrl-]` are one key to a terminal; the digit is there on every keyboard.

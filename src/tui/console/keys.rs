@@ -10,7 +10,7 @@ use crate::tui::overlay::Overlay;
 use crate::tui::theme::Role;
 
 use super::Console;
-use super::stage::Stage;
+use super::stage::{Stage, Step};
 use super::state::look;
 
 /// Says whether a console could be opened.
@@ -117,17 +117,21 @@ pub fn heard(app: &mut App, ticket: u64, news: ConsoleNews) -> Vec<Effect> {
         .collect()
 }
 
-/// Opens a console again whose time has come.
+/// Opens a console again whose time has come, and closes one that has outlived its VM.
 pub fn look_again(app: &mut App) -> Vec<Effect> {
     let Some(Overlay::Console(console)) = app.overlays.last() else {
         return Vec::new();
     };
     let (look, now) = (look(app, &console.vm), app.now);
-    let due = match app.overlays.last_mut() {
-        Some(Overlay::Console(console)) => console.progress.is_due(look, now),
-        _ => false,
+    let step = match app.overlays.last_mut() {
+        Some(Overlay::Console(console)) => console.progress.step(look, now),
+        _ => None,
     };
-    if due { ask(app, false) } else { Vec::new() }
+    match step {
+        Some(Step::Open) => ask(app, false),
+        Some(Step::Close) => vec![Effect::CloseConsole],
+        None => Vec::new(),
+    }
 }
 
 /// Takes a key that is no command.

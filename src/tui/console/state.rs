@@ -74,7 +74,7 @@ impl Console {
     pub fn ask(&mut self, ticket: u64, app_size: (u16, u16), take_over: bool) -> Effect {
         self.ticket = ticket;
         self.heard = false;
-        self.progress.stage = Stage::Opening;
+        self.progress.open();
         Effect::OpenConsole {
             ticket,
             vm: self.vm.clone(),

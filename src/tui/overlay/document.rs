@@ -74,15 +74,7 @@ impl Document {
 
     /// Returns the document as plain text, for copying.
     pub fn text(&self) -> String {
-        let lines = self.lines.iter().flatten();
-        lines
-            .map(|line| {
-                line.iter()
-                    .map(|(text, _)| text.as_str())
-                    .collect::<String>()
-                    + "\n"
-            })
-            .collect()
+        plain(self.lines.as_deref().unwrap_or_default())
     }
 
     /// Draws it.
@@ -94,6 +86,17 @@ impl Document {
         let room = crate::tui::layout::inner(area, 2, 1);
         draw_lines(buf, room, theme, self.lines.as_deref(), self.scroll);
     }
+}
+
+/// Returns lines as plain text, for copying.
+pub fn plain(lines: &[Line]) -> String {
+    let mut text = String::new();
+    for line in lines {
+        text.extend(line.iter().map(|(text, _)| text.as_str()));
+        text.truncate(text.trim_end_matches(' ').len());
+        text.push('\n');
+    }
+    text
 }
 
 /// Moves the first line that is seen.

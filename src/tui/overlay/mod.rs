@@ -15,6 +15,7 @@ pub mod narrow;
 pub mod palette;
 pub mod passphrase;
 pub mod question;
+pub mod screen;
 pub mod snapshot_form;
 pub mod store_confirm;
 
@@ -54,6 +55,8 @@ pub enum Overlay {
     Passphrase(passphrase::Passphrase),
     /// The serial console of a VM.
     Console(Box<Console>),
+    /// A picture of a VM's screen.
+    Screen(Box<screen::Screen>),
     /// A host key to decide on.
     HostKey(Box<host_key::HostKey>),
     /// A host to add or change.
@@ -78,8 +81,10 @@ impl Overlay {
                 Context::Base,
             ],
             Self::Menu(_) => &[Context::Menu, Context::List, Context::Base],
+            Self::Details(details) if details.search.editing => &[Context::Prompt, Context::Base],
             Self::Details(_) => &[Context::Details, Context::List, Context::Base],
             Self::Console(console) => console.contexts(),
+            Self::Screen(screen) => screen.contexts(),
             Self::Document(_) => &[Context::Document, Context::List, Context::Base],
             Self::HostKey(dialog) if dialog.phrase().is_none() => &[Context::Dialog, Context::Base],
             Self::HostForm(_) | Self::SnapshotForm(_) => {
@@ -115,11 +120,16 @@ impl Overlay {
             Self::Passphrase(dialog) => dialog.type_key(key),
             Self::HostForm(form) => form.type_key(key),
             Self::SnapshotForm(form) => form.type_key(key),
+            Self::Screen(screen) => {
+                if let Some(typing) = &mut screen.typing {
+                    type_into(typing, key);
+                }
+            }
+            Self::Details(details) => details.type_key(key),
             Self::Question(_)
             | Self::Waiting(_)
             | Self::Menu(_)
             | Self::Chooser(_)
-            | Self::Details(_)
             | Self::Console(_)
             | Self::Document(_) => {}
         }

@@ -4,7 +4,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::frame;
+use crate::domain::console::KeyStrokes;
 use crate::domain::host::{HostId, HostName};
+use crate::domain::vm::VmRef;
 use crate::tui::effect::Effect;
 use crate::tui::theme::{Role, Theme};
 use crate::tui::widget::paint;
@@ -14,6 +16,8 @@ use crate::tui::widget::paint;
 pub enum Meaning {
     /// Forget a host.
     RemoveHost(HostId, HostName),
+    /// Press ctrl-alt-del in a VM.
+    CtrlAltDel(VmRef),
     /// Leave the program.
     Quit,
 }
@@ -58,10 +62,20 @@ impl Question {
         }
     }
 
+    /// Asks whether ctrl-alt-del is to be pressed in a VM.
+    pub fn ctrl_alt_del(vm: VmRef, name: &str) -> Self {
+        Self {
+            title: format!("Ctrl-alt-del in {name}?"),
+            text: "Many systems restart at once when these keys are pressed.".to_owned(),
+            meaning: Meaning::CtrlAltDel(vm),
+        }
+    }
+
     /// Returns what a yes does.
     pub fn effect(self) -> Effect {
         match self.meaning {
             Meaning::RemoveHost(id, name) => Effect::RemoveHost(id, name),
+            Meaning::CtrlAltDel(vm) => Effect::SendKeys(vm, KeyStrokes::CtrlAltDel),
             Meaning::Quit => Effect::Quit,
         }
     }
@@ -79,6 +93,7 @@ impl Question {
         let last = paint::line_of(room, room.height.saturating_sub(1));
         let yes = match self.meaning {
             Meaning::RemoveHost(..) => "forget it",
+            Meaning::CtrlAltDel(_) => "press them",
             Meaning::Quit => "leave",
         };
         frame::keys(buf, last, theme, &[("y", yes), ("enter", "stay")]);

@@ -332,7 +332,17 @@ fn last_field(app: &App, host: &HostSnapshot) -> (String, Role) {
         }
         HostHealth::NeedsOperator { cause, .. } => (cause.message.clone(), Role::HostNeeds),
         HostHealth::Degraded { cause } => (cause.message.clone(), Role::HostSlow),
-        HostHealth::Connecting { attempt } if *attempt > 1 => {
+        HostHealth::Connecting {
+            attempt,
+            queued: true,
+        } => {
+            let which = match attempt {
+                0 | 1 => String::new(),
+                again => format!("attempt {again}: "),
+            };
+            (format!("{which}waits for its turn"), Role::Dim)
+        }
+        HostHealth::Connecting { attempt, .. } if *attempt > 1 => {
             (format!("attempt {attempt}"), Role::Dim)
         }
         HostHealth::Online | HostHealth::Disabled | HostHealth::Connecting { .. } => {

@@ -10,6 +10,7 @@ use crate::domain::units::Bytes;
 use crate::tui::app::App;
 use crate::tui::theme::{Role, Theme};
 use crate::tui::widget::list::{self, Field, List};
+use crate::tui::widget::paint;
 
 const STORAGE: &[Field] = &[
     Field::left("STORAGE", 30),
@@ -88,11 +89,14 @@ fn draw_pane(
     let list_of = List {
         fields,
         rows: pane.rows.len(),
-        // The pane without the keys has no cursor to be seen.
-        index: if has_keys { index } else { usize::MAX },
+        index,
         top,
     };
     list_of.draw(buf, area, theme, line);
+    if !has_keys {
+        let heading = paint::line_of(area, 0);
+        paint::put_right(buf, heading, "tab ", theme.style(Role::Dim));
+    }
 }
 
 fn drawn(app: &App, row: &Row) -> list::Row {

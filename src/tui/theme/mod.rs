@@ -81,6 +81,11 @@ impl Theme {
         self.styles.get(role as usize).copied().unwrap_or_default()
     }
 
+    /// Says whether there are enough colours to show a picture in.
+    pub const fn has_colours(&self) -> bool {
+        matches!(self.depth, ColourDepth::Full | ColourDepth::Indexed)
+    }
+
     /// Returns the style of something a VM shows: its colours as far as this terminal has them.
     pub fn guest(&self, fg: GuestColour, bg: GuestColour) -> Style {
         let shown = |colour| match (colour, self.depth) {

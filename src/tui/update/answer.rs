@@ -1,12 +1,14 @@
 //! What the answers to effects do. One that comes late, for an overlay that has been closed, is dropped.
 
+use crate::domain::vm::VmRef;
 use crate::tui::acting;
 use crate::tui::app::App;
 use crate::tui::console::keys as console;
 use crate::tui::effect::Effect;
 use crate::tui::event::Answer;
-use crate::tui::overlay::Overlay;
+use crate::tui::overlay::details::Details;
 use crate::tui::overlay::document::{self, Line, Topic};
+use crate::tui::overlay::{Overlay, screen};
 use crate::tui::theme::Role;
 
 pub(super) fn take(app: &mut App, answer: Answer) -> Vec<Effect> {
@@ -34,13 +36,13 @@ pub(super) fn take(app: &mut App, answer: Answer) -> Vec<Effect> {
             (Ok(()), None) => {}
         },
         Answer::Detail(vm, detail) => {
-            for overlay in &mut app.overlays {
-                if let Overlay::Details(details) = overlay
-                    && details.vm == vm
-                {
-                    details.detail = Some(detail);
-                    break;
-                }
+            if let Some(details) = details_of(app, &vm) {
+                details.detail = Some(detail);
+            }
+        }
+        Answer::Metrics(vm, metrics) => {
+            if let Some(details) = details_of(app, &vm) {
+                details.metrics = Some(metrics);
             }
         }
         Answer::Stores(host, told) => {
@@ -56,15 +58,11 @@ pub(super) fn take(app: &mut App, answer: Answer) -> Vec<Effect> {
         Answer::StoreDone { plan, result } => return acting::store_done(app, &plan, result),
         Answer::Audit(None, records) => app.operations.audit = Some(records),
         Answer::Audit(Some(vm), records) => {
-            for overlay in &mut app.overlays {
-                if let Overlay::Details(details) = overlay
-                    && details.vm == vm
-                {
-                    details.activity = Some(records);
-                    break;
-                }
+            if let Some(details) = details_of(app, &vm) {
+                details.activity = Some(records);
             }
         }
+        Answer::Screen(ticket, result) => screen::taken(app, ticket, result),
         Answer::ConsoleOpened(ticket, result) => console::opened(app, ticket, result),
         Answer::Commands(records) => {
             let lines = lines(records, |records| document::commands(&records));
@@ -91,6 +89,14 @@ pub(super) fn take(app: &mut App, answer: Answer) -> Vec<Effect> {
         Answer::Credentials(credentials) => app.profile.take(credentials),
     }
     Vec::new()
+}
+
+/// The details of a VM, where they are open.
+fn details_of<'a>(app: &'a mut App, vm: &VmRef) -> Option<&'a mut Details> {
+    app.overlays.iter_mut().find_map(|overlay| match overlay {
+        Overlay::Details(details) if details.vm == *vm => Some(&mut **details),
+        _ => None,
+    })
 }
 
 type Outcome<T> = Result<T, crate::domain::error_kind::Failure>;

@@ -9,7 +9,8 @@ use crate::tui::app::{App, Screen};
 use crate::tui::cursor::Motion;
 use crate::tui::effect::Effect;
 use crate::tui::overlay::Overlay;
-use crate::tui::overlay::document::{Document, Topic};
+use crate::tui::overlay::details;
+use crate::tui::overlay::document::{self, Document, Topic};
 use crate::tui::overlay::help::Help;
 use crate::tui::overlay::menu::{self, Choice, Item, Menu};
 use crate::tui::overlay::palette::{self, Palette};
@@ -59,6 +60,7 @@ pub fn go(app: &mut App, motion: Motion) -> Vec<Effect> {
             | Overlay::StoreConfirm(_)
             | Overlay::Narrow(_)
             | Overlay::Naming(_)
+            | Overlay::Screen(_)
             | Overlay::Passphrase(_)
             | Overlay::HostKey(_)
             | Overlay::HostForm(_)
@@ -127,6 +129,7 @@ pub fn accept_dialog(app: &mut App) -> Vec<Effect> {
 pub fn accept_prompt(app: &mut App) -> Vec<Effect> {
     match app.overlays.last_mut() {
         None => app.vms.filter.accept(),
+        Some(Overlay::Details(details)) => details.search.editing = false,
         Some(Overlay::Palette(_)) => return palette::accept(app),
         Some(Overlay::Help(_)) => drop(app.overlays.pop()),
         Some(Overlay::Naming(_)) => naming::accept(app),
@@ -134,6 +137,7 @@ pub fn accept_prompt(app: &mut App) -> Vec<Effect> {
         Some(Overlay::Passphrase(dialog)) => {
             return dialog.accept().map(Effect::Unlock).into_iter().collect();
         }
+        Some(Overlay::Screen(screen)) => return screen.accept().into_iter().collect(),
         Some(Overlay::HostForm(form)) if form.saving => {}
         Some(Overlay::HostForm(form)) if form.on_save() => {
             return form.accept().map(Effect::SaveHost).into_iter().collect();
@@ -185,6 +189,15 @@ pub fn cancel_prompt(app: &mut App) -> Vec<Effect> {
     if app.overlays.is_empty() {
         app.vms.filter.cancel();
         vms::refilter(app);
+        return Vec::new();
+    }
+    if let Some(Overlay::Screen(screen)) = app.overlays.last_mut() {
+        screen.typing = None;
+        return Vec::new();
+    }
+    if let Some(Overlay::Details(details)) = app.overlays.last_mut() {
+        details.cancel_search();
+        details::look(app);
         return Vec::new();
     }
     close(app)
@@ -242,12 +255,50 @@ pub fn next_tab(app: &mut App) -> Vec<Effect> {
 
 /// Goes to the previous tab of the details.
 pub fn previous_tab(app: &mut App) -> Vec<Effect> {
-    turn(app, 2)
+    turn(app, details::Tab::ALL.len() - 1)
 }
 
 fn turn(app: &mut App, step: usize) -> Vec<Effect> {
     if let Some(Overlay::Details(details)) = app.overlays.last_mut() {
         details.turn(step);
+    }
+    Vec::new()
+}
+
+/// Begins to search in the tab.
+pub fn search(app: &mut App) -> Vec<Effect> {
+    if let Some(Overlay::Details(details)) = app.overlays.last_mut() {
+        let top = details.scroll;
+        details.search.open(top);
+    }
+    Vec::new()
+}
+
+/// Goes to the next hit.
+pub fn next_hit(app: &mut App) -> Vec<Effect> {
+    details::search_on(app, true);
+    Vec::new()
+}
+
+/// Goes to the hit before.
+pub fn previous_hit(app: &mut App) -> Vec<Effect> {
+    details::search_on(app, false);
+    Vec::new()
+}
+
+/// Shows more of what is at the left.
+pub fn step_left(app: &mut App) -> Vec<Effect> {
+    step_aside(app, false)
+}
+
+/// Shows more of what is at the right.
+pub fn step_right(app: &mut App) -> Vec<Effect> {
+    step_aside(app, true)
+}
+
+fn step_aside(app: &mut App, right: bool) -> Vec<Effect> {
+    if let Some(Overlay::Details(details)) = app.overlays.last_mut() {
+        details.step_aside(right);
     }
     Vec::new()
 }
@@ -267,6 +318,10 @@ pub fn reread(app: &mut App) -> Vec<Effect> {
 pub fn copy_document(app: &mut App) -> Vec<Effect> {
     let text = match app.overlays.last() {
         Some(Overlay::Document(page)) => page.text(),
+        Some(Overlay::Details(details)) => match details.lines(app) {
+            Some(lines) => document::plain(&lines),
+            None => return Vec::new(),
+        },
         _ => return Vec::new(),
     };
     app.say(Role::Dim, "copied");

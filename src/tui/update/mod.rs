@@ -15,7 +15,7 @@ use super::effect::Effect;
 use super::event::{Event, Input, Pointer};
 use super::habits::Habits;
 use super::key::KeyPress;
-use super::overlay::{Overlay, menu, type_into};
+use super::overlay::{Overlay, details, menu, screen, type_into};
 use super::screen::{hosts, stores, vms};
 use super::theme::Role;
 use crate::domain::event::{Fact, FleetEvent};
@@ -40,6 +40,8 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
     effects.extend(Habits::of(app).since(&habits));
     effects.extend(console::look_again(app));
     effects.extend(stores::read_missing(app));
+    effects.extend(screen::look_again(app));
+    effects.extend(details::next_metrics(app));
     let now = watched(app);
     if now != before {
         effects.push(Effect::Focus(now));
@@ -66,6 +68,7 @@ fn take(app: &mut App, input: Input) -> Vec<Effect> {
         }),
         Input::Resize(width, height) => {
             app.size = (width, height);
+            screen::resized(app);
             console::resize(app)
         }
         Input::Console(ticket, news) => console::heard(app, ticket, news),
@@ -131,6 +134,7 @@ fn press(app: &mut App, key: &KeyEvent) -> Vec<Effect> {
 fn type_key(app: &mut App, key: &KeyEvent) {
     if let Some(overlay) = app.overlays.last_mut() {
         overlay.type_key(key);
+        details::look(app);
     } else if app.vms.filter.editing {
         type_into(&mut app.vms.filter.input, key);
         if app.vms.filter.read() {
@@ -150,6 +154,7 @@ fn paste(app: &mut App, text: &str) {
     }
     if let Some(overlay) = app.overlays.last_mut() {
         overlay.paste(text);
+        details::look(app);
         return;
     }
     for c in text

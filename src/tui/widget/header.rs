@@ -183,7 +183,8 @@ fn hosts(state: &FleetSnapshot, now: Timestamp, names: Names) -> Segment {
     let mut segment = vec![word("hosts ", Role::Dim)];
     let up = count(|health| matches!(health, HostHealth::Online));
     segment.push(word(format!("{up} up"), Role::Text));
-    let connecting = count(|health| matches!(health, HostHealth::Connecting { attempt: 0 | 1 }));
+    let connecting =
+        count(|health| matches!(health, HostHealth::Connecting { attempt: 0 | 1, .. }));
     if connecting > 0 {
         segment.push(word(format!("  {connecting} connecting"), Role::HostIdle));
     }
@@ -196,7 +197,7 @@ fn hosts(state: &FleetSnapshot, now: Timestamp, names: Names) -> Segment {
     named(&mut segment, state, down, |host| {
         let down = match host.health {
             HostHealth::Offline { .. } => true,
-            HostHealth::Connecting { attempt } => attempt > 1,
+            HostHealth::Connecting { attempt, .. } => attempt > 1,
             _ => false,
         };
         down.then(|| since(host, now))

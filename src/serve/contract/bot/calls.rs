@@ -115,10 +115,8 @@ pub(super) fn failed(failure: &Failure) -> Answer {
 async fn names(state: &ServeState, request: Request) -> Result<Answer, Answer> {
     let passed = gate::pass(state, request).await?;
     let fleet = fleet(state, &passed.caller).await?;
-    let seen = reach::heard_of(&fleet, reach::FIRST_WORD, |host| {
-        passed.caller.sees(&host.spec)
-    })
-    .await;
+    let caller = &passed.caller;
+    let seen = reach::heard_of(state, caller, &fleet, |host| caller.sees(&host.spec)).await;
     let hosts: Vec<_> = passed
         .caller
         .hosts(&seen)
@@ -170,7 +168,7 @@ struct Details<'a> {
 async fn read_details(state: &ServeState, request: Request) -> Result<Answer, Answer> {
     let passed = gate::pass(state, request).await?;
     let (fleet, seen) = vm(state, &passed.caller, &passed.parts).await?;
-    let generation = generation(&fleet, &seen).await;
+    let generation = generation(state, &passed.caller, &fleet, &seen).await;
     let vm = &seen.vm;
     let off = matches!(vm.state, PowerState::Stopped | PowerState::Saved);
     let usage = vm.stats.cpu.map(|cpu| format!("{cpu}%"));
@@ -194,11 +192,19 @@ async fn read_details(state: &ServeState, request: Request) -> Result<Answer, An
 
 /// The generation of a VM of Hyper-V, as the number it is there; it is read from the host. Other
 /// hypervisors have none.
-async fn generation(fleet: &FleetHandle, seen: &Seen) -> serde_json::Value {
+async fn generation(
+    state: &ServeState,
+    caller: &Caller,
+    fleet: &FleetHandle,
+    seen: &Seen,
+) -> serde_json::Value {
     let kind = seen.host.capabilities.as_ref().map(|able| able.kind);
     if kind != Some(HypervisorKind::HyperV) {
         return json!(NOT_AVAILABLE);
     }
+    let Some(_place) = reach::place(state, caller, Some(&seen.host)) else {
+        return json!(NOT_AVAILABLE);
+    };
     let read = tokio::time::timeout(GENERATION_WITHIN, fleet.detail(seen.id())).await;
     let detail = read.ok().and_then(Result::ok);
     let number = detail.and_then(|detail| {
@@ -229,7 +235,7 @@ async fn power(
     let kind = verb.kind();
     let is_needless = |state: &PowerState| verb.is_done(state) || !kind.fits(state);
     if is_needless(&seen.vm.state) {
-        seen = reach::looked_at_again(&fleet, seen, is_needless).await;
+        seen = reach::looked_at_again(state, caller, &fleet, seen, is_needless).await;
     }
     let name = seen.vm.name.raw();
     let success = |output: String| {
@@ -299,7 +305,7 @@ fn outcome(operation: &Operation) -> Result<String, Failure> {
 
 /// Returns the fleet of the contract's profile.
 pub(super) async fn fleet(state: &ServeState, caller: &Caller) -> Result<FleetHandle, Answer> {
-    let opened = state.tenants.fleet(&caller.profile).await;
+    let opened = caller.fleet(&state.tenants).await;
     opened.map_err(|failure| failed(&failure))
 }
 
@@ -311,7 +317,7 @@ async fn vm(
 ) -> Result<(FleetHandle, Seen), Answer> {
     let fleet = fleet(state, caller).await?;
     let (name, host) = named(parts)?;
-    let seen = choose(&fleet, caller, &name, host.as_deref()).await?;
+    let seen = choose(state, caller, &fleet, (&name, host.as_deref())).await?;
     match reach::silence(&seen.host) {
         Some(silent) => Err(failed(&silent)),
         None => Ok((fleet, seen)),
@@ -336,10 +342,10 @@ pub(super) fn named(parts: &Parts) -> Result<(String, Option<String>), Answer> {
 /// Finds the one VM of a name. A host that was never heard of is waited for only when nobody else has
 /// the name.
 pub(super) async fn choose(
-    fleet: &FleetHandle,
+    state: &ServeState,
     caller: &Caller,
-    name: &str,
-    host: Option<&str>,
+    fleet: &FleetHandle,
+    (name, host): (&str, Option<&str>),
 ) -> Result<Seen, Answer> {
     let at_once = find::by_name(&fleet.snapshot(), caller, name, host);
     let found = match at_once {
@@ -347,7 +353,7 @@ pub(super) async fn choose(
             let asked = |one: &crate::domain::inventory::HostSnapshot| {
                 caller.sees(&one.spec) && host.is_none_or(|host| one.spec.name.as_str() == host)
             };
-            let seen = reach::heard_of(fleet, reach::FIRST_WORD, asked).await;
+            let seen = reach::heard_of(state, caller, fleet, asked).await;
             match find::by_name(&seen, caller, name, host) {
                 Found::None { available } => {
                     return Err(missing(&seen, caller, name, host, &available));

@@ -48,7 +48,7 @@ async fn read(state: &ServeState, request: Request, one: bool) -> Result<Answer,
     let fleet = calls::fleet(state, &passed.caller).await?;
     let vm = if one {
         let (name, host) = calls::named(&passed.parts)?;
-        let seen = calls::choose(&fleet, &passed.caller, &name, host.as_deref()).await?;
+        let seen = calls::choose(state, &passed.caller, &fleet, (&name, host.as_deref())).await?;
         Some(seen.id())
     } else {
         None

@@ -221,9 +221,6 @@ async fn make(tenant: &Tenant) -> Result<Answer, Answer> {
     };
     refuse_twice(&fleet, &name, None)?;
     let endpoint = Endpoint::new(hostname, wanted.port.unwrap_or(Endpoint::DEFAULT_PORT));
-    tenant
-        .note("agent-added", format!("{name} ({username}@{endpoint})"))
-        .await?;
     let credential = seal(tenant, key, wanted.passphrase).await?;
     let spec = HostSpec {
         user: Some(username),
@@ -316,6 +313,9 @@ async fn put(
         passphrase: passphrase.filter(|text| !text.expose().is_empty()),
         certificate: None,
     };
+    tenant
+        .note("credential-set", format!("credential {name}"))
+        .await?;
     let fleets = tenant.state.tenants.fleets();
     let sealed = fleets
         .keep_credential(&tenant.caller.profile, name, secret)
@@ -335,6 +335,11 @@ async fn put(
 }
 
 async fn unseal(tenant: &Tenant, name: &CredentialName) {
+    let noted = tenant.note("credential-removed", format!("credential {name}"));
+    if noted.await.is_err() {
+        tracing::warn!(credential = %name, "a credential that nobody uses was left behind: its end could not be recorded");
+        return;
+    }
     let fleets = tenant.state.tenants.fleets();
     if let Err(failure) = fleets.remove_credential(&tenant.caller.profile, name).await {
         tracing::warn!(%failure, credential = %name, "a credential that nobody uses was left behind");
@@ -387,12 +392,6 @@ async fn patch(tenant: &Tenant) -> Result<Answer, Answer> {
     if spec.endpoint != before.endpoint {
         dial_budget(tenant)?;
     }
-    tenant
-        .note(
-            "agent-changed",
-            format!("{} ({})", before.name, spec.endpoint),
-        )
-        .await?;
     let rekeyed = wanted.private_key.is_some() || wanted.passphrase.is_some();
     if rekeyed {
         rekey(tenant, &mut spec, (wanted.private_key, wanted.passphrase)).await?;
@@ -463,12 +462,6 @@ async fn forget(tenant: &Tenant) -> Result<Answer, Answer> {
         operations.all(|one| one.plan.vm.host != agent.host || one.is_finished())
     });
     drop(tokio::time::timeout(ENDED_WITHIN, idle).await);
-    tenant
-        .note(
-            "agent-removed",
-            format!("{} ({})", spec.name, spec.endpoint),
-        )
-        .await?;
     let removed = fleet.remove_host(agent.host).await;
     removed.map_err(|failure| Answer::failure(&failure))?;
     let forgotten = tenant

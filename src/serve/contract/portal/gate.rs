@@ -120,7 +120,7 @@ impl Tenant {
 
     /// Returns the user's fleet.
     pub(super) async fn fleet(&self) -> Result<FleetHandle, Answer> {
-        let opened = self.state.tenants.fleet(&self.caller.profile).await;
+        let opened = self.caller.fleet(&self.state.tenants).await;
         opened.map_err(|failure| Answer::failure(&failure))
     }
 

@@ -205,6 +205,7 @@ async fn answering(
             HostHealth::Offline { .. } | HostHealth::NeedsOperator { .. }
         )
         && Duration::try_from(now - host.since).unwrap_or_default() >= AWAY_FOR
+        && let Some(_place) = reach::place(&tenant.state, &tenant.caller, Some(host))
         && tenant.state.limits.admit_dial(tenant.user).is_ok()
         && fleet.refresh(HostSelection::Only(vec![id])).await.is_ok()
     {
@@ -218,8 +219,8 @@ async fn answering(
         // Whatever has become of it by then is the answer.
         drop(tokio::time::timeout(reach::FIRST_WORD, settled).await);
     }
-    match reach::host(fleet, id, reach::FIRST_WORD).await {
-        Ok((_, host)) => Ok(host),
+    match reach::host(&tenant.state, &tenant.caller, fleet, id).await {
+        Ok(host) => Ok(host),
         Err(failure) if failure.kind == ErrorKind::NotFound => Err(gate::no_agent()),
         Err(failure) => Err(Answer::failure(&failure)),
     }
@@ -360,7 +361,10 @@ async fn run(tenant: &Tenant, verb: Verb) -> Result<Answer, Answer> {
     let (fleet, mut seen) = found(tenant, Asks::Action(verb)).await?;
     let kind = verb.kind();
     if !kind.fits(&seen.vm.state) {
-        seen = reach::looked_at_again(&fleet, seen, |state| !kind.fits(state)).await;
+        seen = reach::looked_at_again(&tenant.state, &tenant.caller, &fleet, seen, |state| {
+            !kind.fits(state)
+        })
+        .await;
     }
     let name = seen.vm.name.raw();
     let limit = tenant.state.config.limit.request_time;

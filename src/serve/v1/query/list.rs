@@ -1,6 +1,8 @@
 //! One part of a list: filtered rows are ordered, the wanted part is cut out, and where the next one
 //! begins is written down.
 
+use std::cmp::Ordering;
+
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -84,11 +86,12 @@ impl ListQuery {
     /// Returns the members that are wanted, in their order; `None` for all.
     pub(in crate::serve) fn members(
         &self,
-        known: &[String],
+        known: impl FnOnce() -> Vec<String>,
     ) -> Result<Option<Vec<String>>, Failure> {
         let Some(text) = &self.fields else {
             return Ok(None);
         };
+        let known = known();
         let mut chosen: Vec<String> = Vec::new();
         for name in text.split(',').map(str::trim) {
             let Some(member) = known.iter().find(|member| *member == name) else {
@@ -136,11 +139,69 @@ fn order_of<R>(table: &Table<R>, sort: Option<&str>) -> Result<Option<Order<R>>,
         })
 }
 
-/// Cuts the wanted part out of the rows that match. Rows that are equal keep their order.
+/// A row with what it is ordered by, and its place among all.
+type Keyed<R> = (Key, usize, R);
+
+/// Compares what two rows are ordered by.
+fn by_key<R>(order: Option<&Order<R>>, one: &Key, other: &Key) -> Ordering {
+    order.map_or(Ordering::Equal, |order| one.order(other, order.descending))
+}
+
+/// Compares two rows; no two are equal.
+fn by_place<R>(order: Option<&Order<R>>, one: &Keyed<R>, other: &Keyed<R>) -> Ordering {
+    by_key(order, &one.0, &other.0).then(one.1.cmp(&other.1))
+}
+
+/// Returns how many rows come before those that follow a cursor.
+fn begin<R>(
+    table: &Table<R>,
+    cursor: &Cursor,
+    rows: &[Keyed<R>],
+    order: Option<&Order<R>>,
+) -> usize {
+    if let Some(last) = rows.iter().find(|(_, _, row)| (table.is)(row, &cursor.row)) {
+        let not_after = |row: &&Keyed<R>| by_place(order, row, last).is_le();
+        return rows.iter().filter(not_after).count();
+    }
+    if order.is_none() {
+        return cursor.place;
+    }
+    // Among its equals it was where it was.
+    let how = |key: &Key| by_key(order, key, &cursor.key);
+    let lowest = rows.iter().filter(|(key, _, _)| how(key).is_lt()).count();
+    let highest = rows.iter().filter(|(key, _, _)| how(key).is_le()).count();
+    cursor.place.clamp(lowest, highest)
+}
+
+/// Leaves the rows that have `start` others before them, in their order, and so many at the most.
+fn cut<R>(
+    mut rows: Vec<Keyed<R>>,
+    start: usize,
+    wanted: usize,
+    order: Option<&Order<R>>,
+) -> Vec<Keyed<R>> {
+    let end = start.saturating_add(wanted);
+    if start >= rows.len() {
+        return Vec::new();
+    }
+    if end < rows.len() {
+        rows.select_nth_unstable_by(end, |one, other| by_place(order, one, other));
+        rows.truncate(end);
+    }
+    if start > 0 {
+        rows.select_nth_unstable_by(start, |one, other| by_place(order, one, other));
+        rows.drain(..start);
+    }
+    rows.sort_unstable_by(|one, other| by_place(order, one, other));
+    rows
+}
+
+/// Cuts the wanted part out of the rows that match. Rows that are equal keep their order. Only the rows of
+/// the part are put in order; of the others it is known on which side of it they are.
 pub(in crate::serve) fn part<R>(
     table: &Table<R>,
     query: &ListQuery,
-    rows: Vec<R>,
+    rows: impl IntoIterator<Item = R>,
 ) -> Result<Part<R>, Failure> {
     let wanted = query.rows()?;
     let order = order_of(table, query.sort.as_deref())?;
@@ -154,34 +215,27 @@ pub(in crate::serve) fn part<R>(
         .as_deref()
         .map(|text| Cursor::read(text, &list))
         .transpose()?;
-    let total = rows.len();
-    let key_of = |row: &R| {
-        order
-            .as_ref()
-            .map_or(Key::Unknown, |order| (order.key)(row))
-    };
-    let descending = order.as_ref().is_some_and(|order| order.descending);
-    let mut keyed: Vec<(Key, R)> = rows.into_iter().map(|row| (key_of(&row), row)).collect();
-    if order.is_some() {
-        keyed.sort_by(|(a, _), (b, _)| a.order(b, descending));
-    }
-    let start = after.map_or(0, |cursor| {
-        let same = |(_, row): &(Key, R)| (table.is)(row, &cursor.row);
-        match keyed.iter().position(same) {
-            Some(at) => at + 1,
-            // Among its equals it was where it was.
-            None if order.is_some() => {
-                let how = |key: &Key| key.order(&cursor.key, descending);
-                let lowest = keyed.partition_point(|(key, _)| how(key).is_lt());
-                let highest = keyed.partition_point(|(key, _)| how(key).is_le());
-                cursor.place.clamp(lowest, highest)
-            }
-            None => cursor.place,
-        }
+    let mut rows = rows.into_iter().enumerate().map(|(place, row)| {
+        let key = order.as_ref().map(|order| (order.key)(&row));
+        (key.unwrap_or(Key::Unknown), place, row)
     });
+    let (shown, start, total) = match (&order, &after) {
+        (None, None) => {
+            let shown: Vec<Keyed<R>> = rows.by_ref().take(wanted).collect();
+            let total = shown.len() + rows.count();
+            (shown, 0, total)
+        }
+        (order, after) => {
+            let all: Vec<Keyed<R>> = rows.collect();
+            let total = all.len();
+            let start = after
+                .as_ref()
+                .map_or(0, |cursor| begin(table, cursor, &all, order.as_ref()));
+            (cut(all, start, wanted, order.as_ref()), start, total)
+        }
+    };
     let more = total > start.saturating_add(wanted);
-    let shown: Vec<(Key, R)> = keyed.into_iter().skip(start).take(wanted).collect();
-    let next = shown.last().filter(|_| more).map(|(key, row)| {
+    let next = shown.last().filter(|_| more).map(|(key, _, row)| {
         let cursor = Cursor {
             list,
             row: (table.identity)(row),
@@ -191,7 +245,7 @@ pub(in crate::serve) fn part<R>(
         cursor.write()
     });
     Ok(Part {
-        rows: shown.into_iter().map(|(_, row)| row).collect(),
+        rows: shown.into_iter().map(|(_, _, row)| row).collect(),
         total,
         next,
     })
@@ -290,13 +344,13 @@ mod tests {
         }
         let failure = part(&numbers(), &query(Some("size"), 1, None), vec![1]).unwrap_err();
         assert!(failure.hint.unwrap().0.contains("tens, odd"));
-        let known = ["name".to_owned(), "id".to_owned()];
+        let known = || vec!["name".to_owned(), "id".to_owned()];
         let fields = |text: &str| {
             let query = ListQuery {
                 fields: Some(text.to_owned()),
                 ..ListQuery::default()
             };
-            query.members(&known)
+            query.members(known)
         };
         assert_eq!(fields("id, name,id").unwrap().unwrap(), ["id", "name"]);
         assert!(fields("id,secret").is_err());

@@ -17,6 +17,7 @@ pub(super) const CLASSES: &[&Class] = &[
     &STORAGE,
     &SHUTDOWN,
     &HEARTBEAT,
+    &KEYBOARD,
 ];
 
 const RESOURCE_COLUMNS: &str = "InstanceID Caption Description ElementName ResourceType OtherResourceType \
@@ -389,6 +390,28 @@ fn components(world: &WinWorld, service: Service, class: &'static str) -> Vec<Ce
         })
         .collect()
 }
+
+/// `Msvm_Keyboard`: one for each VM.
+static KEYBOARD: Class = Class {
+    name: "Msvm_Keyboard",
+    space: Space::Virtualization,
+    columns: COMPONENT_COLUMNS,
+    keys: COMPONENT_KEYS,
+    derives: &["CIM_Keyboard", "CIM_UserDevice", "CIM_LogicalDevice"],
+    methods: &["TypeText", "TypeKey", "TypeCtrlAltDel"],
+    rows: |world| {
+        let row = |vm: &WinVm| {
+            Cells::new(vm.id())
+                .text("ElementName", "Keyboard")
+                .text("CreationClassName", "Msvm_Keyboard")
+                .text("DeviceID", format!("Microsoft:{}\\Keyboard", vm.id()))
+                .text("SystemCreationClassName", "Msvm_ComputerSystem")
+                .text("SystemName", vm.id())
+                .u16("EnabledState", 2)
+        };
+        world.vms.iter().map(row).collect()
+    },
+};
 
 /// `Msvm_ShutdownComponent`: there only while a running guest's shutdown service answers.
 pub(in crate::sim) static SHUTDOWN: Class = Class {

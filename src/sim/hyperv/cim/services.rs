@@ -86,7 +86,7 @@ static MANAGEMENT: Class = Class {
     columns: SERVICE_COLUMNS,
     keys: SERVICE_KEYS,
     derives: &["CIM_VirtualSystemManagementService", "CIM_Service"],
-    methods: &["GetSummaryInformation"],
+    methods: &["GetSummaryInformation", "GetVirtualSystemThumbnailImage"],
     rows: |world| service(world, "Msvm_VirtualSystemManagementService", "vmms"),
 };
 

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::ClientConfigError;
-use crate::transport::ssh::known_hosts::matches_pattern;
+use crate::transport::ssh::pattern::Name;
 
 /// Bytes of one file that are read.
 const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
@@ -191,7 +191,7 @@ fn children(dir: &Path, pattern: &str) -> Vec<PathBuf> {
             let name = entry.file_name();
             let name = name.to_string_lossy();
             (pattern.starts_with('.') || !name.starts_with('.'))
-                && matches_pattern(pattern.as_bytes(), name.as_bytes())
+                && Name::new(name.as_bytes()).matches(pattern.bytes())
         })
         .map(|entry| entry.path())
         .collect();

@@ -6,7 +6,7 @@ use super::read::Entry;
 use super::{ClientConfig, ResolvedHost};
 use crate::domain::host::Jump;
 use crate::domain::text::RemoteText;
-use crate::transport::ssh::known_hosts::matches_pattern;
+use crate::transport::ssh::pattern::Name;
 
 /// Bytes of a name or a path once its tokens are replaced. Tokens stand for values with tokens of their
 /// own, so without a bound a small file could ask for all the memory there is.
@@ -18,10 +18,10 @@ const MAX_KEYS: usize = 100;
 impl ClientConfig {
     /// Returns what OpenSSH would do about a host.
     pub fn resolve(&self, alias: &str) -> ResolvedHost {
-        let mut values = Values::default();
+        let (mut values, name) = (Values::default(), Name::new(alias.as_bytes()));
         for entries in &self.files {
             let mut active = true;
-            values.apply(entries, alias, &mut active, false);
+            values.apply(entries, &name, &mut active, false);
         }
         self.expand(alias, values)
     }
@@ -202,10 +202,10 @@ struct Values {
 
 impl Values {
     /// Goes through a file; `never` is set inside an include of a block that does not apply.
-    fn apply(&mut self, entries: &[Entry], alias: &str, active: &mut bool, never: bool) {
+    fn apply(&mut self, entries: &[Entry], name: &Name, active: &mut bool, never: bool) {
         for entry in entries {
             match entry {
-                Entry::Host(patterns) => *active = !never && matches_host(patterns, alias),
+                Entry::Host(patterns) => *active = !never && matches_host(patterns, name),
                 Entry::MatchAll => *active = !never,
                 Entry::MatchOther(line) => {
                     *active = false;
@@ -222,7 +222,7 @@ impl Values {
                 }
                 Entry::Include(included) => {
                     let mut inside = *active;
-                    self.apply(included, alias, &mut inside, never || !*active);
+                    self.apply(included, name, &mut inside, never || !*active);
                 }
             }
         }
@@ -270,14 +270,14 @@ impl Values {
     }
 }
 
-fn matches_host(patterns: &[String], alias: &str) -> bool {
+fn matches_host(patterns: &[String], name: &Name) -> bool {
     let mut matched = false;
     for pattern in patterns {
         if let Some(pattern) = pattern.strip_prefix('!') {
-            if matches_pattern(pattern.as_bytes(), alias.as_bytes()) {
+            if name.matches(pattern.bytes()) {
                 return false;
             }
-        } else if matches_pattern(pattern.as_bytes(), alias.as_bytes()) {
+        } else if name.matches(pattern.bytes()) {
             matched = true;
         }
     }
