@@ -78,6 +78,8 @@ fn intent(operation: String) -> AuditEntry {
         host: Some("kvm1".into()),
         vm: None,
         vm_id: None,
+        store: None,
+        store_id: None,
         actor: None,
         client_ip: None,
         plan: vec!["virsh start x".into()],

@@ -9,6 +9,7 @@ use vmdeck::config::reference;
 use vmdeck::domain::action::{ActionKind, Ask};
 use vmdeck::domain::error_kind::{ErrorKind, ExitCode};
 use vmdeck::domain::selector;
+use vmdeck::domain::store_action::StoreVerb;
 
 /// Every generated part by its name.
 fn part(name: &str) -> Option<String> {
@@ -23,6 +24,10 @@ fn part(name: &str) -> Option<String> {
         "columns-vms" => columns(0),
         "columns-hosts" => columns(1),
         "columns-snapshots" => columns(2),
+        "columns-pools" => columns(3),
+        "columns-volumes" => columns(4),
+        "columns-networks" => columns(5),
+        "store-verbs" => store_verbs(),
         "keys" => vmdeck::tui::command::markdown_table(),
         "config" => reference::markdown(),
         _ => return None,
@@ -78,6 +83,26 @@ fn verbs() -> String {
             asks(spec.asks),
             asks(spec.asks_on_prod),
             asks(spec.asks_in_bulk)
+        )]);
+    }
+    text
+}
+
+fn store_verbs() -> String {
+    let asks = |ask: Ask| match ask {
+        Ask::Nothing => "–",
+        Ask::Confirm => "`--yes`",
+        Ask::TypeName => "`--yes`; in the dashboard the name typed",
+    };
+    let mut text =
+        String::from("| verb | what | asks | on tier `prod` |\n| --- | --- | --- | --- |\n");
+    for spec in &StoreVerb::TABLE {
+        text.extend([format!(
+            "| `{}` | {} | {} | {} |\n",
+            spec.id,
+            spec.summary,
+            asks(spec.asks),
+            asks(spec.asks_on_prod)
         )]);
     }
     text

@@ -46,7 +46,7 @@ fn rule() -> impl Strategy<Value = Rule> {
                 hosts: owned(hosts),
                 tags: owned(tags),
                 users: owned(users),
-                verbs,
+                verbs: verbs.into_iter().map(Into::into).collect(),
                 doors: Vec::new(),
                 min_count,
                 min_snapshot_age: None,
@@ -63,7 +63,7 @@ fn verb() -> impl Strategy<Value = ActionKind> {
 
 fn query(action: ActionKind, count: usize) -> PolicyQuery<'static> {
     PolicyQuery {
-        action,
+        verb: action.into(),
         tier: Some("prod"),
         host: "kvm1",
         tags: &["blue"],

@@ -4,7 +4,10 @@ use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 use super::{Surroundings, compose};
-use crate::cli::{DoArgs, OutputFormat, ScriptTask, SnapshotAct, SnapshotTask, SnapshotVerb};
+use crate::cli::{
+    DoArgs, OutputFormat, ScriptTask, SnapshotAct, SnapshotTask, SnapshotVerb, StoreListArgs,
+    StoreTask,
+};
 use crate::config::{OnceConfig, OutputChoice};
 use crate::domain::error_kind::ExitCode;
 use crate::domain::host::HostSpec;
@@ -12,7 +15,8 @@ use crate::domain::operation::Door;
 use crate::domain::selector::Filter;
 use crate::domain::snapshot::SnapshotName;
 use crate::once::{
-    self, Act, Command, Format, Listing, Screenshot, Script, SnapshotListing, Targets, Verb, Wait,
+    self, Act, Command, Format, Listing, Screenshot, Script, SnapshotListing, StoreAct,
+    StoreListing, StoreRows, Targets, Verb, Wait,
 };
 use crate::report::Complaint;
 
@@ -28,10 +32,14 @@ pub(super) const fn is_one_look(task: &ScriptTask) -> bool {
         | ScriptTask::Hosts(_)
         | ScriptTask::Show(_)
         | ScriptTask::Screenshot(_)
-        | ScriptTask::Snapshot(SnapshotTask::List(_)) => true,
-        ScriptTask::Act(_) | ScriptTask::Snapshot(SnapshotTask::Act(_)) | ScriptTask::Watch(_) => {
-            false
+        | ScriptTask::Snapshot(SnapshotTask::List(_))
+        | ScriptTask::Store(StoreTask::Storage(_) | StoreTask::Networks(_) | StoreTask::Show(..)) => {
+            true
         }
+        ScriptTask::Act(_)
+        | ScriptTask::Store(StoreTask::Act(..))
+        | ScriptTask::Snapshot(SnapshotTask::Act(_))
+        | ScriptTask::Watch(_) => false,
     }
 }
 
@@ -91,6 +99,7 @@ fn output_of(task: &ScriptTask) -> (Option<OutputFormat>, Option<Duration>) {
         ScriptTask::Screenshot(args) => &args.output,
         ScriptTask::Act(act) => &act.doing.output,
         ScriptTask::Snapshot(task) => task.output(),
+        ScriptTask::Store(task) => task.output(),
         ScriptTask::Watch(args) => &args.output,
     };
     (args.output, args.host_timeout)
@@ -132,12 +141,40 @@ fn command(around: &Surroundings, task: &ScriptTask) -> Command {
             dry_run: act.doing.dry_run,
             wait: wait(around, &act.doing),
         }),
+        ScriptTask::Store(task) => store(around, task),
         ScriptTask::Act(act) => Command::Act(Act {
             verb: Verb::Plain(act.kind),
             targets: targets(act.filter.as_ref(), &act.targets),
             yes: act.doing.yes,
             dry_run: act.doing.dry_run,
             wait: wait(around, &act.doing),
+        }),
+    }
+}
+
+fn store(around: &Surroundings, task: &StoreTask) -> Command {
+    let listing = |list: &StoreListArgs, rows| {
+        Command::Stores(StoreListing {
+            rows,
+            hosts: list.hosts.clone(),
+            sort: list.sort.clone(),
+            columns: list.columns.clone(),
+        })
+    };
+    match task {
+        StoreTask::Storage(args) if args.volumes || args.unattached => {
+            let unattached = args.unattached;
+            listing(&args.list, StoreRows::Volumes { unattached })
+        }
+        StoreTask::Storage(args) => listing(&args.list, StoreRows::Pools),
+        StoreTask::Networks(args) => listing(&args.list, StoreRows::Networks),
+        StoreTask::Show(kind, args) => Command::StoreShow(*kind, args.target.clone()),
+        StoreTask::Act(verb, args) => Command::StoreAct(StoreAct {
+            verb: *verb,
+            targets: args.targets.clone(),
+            yes: args.doing.yes,
+            dry_run: args.doing.dry_run,
+            wait: wait(around, &args.doing),
         }),
     }
 }

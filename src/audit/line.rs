@@ -92,6 +92,7 @@ fn cut_entry(entry: &mut AuditEntry, bytes: usize, plan_lines: usize) {
     let optional = [
         &mut entry.host,
         &mut entry.vm_id,
+        &mut entry.store_id,
         &mut entry.client_ip,
         &mut entry.rule,
         &mut entry.state_before,
@@ -101,7 +102,7 @@ fn cut_entry(entry: &mut AuditEntry, bytes: usize, plan_lines: usize) {
     for field in optional.into_iter().flatten() {
         cut(field, bytes);
     }
-    if let Some(vm) = &mut entry.vm {
+    for vm in [&mut entry.vm, &mut entry.store].into_iter().flatten() {
         let mut name = vm.raw().to_owned();
         cut(&mut name, bytes);
         *vm = RemoteText::new(&name);
@@ -210,6 +211,8 @@ mod tests {
             host: Some("kvm1".into()),
             vm: Some(RemoteText::new("web-1")),
             vm_id: None,
+            store: None,
+            store_id: None,
             actor: Some(Actor {
                 door: Door::Once,
                 user: "ann".into(),

@@ -15,6 +15,7 @@ mod profile;
 mod script;
 mod serve;
 mod snapshot;
+mod store;
 
 pub use self::command::{Globals, command};
 pub use self::documents::{Shell, complete, manual};
@@ -30,3 +31,6 @@ pub use self::script::{
 };
 pub use self::serve::{ServeArgs, UserAdd, UserCommand};
 pub use self::snapshot::{Draft, SnapshotAct, SnapshotTask, SnapshotVerb};
+pub use self::store::{
+    NetworkListArgs, StorageListArgs, StoreActArgs, StoreListArgs, StoreShowArgs, StoreTask,
+};

@@ -6,8 +6,10 @@ use clap::builder::Resettable;
 use clap::{ArgMatches, Args, Command, FromArgMatches, ValueEnum};
 
 use super::snapshot::{self, SNAPSHOT, SnapshotTask};
+use super::store::{self, NETWORK, STORAGE, StoreTask};
 use crate::domain::action::{ActionKind, ActionSpec};
 use crate::domain::selector::Filter;
+use crate::domain::store::StoreKind;
 
 /// A scripted command.
 #[derive(Debug, Clone)]
@@ -24,6 +26,8 @@ pub enum ScriptTask {
     Act(Act),
     /// Look at VM snapshots, or change them.
     Snapshot(SnapshotTask),
+    /// Look at storage and networks, or change them.
+    Store(StoreTask),
     /// Print what happens until interrupted.
     Watch(WatchArgs),
 }
@@ -245,6 +249,7 @@ pub(super) fn commands() -> Vec<Command> {
             .subcommand(switch("off", ActionKind::AutostartOff)),
     );
     all.push(snapshot::command());
+    all.extend(store::commands());
     all.push(with::<WatchArgs>(Command::new("watch").about(
         "Print what happens, one JSON object a line, until interrupted.",
     )));
@@ -275,6 +280,8 @@ pub(super) fn read(name: &str, matches: &ArgMatches) -> Result<Option<ScriptTask
             ScreenshotArgs::from_arg_matches(matches).map(|args| Some(ScriptTask::Screenshot(args)))
         }
         "watch" => WatchArgs::from_arg_matches(matches).map(|args| Some(ScriptTask::Watch(args))),
+        STORAGE => store::read(StoreKind::Pool, matches).map(|task| task.map(ScriptTask::Store)),
+        NETWORK => store::read(StoreKind::Network, matches).map(|task| task.map(ScriptTask::Store)),
         SNAPSHOT => snapshot::read(matches).map(|task| task.map(ScriptTask::Snapshot)),
         AUTOSTART => match matches.subcommand() {
             Some(("on", sub)) => act(ActionKind::AutostartOn, sub),

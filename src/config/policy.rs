@@ -6,9 +6,8 @@ use toml::de::{DeString, DeTable, DeValue};
 use super::error::ConfigError;
 use super::file::{SourceText, texts, visible};
 use super::nearest::nearest;
-use crate::domain::action::ActionKind;
 use crate::domain::operation::Door;
-use crate::domain::policy::{Effect, Rule};
+use crate::domain::policy::{Effect, Rule, Verb};
 use crate::domain::selector::long_time;
 
 /// Every key of a rule with what it means.
@@ -208,7 +207,7 @@ fn words<T>(
 ) -> Result<Vec<T>, ConfigError> {
     let known: Vec<&str> = match what {
         "door" => DOORS.iter().map(|door| door.word()).collect(),
-        _ => ActionKind::TABLE.iter().map(|spec| spec.id).collect(),
+        _ => Verb::ids().collect(),
     };
     list.iter()
         .map(|word| {

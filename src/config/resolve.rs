@@ -446,7 +446,7 @@ mod tests {
         let rules = layers.load().unwrap().config.policy;
         assert_eq!(rules.len(), 2);
         assert_eq!(rules[0].name, "db");
-        assert_eq!(rules[0].verbs, [ActionKind::ForceOff]);
+        assert_eq!(rules[0].verbs, [ActionKind::ForceOff.into()]);
         assert_eq!(rules[0].doors, [Door::Once]);
         assert_eq!(
             (rules[0].min_count, rules[0].effect.clone()),

@@ -43,6 +43,12 @@ pub struct AuditEntry {
     /// Id of the VM.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vm_id: Option<String>,
+    /// Name of the pool or network, where it is about one: `pool images`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<RemoteText>,
+    /// Its id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store_id: Option<String>,
     /// Who.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actor: Option<Actor>,
@@ -73,6 +79,11 @@ pub struct AuditEntry {
 }
 
 impl AuditEntry {
+    /// Returns the name of what it is about on its host: a VM, a pool, a network.
+    pub fn subject(&self) -> Option<&RemoteText> {
+        self.vm.as_ref().or(self.store.as_ref())
+    }
+
     /// Makes a record of something about the log or the profile itself.
     pub fn note(action: &str, status: &str, details: String, now: Timestamp) -> Self {
         Self {
@@ -82,6 +93,8 @@ impl AuditEntry {
             host: None,
             vm: None,
             vm_id: None,
+            store: None,
+            store_id: None,
             actor: None,
             client_ip: None,
             plan: Vec::new(),

@@ -30,6 +30,8 @@ pub mod remote_command;
 pub mod secret;
 pub mod selector;
 pub mod snapshot;
+pub mod store;
+pub mod store_action;
 pub mod text;
 pub mod units;
 pub mod vm;

@@ -4,12 +4,14 @@
 //! none matches, the verb catalogue's own columns do. `read_only`, for everything or for one host,
 //! beats every rule.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::action::{ActionKind, Ask};
 use super::operation::Door;
+use super::store_action::StoreVerb;
 
 /// What a rule does with an action it matches.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -25,6 +27,63 @@ pub enum Effect {
     Deny,
 }
 
+/// A verb of either catalogue: what is done to a VM, or to a pool or a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Verb {
+    /// Of VMs.
+    Vm(ActionKind),
+    /// Of pools and networks.
+    Store(StoreVerb),
+}
+
+impl Verb {
+    /// Returns the ids of all verbs.
+    pub fn ids() -> impl Iterator<Item = &'static str> {
+        let vms = ActionKind::TABLE.iter().map(|spec| spec.id);
+        vms.chain(StoreVerb::TABLE.iter().map(|spec| spec.id))
+    }
+
+    /// Returns what its catalogue asks for: of one, on tier `prod`, and of several at once.
+    const fn asks(self) -> (Ask, Ask, Ask) {
+        match self {
+            Self::Vm(kind) => {
+                let spec = kind.spec();
+                (spec.asks, spec.asks_on_prod, spec.asks_in_bulk)
+            }
+            Self::Store(verb) => {
+                let spec = verb.spec();
+                (spec.asks, spec.asks_on_prod, Ask::Confirm)
+            }
+        }
+    }
+}
+
+impl From<ActionKind> for Verb {
+    fn from(kind: ActionKind) -> Self {
+        Self::Vm(kind)
+    }
+}
+
+impl From<StoreVerb> for Verb {
+    fn from(verb: StoreVerb) -> Self {
+        Self::Store(verb)
+    }
+}
+
+impl FromStr for Verb {
+    type Err = String;
+
+    /// Reads the stable id.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let store = StoreVerb::TABLE.iter().find(|spec| spec.id == text);
+        match store {
+            Some(spec) => Ok(Self::Store(spec.verb)),
+            None => text.parse().map(Self::Vm),
+        }
+    }
+}
+
 /// One policy rule. Empty lists match everything; patterns may hold `*`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Rule {
@@ -37,7 +96,7 @@ pub struct Rule {
     /// Tags it is about; one of them is enough.
     pub tags: Vec<String>,
     /// Actions it is about.
-    pub verbs: Vec<ActionKind>,
+    pub verbs: Vec<Verb>,
     /// Doors it is about.
     pub doors: Vec<Door>,
     /// Users it is about.
@@ -60,7 +119,7 @@ pub struct Rule {
 #[derive(Debug, Clone, Copy)]
 pub struct PolicyQuery<'a> {
     /// What is wanted.
-    pub action: ActionKind,
+    pub verb: Verb,
     /// Tier of the host.
     pub tier: Option<&'a str>,
     /// Name of the host.
@@ -126,13 +185,12 @@ pub fn decide(rules: &[Rule], query: &PolicyQuery<'_>) -> Verdict {
             rule: rule.name.clone(),
         };
     }
-    let spec = query.action.spec();
-    let mut ask = spec.asks;
+    let (mut ask, on_prod, in_bulk) = query.verb.asks();
     if query.tier == Some("prod") {
-        ask = ask.max(spec.asks_on_prod);
+        ask = ask.max(on_prod);
     }
     if query.count > 1 {
-        ask = ask.max(spec.asks_in_bulk);
+        ask = ask.max(in_bulk);
     }
     Verdict {
         decision: Decision::Ask(ask),
@@ -163,7 +221,7 @@ impl Rule {
             && tag_fits
             && any(&self.hosts, query.host)
             && any(&self.users, query.user)
-            && (self.verbs.is_empty() || self.verbs.contains(&query.action))
+            && (self.verbs.is_empty() || self.verbs.contains(&query.verb))
             && (self.doors.is_empty() || self.doors.contains(&query.door))
             && query.count >= self.min_count
             && self.age_fits(query.snapshot_age)
@@ -219,7 +277,7 @@ mod tests {
 
     fn query(action: ActionKind) -> PolicyQuery<'static> {
         PolicyQuery {
-            action,
+            verb: action.into(),
             tier: None,
             host: "kvm1",
             tags: &[],
@@ -284,7 +342,7 @@ mod tests {
             Rule {
                 name: "db".into(),
                 tags: vec!["db*".into()],
-                verbs: vec![ActionKind::ForceOff],
+                verbs: vec![ActionKind::ForceOff.into()],
                 effect: Some(Effect::Deny),
                 reason: "databases are shut down, not cut off".into(),
                 ..Rule::default()
@@ -321,7 +379,7 @@ mod tests {
         let day = Duration::from_secs(86_400);
         let rules = [Rule {
             name: "keep a week".into(),
-            verbs: vec![ActionKind::SnapshotDelete],
+            verbs: vec![ActionKind::SnapshotDelete.into()],
             max_snapshot_age: Some(7 * day),
             effect: Some(Effect::Deny),
             ..Rule::default()

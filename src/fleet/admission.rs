@@ -15,7 +15,8 @@ use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::health::HostHealth;
 use crate::domain::inventory::{AuditState, FleetSnapshot, HostSnapshot};
 use crate::domain::operation::{Actor, Consent, Operation, Submission};
-use crate::domain::policy::{self, Decision, PolicyQuery, Verdict};
+use crate::domain::policy::{self, Decision, PolicyQuery, Verb, Verdict};
+use crate::domain::text::RemoteText;
 use crate::domain::units::Age;
 use crate::domain::vm::{Vm, VmRef};
 
@@ -48,7 +49,7 @@ pub fn decide(
     };
     let verdict = ask_policy(
         (state, host),
-        (action, age_of(found, action, now)),
+        (action.kind.into(), age_of(found, action, now)),
         actor,
         count,
     );
@@ -69,8 +70,7 @@ pub(super) fn may_type(
     host: &HostSnapshot,
     actor: &Actor,
 ) -> Result<Verdict, Failure> {
-    let reboot = Action::new(ActionKind::Reboot);
-    let verdict = ask_policy((state, host), (&reboot, None), actor, 1);
+    let verdict = ask_policy((state, host), (ActionKind::Reboot.into(), None), actor, 1);
     not_denied(host, &verdict)?;
     if verdict.decision == Decision::Ask(Ask::TypeName) {
         let message = format!(
@@ -84,7 +84,8 @@ pub(super) fn may_type(
     Ok(verdict)
 }
 
-fn not_denied(host: &HostSnapshot, verdict: &Verdict) -> Result<(), Failure> {
+/// Refuses what policy denies, with what would have to change.
+pub(super) fn not_denied(host: &HostSnapshot, verdict: &Verdict) -> Result<(), Failure> {
     let Decision::Deny(reason) = &verdict.decision else {
         return Ok(());
     };
@@ -187,9 +188,9 @@ fn age_of(vm: &Vm, action: &Action, now: Timestamp) -> Option<Duration> {
     chosen.among(tree)?.age(now)
 }
 
-fn ask_policy(
+pub(super) fn ask_policy(
     (state, host): (&FleetSnapshot, &HostSnapshot),
-    (action, snapshot_age): (&Action, Option<Duration>),
+    (verb, snapshot_age): (Verb, Option<Duration>),
     actor: &Actor,
     count: usize,
 ) -> Verdict {
@@ -200,7 +201,7 @@ fn ask_policy(
         .map(crate::domain::host::Tag::as_str)
         .collect();
     let query = PolicyQuery {
-        action: action.kind,
+        verb,
         tier: host
             .spec
             .tier
@@ -218,7 +219,7 @@ fn ask_policy(
     policy::decide(&state.policy, &query)
 }
 
-fn answers(host: &HostSnapshot) -> Result<(), Failure> {
+pub(super) fn answers(host: &HostSnapshot) -> Result<(), Failure> {
     let name = &host.spec.name;
     let (what, cause, hint) = match &host.health {
         HostHealth::Online | HostHealth::Degraded { .. } => return Ok(()),
@@ -344,9 +345,19 @@ fn fits(vm: &Vm, action: ActionKind) -> Result<(), Failure> {
 }
 
 fn agreed(ask: Ask, submission: &Submission) -> Result<(), Failure> {
-    let name = &submission.plan.vm_name;
     let verb = submission.plan.action.kind.spec().verb;
-    match (ask, &submission.consent) {
+    let what = (&submission.plan.vm_name, verb, "VM");
+    agreed_to(ask, &submission.consent, what)
+}
+
+/// Refuses what was not agreed to as far as is asked: something of a name, what is done to it, and what kind
+/// of thing it is.
+pub(super) fn agreed_to(
+    ask: Ask,
+    consent: &Consent,
+    (name, verb, kind): (&RemoteText, &str, &str),
+) -> Result<(), Failure> {
+    match (ask, consent) {
         (Ask::Nothing, _) | (Ask::Confirm, Consent::Confirmed) => Ok(()),
         (Ask::Confirm | Ask::TypeName, Consent::TypedName(typed))
             if typed == name.raw() || typed == name.shown() =>
@@ -357,7 +368,7 @@ fn agreed(ask: Ask, submission: &Submission) -> Result<(), Failure> {
             ErrorKind::Refused,
             format!("the name that was typed is not {name}"),
         )
-        .with_hint("type the VM's name exactly as it is shown")),
+        .with_hint(format!("type the {kind}'s name exactly as it is shown"))),
         (Ask::Confirm, Consent::Nothing) => Err(Failure::new(
             ErrorKind::Refused,
             format!("`{verb}` on {name} has to be confirmed"),
@@ -367,6 +378,8 @@ fn agreed(ask: Ask, submission: &Submission) -> Result<(), Failure> {
             ErrorKind::Refused,
             format!("`{verb}` on {name} has to be confirmed with its name"),
         )
-        .with_hint("type the VM's name; in a script, name the VM in full and add `--yes`")),
+        .with_hint(format!(
+            "type the {kind}'s name; in a script, name the {kind} in full and add `--yes`"
+        ))),
     }
 }

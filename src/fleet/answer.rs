@@ -91,6 +91,7 @@ impl Engine {
                     reply,
                 });
             }
+            Request::Store(request) => self.answer_store(request),
             Request::Reach(wanted) => self.reach(wanted),
             Request::CommandLog { host, reply } => {
                 send_or_gone(reply, Ok(self.roster.commands_sent(host)));
@@ -300,9 +301,19 @@ impl Engine {
         reply: Reply<T>,
         command: impl FnOnce(Reply<T>) -> HostCommand,
     ) {
+        self.ask_host(vm.host, reply, command);
+    }
+
+    /// Passes a question on to a host's session.
+    pub(super) fn ask_host<T>(
+        &self,
+        host: HostId,
+        reply: Reply<T>,
+        command: impl FnOnce(Reply<T>) -> HostCommand,
+    ) {
         let place = self
             .roster
-            .session(vm.host)
+            .session(host)
             .ok_or_else(|| {
                 Failure::new(ErrorKind::Unreachable, "the host is not connected")
                     .with_hint("connect to it first")

@@ -32,6 +32,7 @@ use crate::domain::event::FleetEvent;
 use crate::domain::inventory::{AuditState, FleetSnapshot};
 use crate::domain::operation::OperationId;
 use crate::domain::policy::Rule;
+use crate::domain::store::StoreRef;
 use crate::hypervisor::Drivers;
 use crate::profile::Profile;
 use crate::session::limits::UPDATE_QUEUE;
@@ -199,6 +200,8 @@ pub(super) struct Engine {
     pub(super) roster: Roster,
     pub(super) groups: Groups,
     pub(super) reins: HashMap<OperationId, Reins>,
+    /// Pools and networks that something is being done to.
+    pub(super) busy_stores: HashMap<OperationId, StoreRef>,
     pub(super) ids: OperationIds,
     pub(super) identity: Option<WrappedIdentity>,
     pub(super) operation_news: mpsc::Sender<OperationNews>,
@@ -300,6 +303,7 @@ impl Engine {
             roster: Roster::new(setup.options.bulk),
             groups: Groups::default(),
             reins: HashMap::new(),
+            busy_stores: HashMap::new(),
             ids: OperationIds::default(),
             identity,
             operation_news: ends.operation_news,
@@ -413,6 +417,10 @@ impl Engine {
                     self.reins.remove(&operation.id);
                 }
                 self.state.put_operation(*operation);
+            }
+            OperationNews::StoreDone(id) => {
+                self.reins.remove(&id);
+                self.busy_stores.remove(&id);
             }
             OperationNews::NotRecorded(cause) => {
                 let now = self.clock().now();

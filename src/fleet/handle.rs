@@ -9,6 +9,7 @@ use super::console::{Console, ConsoleWish};
 use super::graphics::Graphics;
 use super::request::{
     ErrorRecord, Finding, HostSelection, KeyDecision, Proposal, ReachRequest, Reply, Request,
+    StoreRequest,
 };
 use crate::domain::action::Action;
 use crate::domain::audit::AuditRecord;
@@ -26,6 +27,8 @@ use crate::domain::preference::Preferences;
 use crate::domain::recording::Recording;
 use crate::domain::secret::SecretText;
 use crate::domain::snapshot::VmSnapshot;
+use crate::domain::store::{HostStores, StoreRef};
+use crate::domain::store_action::{StoreProposal, StoreResult, StoreSubmission, StoreVerb};
 use crate::domain::vm::{VmDetail, VmRef};
 
 /// Requests that may wait at the engine; a front end that fills it is told `Busy`.
@@ -189,6 +192,37 @@ impl FleetHandle {
     /// Reads the snapshots of one VM, parents before children.
     pub async fn snapshots(&self, vm: VmRef) -> Result<Arc<[VmSnapshot]>, Failure> {
         self.ask(|reply| Request::Snapshots { vm, reply }).await
+    }
+
+    /// Reads storage and networks of one host, with who uses them.
+    pub async fn stores(&self, host: HostId) -> Result<Arc<HostStores>, Failure> {
+        self.ask(|reply| Request::Store(StoreRequest::Read { host, reply }))
+            .await
+    }
+
+    /// Makes a plan for a pool or a network, from a read of its own.
+    pub async fn plan_store(
+        &self,
+        target: StoreRef,
+        verb: StoreVerb,
+        actor: Actor,
+    ) -> Result<StoreProposal, Failure> {
+        self.ask(|reply| {
+            Request::Store(StoreRequest::Plan {
+                target,
+                verb,
+                actor,
+                reply,
+            })
+        })
+        .await
+    }
+
+    /// Runs such a plan and waits until it is over.
+    pub async fn run_store(&self, submission: StoreSubmission) -> Result<StoreResult, Failure> {
+        let submission = Box::new(submission);
+        self.ask(|reply| Request::Store(StoreRequest::Run { submission, reply }))
+            .await
     }
 
     /// Takes a picture of a VM's screen.

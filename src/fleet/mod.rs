@@ -33,6 +33,7 @@ mod snapshots;
 pub mod state;
 #[cfg(test)]
 mod state_tests;
+mod stores;
 pub mod target;
 #[cfg(test)]
 mod test_fleet;

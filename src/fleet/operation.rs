@@ -55,6 +55,8 @@ pub enum OperationNews {
     Moved(Box<Operation>),
     /// Its outcome could not be recorded.
     NotRecorded(Failure),
+    /// Something that was done to a pool or a network is over.
+    StoreDone(OperationId),
 }
 
 /// Makes ids that sort by time and are unique across processes.
@@ -416,7 +418,7 @@ pub(super) fn unknown(why: &str) -> Outcome {
 }
 
 /// Tells a refusal by the hypervisor from not knowing whether it was done.
-fn said_no(error: &HypervisorError) -> Outcome {
+pub(super) fn said_no(error: &HypervisorError) -> Outcome {
     let cause = Failure::of(error);
     match error {
         // Its time ran out at the host: it may still come to pass.

@@ -8,6 +8,10 @@ use crate::domain::audit::{AuditEntry, AuditPhase};
 use crate::domain::error_kind::Failure;
 use crate::domain::host_key::HostKeyQuestion;
 use crate::domain::operation::{Actor, OperationId, Outcome, Plan};
+use crate::domain::remote_command::RemoteCommand;
+use crate::domain::store::StoreState;
+use crate::domain::store_action::StorePlan;
+use crate::domain::text::RemoteText;
 use crate::domain::vm::PowerState;
 
 /// Makes the record of an intent: on disk before anything is sent.
@@ -89,6 +93,66 @@ pub fn key_decision(
     }
 }
 
+/// Makes the record of an intent about a pool or a network.
+pub fn store_intent(
+    id: &OperationId,
+    plan: &StorePlan,
+    actor: &Actor,
+    rule: &str,
+    now: Timestamp,
+) -> AuditEntry {
+    AuditEntry {
+        phase: AuditPhase::Intent,
+        rule: Some(rule.to_owned()),
+        operation: Some(id.to_string()),
+        ..about_store(plan, actor, now)
+    }
+}
+
+/// Makes the record of its outcome.
+pub fn store_outcome(
+    intent: &AuditEntry,
+    ended: &Outcome,
+    state_after: Option<StoreState>,
+    elapsed: Duration,
+    now: Timestamp,
+) -> AuditEntry {
+    AuditEntry {
+        state_after: state_after.map(|state| state.word().to_owned()),
+        ..outcome(intent, ended, None, elapsed, now)
+    }
+}
+
+/// Makes the record of one that was not admitted.
+pub fn store_refusal(
+    plan: &StorePlan,
+    actor: &Actor,
+    cause: &Failure,
+    now: Timestamp,
+) -> AuditEntry {
+    AuditEntry {
+        status: "refused".to_owned(),
+        details: cause.message.clone(),
+        ..about_store(plan, actor, now)
+    }
+}
+
+fn about_store(plan: &StorePlan, actor: &Actor, now: Timestamp) -> AuditEntry {
+    let name = format!("{} {}", plan.target.kind.word(), plan.name.raw());
+    let commands = plan.commands.iter();
+    AuditEntry {
+        phase: AuditPhase::Outcome,
+        host: Some(plan.host_name.to_string()),
+        store: Some(RemoteText::new(&name)),
+        store_id: Some(plan.target.id.to_string()),
+        actor: Some(actor.clone()),
+        client_ip: actor.client_ip.clone(),
+        plan: commands.map(RemoteCommand::shown_line).collect(),
+        state_before: plan.state.map(|state| state.word().to_owned()),
+        ..note(plan.verb.spec().id, "pending", String::new(), now)
+    }
+}
+
 /// Returns the word of the log for an outcome.
 pub const fn status(outcome: &Outcome) -> &'static str {
     match outcome {
@@ -108,12 +172,14 @@ fn about(plan: &Plan, actor: &Actor, now: Timestamp) -> AuditEntry {
         host: Some(plan.host_name.to_string()),
         vm: Some(plan.vm_name.clone()),
         vm_id: Some(plan.vm.vm.to_string()),
+        store: None,
+        store_id: None,
         actor: Some(actor.clone()),
         client_ip: actor.client_ip.clone(),
         plan: plan
             .commands
             .iter()
-            .map(crate::domain::remote_command::RemoteCommand::shown_line)
+            .map(RemoteCommand::shown_line)
             .collect(),
         rule: None,
         state_before: Some(plan.state.to_string()),

@@ -22,6 +22,8 @@ use crate::domain::preference::Preferences;
 use crate::domain::recording::Recording;
 use crate::domain::secret::SecretText;
 use crate::domain::snapshot::VmSnapshot;
+use crate::domain::store::{HostStores, StoreRef};
+use crate::domain::store_action::{StoreProposal, StoreResult, StoreSubmission, StoreVerb};
 use crate::domain::text::RemoteText;
 use crate::domain::vm::{VmDetail, VmRef};
 
@@ -220,6 +222,8 @@ pub enum Request {
         /// Its snapshots, parents before children.
         reply: Reply<Arc<[VmSnapshot]>>,
     },
+    /// Something about storage and networks.
+    Store(StoreRequest),
     /// Reach into a VM.
     Reach(ReachRequest),
     /// The commands sent lately, oldest first.
@@ -334,5 +338,35 @@ pub enum Request {
         grace: std::time::Duration,
         /// Operations that had to be left as unknown.
         reply: Reply<usize>,
+    },
+}
+
+/// What can be asked about storage and networks.
+#[derive(Debug)]
+pub enum StoreRequest {
+    /// Read storage and networks of one host.
+    Read {
+        /// Which.
+        host: HostId,
+        /// Both, with who uses them.
+        reply: Reply<Arc<HostStores>>,
+    },
+    /// Make a plan for a pool or a network, from a read of its own, and say what must be agreed to.
+    Plan {
+        /// Which.
+        target: StoreRef,
+        /// What is wanted.
+        verb: StoreVerb,
+        /// Who wants it.
+        actor: Actor,
+        /// The proposal, or why there is none.
+        reply: Reply<StoreProposal>,
+    },
+    /// Run such a plan.
+    Run {
+        /// The plan as it was shown, and the consent.
+        submission: Box<StoreSubmission>,
+        /// How it ended; a refusal is recorded and returned as the error.
+        reply: Reply<StoreResult>,
     },
 }

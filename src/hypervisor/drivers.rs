@@ -12,6 +12,8 @@ use crate::clock::Clock;
 use crate::domain::action::Action;
 use crate::domain::host::{HostSpec, HypervisorKind};
 use crate::domain::remote_command::RemoteCommand;
+use crate::domain::store::StoreId;
+use crate::domain::store_action::StoreVerb;
 use crate::domain::vm::VmId;
 use crate::transport::Transport;
 
@@ -112,6 +114,23 @@ impl Drivers for InstalledDrivers {
         match kind {
             HypervisorKind::Libvirt => libvirt::commands(spec, vm, action),
             HypervisorKind::HyperV => hyperv::commands(vm, action),
+        }
+    }
+
+    fn store_commands(
+        &self,
+        kind: HypervisorKind,
+        spec: &HostSpec,
+        id: &StoreId,
+        verb: StoreVerb,
+    ) -> Result<Vec<RemoteCommand>, HypervisorError> {
+        match kind {
+            HypervisorKind::Libvirt => Ok(vec![libvirt::store_command(spec, id, verb)]),
+            // Its switches can be neither started nor stopped, and its folders are no pools.
+            HypervisorKind::HyperV => Err(HypervisorError::Unsupported {
+                kind,
+                what: format!("{} a {}", verb.spec().word, verb.spec().kind.word()),
+            }),
         }
     }
 

@@ -37,6 +37,8 @@ use crate::domain::inventory::{HostInventory, Scope};
 use crate::domain::redact::Private;
 use crate::domain::remote_command::RemoteCommand;
 use crate::domain::snapshot::VmSnapshot;
+use crate::domain::store::{HostStores, StoreId};
+use crate::domain::store_action::StoreVerb;
 use crate::domain::text::RemoteText;
 use crate::domain::vm::{VmDetail, VmId};
 use crate::transport::{Transport, TransportError};
@@ -59,6 +61,10 @@ pub trait Hypervisor: Send + Sync + Debug {
     /// Reads the snapshots of one VM, parents before children. What the host would not tell is an error,
     /// never an empty tree.
     async fn snapshots(&self, vm: &VmId) -> Result<Vec<VmSnapshot>, HypervisorError>;
+
+    /// Reads storage and networks with who uses them. Asked for when somebody looks, never on a tick. What a
+    /// host does not tell is said in the answer; an error means that nothing could be read.
+    async fn stores(&self) -> Result<HostStores, HypervisorError>;
 
     /// Runs the commands of a plan on channels of their own; returns when the hypervisor has
     /// accepted the last one. What the hypervisor says on the way about how far it is, is told
@@ -148,6 +154,15 @@ pub trait Drivers: Send + Sync + Debug {
         spec: &HostSpec,
         vm: &VmId,
         action: &Action,
+    ) -> Result<Vec<RemoteCommand>, HypervisorError>;
+
+    /// Builds the commands of what is done to a pool or a network. Pure, like [`Self::commands`].
+    fn store_commands(
+        &self,
+        kind: HypervisorKind,
+        spec: &HostSpec,
+        id: &StoreId,
+        verb: StoreVerb,
     ) -> Result<Vec<RemoteCommand>, HypervisorError>;
 
     /// Says how a kind of hypervisor lets somebody into its VMs.

@@ -64,11 +64,7 @@ fn print(desk: &mut Desk<'_>, record: &AuditRecord, json: bool) {
         return;
     }
     let entry = &record.entry;
-    let vm = entry
-        .vm
-        .as_ref()
-        .map(ToString::to_string)
-        .unwrap_or_default();
+    let vm = entry.subject().map(ToString::to_string).unwrap_or_default();
     let place = match (entry.host.as_deref(), vm.as_str()) {
         (Some(host), "") => host.to_owned(),
         (Some(host), vm) => format!("{host}/{vm}"),

@@ -17,6 +17,9 @@ mod row;
 mod screenshot;
 mod show;
 mod snapshots;
+mod store_act;
+mod store_show;
+mod stores;
 mod targets;
 mod watch;
 
@@ -35,6 +38,8 @@ use crate::domain::error_kind::ExitCode;
 use crate::domain::operation::Actor;
 use crate::domain::selector::Filter;
 use crate::domain::snapshot::{DeleteScope, NewSnapshot};
+use crate::domain::store::StoreKind;
+use crate::domain::store_action::StoreVerb;
 use crate::fleet::FleetHandle;
 use crate::report::Complaint;
 
@@ -68,6 +73,12 @@ pub enum Command {
     Act(Act),
     /// Print VM snapshots.
     Snapshots(SnapshotListing),
+    /// Print pools, volumes or networks.
+    Stores(StoreListing),
+    /// Print everything about one pool or network.
+    StoreShow(StoreKind, String),
+    /// Do something to pools or networks.
+    StoreAct(StoreAct),
     /// Print what happens, until stopped.
     Watch(Filter),
 }
@@ -137,6 +148,48 @@ pub struct SnapshotListing {
     pub columns: Vec<String>,
 }
 
+/// Which pools, volumes or networks to print, with which columns, in which order.
+#[derive(Debug, Clone)]
+pub struct StoreListing {
+    /// What the rows are.
+    pub rows: StoreRows,
+    /// Of which hosts, each by a pattern; none = all.
+    pub hosts: Vec<String>,
+    /// Column to order by; a `-` before it turns the order round.
+    pub sort: Option<String>,
+    /// Columns to print; empty = the usual ones of the format.
+    pub columns: Vec<String>,
+}
+
+/// What is done to pools or networks, and its conditions.
+#[derive(Debug, Clone)]
+pub struct StoreAct {
+    /// What to do.
+    pub verb: StoreVerb,
+    /// To which: names, `host/name`, or ids.
+    pub targets: Vec<String>,
+    /// Agreed to beforehand.
+    pub yes: bool,
+    /// Only show what would be run.
+    pub dry_run: bool,
+    /// How long to look for the goal.
+    pub wait: Wait,
+}
+
+/// What the rows of such a list are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreRows {
+    /// Pools.
+    Pools,
+    /// Volumes.
+    Volumes {
+        /// Only those that nothing uses.
+        unattached: bool,
+    },
+    /// Networks.
+    Networks,
+}
+
 /// How long to look for the goal of an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wait {
@@ -171,6 +224,11 @@ pub async fn run(
         Command::Snapshots(listing) => {
             snapshots::run(handle, &script, listing, clock, &mut console).await
         }
+        Command::Stores(listing) => stores::run(handle, &script, listing, &mut console).await,
+        Command::StoreShow(kind, target) => {
+            store_show::run(handle, &script, (*kind, target), &mut console).await
+        }
+        Command::StoreAct(act) => store_act::run(handle, &script, act, &mut console).await,
         Command::Watch(filter) => watch::run(handle, &script, filter, clock, &mut console).await,
     };
     let code = ended.unwrap_or_else(|complaint| {
@@ -180,11 +238,15 @@ pub async fn run(
     console.finish(code)
 }
 
-/// Returns the columns that `list`, `hosts` and `snapshot list` know, for the documentation: id, and what it holds.
-pub fn columns() -> [Vec<(&'static str, &'static str)>; 3] {
+/// Returns the columns that the lists know, for the documentation, each as id and what it holds: of `list`,
+/// `hosts`, `snapshot list`, `storage list`, the same with `--volumes`, and `network list`.
+pub fn columns() -> [Vec<(&'static str, &'static str)>; 6] {
     [
         field::documented(&row::FIELDS),
         field::documented(&hosts::FIELDS),
         field::documented(&snapshots::FIELDS),
+        field::documented(&stores::POOL_FIELDS),
+        field::documented(&stores::VOLUME_FIELDS),
+        field::documented(&stores::NETWORK_FIELDS),
     ]
 }

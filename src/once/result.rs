@@ -9,9 +9,42 @@ use super::{Format, output};
 use crate::domain::action::{ActionKind, Ask};
 use crate::domain::error_kind::{ErrorKind, ExitCode, Failure};
 use crate::domain::operation::{Operation, Outcome, Plan};
+use crate::domain::remote_command::RemoteCommand;
+use crate::domain::store::StoreState;
+use crate::domain::store_action::{StorePlan, StoreResult, StoreVerb};
 use crate::domain::text::RemoteText;
 use crate::domain::vm::PowerState;
 use crate::report::{Complaint, ErrorBody};
+
+/// The words for what was done.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Words {
+    id: &'static str,
+    verb: &'static str,
+    past: &'static str,
+}
+
+impl From<ActionKind> for Words {
+    fn from(kind: ActionKind) -> Self {
+        let spec = kind.spec();
+        Self {
+            id: spec.id,
+            verb: spec.verb,
+            past: spec.past,
+        }
+    }
+}
+
+impl From<StoreVerb> for Words {
+    fn from(verb: StoreVerb) -> Self {
+        let spec = verb.spec();
+        Self {
+            id: spec.id,
+            verb: spec.word,
+            past: spec.past,
+        }
+    }
+}
 
 /// How it ended.
 #[derive(Debug, Clone)]
@@ -20,7 +53,7 @@ pub(super) struct ActResult {
     pub(super) host: String,
     name: RemoteText,
     id: String,
-    kind: ActionKind,
+    words: Words,
     /// The snapshot it is about.
     snapshot: Option<RemoteText>,
     outcome: &'static str,
@@ -57,7 +90,7 @@ struct Document<'a> {
 fn commands(plan: &Plan) -> Vec<String> {
     plan.commands
         .iter()
-        .map(crate::domain::remote_command::RemoteCommand::shown_line)
+        .map(RemoteCommand::shown_line)
         .collect()
 }
 
@@ -70,6 +103,27 @@ fn snapshot(plan: &Plan) -> Option<RemoteText> {
     })
 }
 
+/// Returns what an outcome means for the caller; `waited` tells whether the goal was to be looked for.
+fn ended(outcome: Option<&Outcome>, waited: bool) -> (ExitCode, Option<Failure>) {
+    match outcome {
+        Some(Outcome::Confirmed) => (ExitCode::Done, None),
+        Some(Outcome::Accepted { .. }) if !waited => (ExitCode::Done, None),
+        Some(Outcome::Accepted { note }) => {
+            let failure = Failure::new(ErrorKind::Timeout, note.clone());
+            (ExitCode::Unknown, Some(failure))
+        }
+        Some(Outcome::Refused { cause } | Outcome::Failed { cause }) => {
+            (cause.kind.spec().exit, Some(cause.clone()))
+        }
+        Some(Outcome::Unknown { cause }) => (ExitCode::Unknown, Some(cause.clone())),
+        None => (ExitCode::Unknown, None),
+    }
+}
+
+fn store_word(state: Option<StoreState>) -> &'static str {
+    state.map_or("unknown", StoreState::word)
+}
+
 impl ActResult {
     fn blank(row: &VmRow, kind: ActionKind) -> Self {
         Self {
@@ -77,7 +131,7 @@ impl ActResult {
             host: row.host.spec.name.to_string(),
             name: row.vm.name.clone(),
             id: row.vm.id.to_string(),
-            kind,
+            words: kind.into(),
             snapshot: None,
             outcome: "refused",
             state_before: row.vm.state.word().to_owned(),
@@ -134,19 +188,7 @@ impl ActResult {
     /// Over; `waited` tells whether the goal was to be looked for.
     pub(super) fn of(row: &VmRow, operation: &Operation, waited: bool) -> Self {
         let plan = &operation.plan;
-        let (exit, failure) = match &operation.outcome {
-            Some(Outcome::Confirmed) => (ExitCode::Done, None),
-            Some(Outcome::Accepted { .. }) if !waited => (ExitCode::Done, None),
-            Some(Outcome::Accepted { note }) => {
-                let failure = Failure::new(ErrorKind::Timeout, note.clone());
-                (ExitCode::Unknown, Some(failure))
-            }
-            Some(Outcome::Refused { cause } | Outcome::Failed { cause }) => {
-                (cause.kind.spec().exit, Some(cause.clone()))
-            }
-            Some(Outcome::Unknown { cause }) => (ExitCode::Unknown, Some(cause.clone())),
-            None => (ExitCode::Unknown, None),
-        };
+        let (exit, failure) = ended(operation.outcome.as_ref(), waited);
         let finished = operation.finished_at.unwrap_or(operation.started_at);
         let elapsed = operation.elapsed(finished).as_millis();
         Self {
@@ -167,10 +209,62 @@ impl ActResult {
         }
     }
 
+    fn of_plan(plan: &StorePlan) -> Self {
+        let commands = plan.commands.iter();
+        Self {
+            operation: None,
+            host: plan.host_name.to_string(),
+            name: plan.name.clone(),
+            id: plan.target.id.to_string(),
+            words: plan.verb.into(),
+            snapshot: None,
+            outcome: "refused",
+            state_before: store_word(plan.state).to_owned(),
+            state_after: None,
+            elapsed_ms: None,
+            commands: commands.map(RemoteCommand::shown_line).collect(),
+            asks: None,
+            failure: None,
+            exit: ExitCode::Done,
+        }
+    }
+
+    /// Only shown, about a pool or a network.
+    pub(super) fn store_planned(plan: &StorePlan, asks: Ask) -> Self {
+        Self {
+            outcome: "planned",
+            asks: Some(asks),
+            ..Self::of_plan(plan)
+        }
+    }
+
+    /// Not tried, about a pool or a network.
+    pub(super) fn store_refused(plan: &StorePlan, failure: Failure) -> Self {
+        Self {
+            exit: failure.kind.spec().exit,
+            failure: Some(failure),
+            ..Self::of_plan(plan)
+        }
+    }
+
+    /// Over, about a pool or a network.
+    pub(super) fn of_store(plan: &StorePlan, result: &StoreResult, waited: bool) -> Self {
+        let (exit, failure) = ended(Some(&result.outcome), waited);
+        Self {
+            operation: Some(result.id.to_string()),
+            outcome: result.outcome.word(),
+            state_after: result.state_after.map(|state| state.word().to_owned()),
+            elapsed_ms: u64::try_from(result.elapsed.as_millis()).ok(),
+            failure,
+            exit,
+            ..Self::of_plan(plan)
+        }
+    }
+
     /// Returns what a person is told of a failure.
     pub(super) fn complaint(&self) -> Option<Complaint> {
         let failure = self.failure.as_ref()?;
-        let verb = self.kind.spec().verb;
+        let verb = self.words.verb;
         let message = match self.outcome {
             "accepted" => format!("{verb} was accepted, not confirmed: {}", failure.message),
             "unknown" => format!("outcome of {verb} is unknown: {}", failure.message),
@@ -186,7 +280,7 @@ impl ActResult {
     /// Returns what a person reads when it went well.
     fn sentence(&self) -> Option<String> {
         let vm = format!("{}/{}", self.host, self.name);
-        let spec = self.kind.spec();
+        let spec = self.words;
         let about = match &self.snapshot {
             Some(name) => format!(": {name}"),
             None => String::new(),
@@ -229,7 +323,7 @@ impl ActResult {
             host: &self.host,
             name: &self.name,
             id: &self.id,
-            action: self.kind.id(),
+            action: self.words.id,
             snapshot: self.snapshot.as_ref(),
             outcome: self.outcome,
             state_before: &self.state_before,
@@ -281,7 +375,7 @@ static FIELDS: [Field<ActResult>; 11] = [
     field("host", "HOST", |result| Cell::text(&result.host)),
     field("name", "NAME", |result| Cell::Remote(result.name.clone())),
     field("id", "ID", |result| Cell::text(&result.id)),
-    field("action", "ACTION", |result| Cell::text(result.kind.id())),
+    field("action", "ACTION", |result| Cell::text(result.words.id)),
     field("outcome", "OUTCOME", |result| Cell::text(result.outcome)),
     field("state_before", "BEFORE", |result| {
         Cell::text(&result.state_before)

@@ -54,6 +54,9 @@ pub const COMMAND_QUEUE: usize = 128;
 /// News of all sessions waiting at the fleet.
 pub const UPDATE_QUEUE: usize = 256;
 
+/// Reading storage and networks of one host: every volume and every VM is asked about.
+pub const STORES: Duration = Duration::from_secs(60);
+
 /// Details being read at once on one link. With one read, one stream of announcements and four
 /// actions this stays within the ten sessions that sshd allows on one connection.
 pub const DETAILS_AT_ONCE: usize = 2;

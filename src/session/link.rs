@@ -9,11 +9,12 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::command_log::CHANGES;
-use super::limits::{CLOSE, DETAIL, DETAILS_AT_ONCE};
+use super::limits::{CLOSE, DETAIL, DETAILS_AT_ONCE, STORES};
 use crate::domain::capability::Capabilities;
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::remote_command::RemoteCommand;
 use crate::domain::snapshot::VmSnapshot;
+use crate::domain::store::HostStores;
 use crate::domain::vm::{VmDetail, VmId};
 use crate::hypervisor::{Hypervisor, HypervisorError, ProgressSink};
 use crate::task::{Tasks, send_or_gone};
@@ -100,7 +101,7 @@ impl Link {
 
     /// Reads everything about one VM.
     pub(super) fn detail(&self, vm: VmId, reply: oneshot::Sender<Result<Arc<VmDetail>, Failure>>) {
-        self.ask("the details", reply, |driver| async move {
+        self.ask(("the details", DETAIL), reply, |driver| async move {
             driver.detail(&vm).await.map(Arc::new)
         });
     }
@@ -111,15 +112,23 @@ impl Link {
         vm: VmId,
         reply: oneshot::Sender<Result<Arc<[VmSnapshot]>, Failure>>,
     ) {
-        self.ask("the snapshots", reply, |driver| async move {
+        self.ask(("the snapshots", DETAIL), reply, |driver| async move {
             driver.snapshots(&vm).await.map(Arc::from)
         });
     }
 
-    /// Asks the driver something about one VM; `what` is what takes too long when it does.
+    /// Reads storage and networks.
+    pub(super) fn stores(&self, reply: oneshot::Sender<Result<Arc<HostStores>, Failure>>) {
+        let what = ("storage and networks", STORES);
+        self.ask(what, reply, |driver| async move {
+            driver.stores().await.map(Arc::new)
+        });
+    }
+
+    /// Asks the driver something; `what` is what takes too long when it takes longer than the time beside it.
     fn ask<T, F>(
         &self,
-        what: &'static str,
+        (what, within): (&'static str, Duration),
         mut reply: oneshot::Sender<Result<T, Failure>>,
         question: impl FnOnce(Arc<dyn Hypervisor>) -> F + Send + 'static,
     ) where
@@ -137,9 +146,9 @@ impl Link {
             };
             let result = tokio::select! {
                 biased;
-                result = tokio::time::timeout(DETAIL, reading) => match result {
+                result = tokio::time::timeout(within, reading) => match result {
                     Ok(answer) => answer.map_err(|error| Failure::of(&error)),
-                    Err(_) => Err(too_late(&format!("reading {what}"), DETAIL)),
+                    Err(_) => Err(too_late(&format!("reading {what}"), within)),
                 },
                 () = token.cancelled() => Err(not_connected()),
                 // Nobody waits any more: the next in line need not wait for this one.

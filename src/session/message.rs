@@ -20,6 +20,7 @@ use crate::domain::host_key::PinnedKey;
 use crate::domain::inventory::{HostInventory, Scope};
 use crate::domain::remote_command::RemoteCommand;
 use crate::domain::snapshot::VmSnapshot;
+use crate::domain::store::HostStores;
 use crate::domain::vm::{VmDetail, VmId};
 use crate::hypervisor::{Drivers, ProgressSink};
 use crate::task::Tasks;
@@ -128,6 +129,11 @@ pub enum HostCommand {
         vm: VmId,
         /// Its snapshots, parents before children.
         reply: oneshot::Sender<Result<Arc<[VmSnapshot]>, Failure>>,
+    },
+    /// Read storage and networks.
+    Stores {
+        /// Both, with who uses them.
+        reply: oneshot::Sender<Result<Arc<HostStores>, Failure>>,
     },
 }
 

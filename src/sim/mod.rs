@@ -30,6 +30,7 @@ mod server;
 mod shell;
 mod snapshot;
 mod stdio;
+mod store;
 mod tally;
 mod virsh;
 mod vm;

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::load::{fraction, mix};
 use super::scenario::{SimState, VmPlan};
+use super::store::Stores;
 use super::vm::{Power, Reason, SimVm};
 
 /// Events kept for a subscriber that is slow to read; more are lost to it, as with a real one.
@@ -72,6 +73,7 @@ pub(super) struct StartOptions {
 #[derive(Debug)]
 pub(super) struct World {
     vms: Vec<SimVm>,
+    pub(super) stores: Stores,
     due: Vec<Due>,
     next_id: u32,
     seed: u64,
@@ -88,6 +90,7 @@ impl World {
     /// Makes the world of a host as its plan describes it.
     pub(super) fn new(plans: Vec<VmPlan>, seed: u64, now: Instant, wall: Timestamp) -> Self {
         let mut next_id = 1;
+        let disks = plans.iter().map(|plan| plan.disk_bytes).sum();
         let vms = plans
             .into_iter()
             .map(|plan| {
@@ -98,6 +101,7 @@ impl World {
             .collect();
         let mut world = Self {
             vms,
+            stores: Stores::of_host(seed, disks),
             due: Vec::new(),
             next_id,
             seed,

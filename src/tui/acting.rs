@@ -7,12 +7,14 @@ use super::effect::Effect;
 use super::overlay::Overlay;
 use super::overlay::confirm::{Confirm, Skipped};
 use super::overlay::progress::ProgressPanel;
+use super::overlay::store_confirm::StoreConfirm;
 use super::theme::Role;
 use crate::domain::action::{Action, ActionKind, Ask};
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::host::Tier;
-use crate::domain::operation::{Consent, Submission};
+use crate::domain::operation::{Consent, Outcome, Submission};
 use crate::domain::policy::Decision;
+use crate::domain::store_action::{StorePlan, StoreProposal, StoreResult};
 use crate::domain::vm::{PowerState, VmRef};
 use crate::fleet::admission;
 use crate::fleet::request::Proposal;
@@ -228,4 +230,64 @@ pub fn submit(app: &mut App, dialog: &Confirm, consent: &Consent) -> Vec<Effect>
     app.overlays
         .push(Overlay::Progress(ProgressPanel::new(ticket)));
     vec![Effect::SubmitMany(ticket, submissions)]
+}
+
+/// Takes the plan for a pool or a network: asks the person, or goes ahead where nothing has to be agreed to.
+pub fn planned_store(app: &mut App, proposal: Result<StoreProposal, Failure>) -> Vec<Effect> {
+    match proposal {
+        Err(failure) => {
+            app.fail(&failure);
+            Vec::new()
+        }
+        Ok(proposal) if proposal.asks == Ask::Nothing => {
+            submit_store(app, StoreConfirm::new(proposal), Consent::Nothing)
+        }
+        Ok(proposal) => {
+            let dialog = Box::new(StoreConfirm::new(proposal));
+            app.overlays.push(Overlay::StoreConfirm(dialog));
+            Vec::new()
+        }
+    }
+}
+
+/// Hands the plan of a dialog in.
+pub fn submit_store(app: &mut App, dialog: StoreConfirm, consent: Consent) -> Vec<Effect> {
+    let submission = dialog.submission(app.settings.actor.clone(), consent);
+    let what = said(&submission.plan);
+    app.say(Role::Changing, format!("{what}, under way"));
+    vec![Effect::RunStore(Box::new(submission))]
+}
+
+/// `stop the pool images`.
+fn said(plan: &StorePlan) -> String {
+    let kind = plan.target.kind.word();
+    format!("{} the {kind} {}", plan.verb.spec().word, plan.name.shown())
+}
+
+/// Says how it ended, and has the host read again.
+pub fn store_done(
+    app: &mut App,
+    plan: &StorePlan,
+    result: Result<StoreResult, Failure>,
+) -> Vec<Effect> {
+    let what = said(plan);
+    match result.map(|result| result.outcome) {
+        Err(cause)
+        | Ok(Outcome::Refused { cause } | Outcome::Failed { cause } | Outcome::Unknown { cause }) =>
+        {
+            let message = format!("{what}: {}", cause.message);
+            app.fail_on(&plan.host_name, &Failure { message, ..cause });
+        }
+        Ok(Outcome::Accepted { note }) => app.say(Role::Warning, format!("{what}: {note}")),
+        Ok(Outcome::Confirmed) => {
+            let kind = plan.target.kind.word();
+            let done = plan.verb.spec().past;
+            app.say(
+                Role::Success,
+                format!("the {kind} {} is {done}", plan.name.shown()),
+            );
+        }
+    }
+    app.stores.read_again(plan.target.host);
+    Vec::new()
 }

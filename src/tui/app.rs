@@ -17,6 +17,7 @@ use super::screen::hosts::Hosts;
 use super::screen::operations::Operations;
 use super::screen::profile::ProfileView;
 use super::screen::snapshots::Snapshots;
+use super::screen::stores::Stores;
 use super::screen::vms::Vms;
 use super::theme::Role;
 use crate::domain::error_kind::Failure;
@@ -47,6 +48,8 @@ pub enum Screen {
     Hosts,
     /// VM snapshots.
     Snapshots,
+    /// Storage and networks.
+    Stores,
     /// Operations and the audit log.
     Operations,
     /// Profile and credentials.
@@ -55,10 +58,11 @@ pub enum Screen {
 
 impl Screen {
     /// Every view.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Vms,
         Self::Hosts,
         Self::Snapshots,
+        Self::Stores,
         Self::Operations,
         Self::Profile,
     ];
@@ -69,6 +73,7 @@ impl Screen {
             Self::Vms => "VMs",
             Self::Hosts => "Hosts",
             Self::Snapshots => "VM snapshots",
+            Self::Stores => "Storage and networks",
             Self::Operations => "Operations and audit",
             Self::Profile => "Profile and credentials",
         }
@@ -113,6 +118,8 @@ pub struct App {
     pub hosts: Hosts,
     /// VM snapshots.
     pub snapshots: Snapshots,
+    /// Storage and networks.
+    pub stores: Stores,
     /// Operations and audit.
     pub operations: Operations,
     /// Profile and credentials.
@@ -163,6 +170,7 @@ impl App {
             vms: Vms::default(),
             hosts: Hosts::default(),
             snapshots: Snapshots::default(),
+            stores: Stores::default(),
             operations: Operations::default(),
             profile: ProfileView::default(),
             overlays: Vec::new(),
@@ -194,6 +202,9 @@ impl App {
         self.hosts.take(&self.snapshot);
         if self.screen == Screen::Snapshots {
             self.snapshots.take(&self.snapshot);
+        }
+        if self.screen == Screen::Stores {
+            self.stores.take(&self.snapshot);
         }
         self.operations.take(&self.snapshot);
         gone
@@ -260,6 +271,12 @@ impl App {
             ],
             Screen::Snapshots => &[
                 Context::Snapshots,
+                Context::List,
+                Context::Global,
+                Context::Base,
+            ],
+            Screen::Stores => &[
+                Context::Stores,
                 Context::List,
                 Context::Global,
                 Context::Base,
@@ -339,7 +356,19 @@ impl App {
             Some(Overlay::Details(details)) if details.tab == Tab::Metrics => Some(second),
             _ => None,
         };
+        let stores = self
+            .stores
+            .oldest()
+            .filter(|_| self.screen == Screen::Stores);
+        let stores = stores.map(|at| {
+            if self.now.duration_since(at) < SignedDuration::from_secs(120) {
+                second
+            } else {
+                Duration::from_secs(60)
+            }
+        });
         ages.chain(toast)
+            .chain(stores)
             .chain(console)
             .chain(metrics)
             .chain(operation)

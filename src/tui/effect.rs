@@ -15,6 +15,8 @@ use crate::domain::host::{HostId, HostName, HostSpec};
 use crate::domain::host_key::{HostKeyQuestion, HostKeyVerdict};
 use crate::domain::operation::{Actor, OperationId, Submission};
 use crate::domain::secret::SecretText;
+use crate::domain::store::StoreRef;
+use crate::domain::store_action::{StoreSubmission, StoreVerb};
 use crate::domain::vm::VmRef;
 use crate::fleet::FleetHandle;
 use crate::fleet::console::ConsoleWish;
@@ -56,6 +58,19 @@ pub enum Effect {
     Metrics(VmRef),
     /// Read the snapshots of a VM.
     Snapshots(VmRef),
+    /// Read storage and networks of a host.
+    Stores(HostId),
+    /// Ask for a plan for a pool or a network.
+    PlanStore {
+        /// Comes back with the answer.
+        ticket: u64,
+        /// Which.
+        target: StoreRef,
+        /// What is wanted.
+        verb: StoreVerb,
+    },
+    /// Run such a plan.
+    RunStore(Box<StoreSubmission>),
     /// Read the audit log's end.
     Audit(Option<VmRef>),
     /// Take a picture of a VM's screen.
@@ -203,6 +218,17 @@ impl Runner {
             } => self.plan(ticket, wanted, action),
             Effect::SubmitMany(bulk, submissions) => self.submit_many(bulk, submissions),
             Effect::Withdraw { bulk, operations } => self.withdraw(bulk, operations),
+            Effect::PlanStore {
+                ticket,
+                target,
+                verb,
+            } => {
+                let (handle, actor) = (self.handle.clone(), self.actor.clone());
+                self.start(async move {
+                    let proposal = Box::new(handle.plan_store(target, verb, actor).await);
+                    Some(Answer::StorePlanned { ticket, proposal })
+                });
+            }
             Effect::OpenConsole {
                 ticket,
                 vm,
@@ -502,6 +528,12 @@ async fn ask(handle: &FleetHandle, effect: Effect) -> Option<Answer> {
                 result: read.map(drop),
             })
         }
+        Effect::Stores(host) => Some(Answer::Stores(host, handle.stores(host).await)),
+        Effect::RunStore(submission) => {
+            let plan = Box::new(submission.plan.clone());
+            let result = handle.run_store(*submission).await;
+            Some(Answer::StoreDone { plan, result })
+        }
         Effect::Screen(ticket, vm) => Some(Answer::Screen(ticket, handle.screen(vm).await)),
         Effect::Audit(vm) => {
             let records = handle.audit_tail(AUDIT_LINES, vm.clone()).await;
@@ -546,6 +578,7 @@ async fn ask(handle: &FleetHandle, effect: Effect) -> Option<Answer> {
         Effect::Plan { .. }
         | Effect::SubmitMany(..)
         | Effect::Withdraw { .. }
+        | Effect::PlanStore { .. }
         | Effect::OpenConsole { .. }
         | Effect::SendKeys(..)
         | Effect::OpenGraphics(..)

@@ -17,6 +17,8 @@ use crate::domain::host::{HostId, HostName};
 use crate::domain::inventory::FleetSnapshot;
 use crate::domain::metrics::VmMetrics;
 use crate::domain::picture::Picture;
+use crate::domain::store::HostStores;
+use crate::domain::store_action::{StorePlan, StoreProposal, StoreResult};
 use crate::domain::vm::{VmDetail, VmRef};
 use crate::fleet::request::{ErrorRecord, Finding, Proposal};
 use crate::tui::graphics::GraphicsNews;
@@ -98,6 +100,22 @@ pub enum Answer {
     },
     /// Everything about a VM.
     Detail(VmRef, Result<Arc<VmDetail>, Failure>),
+    /// Storage and networks of a host.
+    Stores(HostId, Result<Arc<HostStores>, Failure>),
+    /// A plan for a pool or a network.
+    StorePlanned {
+        /// Of the question.
+        ticket: u64,
+        /// The plan, or why there is none.
+        proposal: Box<Result<StoreProposal, Failure>>,
+    },
+    /// It was run.
+    StoreDone {
+        /// What was run.
+        plan: Box<StorePlan>,
+        /// How it ended, or why it was not admitted.
+        result: Result<StoreResult, Failure>,
+    },
     /// The figures of a VM over the last quarter of an hour.
     Metrics(VmRef, Result<Option<VmMetrics>, Failure>),
     /// Audit records, of one VM or of all.

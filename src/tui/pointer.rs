@@ -73,6 +73,6 @@ fn list(app: &App, state: &ViewState, body: Rect) -> Option<(Rect, usize, usize)
             let upper = super::screen::operations::upper(body);
             (upper, state.operations_top, app.snapshot.operations.len())
         }
-        Screen::Profile => return None,
+        Screen::Stores | Screen::Profile => return None,
     })
 }

@@ -9,7 +9,7 @@ use super::console;
 use super::glyph;
 use super::layout::{self, Areas};
 use super::overlay::{Overlay, progress};
-use super::screen::{hosts, operations, profile, snapshots, vms};
+use super::screen::{hosts, operations, profile, snapshots, stores, vms};
 use super::theme::{Role, Theme};
 use super::widget::footer::{self, Hint};
 use super::widget::{header, paint};
@@ -23,6 +23,8 @@ pub struct ViewState {
     pub hosts_top: usize,
     /// Of the VM snapshots.
     pub snapshots_top: usize,
+    /// Of storage, and of networks.
+    pub stores_tops: [usize; 2],
     /// Of the operations.
     pub operations_top: usize,
     /// Of the credentials.
@@ -84,6 +86,7 @@ fn draw_screen(app: &App, theme: &Theme, state: &mut ViewState, buf: &mut Buffer
         Screen::Vms => vms::draw(app, buf, body, theme, &mut state.vms_top),
         Screen::Hosts => hosts::draw(app, buf, body, theme, &mut state.hosts_top),
         Screen::Snapshots => snapshots::draw(app, buf, body, theme, &mut state.snapshots_top),
+        Screen::Stores => stores::draw(app, buf, body, theme, &mut state.stores_tops),
         Screen::Operations => {
             operations::draw(app, buf, body, theme, &mut state.operations_top);
         }
@@ -95,11 +98,12 @@ fn draw_status(app: &App, theme: &Theme, buf: &mut Buffer, line: Rect) -> Option
     if app.screen == Screen::Vms {
         return vms::status(app, buf, line, theme);
     }
-    let title = if app.screen == Screen::Snapshots {
-        format!("{} ", snapshots::title(app))
-    } else {
-        format!("{} ", app.screen.title())
+    let title = match app.screen {
+        Screen::Snapshots => snapshots::title(app),
+        Screen::Stores => stores::title(app),
+        other => other.title().to_owned(),
     };
+    let title = format!("{title} ");
     paint::put_right(buf, line, &title, theme.style(Role::Dim));
     let left = Rect {
         x: line.x + 1,
@@ -137,6 +141,8 @@ fn draw_overlay(
     };
     match overlay {
         Overlay::Confirm(dialog) => return dialog.draw(buf, area, theme),
+        Overlay::StoreConfirm(dialog) => return dialog.draw(buf, area, theme),
+        Overlay::Narrow(dialog) => return dialog.draw(buf, area, theme),
         Overlay::Question(question) => question.draw(buf, area, theme),
         Overlay::Waiting(_) => {
             let line = Rect {
@@ -180,6 +186,8 @@ pub fn hints(app: &App) -> Vec<Hint> {
         app.overlays.last(),
         Some(
             Overlay::Confirm(_)
+                | Overlay::StoreConfirm(_)
+                | Overlay::Narrow(_)
                 | Overlay::HostKey(_)
                 | Overlay::Passphrase(_)
                 | Overlay::HostForm(_)

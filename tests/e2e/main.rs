@@ -17,6 +17,7 @@ mod screen;
 mod script;
 mod slow;
 mod snapshots;
+mod stores;
 mod trust;
 
 /// The program under test.

@@ -8,5 +8,6 @@ mod hosts;
 mod lab;
 mod operations;
 mod progress;
+mod stores;
 mod windows;
 mod world;

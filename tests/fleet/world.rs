@@ -16,6 +16,8 @@ use vmdeck::domain::inventory::{HostInventory, Scope};
 use vmdeck::domain::operation::Progress;
 use vmdeck::domain::remote_command::RemoteCommand;
 use vmdeck::domain::snapshot::VmSnapshot;
+use vmdeck::domain::store::{HostStores, StoreId, StoreState};
+use vmdeck::domain::store_action::StoreVerb;
 use vmdeck::domain::text::RemoteText;
 use vmdeck::domain::vm::{PowerState, Vm, VmDetail, VmId};
 use vmdeck::hypervisor::{
@@ -74,6 +76,8 @@ pub(crate) struct Machine {
     /// How it is read.
     pub(crate) channel: &'static str,
     pub(crate) vms: Vec<Arc<Vm>>,
+    /// Its storage and networks.
+    pub(crate) stores: HostStores,
     /// `connect`, `fast`, `full`, `do start ...`, with the time.
     pub(crate) log: Vec<(Instant, String)>,
     pub(crate) reading: usize,
@@ -101,6 +105,11 @@ impl Machine {
                 vm(1, "web-1", PowerState::Running),
                 vm(2, "db-1", PowerState::Stopped),
             ],
+            stores: HostStores {
+                pools: Ok(Vec::new()),
+                networks: Ok(Vec::new()),
+                gaps: Vec::new(),
+            },
             log: Vec::new(),
             reading: 0,
             most_reading: 0,
@@ -147,6 +156,18 @@ impl Machine {
     }
 
     fn act(&mut self, action: &str, id: &VmId) {
+        let networks = self.stores.networks.iter_mut().flatten();
+        for network in networks.filter(|one| {
+            one.id
+                .as_ref()
+                .is_some_and(|own| own.as_str() == id.as_str())
+        }) {
+            match action {
+                "network-start" => network.state = Some(StoreState::Active),
+                "network-stop" => network.state = Some(StoreState::Inactive),
+                _ => {}
+            }
+        }
         let to = match action {
             "start" | "resume" | "reboot" | "reset" => PowerState::Running,
             "shutdown" | "force-off" => PowerState::Stopped,
@@ -381,6 +402,17 @@ impl Drivers for WorldDrivers {
         Ok(vec![command.arg(vm.as_str())])
     }
 
+    fn store_commands(
+        &self,
+        _kind: HypervisorKind,
+        _spec: &HostSpec,
+        id: &StoreId,
+        verb: StoreVerb,
+    ) -> Result<Vec<RemoteCommand>, HypervisorError> {
+        let command = RemoteCommand::posix("do").arg(verb.spec().id);
+        Ok(vec![command.arg(id.as_str())])
+    }
+
     fn reach(&self, kind: HypervisorKind) -> &'static dyn Reach {
         vmdeck::hypervisor::drivers::reach(kind)
     }
@@ -467,6 +499,10 @@ impl Hypervisor for Driver {
         let limits = ExecLimits::within(Duration::from_secs(5));
         self.transport.exec(&question, limits).await?;
         Ok(VmDetail::default())
+    }
+
+    async fn stores(&self) -> Result<HostStores, HypervisorError> {
+        Ok(locked(&self.machine).stores.clone())
     }
 
     async fn snapshots(&self, vm: &VmId) -> Result<Vec<VmSnapshot>, HypervisorError> {

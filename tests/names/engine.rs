@@ -113,7 +113,7 @@ fn propose(
     let verdict = policy::decide(
         &state.policy,
         &PolicyQuery {
-            action,
+            verb: action.into(),
             tier: None,
             host: "kvm1",
             tags: &[],

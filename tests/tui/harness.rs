@@ -316,6 +316,7 @@ async fn engine(mut inbox: mpsc::Receiver<Request>, state: Arc<FleetSnapshot>, a
                     .and_then(|(_, vm)| vm.facts.snapshot_tree.clone());
                 reply.send(Ok(tree.unwrap_or_default())).unwrap();
             }
+            Request::Store(request) => crate::stores::answer(&state, request, &note),
             Request::Reach(ReachRequest::Console { wish, reply }) => {
                 let (words, console, kept) = console(&wish);
                 note(words);
@@ -471,7 +472,7 @@ fn propose(
     let verdict = policy::decide(
         &state.policy,
         &PolicyQuery {
-            action,
+            verb: action.into(),
             tier: host
                 .spec
                 .tier

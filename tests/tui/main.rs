@@ -15,4 +15,5 @@ mod pictures;
 mod production;
 mod screen;
 mod snapshots;
+mod stores;
 mod table;

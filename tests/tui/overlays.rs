@@ -129,7 +129,7 @@ async fn policy_hides_keys_from_the_footer_and_gives_its_reason() {
     let mut state = fleet::small();
     state.policy = Arc::from([Rule {
         name: "no-cut".into(),
-        verbs: vec![vmdeck::domain::action::ActionKind::ForceOff],
+        verbs: vec![vmdeck::domain::action::ActionKind::ForceOff.into()],
         effect: Some(Effect::Deny),
         reason: "ask the owner".into(),
         ..Rule::default()

@@ -52,6 +52,11 @@ async fn the_snapshots_of_the_fleet() {
 }
 
 #[tokio::test]
+async fn storage_and_networks() {
+    check("storage.svg", "dark", "4 j j enter", (120, 24)).await;
+}
+
+#[tokio::test]
 async fn the_details() {
     check("details.svg", "light", "enter", (100, 26)).await;
 }

@@ -27,6 +27,8 @@ fn entry(phase: AuditPhase, operation: &str) -> AuditEntry {
         host: Some("kvm1".into()),
         vm: None,
         vm_id: None,
+        store: None,
+        store_id: None,
         actor: None,
         client_ip: None,
         plan: vec!["virsh start x".into()],

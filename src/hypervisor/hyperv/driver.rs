@@ -18,13 +18,14 @@ use super::parse::{self, Answer, Listed, Memory};
 use super::script::Task;
 use super::stream::Watch;
 use super::verdict::{self, Way};
-use super::{detail, look};
+use super::{detail, look, stores};
 use crate::domain::capability::Capabilities;
 use crate::domain::host::{HostId, HypervisorKind};
 use crate::domain::inventory::{HostInventory, Scope};
 use crate::domain::redact::Private;
 use crate::domain::remote_command::RemoteCommand;
 use crate::domain::snapshot::VmSnapshot;
+use crate::domain::store::HostStores;
 use crate::domain::text::RemoteText;
 use crate::domain::vm::{VmDetail, VmId};
 use crate::hypervisor::{Check, Hints, Hypervisor, HypervisorError, ProgressSink, Question};
@@ -41,6 +42,9 @@ const FULL_FACTOR: u32 = 3;
 
 /// How long the details of one VM may take; sizes of images are read from their files.
 const DETAIL_WITHIN: Duration = Duration::from_secs(20);
+
+/// How long storage and networks may take: every image is opened for its size.
+const STORES_WITHIN: Duration = Duration::from_secs(50);
 
 /// What is added on this side to the time a script may take for an action.
 const GRACE: Duration = Duration::from_secs(5);
@@ -501,6 +505,23 @@ impl Hypervisor for HyperV {
         Ok(detail.snapshots)
     }
 
+    async fn stores(&self) -> Result<HostStores, HypervisorError> {
+        let is_constrained = self.learnt().way == Way::Constrained;
+        let answer = if is_constrained {
+            Err(Trouble::Constrained)
+        } else {
+            self.ask(Task::Stores, NO_ARGUMENTS, STORES_WITHIN).await
+        };
+        match answer {
+            Ok(answer) => Ok(stores::read(answer)),
+            Err(Trouble::Constrained) => Err(no_stores("its PowerShell is constrained")),
+            Err(Trouble::Record(record)) if record.cause() == Cause::NoCmdlet => {
+                Err(no_stores("the PowerShell module Hyper-V is missing"))
+            }
+            Err(trouble) => Err(self.told(trouble, About::Host)),
+        }
+    }
+
     async fn perform(
         &self,
         commands: &[RemoteCommand],
@@ -557,6 +578,13 @@ fn no_details() -> HypervisorError {
     HypervisorError::Unsupported {
         kind: HypervisorKind::HyperV,
         what: "tell more about a VM: the host's PowerShell is constrained".to_owned(),
+    }
+}
+
+fn no_stores(why: &str) -> HypervisorError {
+    HypervisorError::Unsupported {
+        kind: HypervisorKind::HyperV,
+        what: format!("tell of storage and networks on this host: {why}"),
     }
 }
 

@@ -12,7 +12,7 @@ use super::frames::{Frame, FrameReader, Kind, unparsable};
 use super::mirror::{Mirror, News};
 use super::parse::{self, Answer};
 use super::verdict::{self, Way};
-use super::{clixml, detail, facts};
+use super::{clixml, detail, facts, stores};
 use crate::domain::inventory::Scope;
 use crate::domain::text::RemoteText;
 use crate::testing::fuzz::invariant::{
@@ -127,6 +127,16 @@ pub(crate) fn answers(data: &[u8]) {
     all_shown(&parse::told(&answer.gaps));
     lists(&answer);
     shown_detail(&detail::read(answer.clone()));
+    let storage = stores::read(answer.clone());
+    all_shown(&storage.gaps);
+    all_shown(storage.pools.iter().flatten().map(|pool| &pool.name));
+    all_shown(
+        storage
+            .networks
+            .iter()
+            .flatten()
+            .map(|network| &network.name),
+    );
     match facts::read(&answer.data, &answer.gaps) {
         Ok(facts) => {
             if let Err(error) = verdict::judge(&facts) {

@@ -36,6 +36,7 @@ mod reach;
 mod run;
 mod script;
 mod state;
+mod stores;
 mod stream;
 #[cfg(test)]
 mod stream_tests;

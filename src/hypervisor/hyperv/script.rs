@@ -37,6 +37,8 @@ pub(crate) enum Task {
     Detail,
     /// The same through CIM, where the cmdlets cannot be used.
     DetailCim,
+    /// Read switches, and folders with disks of VMs.
+    Stores,
     /// The probe, where PowerShell is constrained.
     ConstrainedProbe,
     /// The list, where PowerShell is constrained.
@@ -79,12 +81,13 @@ pub(crate) enum Task {
 
 impl Task {
     /// Every task.
-    pub(crate) const ALL: [Self; 24] = [
+    pub(crate) const ALL: [Self; 25] = [
         Self::Probe,
         Self::List,
         Self::ListCmdlets,
         Self::Detail,
         Self::DetailCim,
+        Self::Stores,
         Self::ConstrainedProbe,
         Self::ConstrainedList,
         Self::Watch,
@@ -114,6 +117,7 @@ impl Task {
             Self::ListCmdlets => "list-cmdlets.ps1",
             Self::Detail => "detail.ps1",
             Self::DetailCim => "detail-cim.ps1",
+            Self::Stores => "stores.ps1",
             Self::ConstrainedProbe => "constrained-probe.ps1",
             Self::ConstrainedList => "constrained-list.ps1",
             Self::Watch => "watch.ps1",
@@ -143,6 +147,7 @@ impl Task {
             Self::ListCmdlets => file!("list-cmdlets"),
             Self::Detail => file!("detail"),
             Self::DetailCim => file!("detail-cim"),
+            Self::Stores => file!("stores"),
             Self::ConstrainedProbe => file!("constrained-probe"),
             Self::ConstrainedList => file!("constrained-list"),
             Self::Watch => file!("watch"),
@@ -173,6 +178,7 @@ impl Task {
             | Self::ListCmdlets
             | Self::Detail
             | Self::DetailCim
+            | Self::Stores
             | Self::ConstrainedProbe
             | Self::ConstrainedList
             | Self::Leftover

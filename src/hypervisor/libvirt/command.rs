@@ -9,6 +9,8 @@ use crate::domain::error_kind::ErrorKind;
 use crate::domain::host::{HostSpec, LibvirtUri};
 use crate::domain::remote_command::RemoteCommand;
 use crate::domain::snapshot::{DeleteScope, NewSnapshot, SnapshotRequest};
+use crate::domain::store::StoreId;
+use crate::domain::store_action::StoreVerb;
 use crate::domain::text::RemoteText;
 use crate::domain::vm::VmId;
 use crate::hypervisor::HypervisorError;
@@ -22,6 +24,9 @@ const ACTION_LIFE: Duration = Duration::from_secs(60);
 
 /// How long writing or reading back a VM's memory may take.
 const MEMORY_LIFE: Duration = Duration::from_secs(1800);
+
+/// How long starting, stopping or refreshing a pool may take: storage of a network is mounted for it.
+const STORE_LIFE: Duration = Duration::from_secs(120);
 
 /// How long one `virsh event` listens. It reads no input, so it would outlive a connection that went away
 /// until the next event; this bounds how long.
@@ -74,6 +79,12 @@ impl Virsh {
         self.kept().args(line.words()).life(lifetime)
     }
 
+    /// One process for one question whose table is to hold names as they are: under `C`, `virsh` writes what
+    /// is not ASCII as `\xff`.
+    pub(crate) fn in_utf8(&self, line: &Line) -> RemoteCommand {
+        self.once(line, QUESTION_LIFE).env("LC_ALL", "C.UTF-8")
+    }
+
     /// One process for something that lasts as long as somebody looks.
     pub(crate) fn staying(&self, line: &Line) -> RemoteCommand {
         self.kept().args(line.words())
@@ -113,6 +124,26 @@ impl Virsh {
             | ActionKind::SnapshotDelete => return Err(refused("no snapshot was named", None)),
         };
         Ok(vec![self.once(&line, lifetime)])
+    }
+
+    /// The command of what is done to a pool or a network.
+    pub(crate) fn store_action(&self, id: &StoreId, verb: StoreVerb) -> RemoteCommand {
+        let line = match verb {
+            StoreVerb::PoolRefresh => Line::about_store("pool-refresh", id),
+            StoreVerb::PoolStart => Line::about_store("pool-start", id),
+            StoreVerb::PoolStop => Line::about_store("pool-destroy", id),
+            StoreVerb::PoolAutostartOn => Line::about_store("pool-autostart", id),
+            StoreVerb::PoolAutostartOff => {
+                Line::about_store("pool-autostart", id).with("--disable")
+            }
+            StoreVerb::NetworkStart => Line::about_store("net-start", id),
+            StoreVerb::NetworkStop => Line::about_store("net-destroy", id),
+            StoreVerb::NetworkAutostartOn => Line::about_store("net-autostart", id),
+            StoreVerb::NetworkAutostartOff => {
+                Line::about_store("net-autostart", id).with("--disable")
+            }
+        };
+        self.once(&line, STORE_LIFE)
     }
 
     /// The command of a request about snapshots. It is a process of its own: names are arguments there,
@@ -175,8 +206,8 @@ fn refused(what: &str, fix: Option<&str>) -> HypervisorError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Line {
     text: String,
-    /// The name of a snapshot, its last word.
-    snapshot: Option<String>,
+    /// The name of a snapshot, a volume, a pool or a network: its last word.
+    named: Option<String>,
 }
 
 impl Line {
@@ -184,7 +215,7 @@ impl Line {
     pub(crate) fn new(words: &'static str) -> Self {
         Self {
             text: words.to_owned(),
-            snapshot: None,
+            named: None,
         }
     }
 
@@ -192,7 +223,31 @@ impl Line {
     pub(crate) fn about(command: &'static str, vm: &VmId) -> Self {
         Self {
             text: format!("{command} {vm}"),
-            snapshot: None,
+            named: None,
+        }
+    }
+
+    /// A command about one pool or network.
+    pub(crate) fn about_store(command: &'static str, id: &StoreId) -> Self {
+        Self {
+            text: format!("{command} {id}"),
+            named: None,
+        }
+    }
+
+    /// A command whose last word is the name of a pool or a network; it ends with the option before it.
+    pub(crate) fn about_name(command: &'static str, name: &str) -> Self {
+        Self {
+            text: format!("{command} '{name}'"),
+            named: Some(name.to_owned()),
+        }
+    }
+
+    /// A command about one volume of a pool.
+    pub(crate) fn about_volume(command: &'static str, pool: &StoreId, name: &str) -> Self {
+        Self {
+            text: format!("{command} --pool {pool} --vol '{name}'"),
+            named: Some(name.to_owned()),
         }
     }
 
@@ -200,7 +255,7 @@ impl Line {
     pub(crate) fn about_snapshot(command: &'static str, vm: &VmId, name: &str) -> Self {
         Self {
             text: format!("{command} {vm} --snapshotname '{name}'"),
-            snapshot: Some(name.to_owned()),
+            named: Some(name.to_owned()),
         }
     }
 
@@ -208,7 +263,7 @@ impl Line {
     /// of a name ends the quotes around it. Everything else goes to a process of its own.
     pub(crate) fn is_plain(&self) -> bool {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || " ._:+-@,=()#".contains(c);
-        self.snapshot
+        self.named
             .as_deref()
             .is_none_or(|name| name.chars().all(is_plain))
     }
@@ -227,10 +282,10 @@ impl Line {
 
     /// Returns its words.
     pub(crate) fn words(&self) -> impl Iterator<Item = &str> {
-        let quoted = self.snapshot.as_ref().map_or(0, |name| name.len() + 3);
+        let quoted = self.named.as_ref().map_or(0, |name| name.len() + 3);
         let rest = self.text.len().saturating_sub(quoted);
         let text = self.text.get(..rest).unwrap_or(&self.text);
-        text.split_whitespace().chain(self.snapshot.as_deref())
+        text.split_whitespace().chain(self.named.as_deref())
     }
 }
 

@@ -3,9 +3,12 @@
 //! The text is somebody else's: its size and its number of nodes are bounded, and a document type
 //! (which could define entities) is refused by the reader.
 
+use std::borrow::Cow;
+
 use roxmltree::{Document, Node, ParsingOptions};
 
 use super::parse::Misshapen;
+use crate::domain::store::DiskEnd;
 use crate::domain::text::RemoteText;
 use crate::domain::vm::{VmDisk, VmDiskImage, VmNic};
 
@@ -37,8 +40,8 @@ pub(crate) struct Definition {
     pub(crate) agent_connected: bool,
 }
 
-/// Reads `dumpxml`.
-pub(crate) fn read(output: &[u8]) -> Result<Definition, Misshapen> {
+/// Takes text that may be read as XML: neither too large nor made to keep the reader busy.
+pub(super) fn bounded(output: &[u8]) -> Result<Cow<'_, str>, Misshapen> {
     if output.len() > MAX_BYTES {
         return Err(Misshapen::new("a definition of more than 4 MiB", b""));
     }
@@ -50,12 +53,23 @@ pub(crate) fn read(output: &[u8]) -> Result<Definition, Misshapen> {
     if text.matches("xmlns").count() > MAX_NAMESPACES {
         return Err(Misshapen::new("more name spaces than a VM can have", b""));
     }
+    Ok(text)
+}
+
+/// Reads XML whose text is bounded.
+pub(super) fn parsed(text: &str) -> Result<Document<'_>, Misshapen> {
     let options = ParsingOptions {
         nodes_limit: MAX_NODES,
         ..ParsingOptions::default()
     };
-    let document = Document::parse_with_options(text.trim(), options)
-        .map_err(|error| Misshapen::new("no XML", error.to_string().as_bytes()))?;
+    Document::parse_with_options(text.trim(), options)
+        .map_err(|error| Misshapen::new("no XML", error.to_string().as_bytes()))
+}
+
+/// Reads `dumpxml`.
+pub(crate) fn read(output: &[u8]) -> Result<Definition, Misshapen> {
+    let text = bounded(output)?;
+    let document = parsed(&text)?;
     let root = document.root_element();
     if root.tag_name().name() != "domain" {
         return Err(Misshapen::new(
@@ -78,6 +92,32 @@ pub(crate) fn read(output: &[u8]) -> Result<Definition, Misshapen> {
         nics: each("interface").map(nic).collect(),
         agent_connected: each("channel").any(|channel| agent_connected(channel)),
     })
+}
+
+/// Reads of `dumpxml` only where the disks are, and on which networks the cards.
+pub(super) fn wired(output: &[u8]) -> Result<(Vec<DiskEnd>, Vec<String>), Misshapen> {
+    let text = bounded(output)?;
+    let document = parsed(&text)?;
+    let devices = child(document.root_element(), "devices")
+        .ok_or_else(|| Misshapen::new("no devices", b""))?;
+    let sources = |name: &'static str| {
+        devices
+            .children()
+            .filter(move |node| node.has_tag_name(name))
+            .filter_map(|node| child(node, "source"))
+    };
+    let end = |source: Node<'_, '_>| match (source.attribute("pool"), source.attribute("volume")) {
+        (pool, Some(name)) => Some(DiskEnd::Volume {
+            pool: pool.map(str::to_owned),
+            name: name.to_owned(),
+        }),
+        (_, None) => disk_source(source).map(|path| DiskEnd::Path(path.raw().to_owned())),
+    };
+    let on = |source: Node<'_, '_>| source.attribute("network").map(str::to_owned);
+    Ok((
+        sources("disk").filter_map(end).collect(),
+        sources("interface").filter_map(on).collect(),
+    ))
 }
 
 fn disk(node: Node<'_, '_>) -> VmDisk {
@@ -180,16 +220,16 @@ fn operating_system(root: Node<'_, '_>) -> Option<RemoteText> {
     Some(RemoteText::new(&text))
 }
 
-fn child<'a, 'input>(node: Node<'a, 'input>, name: &str) -> Option<Node<'a, 'input>> {
+pub(super) fn child<'a, 'input>(node: Node<'a, 'input>, name: &str) -> Option<Node<'a, 'input>> {
     node.children()
         .find(|child| child.is_element() && child.tag_name().name() == name)
 }
 
-fn attribute(node: Node<'_, '_>, name: &str) -> Option<RemoteText> {
+pub(super) fn attribute(node: Node<'_, '_>, name: &str) -> Option<RemoteText> {
     node.attribute(name).map(RemoteText::new)
 }
 
-fn content(node: Node<'_, '_>) -> Option<RemoteText> {
+pub(super) fn content(node: Node<'_, '_>) -> Option<RemoteText> {
     node.text()
         .map(str::trim)
         .filter(|text| !text.is_empty())

@@ -18,7 +18,7 @@ use super::parse::{self, Misshapen, Record};
 use super::state::has_process;
 use super::verdict::{judge, judge_said};
 use super::worker::{Fallback, Patience, Worker};
-use super::{detail, look, node, snapshot, uptime};
+use super::{detail, look, node, snapshot, stores, uptime};
 use crate::clock::Clock;
 use crate::domain::action::{Action, ActionKind};
 use crate::domain::capability::Capabilities;
@@ -27,6 +27,7 @@ use crate::domain::inventory::{HostInventory, Scope};
 use crate::domain::redact::Private;
 use crate::domain::remote_command::RemoteCommand;
 use crate::domain::snapshot::VmSnapshot;
+use crate::domain::store::HostStores;
 use crate::domain::text::RemoteText;
 use crate::domain::vm::{Vm, VmDetail, VmId};
 use crate::hypervisor::{Hints, Hypervisor, HypervisorError, ProgressSink, Question};
@@ -548,6 +549,10 @@ impl Hypervisor for Libvirt {
         let (outline, tree) = snapshot::of_vm(&self.slow, vm).await?;
         self.memory().learn_snapshots(vm, &tree, outline.print);
         Ok(tree)
+    }
+
+    async fn stores(&self) -> Result<HostStores, HypervisorError> {
+        stores::read(&self.slow).await
     }
 
     async fn perform(

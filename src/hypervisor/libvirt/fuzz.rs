@@ -11,7 +11,9 @@ use tokio::time::Instant;
 use super::command::{Line, Virsh};
 use super::inventory::{Memory, Moment};
 use super::kept::Kept;
-use super::{address, definition, display, events, node, parse, snapshot, uptime, verdict};
+use super::{
+    address, definition, display, events, node, parse, snapshot, store_parse, uptime, verdict,
+};
 use crate::domain::host::{Endpoint, HostName, HostSpec};
 use crate::domain::vm::{AddressSource, RemoteDocument, VmDetail, VmFacts, VmId};
 use crate::hypervisor::PollHint;
@@ -45,6 +47,14 @@ pub(crate) fn tables(data: &[u8]) {
     assert!(address::disk_sizes(data).len() <= lines);
     node::info(data);
     drop(display::read(data));
+    let volumes = store_parse::volumes(data);
+    assert!(volumes.len() <= lines);
+    for volume in &volumes {
+        shown(&volume.name);
+    }
+    assert!(store_parse::disks(data).disks.len() <= lines);
+    assert!(store_parse::cards(data).0.len() <= lines);
+    assert!(usize::try_from(store_parse::rows(data)).is_ok_and(|rows| rows <= lines));
 }
 
 /// `list --uuid --name`, then readings of `domstats --raw`, joined one after the other.
@@ -109,7 +119,28 @@ pub(crate) fn domain_xml(data: &[u8]) {
             ..VmDetail::default()
         });
     }
+    stores(data);
     all_shown(&RemoteDocument::new(&String::from_utf8_lossy(data)).0);
+}
+
+/// Definitions of pools, volumes and networks, and where a VM's lead to.
+fn stores(data: &[u8]) {
+    if let Ok(mut pool) = store_parse::pool(data) {
+        store_parse::take_pool_info(&mut pool, data);
+        shown(&pool.name);
+    }
+    if let Ok(volume) = store_parse::volume(data) {
+        shown(&volume.name);
+    }
+    if let Ok(mut network) = store_parse::network(data) {
+        store_parse::take_network_info(&mut network, data);
+        shown(&network.name);
+        all_shown(&network.ranges);
+    }
+    if let Err(problem) = definition::wired(data) {
+        harmless(problem.what);
+        shown(&problem.line);
+    }
 }
 
 /// Lines of `virsh event`: restarts are told whatever the pieces they come in.

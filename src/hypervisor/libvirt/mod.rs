@@ -25,9 +25,12 @@ mod rates;
 mod reach;
 mod snapshot;
 mod state;
+mod store_parse;
+mod stores;
 mod uptime;
 mod verdict;
 mod worker;
 
 pub use self::driver::{Libvirt, commands};
 pub use self::reach::LibvirtReach;
+pub use self::stores::command as store_command;

@@ -24,6 +24,7 @@ use tokio::time::{Instant, timeout};
 use super::command::{Line, QUESTION_LIFE, Virsh};
 use super::kept::{Broken, Kept, Reply};
 use super::verdict::{judge, said};
+use crate::domain::remote_command::RemoteCommand;
 use crate::domain::text::RemoteText;
 use crate::hypervisor::HypervisorError;
 use crate::transport::{ExecLimits, ExitStatus, Transport, TransportError};
@@ -264,8 +265,17 @@ impl Worker {
         Ok(replies)
     }
 
+    /// Asks one question of a process of its own, whose tables hold names as they are where the host has
+    /// such a locale.
+    pub(crate) async fn ask_in_utf8(&self, line: &Line) -> Result<Reply, HypervisorError> {
+        self.ask_command(self.virsh.in_utf8(line)).await
+    }
+
     async fn ask_once(&self, line: &Line) -> Result<Reply, HypervisorError> {
-        let command = self.virsh.once(line, QUESTION_LIFE);
+        self.ask_command(self.virsh.once(line, QUESTION_LIFE)).await
+    }
+
+    async fn ask_command(&self, command: RemoteCommand) -> Result<Reply, HypervisorError> {
         let limits = ExecLimits {
             stdout: MAX_ANSWER,
             ..ExecLimits::within(QUESTION_LIFE + Duration::from_secs(3))

@@ -9,6 +9,7 @@ use super::table;
 use crate::sim::host::SimHost;
 use crate::sim::load::{counter, figure, mix};
 use crate::sim::scenario::AddressSource;
+use crate::sim::store::network_of;
 use crate::sim::vm::{Power, SimVm};
 use crate::sim::world::World;
 
@@ -174,8 +175,8 @@ pub(super) fn desc(vm: &SimVm, command: &Command, quiet: bool) -> Said {
 }
 
 /// `domblklist`.
-pub(super) fn domblklist(vm: &SimVm, command: &Command, quiet: bool) -> Said {
-    let disk = vm.disk_path();
+pub(super) fn domblklist(vm: &SimVm, command: &Command, quiet: bool, utf8: bool) -> Said {
+    let disk = table::shown(&vm.disk_path(), utf8);
     let words = |words: [&str; 4]| words.map(str::to_owned).to_vec();
     let mut rows = vec![
         words(["file", "disk", "vda", &disk]),
@@ -216,10 +217,14 @@ pub(super) fn domblkinfo(vm: &SimVm, command: &Command, quiet: bool) -> Said {
 
 /// `domiflist`.
 pub(super) fn domiflist(vm: &SimVm, quiet: bool) -> Said {
+    let (kind, source) = match network_of(vm) {
+        Some(network) => ("network", network),
+        None => ("bridge", "br0"),
+    };
     let row = vec![
         interface_name(vm),
-        "bridge".to_owned(),
-        "br0".to_owned(),
+        kind.to_owned(),
+        source.to_owned(),
         "virtio".to_owned(),
         vm.mac(),
     ];

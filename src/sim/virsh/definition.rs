@@ -3,6 +3,7 @@
 use super::options::Command;
 use super::said::{Said, put_line};
 use super::stats::interface_name;
+use crate::sim::store::network_of;
 use crate::sim::vm::SimVm;
 
 /// Writes the definition.
@@ -78,9 +79,14 @@ fn devices(out: &mut String, vm: &SimVm, live: bool) {
     put_line!(out, "      <readonly/>");
     out.push_str(&alias("sata0-0-0"));
     put_line!(out, "    </disk>");
-    put_line!(out, "    <interface type='bridge'>");
+    let network = network_of(vm);
+    let kind = network.map_or("bridge", |_| "network");
+    put_line!(out, "    <interface type='{kind}'>");
     put_line!(out, "      <mac address='{}'/>", vm.mac());
-    put_line!(out, "      <source bridge='br0'/>");
+    let source = network.map_or("bridge='br0'".to_owned(), |name| {
+        format!("network='{name}'")
+    });
+    put_line!(out, "      <source {source}/>");
     if live {
         put_line!(out, "      <target dev='{}'/>", interface_name(vm));
     }

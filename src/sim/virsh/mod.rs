@@ -15,6 +15,7 @@ mod said;
 mod screen;
 mod snapshots;
 mod stats;
+mod stores;
 mod table;
 
 pub(super) use self::console::Seats;

@@ -38,6 +38,38 @@ const fn about(name: &'static str, flags: &'static [&'static str]) -> Spec {
     }
 }
 
+/// A command about one pool.
+const fn of_pool(name: &'static str, flags: &'static [&'static str]) -> Spec {
+    Spec {
+        positional: &["pool"],
+        required: 1,
+        flags,
+        ..spec(name)
+    }
+}
+
+/// A command about one network.
+const fn of_network(name: &'static str, flags: &'static [&'static str]) -> Spec {
+    Spec {
+        positional: &["network"],
+        required: 1,
+        flags,
+        ..spec(name)
+    }
+}
+
+const STORE_LIST_FLAGS: &[&str] = &[
+    "inactive",
+    "all",
+    "transient",
+    "persistent",
+    "autostart",
+    "no-autostart",
+    "uuid",
+    "name",
+    "table",
+];
+
 const LIST_FLAGS: &[&str] = &[
     "inactive",
     "all",
@@ -182,6 +214,38 @@ const COMMANDS: &[Spec] = &[
             &["current", "children", "children-only", "metadata"],
         )
     },
+    Spec {
+        flags: STORE_LIST_FLAGS,
+        ..spec("pool-list")
+    },
+    of_pool("pool-dumpxml", &["inactive"]),
+    of_pool("pool-info", &["bytes"]),
+    of_pool("pool-uuid", &[]),
+    of_pool("pool-refresh", &[]),
+    of_pool("pool-start", &["build", "no-overwrite", "overwrite"]),
+    of_pool("pool-destroy", &[]),
+    of_pool("pool-autostart", &["disable"]),
+    Spec {
+        flags: &["details"],
+        ..of_pool("vol-list", &[])
+    },
+    Spec {
+        positional: &["vol"],
+        required: 1,
+        values: &["pool"],
+        ..spec("vol-dumpxml")
+    },
+    Spec {
+        flags: STORE_LIST_FLAGS,
+        ..spec("net-list")
+    },
+    of_network("net-dumpxml", &["inactive"]),
+    of_network("net-info", &[]),
+    of_network("net-uuid", &[]),
+    of_network("net-dhcp-leases", &[]),
+    of_network("net-start", &[]),
+    of_network("net-destroy", &[]),
+    of_network("net-autostart", &["disable"]),
     about("desc", &["live", "config", "current", "title"]),
     about(
         "start",

@@ -3,7 +3,9 @@
 
 use super::options::Command;
 use super::said::Said;
-use super::{about, act, console, definition, events, line, list, screen, snapshots, stats};
+use super::{
+    about, act, console, definition, events, line, list, screen, snapshots, stats, stores,
+};
 use crate::sim::faults::{Access, VirshHealth};
 use crate::sim::host::SimHost;
 use crate::sim::program::Surroundings;
@@ -297,6 +299,9 @@ async fn answer(call: &Call<'_>, command: &Command) -> Said {
 }
 
 async fn about_domain_or_host(call: &Call<'_>, command: &Command) -> Said {
+    if let Some(said) = about_stores(call, command) {
+        return said;
+    }
     if command.value("domain").is_none() {
         return call.host.world(|world| about_host(call, world, command));
     }
@@ -321,6 +326,15 @@ async fn about_domain_or_host(call: &Call<'_>, command: &Command) -> Said {
     }
     call.host
         .world(|world| about_domain(call, world, index, command))
+}
+
+/// Pools, volumes and networks; a connection without VMs has none of them either.
+fn about_stores(call: &Call<'_>, command: &Command) -> Option<Said> {
+    if !call.has_vms && matches!(command.spec.name, "pool-list" | "net-list") {
+        return Some(Said::nothing());
+    }
+    call.host
+        .world(|world| stores::stores(world, command, call.quiet, call.utf8))
 }
 
 fn about_host(call: &Call<'_>, world: &World, command: &Command) -> Said {
@@ -350,7 +364,7 @@ fn about_domain(call: &Call<'_>, world: &World, index: usize, command: &Command)
         "domuuid" => Said::line(&vm.plan.uuid),
         "domname" => Said::line(&vm.plan.name),
         "domifaddr" => about::domifaddr(vm, command, call.quiet),
-        "domblklist" => about::domblklist(vm, command, call.quiet),
+        "domblklist" => about::domblklist(vm, command, call.quiet, call.utf8),
         "domblkinfo" => about::domblkinfo(vm, command, call.quiet),
         "domiflist" => about::domiflist(vm, call.quiet),
         "domdisplay" => about::domdisplay(vm),

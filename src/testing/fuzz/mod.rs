@@ -44,7 +44,7 @@ const FRAME: &str = "\n@@HV1 0000000000000000 ";
 pub const TARGETS: &[Target] = &[
     target("virsh_tables", libvirt::tables, &[ID, " KiB", "CPU(s):", "ipv4", "ipv6", "fe80::1", "192.0.2.1/24", "-"]),
     target("virsh_domstats", libvirt::domstats, &[ID, "Domain: '", "  state.state=1", "  cpu.time=", "  vcpu.current=", "  balloon.rss=", "  net.0.rx.bytes=", "  block.0.capacity=", "total:", "free:", "user:", "system:", "idle:"]),
-    target("virsh_domain_xml", libvirt::domain_xml, &["<domain>", "</domain>", "<devices>", "<disk type='file'>", "<source file='", "<target dev='vda'/>", "<!DOCTYPE x [<!ENTITY a 'b'>]>", "&#x9b;", "&#0;", "&a;", "<![CDATA[", "]]>", "<a>", "<metadata>", "<os id='"]),
+    target("virsh_domain_xml", libvirt::domain_xml, &["<domain>", "</domain>", "<devices>", "<disk type='file'>", "<source file='", "<target dev='vda'/>", "<!DOCTYPE x [<!ENTITY a 'b'>]>", "&#x9b;", "&#0;", "&a;", "<![CDATA[", "]]>", "<a>", "<metadata>", "<os id='", "<pool type='dir'>", "<volume>", "<network>", "<capacity unit='bytes'>", "<ip address='"]),
     target("virsh_events", libvirt::announcements, &["event '", "lifecycle' for domain '", "reboot' for domain '", "': Defined Added", "'"]),
     target("virsh_complaints", libvirt::complaints, &["error: ", "sudo: ", "a password is required", "Permission denied", "failed to connect", "command not found"]),
     target("virsh_kept", libvirt::kept_answers, &["@@0000000000000000.1@@", "@@0000000000000000.2@@", "@@0000000000000000.3@@", "virsh # ", "virsh > ", "echo ", "echo --err ", "error: ", "--err"]),

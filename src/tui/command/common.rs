@@ -323,6 +323,14 @@ pub(super) const GLOBAL: &[RowOf] = &[
         snapshots::of_all,
     ),
     (
+        "view.stores",
+        "view: storage and networks",
+        "4",
+        None,
+        ALWAYS,
+        |app| deeds::show(app, Screen::Stores),
+    ),
+    (
         "view.operations",
         "view: operations and audit",
         "5",

@@ -7,6 +7,7 @@
 mod common;
 mod many;
 mod reach;
+mod stores;
 mod views;
 
 use std::sync::LazyLock;
@@ -14,6 +15,7 @@ use std::sync::LazyLock;
 use self::common::{BASE, CHOOSER, DETAILS, DIALOG, DOCUMENT, FORM, GLOBAL, LIST, MENU, PROMPT};
 use self::many::{BULK, BULK_PANEL, MARKING};
 use self::reach::{CONSOLE, CONSOLE_AWAY, GRAPHICS, REACH, SCREEN};
+use self::stores::STORES;
 use self::views::{HOSTS, OPERATIONS, PROFILE, SNAPSHOTS, SNAPSHOTS_OF_A_VM, VMS};
 use super::acting;
 use super::app::App;
@@ -29,6 +31,8 @@ pub enum Context {
     Hosts,
     /// VM snapshots.
     Snapshots,
+    /// Storage and networks.
+    Stores,
     /// Operations and audit.
     Operations,
     /// Profile and credentials.
@@ -71,6 +75,7 @@ impl Context {
         Self::Vms,
         Self::Hosts,
         Self::Snapshots,
+        Self::Stores,
         Self::Operations,
         Self::Profile,
         Self::Global,
@@ -96,6 +101,7 @@ impl Context {
             Self::Vms => "VM table",
             Self::Hosts => "Hosts",
             Self::Snapshots => "VM snapshots",
+            Self::Stores => "Storage and networks",
             Self::Operations => "Operations and audit",
             Self::Profile => "Profile and credentials",
             Self::Global => "Anywhere",
@@ -236,6 +242,7 @@ const SECTIONS: &[(&[Context], &[RowOf])] = &[
     (&[Context::Hosts], HOSTS),
     (&[Context::Vms, Context::Details], SNAPSHOTS_OF_A_VM),
     (&[Context::Snapshots], SNAPSHOTS),
+    (&[Context::Stores], STORES),
     (&[Context::Operations], OPERATIONS),
     (&[Context::Profile], PROFILE),
     (&[Context::Details], DETAILS),

@@ -13,12 +13,14 @@ pub mod host_key;
 pub mod marking;
 pub mod menu;
 pub mod naming;
+pub mod narrow;
 pub mod palette;
 pub mod passphrase;
 pub mod progress;
 pub mod question;
 pub mod screen;
 pub mod snapshot_form;
+pub mod store_confirm;
 
 use crossterm::event::KeyEvent;
 
@@ -32,6 +34,10 @@ pub enum Overlay {
     Waiting(u64),
     /// Plans to agree to.
     Confirm(Box<confirm::Confirm>),
+    /// A plan for a pool or a network to agree to.
+    StoreConfirm(Box<store_confirm::StoreConfirm>),
+    /// Words that rows must hold.
+    Narrow(Box<narrow::Narrow>),
     /// A yes-or-no question about something else.
     Question(question::Question),
     /// A list to choose from.
@@ -75,6 +81,7 @@ impl Overlay {
             Self::Confirm(dialog) if !dialog.wants_name() => {
                 &[Context::Dialog, Context::List, Context::Base]
             }
+            Self::StoreConfirm(dialog) if !dialog.wants_name() => &[Context::Dialog, Context::Base],
             Self::Question(_) | Self::Waiting(_) => &[Context::Dialog, Context::Base],
             Self::Chooser(_) => &[
                 Context::Chooser,
@@ -95,6 +102,8 @@ impl Overlay {
                 &[Context::Form, Context::Prompt, Context::Base]
             }
             Self::Confirm(_)
+            | Self::StoreConfirm(_)
+            | Self::Narrow(_)
             | Self::HostKey(_)
             | Self::Help(_)
             | Self::Naming(_)
@@ -108,6 +117,8 @@ impl Overlay {
     pub fn type_key(&mut self, key: &KeyEvent) {
         match self {
             Self::Confirm(dialog) => type_into(&mut dialog.typed, key),
+            Self::StoreConfirm(dialog) => type_into(&mut dialog.typed, key),
+            Self::Narrow(dialog) => type_into(&mut dialog.input, key),
             Self::HostKey(dialog) => type_into(&mut dialog.typed, key),
             Self::Help(help) => {
                 type_into(&mut help.input, key);

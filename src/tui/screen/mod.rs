@@ -4,4 +4,6 @@ pub mod hosts;
 pub mod operations;
 pub mod profile;
 pub mod snapshots;
+pub mod stores;
+mod stores_draw;
 pub mod vms;

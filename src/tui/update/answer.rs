@@ -57,6 +57,17 @@ pub(super) fn take(app: &mut App, answer: Answer) -> Vec<Effect> {
                 details.metrics = Some(metrics);
             }
         }
+        Answer::Stores(host, told) => {
+            app.stores.heard(host, told, app.now);
+            app.stores.take(&app.snapshot);
+        }
+        Answer::StorePlanned { ticket, proposal } => {
+            if matches!(app.overlays.last(), Some(Overlay::Waiting(wanted)) if *wanted == ticket) {
+                app.overlays.pop();
+                return acting::planned_store(app, *proposal);
+            }
+        }
+        Answer::StoreDone { plan, result } => return acting::store_done(app, &plan, result),
         Answer::Audit(None, records) => app.operations.audit = Some(records),
         Answer::Audit(Some(vm), records) => {
             if let Some(details) = details_of(app, &vm) {

@@ -15,8 +15,8 @@ use crate::tui::overlay::help::Help;
 use crate::tui::overlay::menu::{self, Choice, Item, Menu};
 use crate::tui::overlay::palette::{self, Palette};
 use crate::tui::overlay::question::{Meaning, Question};
-use crate::tui::overlay::{marking, naming, progress};
-use crate::tui::screen::{snapshots, vms};
+use crate::tui::overlay::{marking, naming, narrow, progress};
+use crate::tui::screen::{snapshots, stores, vms};
 use crate::tui::theme::Role;
 
 /// Moves in whatever has the keys.
@@ -36,6 +36,7 @@ pub fn go(app: &mut App, motion: Motion) -> Vec<Effect> {
             Screen::Vms => app.vms.go(&state, motion, page),
             Screen::Hosts => app.hosts.go(&state, motion, page),
             Screen::Snapshots => app.snapshots.go(motion, page),
+            Screen::Stores => app.stores.go(motion, page),
             Screen::Operations => app.operations.go(&state, motion, page),
             Screen::Profile => app.profile.go(motion, page),
         },
@@ -60,6 +61,8 @@ pub fn go(app: &mut App, motion: Motion) -> Vec<Effect> {
         Some(
             Overlay::Question(_)
             | Overlay::Waiting(_)
+            | Overlay::StoreConfirm(_)
+            | Overlay::Narrow(_)
             | Overlay::Naming(_)
             | Overlay::Screen(_)
             | Overlay::Graphics(_)
@@ -81,7 +84,7 @@ pub fn go_to(app: &mut App, row: usize) {
         Screen::Hosts => app.hosts.go_to(&state, row),
         Screen::Snapshots => app.snapshots.go_to(row),
         Screen::Operations => app.operations.go_to(&state, row),
-        Screen::Profile => {}
+        Screen::Stores | Screen::Profile => {}
     }
 }
 
@@ -128,6 +131,9 @@ pub fn take_theme(app: &mut App, name: String) -> Vec<Effect> {
 pub fn accept_dialog(app: &mut App) -> Vec<Effect> {
     match app.overlays.pop() {
         Some(Overlay::Confirm(dialog)) => acting::submit(app, &dialog, &Consent::Confirmed),
+        Some(Overlay::StoreConfirm(dialog)) => {
+            acting::submit_store(app, *dialog, Consent::Confirmed)
+        }
         Some(Overlay::Question(question)) => vec![question.effect()],
         Some(other) => {
             app.overlays.push(other);
@@ -146,6 +152,7 @@ pub fn accept_prompt(app: &mut App) -> Vec<Effect> {
         Some(Overlay::Help(_)) => drop(app.overlays.pop()),
         Some(Overlay::Naming(_)) => naming::accept(app),
         Some(Overlay::Marking(_)) => marking::accept(app),
+        Some(Overlay::Narrow(_)) => narrow::accept(app),
         Some(Overlay::Passphrase(dialog)) => {
             return dialog.accept().map(Effect::Unlock).into_iter().collect();
         }
@@ -168,6 +175,18 @@ pub fn accept_prompt(app: &mut App) -> Vec<Effect> {
         // Nothing typed and Enter: the safe choice, as in every other dialog.
         Some(Overlay::Confirm(dialog)) if dialog.typed.value().is_empty() => return close(app),
         Some(Overlay::HostKey(dialog)) if dialog.typed.value().is_empty() => return close(app),
+        Some(Overlay::StoreConfirm(dialog)) if dialog.typed.value().is_empty() => {
+            return close(app);
+        }
+        Some(Overlay::StoreConfirm(dialog)) => {
+            let Some(consent) = dialog.consent() else {
+                app.say(Role::Warning, "that is not its name");
+                return Vec::new();
+            };
+            if let Some(Overlay::StoreConfirm(dialog)) = app.overlays.pop() {
+                return acting::submit_store(app, *dialog, consent);
+            }
+        }
         Some(Overlay::Confirm(dialog)) if dialog.consent().is_none() => {
             app.say(Role::Warning, "that is not its name");
         }
@@ -351,6 +370,7 @@ pub fn show(app: &mut App, screen: Screen) -> Vec<Effect> {
             app.snapshots.take(&app.snapshot);
             Vec::new()
         }
+        Screen::Stores => stores::show(app),
         Screen::Vms | Screen::Hosts => Vec::new(),
     }
 }
@@ -365,6 +385,9 @@ pub fn previous_view(app: &mut App) -> Vec<Effect> {
 pub fn escape(app: &mut App) -> Vec<Effect> {
     if app.screen == Screen::Snapshots && !app.snapshots.marks.is_empty() {
         return snapshots::unmark(app);
+    }
+    if app.screen == Screen::Stores && stores::clear(app) {
+        return Vec::new();
     }
     if app.screen != Screen::Vms {
         app.show(Screen::Vms);

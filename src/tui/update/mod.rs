@@ -19,7 +19,7 @@ use super::habits::Habits;
 use super::key::KeyPress;
 use super::overlay::{Overlay, details, menu, progress, screen, type_into};
 use super::pointer::Hit;
-use super::screen::{hosts, vms};
+use super::screen::{hosts, stores, vms};
 use super::theme::Role;
 use crate::domain::event::{Fact, FleetEvent};
 use crate::domain::health::HostHealth;
@@ -44,6 +44,7 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
     let mut effects = take(app, event.input);
     effects.extend(Habits::of(app).since(&habits));
     effects.extend(console::look_again(app));
+    effects.extend(stores::read_missing(app));
     effects.extend(screen::look_again(app));
     effects.extend(details::next_metrics(app));
     let now = watched(app);

@@ -146,6 +146,14 @@ pub(in crate::sim) fn switch(world: &WinWorld, name: &str) -> Thing {
                     Cell::named(type_name!("VMSwitchType"), 2, "External")
                 },
             ),
+            (
+                "NetAdapterInterfaceDescription",
+                if inside {
+                    Cell::Null
+                } else {
+                    Cell::text("Intel(R) Ethernet Server Adapter I350-T2")
+                },
+            ),
             ("AllowManagementOS", Cell::Bool(true)),
             ("EmbeddedTeamingEnabled", Cell::Bool(false)),
             ("IovEnabled", Cell::Bool(false)),

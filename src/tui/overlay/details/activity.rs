@@ -24,7 +24,7 @@ pub fn audit_lines(record: &AuditRecord) -> Vec<Line> {
     };
     let time = entry.timestamp.replace('T', " ");
     let time: String = time.chars().take(19).collect();
-    let vm = entry.vm.as_ref().map_or("", |vm| vm.shown());
+    let vm = entry.subject().map_or("", |name| name.shown());
     let host = entry.host.as_deref().unwrap_or("");
     let took = entry
         .elapsed_ms
