@@ -32,6 +32,7 @@ mod patience;
 pub mod places;
 pub mod refusals;
 pub mod state;
+mod tally;
 pub mod tenant;
 mod tls;
 pub mod v1;

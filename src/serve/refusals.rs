@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::limit::client;
 use super::state::ServeState;
+use super::tally::Tally;
 
 /// Time over which lines are counted and after which the rest is told.
 const WINDOW: Duration = Duration::from_secs(10);
@@ -23,8 +24,11 @@ const LINES_OF_ONE: u32 = 10;
 /// Lines of all addresses together in that time.
 const LINES_OF_ALL: u32 = 200;
 
-/// Addresses that are counted one by one.
-const MOST_ADDRESSES: usize = 400;
+/// Addresses, with what they were answered, that are counted one by one.
+const MOST_COUNTED: usize = 400;
+
+/// Whose requests, and how they were answered; `None` = those of everybody there was no room for.
+type Kind = (Option<IpAddr>, u16);
 
 /// Requests by status.
 type Counts = BTreeMap<u16, u64>;
@@ -38,17 +42,11 @@ pub struct Refusals {
 #[derive(Debug)]
 struct Window {
     ends: Instant,
-    lines: u32,
-    by_address: HashMap<IpAddr, OfOne>,
-    others: Counts,
+    /// Lines that were written; no more addresses than all have lines.
+    lines: HashMap<IpAddr, u32>,
+    silent: Tally<Kind>,
     /// Whether somebody will come and tell of it.
     expected: bool,
-}
-
-#[derive(Debug, Default)]
-struct OfOne {
-    lines: u32,
-    silent: Counts,
 }
 
 /// What is to be done about one refused request.
@@ -66,39 +64,21 @@ impl Window {
     fn until(ends: Instant) -> Self {
         Self {
             ends,
-            lines: 0,
-            by_address: HashMap::new(),
-            others: Counts::new(),
+            lines: HashMap::new(),
+            silent: Tally::new(MOST_COUNTED),
             expected: false,
         }
     }
 
     /// Takes a line of an address, if there is one left.
     fn line(&mut self, address: IpAddr) -> bool {
-        if self.lines >= LINES_OF_ALL {
+        if self.lines.values().sum::<u32>() >= LINES_OF_ALL {
             return false;
         }
-        let room = self.by_address.len() < MOST_ADDRESSES;
-        if !room && !self.by_address.contains_key(&address) {
-            return false;
-        }
-        let one = self.by_address.entry(address).or_default();
-        if one.lines >= LINES_OF_ONE {
-            return false;
-        }
-        one.lines += 1;
-        self.lines += 1;
-        true
-    }
-
-    fn count(&mut self, address: IpAddr, status: u16) {
-        let room = self.by_address.len() < MOST_ADDRESSES;
-        let counts = if room || self.by_address.contains_key(&address) {
-            &mut self.by_address.entry(address).or_default().silent
-        } else {
-            &mut self.others
-        };
-        *counts.entry(status).or_default() += 1;
+        let of_one = self.lines.entry(address).or_default();
+        let left = *of_one < LINES_OF_ONE;
+        *of_one += u32::from(left);
+        left
     }
 }
 
@@ -114,7 +94,7 @@ impl Refusals {
             if window.line(address) {
                 return Told::Line;
             }
-            window.count(address, status);
+            window.silent.count((Some(address), status), (None, status));
             if window.expected {
                 return Told::Counted;
             }
@@ -137,16 +117,15 @@ impl Refusals {
 
     /// Writes down what got no line of its own.
     fn tell(&self) {
-        let Some(window) = self.lock().take() else {
+        let Some(mut window) = self.lock().take() else {
             return;
         };
-        for (address, one) in window.by_address {
-            if !one.silent.is_empty() {
-                line(Some(address), &one.silent);
-            }
+        let mut by_address: BTreeMap<Option<IpAddr>, Counts> = BTreeMap::new();
+        for ((address, status), count) in window.silent.take() {
+            by_address.entry(address).or_default().insert(status, count);
         }
-        if !window.others.is_empty() {
-            line(None, &window.others);
+        for (address, counts) in by_address {
+            line(address, &counts);
         }
     }
 
@@ -210,9 +189,8 @@ mod tests {
         assert_eq!(lines, 10);
         // Another one is not silenced by that.
         assert_eq!(refusals.refused(address(2), 401, now), Told::Line);
-        let window = refusals.lock().take().unwrap();
-        assert_eq!(window.by_address[&address(1)].silent[&401], 4990);
-        assert!(window.by_address[&address(2)].silent.is_empty());
+        let silent = refusals.lock().take().unwrap().silent.take();
+        assert_eq!(silent, BTreeMap::from([((Some(address(1)), 401), 4990)]));
     }
 
     #[tokio::test(start_paused = true)]
@@ -248,17 +226,11 @@ mod tests {
             .filter(|number| refusals.refused(address(*number), 401, now) == Told::Line)
             .count();
         assert_eq!(lines, 200);
-        let window = refusals.lock().take().unwrap();
-        assert_eq!(window.by_address.len(), MOST_ADDRESSES);
-        let one_by_one: u64 = window
-            .by_address
-            .values()
-            .flat_map(|one| one.silent.values())
-            .sum();
-        assert_eq!(
-            one_by_one + window.others.values().sum::<u64>() + 200,
-            100_000
-        );
+        let mut window = refusals.lock().take().unwrap();
+        assert_eq!(window.lines.len(), 200);
+        let silent = window.silent.take();
+        assert_eq!(silent.len(), MOST_COUNTED + 1);
+        assert_eq!(silent.values().sum::<u64>() + 200, 100_000);
     }
 
     #[tokio::test(start_paused = true)]
@@ -270,6 +242,7 @@ mod tests {
             .filter(|&neighbour| refusals.refused(neighbour.into(), 401, now) == Told::Line)
             .count();
         assert_eq!(lines, 10);
-        assert_eq!(refusals.lock().take().unwrap().by_address.len(), 1);
+        let mut window = refusals.lock().take().unwrap();
+        assert_eq!((window.lines.len(), window.silent.take().len()), (1, 1));
     }
 }

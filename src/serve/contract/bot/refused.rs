@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use crate::domain::audit::AuditEntry;
 use crate::domain::error_kind::Failure;
 use crate::serve::state::ServeState;
+use crate::serve::tally::Tally;
 
 /// How long refusals are collected for one note.
 const PERIOD: Duration = Duration::from_secs(60);
@@ -26,13 +27,25 @@ const MOST_NAMED: usize = 8;
 #[derive(Debug, Default)]
 pub struct RefusedBots(Mutex<Counted>);
 
-#[derive(Debug, Default)]
+/// From where, and why; `None` = there was no room to tell.
+type Kind = Option<(IpAddr, String)>;
+
+#[derive(Debug)]
 struct Counted {
-    by: BTreeMap<(IpAddr, String), u64>,
-    others: u64,
+    by: Tally<Kind>,
     since: Option<Timestamp>,
     /// Whether somebody is there who will write.
     is_written: bool,
+}
+
+impl Default for Counted {
+    fn default() -> Self {
+        Self {
+            by: Tally::new(MOST_COUNTED),
+            since: None,
+            is_written: false,
+        }
+    }
 }
 
 impl RefusedBots {
@@ -44,13 +57,7 @@ impl RefusedBots {
     fn count(&self, address: IpAddr, why: &str, now: Timestamp) -> bool {
         let mut counted = self.lock();
         counted.since.get_or_insert(now);
-        let pair = (address, why.to_owned());
-        if counted.by.len() < MOST_COUNTED || counted.by.contains_key(&pair) {
-            let count = counted.by.entry(pair).or_default();
-            *count = count.saturating_add(1);
-        } else {
-            counted.others = counted.others.saturating_add(1);
-        }
+        counted.by.count(Some((address, why.to_owned())), None);
         !std::mem::replace(&mut counted.is_written, true)
     }
 
@@ -61,22 +68,20 @@ impl RefusedBots {
             counted.is_written = false;
             return None;
         };
-        let by = std::mem::take(&mut counted.by);
-        let others = std::mem::take(&mut counted.others);
+        let by = counted.by.take();
         drop(counted);
-        Some(note(by, others, since, now))
+        Some(note(by, since, now))
     }
 }
 
-fn note(
-    by: BTreeMap<(IpAddr, String), u64>,
-    others: u64,
-    since: Timestamp,
-    now: Timestamp,
-) -> AuditEntry {
-    let mut addresses: Vec<IpAddr> = by.keys().map(|(address, _)| *address).collect();
+fn note(mut by: BTreeMap<Kind, u64>, since: Timestamp, now: Timestamp) -> AuditEntry {
+    let others = by.remove(&None).unwrap_or_default();
+    let known = by
+        .into_iter()
+        .filter_map(|(pair, count)| Some((pair?, count)));
+    let mut pairs: Vec<((IpAddr, String), u64)> = known.collect();
+    let mut addresses: Vec<IpAddr> = pairs.iter().map(|((address, _), _)| *address).collect();
     addresses.dedup();
-    let mut pairs: Vec<((IpAddr, String), u64)> = by.into_iter().collect();
     pairs.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let unnamed: u64 = pairs
         .iter()
@@ -182,7 +187,6 @@ mod tests {
             let address = IpAddr::from((0x0a00_0000 + n).to_be_bytes());
             refusals.count(address, "the API key is missing or wrong", at(0));
         }
-        assert_eq!(refusals.lock().by.len(), MOST_COUNTED);
         let entry = refusals.take(at(60)).unwrap();
         assert!(entry.details.starts_with("100000 requests"));
         assert!(entry.details.ends_with(", 99992 more"), "{}", entry.details);
