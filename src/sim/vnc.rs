@@ -172,8 +172,8 @@ mod tests {
             assert_eq!(update[16..20], [first[2], first[1], first[0], 0]);
             drop(viewer);
         };
-        let (served, ()) = tokio::join!(serve(server, "web-1", &vm), looking);
-        assert!(served.is_err(), "it has left");
+        let (end, ()) = tokio::join!(serve(server, "web-1", &vm), looking);
+        assert!(end.is_err(), "it has left");
         assert_eq!(vm.0.load(Ordering::SeqCst), 1);
     }
 }
