@@ -30,7 +30,7 @@ use vmdeck::vault::Vault;
 use crate::world::{World, WorldDrivers, key, vm_id};
 
 /// How long a test waits for a fact, in real time: whatever virtual time does meanwhile.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Lab {
     pub(crate) world: World,

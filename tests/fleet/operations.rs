@@ -598,6 +598,16 @@ async fn what_a_killed_program_left_open_is_closed_at_the_next_start() {
         let intent = vmdeck::fleet::record::intent(&id, &plan, &actor(), "built-in", now);
         audit.append(intent).await.unwrap();
     }
+    // Its log is closed by a thread of its own, and until then its operations are not nobody's.
+    let is_there = |entry: std::io::Result<std::fs::DirEntry>| {
+        let name = entry.unwrap().file_name();
+        name.to_string_lossy().starts_with("live-")
+    };
+    let began = std::time::Instant::now();
+    while std::fs::read_dir(&dir).unwrap().any(is_there) {
+        assert!(began.elapsed() < crate::lab::PATIENCE, "it is still there");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     let lab = plans.start().await;
     lab.until_recorded(&["intent shutdown pending", "outcome shutdown unknown"])
         .await;

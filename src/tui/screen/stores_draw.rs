@@ -126,6 +126,13 @@ fn drawn(app: &App, row: &Row) -> list::Row {
     list::Row { dimmed, cells }
 }
 
+fn counted(volumes: usize) -> String {
+    match volumes {
+        1 => "1 volume".to_owned(),
+        many => format!("{many} volumes"),
+    }
+}
+
 fn of_pool(pool: &Pool, is_open: bool, host: String) -> Vec<(String, Role)> {
     let sign = match (&pool.volumes, is_open) {
         (None, _) => " ",
@@ -135,10 +142,10 @@ fn of_pool(pool: &Pool, is_open: bool, host: String) -> Vec<(String, Role)> {
     let (count, role) = match (&pool.volumes, pool.unattached()) {
         (None, _) => ("–".to_owned(), Role::Dim),
         (Some(volumes), Some(unused @ 1..)) => (
-            format!("{} volumes, {unused} unattached", volumes.len()),
+            format!("{}, {unused} unattached", counted(volumes.len())),
             Role::Warning,
         ),
-        (Some(volumes), _) => (format!("{} volumes", volumes.len()), Role::Dim),
+        (Some(volumes), _) => (counted(volumes.len()), Role::Dim),
     };
     let path = pool.path.as_ref().filter(|path| **path != pool.name);
     let path = path.map_or_else(String::new, |path| format!("  {}", path.shown()));
