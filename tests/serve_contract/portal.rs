@@ -747,6 +747,10 @@ async fn what_is_done_to_agents_is_recorded_once_with_who_did_it() {
     let mut seen = Vec::new();
     for line in audit["items"].as_array().unwrap() {
         let action = line["action"].as_str().unwrap();
+        // The key of a host is accepted by the fleet, when it dials and if it comes to that: nobody's deed.
+        if action.starts_with("host-key-") {
+            continue;
+        }
         if ["host-", "credential-", "agent-"]
             .iter()
             .any(|begin| action.starts_with(begin))
