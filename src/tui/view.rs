@@ -216,7 +216,8 @@ pub fn hints(app: &App) -> Vec<Hint> {
             let Some(label) = &command.footer else {
                 continue;
             };
-            if command.enabled(app).is_err() {
+            let shown_already = command.id == app.screen.command();
+            if shown_already || command.enabled(app).is_err() {
                 continue;
             }
             if let Some(key) = app.settings.keymap.sign_of(command, app.settings.ascii) {

@@ -114,42 +114,32 @@ async fn without_a_passphrase_nothing_is_sealed() {
 #[tokio::test]
 async fn a_key_file_is_sealed_with_its_own_passphrase_or_refused_with_the_reason() {
     let lab = locked(1).await;
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("id");
-    std::fs::write(&path, "no key at all").unwrap();
-    let file = |passphrase: Option<&str>| NewSecret::KeyFile {
-        path: path.clone(),
+    let file = |path: &str, passphrase: Option<&str>| NewSecret::KeyFile {
+        path: std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path),
         passphrase: passphrase.map(secret),
     };
-    let refusal = lab
-        .handle
-        .add_credential(name("file"), file(None))
-        .await
-        .unwrap_err();
-    assert!(refusal.message.contains("no private key"), "{refusal:?}");
-    std::fs::remove_file(&path).unwrap();
-    let refusal = lab
-        .handle
-        .add_credential(name("file"), file(None))
-        .await
-        .unwrap_err();
-    assert!(refusal.message.contains("could not open"), "{refusal:?}");
-    crate::support_key(&path, "its own");
-    let refusal = lab
-        .handle
-        .add_credential(name("file"), file(None))
-        .await
-        .unwrap_err();
-    assert!(refusal.hint.unwrap().0.contains("passphrase"));
+    let key = "src/transport/ssh/testdata/protected";
+    for (path, passphrase, reason) in [
+        ("Cargo.toml", None, "no private key"),
+        ("no-such-file", None, "could not open"),
+        (key, None, "protected by a passphrase"),
+        (key, Some("wrong"), "passphrase is wrong"),
+    ] {
+        let secret = file(path, passphrase);
+        let refusal = lab.handle.add_credential(name("file"), secret).await;
+        let refusal = refusal.unwrap_err();
+        assert!(refusal.message.contains(reason), "{refusal:?}");
+    }
+    let secret = file(key, Some("correct"));
     lab.handle
-        .add_credential(name("file"), file(Some("its own")))
+        .add_credential(name("file"), secret)
         .await
         .unwrap();
     let kept = opened(&lab, &name("file")).await;
     let CredentialSecret::PrivateKey { passphrase, .. } = kept else {
         panic!("{kept:?}");
     };
-    assert_eq!(passphrase.unwrap().expose(), "its own");
+    assert_eq!(passphrase.unwrap().expose(), "correct");
 }
 
 #[tokio::test]

@@ -349,10 +349,6 @@ async fn engine(mut inbox: mpsc::Receiver<Request>, state: Arc<FleetSnapshot>, a
                 let cause = Failure::new(ErrorKind::Internal, "not from here");
                 reply.send(Err(cause)).unwrap();
             }
-            Request::Doctor { host, reply } => {
-                note(format!("check {host}"));
-                reply.send(Ok(findings())).unwrap();
-            }
             Request::Unlock {
                 passphrase, reply, ..
             } => {
@@ -462,6 +458,10 @@ fn kept(request: Request, asked: &Asked) {
         Request::Focus { hosts, reply } => {
             note(format!("focus {hosts:?}"));
             reply.send(Ok(())).unwrap();
+        }
+        Request::Doctor { host, reply } => {
+            note(format!("check {host}"));
+            reply.send(Ok(findings())).unwrap();
         }
         Request::Lock { reply } => {
             note("lock".to_owned());
