@@ -379,7 +379,13 @@ impl App {
                 Duration::from_secs(60)
             }
         });
+        // How long a check takes is shown by the second.
+        let doctor = match self.overlays.last() {
+            Some(Overlay::Doctor(findings)) if findings.is_checking() => Some(second),
+            _ => None,
+        };
         ages.chain(toast)
+            .chain(doctor)
             .chain(stores)
             .chain(console)
             .chain(metrics)
