@@ -17,14 +17,13 @@ use super::record;
 use super::request::Reply;
 use super::side_link::{SideLink, SideLinks};
 use crate::audit::AuditLog;
-use crate::domain::audit::{AuditEntry, AuditPhase};
+use crate::domain::audit::AuditEntry;
 use crate::domain::console::{ConsoleEnd, ConsoleEndKind, ConsoleInput, ConsoleNews, TerminalSize};
 use crate::domain::error_kind::{Classify, ErrorKind, Failure};
 use crate::domain::host::HostSpec;
-use crate::domain::operation::{Actor, OperationId};
+use crate::domain::operation::Actor;
 use crate::domain::remote_command::RemoteCommand;
-use crate::domain::text::RemoteText;
-use crate::domain::vm::{PowerState, VmRef};
+use crate::domain::vm::VmRef;
 use crate::hypervisor::Reach;
 use crate::session::{CommandLog, SessionContext};
 use crate::task::send_or_gone;
@@ -69,13 +68,11 @@ pub struct Console {
 /// Everything the task of one console needs.
 struct Task {
     wish: ConsoleWish,
-    vm_name: RemoteText,
-    state: PowerState,
+    intent: AuditEntry,
     may_type: bool,
     spec: Arc<HostSpec>,
     command: RemoteCommand,
     reach: &'static dyn Reach,
-    id: OperationId,
     context: Arc<SessionContext>,
     links: SideLinks,
     log: CommandLog,
@@ -105,14 +102,17 @@ impl Engine {
         let command = reach
             .console(&host.spec, &wish.vm.vm, wish.take_over)
             .map_err(|error| Failure::of(&error))?;
+        let (about, id) = ((&*host.spec, &**vm), self.ids.next(now));
+        let intent = AuditEntry {
+            plan: vec![command.shown_line()],
+            ..record::reach_intent(CONSOLE, about, wish.actor.clone(), &id, now)
+        };
         Ok(Task {
-            vm_name: vm.name.clone(),
-            state: vm.state.clone(),
+            intent,
             may_type: !(view.read_only || host.spec.read_only),
             spec: Arc::clone(&host.spec),
             command,
             reach,
-            id: self.ids.next(now),
             context: Arc::clone(&self.context),
             links: self.side_links.clone(),
             log: self.roster.log(wish.vm.host),
@@ -126,8 +126,7 @@ impl Engine {
 impl Task {
     async fn run(self, reply: Reply<Console>) {
         let began = Instant::now();
-        let intent = self.intent();
-        if let Err(error) = self.audit.append(intent.clone()).await {
+        if let Err(error) = self.audit.append(self.intent.clone()).await {
             return send_or_gone(reply, Err(error.refusal("opening the console")));
         }
         let (status, details) = match self.open().await {
@@ -143,31 +142,10 @@ impl Task {
                 said
             }
         };
-        let outcome = AuditEntry {
-            timestamp: self.context.clock.now().to_string(),
-            phase: AuditPhase::Outcome,
-            status: status.to_owned(),
-            details,
-            elapsed_ms: u64::try_from(began.elapsed().as_millis()).ok(),
-            ..intent
-        };
+        let (said, now) = ((status, details), self.context.clock.now());
+        let outcome = record::reach_outcome(self.intent, said, began.elapsed(), now);
         if let Err(error) = self.audit.append(outcome).await {
             tracing::error!(%error, "could not record the end of a console");
-        }
-    }
-
-    fn intent(&self) -> AuditEntry {
-        AuditEntry {
-            phase: AuditPhase::Intent,
-            host: Some(self.spec.name.to_string()),
-            vm: Some(self.vm_name.clone()),
-            vm_id: Some(self.wish.vm.vm.to_string()),
-            actor: Some(self.wish.actor.clone()),
-            client_ip: self.wish.actor.client_ip.clone(),
-            plan: vec![self.command.shown_line()],
-            state_before: Some(self.state.to_string()),
-            operation: Some(self.id.to_string()),
-            ..record::note(CONSOLE, "pending", String::new(), self.context.clock.now())
         }
     }
 
