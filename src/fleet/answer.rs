@@ -34,6 +34,8 @@ impl Engine {
             ReachRequest::Graphics { vm, actor, reply } => {
                 self.open_graphics((&vm, actor), reply);
             }
+            ReachRequest::PlanGuest { wish, reply } => self.plan_guest(*wish, reply),
+            ReachRequest::RunGuest { submission, reply } => self.run_guest(&submission, reply),
             ReachRequest::Keys {
                 vm,
                 keys,

@@ -7,6 +7,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::console::{Console, ConsoleWish};
 use super::graphics::Graphics;
+use super::guest::GuestWish;
 use super::request::{
     ErrorRecord, Finding, HostSelection, KeyDecision, Proposal, ReachRequest, Reply, Request,
     StoreRequest,
@@ -17,6 +18,7 @@ use crate::domain::console::KeyStrokes;
 use crate::domain::credential::CredentialSummary;
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::event::{CommandRecord, FleetEvent};
+use crate::domain::guest_command::{GuestProposal, GuestResult, GuestSubmission};
 use crate::domain::host::{HostId, HostSpec};
 use crate::domain::host_key::HostKeyQuestion;
 use crate::domain::inventory::FleetSnapshot;
@@ -234,6 +236,20 @@ impl FleetHandle {
     /// Brings a VM's graphical display to this machine, for as long as the answer is held.
     pub async fn graphics(&self, vm: VmRef, actor: Actor) -> Result<Graphics, Failure> {
         self.ask(|reply| Request::Reach(ReachRequest::Graphics { vm, actor, reply }))
+            .await
+    }
+
+    /// Makes the plan of a program in a VM and says what must be agreed to.
+    pub async fn plan_guest(&self, wish: GuestWish) -> Result<GuestProposal, Failure> {
+        let wish = Box::new(wish);
+        self.ask(|reply| Request::Reach(ReachRequest::PlanGuest { wish, reply }))
+            .await
+    }
+
+    /// Runs such a plan; returns when it is over.
+    pub async fn run_guest(&self, submission: GuestSubmission) -> Result<GuestResult, Failure> {
+        let submission = Box::new(submission);
+        self.ask(|reply| Request::Reach(ReachRequest::RunGuest { submission, reply }))
             .await
     }
 

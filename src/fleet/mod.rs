@@ -18,6 +18,7 @@ pub mod doctor;
 pub mod engine;
 pub mod error_log;
 pub mod graphics;
+pub mod guest;
 pub mod handle;
 mod keeper;
 pub mod metrics;

@@ -6,12 +6,14 @@ use tokio::sync::oneshot;
 
 use super::console::{Console, ConsoleWish};
 use super::graphics::Graphics;
+use super::guest::GuestWish;
 use crate::domain::action::Action;
 use crate::domain::audit::AuditRecord;
 use crate::domain::console::KeyStrokes;
 use crate::domain::credential::CredentialSummary;
 use crate::domain::error_kind::Failure;
 use crate::domain::event::CommandRecord;
+use crate::domain::guest_command::{GuestProposal, GuestResult, GuestSubmission};
 use crate::domain::host::{HostId, HostName, HostSpec};
 use crate::domain::host_key::HostKeyQuestion;
 use crate::domain::metrics::VmMetrics;
@@ -115,6 +117,20 @@ pub enum ReachRequest {
         actor: Actor,
         /// The display; its intent is recorded by then.
         reply: Reply<Graphics>,
+    },
+    /// Make the plan of a program in it, and say what must be agreed to.
+    PlanGuest {
+        /// Which, what, by whom.
+        wish: Box<GuestWish>,
+        /// The proposal, or why there is none.
+        reply: Reply<GuestProposal>,
+    },
+    /// Run such a plan.
+    RunGuest {
+        /// The plan as it was shown, and the consent.
+        submission: Box<GuestSubmission>,
+        /// How it ended; a refusal is recorded and returned as the error.
+        reply: Reply<GuestResult>,
     },
     /// Press keys of its keyboard.
     Keys {

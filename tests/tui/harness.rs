@@ -327,6 +327,9 @@ async fn engine(mut inbox: mpsc::Receiver<Request>, state: Arc<FleetSnapshot>, a
                 note(format!("screen of {}", vm.vm.short()));
                 reply.send(Ok(Arc::new(picture()))).unwrap();
             }
+            Request::Reach(
+                request @ (ReachRequest::PlanGuest { .. } | ReachRequest::RunGuest { .. }),
+            ) => crate::guest::answer(&state, request, &note),
             Request::Reach(ReachRequest::Graphics { reply, .. }) => {
                 let cause = Failure::new(ErrorKind::NotFound, "the VM has no graphical display");
                 reply.send(Err(cause)).unwrap();

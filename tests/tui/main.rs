@@ -5,6 +5,7 @@ mod bulk;
 mod console;
 mod details;
 mod graphics;
+mod guest;
 mod habits;
 mod harness;
 mod hostile;

@@ -2,7 +2,7 @@
 
 use super::{ALWAYS, RowOf};
 use crate::tui::console::keys;
-use crate::tui::overlay::{graphics, screen};
+use crate::tui::overlay::{graphics, guest_form, screen};
 use crate::tui::update::deeds;
 
 pub(super) const REACH: &[RowOf] = &[
@@ -29,6 +29,14 @@ pub(super) const REACH: &[RowOf] = &[
         None,
         keys::can_open,
         graphics::open,
+    ),
+    (
+        "vms.run",
+        "run a program in the VM",
+        "x",
+        None,
+        guest_form::can_open,
+        guest_form::open,
     ),
 ];
 

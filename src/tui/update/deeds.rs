@@ -15,7 +15,7 @@ use crate::tui::overlay::help::Help;
 use crate::tui::overlay::menu::{self, Choice, Item, Menu};
 use crate::tui::overlay::palette::{self, Palette};
 use crate::tui::overlay::question::{Meaning, Question};
-use crate::tui::overlay::{marking, naming, narrow, progress};
+use crate::tui::overlay::{guest_form, marking, naming, narrow, progress};
 use crate::tui::screen::{snapshots, stores, vms};
 use crate::tui::theme::Role;
 
@@ -61,7 +61,8 @@ pub fn go(app: &mut App, motion: Motion) -> Vec<Effect> {
         Some(
             Overlay::Question(_)
             | Overlay::Waiting(_)
-            | Overlay::StoreConfirm(_)
+            | Overlay::Agree(_)
+            | Overlay::GuestForm(_)
             | Overlay::Narrow(_)
             | Overlay::Naming(_)
             | Overlay::Screen(_)
@@ -131,9 +132,7 @@ pub fn take_theme(app: &mut App, name: String) -> Vec<Effect> {
 pub fn accept_dialog(app: &mut App) -> Vec<Effect> {
     match app.overlays.pop() {
         Some(Overlay::Confirm(dialog)) => acting::submit(app, &dialog, &Consent::Confirmed),
-        Some(Overlay::StoreConfirm(dialog)) => {
-            acting::submit_store(app, *dialog, Consent::Confirmed)
-        }
+        Some(Overlay::Agree(dialog)) => acting::agreed(app, *dialog, Consent::Confirmed),
         Some(Overlay::Question(question)) => vec![question.effect()],
         Some(other) => {
             app.overlays.push(other);
@@ -175,16 +174,15 @@ pub fn accept_prompt(app: &mut App) -> Vec<Effect> {
         // Nothing typed and Enter: the safe choice, as in every other dialog.
         Some(Overlay::Confirm(dialog)) if dialog.typed.value().is_empty() => return close(app),
         Some(Overlay::HostKey(dialog)) if dialog.typed.value().is_empty() => return close(app),
-        Some(Overlay::StoreConfirm(dialog)) if dialog.typed.value().is_empty() => {
-            return close(app);
-        }
-        Some(Overlay::StoreConfirm(dialog)) => {
+        Some(Overlay::GuestForm(_)) => return guest_form::accept(app),
+        Some(Overlay::Agree(dialog)) if dialog.typed.value().is_empty() => return close(app),
+        Some(Overlay::Agree(dialog)) => {
             let Some(consent) = dialog.consent() else {
                 app.say(Role::Warning, "that is not its name");
                 return Vec::new();
             };
-            if let Some(Overlay::StoreConfirm(dialog)) = app.overlays.pop() {
-                return acting::submit_store(app, *dialog, consent);
+            if let Some(Overlay::Agree(dialog)) = app.overlays.pop() {
+                return acting::agreed(app, *dialog, consent);
             }
         }
         Some(Overlay::Confirm(dialog)) if dialog.consent().is_none() => {

@@ -4,6 +4,8 @@
 mod answer;
 pub mod deeds;
 
+pub(super) use self::answer::fill;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 
