@@ -20,6 +20,7 @@ pub mod glyph;
 pub mod graphics;
 pub mod guest;
 pub mod habits;
+pub mod keeping;
 pub mod key;
 pub mod keymap;
 pub mod layout;

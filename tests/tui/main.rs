@@ -9,6 +9,7 @@ mod guest;
 mod habits;
 mod harness;
 mod hostile;
+mod keeping;
 mod limits;
 mod mouse;
 mod overlays;

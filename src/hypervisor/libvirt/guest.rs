@@ -277,9 +277,9 @@ mod tests {
         assert!(command.shown_line().contains("guest-exec"));
     }
 
-    async fn ran(script: &Script, line: &str, within: Duration) -> Result<GuestRun, GuestTrouble> {
+    async fn ran(script: &Script, typed: &str, within: Duration) -> Result<GuestRun, GuestTrouble> {
         let (link, spec, vm) = (script.transport(), spec(), vm());
-        run(&*link, (&spec, &vm), (&words(line), within)).await
+        run(&*link, (&spec, &vm), (&words(typed), within)).await
     }
 
     #[tokio::test]
