@@ -27,6 +27,7 @@ pub mod layout;
 pub mod overlay;
 pub mod picture;
 pub mod pointer;
+mod rdp_file;
 pub mod rows;
 pub mod run;
 pub mod screen;
