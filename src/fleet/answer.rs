@@ -36,6 +36,7 @@ impl Engine {
             }
             ReachRequest::PlanGuest { wish, reply } => self.plan_guest(*wish, reply),
             ReachRequest::RunGuest { submission, reply } => self.run_guest(&submission, reply),
+            ReachRequest::Key { key, reply } => self.decide_guest_key(*key, reply),
             ReachRequest::Keys {
                 vm,
                 keys,

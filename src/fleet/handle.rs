@@ -13,6 +13,7 @@ use super::request::{
     ErrorRecord, Finding, HostSelection, KeyDecision, Proposal, ReachRequest, Reply, Request,
     StoreRequest,
 };
+use super::shell::GuestKey;
 use crate::domain::action::Action;
 use crate::domain::audit::AuditRecord;
 use crate::domain::console::KeyStrokes;
@@ -251,6 +252,13 @@ impl FleetHandle {
     pub async fn run_guest(&self, submission: GuestSubmission) -> Result<GuestResult, Failure> {
         let submission = Box::new(submission);
         self.ask(|reply| Request::Reach(ReachRequest::RunGuest { submission, reply }))
+            .await
+    }
+
+    /// Decides about the key of a VM's SSH server.
+    pub async fn decide_guest_key(&self, key: GuestKey) -> Result<(), Failure> {
+        let key = Box::new(key);
+        self.ask(|reply| Request::Reach(ReachRequest::Key { key, reply }))
             .await
     }
 

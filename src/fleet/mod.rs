@@ -30,6 +30,7 @@ pub mod recorder;
 pub mod request;
 mod roster;
 pub mod screen;
+pub mod shell;
 mod side_link;
 mod snapshots;
 pub mod state;

@@ -8,6 +8,7 @@ use super::console::{Console, ConsoleWish};
 use super::credential::CredentialRequest;
 use super::graphics::Graphics;
 use super::guest::GuestWish;
+use super::shell::GuestKey;
 use crate::domain::action::Action;
 use crate::domain::audit::AuditRecord;
 use crate::domain::console::KeyStrokes;
@@ -132,6 +133,13 @@ pub enum ReachRequest {
         submission: Box<GuestSubmission>,
         /// How it ended; a refusal is recorded and returned as the error.
         reply: Reply<GuestResult>,
+    },
+    /// Decide about the key of its SSH server.
+    Key {
+        /// Whose, which, and what was decided.
+        key: Box<GuestKey>,
+        /// Done.
+        reply: Reply<()>,
     },
     /// Press keys of its keyboard.
     Keys {

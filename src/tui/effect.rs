@@ -12,10 +12,11 @@ use super::event::Answer;
 use super::graphics::{Displays, Wanted};
 use super::guest::GuestAsk;
 use super::keeping::Keep;
+use super::overlay::host_key;
 use crate::domain::action::Action;
-use crate::domain::console::{ConsoleInput, ConsoleNews, KeyStrokes, TerminalSize};
+use crate::domain::console::{ConsoleInput, ConsoleKind, ConsoleNews, KeyStrokes, TerminalSize};
 use crate::domain::host::{HostId, HostName, HostSpec};
-use crate::domain::host_key::{HostKeyQuestion, HostKeyVerdict};
+use crate::domain::host_key::HostKeyQuestion;
 use crate::domain::operation::{Actor, OperationId, Submission};
 use crate::domain::secret::SecretText;
 use crate::domain::store::StoreRef;
@@ -23,7 +24,7 @@ use crate::domain::store_action::{StoreSubmission, StoreVerb};
 use crate::domain::vm::VmRef;
 use crate::fleet::FleetHandle;
 use crate::fleet::console::ConsoleWish;
-use crate::fleet::request::{HostSelection, KeyDecision};
+use crate::fleet::request::HostSelection;
 use crate::task::Tasks;
 
 /// Something to be done outside of the state.
@@ -94,8 +95,8 @@ pub enum Effect {
         vm: VmRef,
         /// How large the terminal is.
         size: TerminalSize,
-        /// End the session of whoever has it.
-        take_over: bool,
+        /// What of it.
+        kind: ConsoleKind,
     },
     /// Hand something to the console that was opened with this ticket.
     Console(u64, ConsoleInput),
@@ -240,12 +241,12 @@ impl Runner {
                 ticket,
                 vm,
                 size,
-                take_over,
+                kind,
             } => {
                 let wish = ConsoleWish {
                     vm,
                     size,
-                    take_over,
+                    kind,
                     actor: self.actor.clone(),
                 };
                 self.open_console(ticket, wish);
@@ -478,12 +479,7 @@ async fn ask(handle: &FleetHandle, effect: Effect) -> Option<Answer> {
         ),
         Effect::AnswerHostKey(host, question, accept) => {
             let said = accept.then(|| format!("trusting {}", question.key.fingerprint));
-            // The dialog has a person type in so many words that a changed key replaces the known one.
-            let decision = match (&question.verdict, accept) {
-                (_, false) => KeyDecision::Leave,
-                (HostKeyVerdict::Changed { .. }, true) => KeyDecision::Replace,
-                (_, true) => KeyDecision::Accept,
-            };
+            let decision = host_key::decision(&question, accept);
             done(
                 said,
                 handle.answer_host_key(host, *question, decision).await,

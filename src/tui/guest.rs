@@ -2,6 +2,7 @@
 
 use super::acting;
 use super::app::App;
+use super::console::keys as console;
 use super::effect::Effect;
 use super::overlay::Overlay;
 use super::overlay::document::{Document, Line, Topic};
@@ -16,12 +17,15 @@ use crate::domain::text::RemoteText;
 use crate::domain::vm::VmRef;
 use crate::fleet::FleetHandle;
 use crate::fleet::guest::GuestWish;
+use crate::fleet::shell::GuestKey;
 
 /// What is asked of the fleet.
 #[derive(Debug)]
 pub enum GuestAsk {
     /// A plan; the ticket comes back with it.
     Plan(u64, GuestWish),
+    /// A decision about the key of its SSH server.
+    Key(Box<GuestKey>),
     /// A run of one.
     Run(u64, Box<GuestSubmission>),
 }
@@ -31,6 +35,8 @@ pub enum GuestAsk {
 pub enum GuestNews {
     /// The plan, or why there is none.
     Planned(u64, Box<Result<GuestProposal, Failure>>),
+    /// The key was decided on, so that a shell is opened again, or left.
+    KeyDecided(VmRef, bool, Result<(), Failure>),
     /// It was run, or not admitted.
     Ran(u64, Box<(GuestPlan, Result<GuestResult, Failure>)>),
 }
@@ -41,6 +47,10 @@ impl GuestAsk {
         match self {
             Self::Plan(ticket, wish) => {
                 GuestNews::Planned(ticket, Box::new(handle.plan_guest(wish).await))
+            }
+            Self::Key(key) => {
+                let (vm, trusts) = (key.vm.clone(), key.decision.trusts());
+                GuestNews::KeyDecided(vm, trusts, handle.decide_guest_key(*key).await)
             }
             Self::Run(ticket, submission) => {
                 let plan = submission.plan.clone();
@@ -113,6 +123,14 @@ pub(super) fn heard(app: &mut App, news: GuestNews) -> Vec<Effect> {
                 return acting::proposed(app, *proposal);
             }
         }
+        GuestNews::KeyDecided(_, _, Err(cause)) => app.fail(&cause),
+        GuestNews::KeyDecided(vm, true, Ok(())) => {
+            // The shell that waited for it lies below.
+            if matches!(app.overlays.last(), Some(Overlay::Console(console)) if console.vm == vm) {
+                return console::again(app);
+            }
+        }
+        GuestNews::KeyDecided(..) => {}
         GuestNews::Ran(ticket, ran) => {
             let (plan, result) = *ran;
             let (text, role) = sentence(&result);

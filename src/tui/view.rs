@@ -144,6 +144,7 @@ fn draw_overlay(
         Overlay::Confirm(dialog) => return dialog.draw(buf, area, theme),
         Overlay::Agree(dialog) => return dialog.draw(buf, area, theme),
         Overlay::GuestForm(form) => return form.draw(buf, area, theme),
+        Overlay::ShellForm(form) => return form.draw(buf, area, theme),
         Overlay::Narrow(dialog) => return dialog.draw(buf, area, theme),
         Overlay::Question(question) => question.draw(buf, area, theme),
         Overlay::Waiting(_) => {
@@ -192,6 +193,7 @@ pub fn hints(app: &App) -> Vec<Hint> {
             Overlay::Confirm(_)
                 | Overlay::Agree(_)
                 | Overlay::GuestForm(_)
+                | Overlay::ShellForm(_)
                 | Overlay::Narrow(_)
                 | Overlay::HostKey(_)
                 | Overlay::Passphrase(_)

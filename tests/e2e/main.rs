@@ -16,6 +16,7 @@ mod mixed;
 mod run;
 mod screen;
 mod script;
+mod shell;
 mod slow;
 mod snapshots;
 mod stores;

@@ -16,6 +16,7 @@ mod overlays;
 mod pictures;
 mod production;
 mod screen;
+mod shell;
 mod snapshots;
 mod stores;
 mod table;

@@ -20,6 +20,6 @@ mod stores;
 mod table;
 
 pub(super) use self::agent::Agents;
-pub(super) use self::console::Seats;
+pub(super) use self::console::{Seats, Shell};
 pub(super) use self::process::run;
 pub(super) use self::screen::{Display, Keyboards};

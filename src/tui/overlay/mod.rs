@@ -23,6 +23,7 @@ pub mod passphrase;
 pub mod progress;
 pub mod question;
 pub mod screen;
+pub mod shell_form;
 pub mod snapshot_form;
 
 use crossterm::event::KeyEvent;
@@ -39,6 +40,8 @@ pub enum Overlay {
     Confirm(Box<confirm::Confirm>),
     /// A plan for something else than an action to agree to.
     Agree(Box<agree::Agree>),
+    /// A login to a VM.
+    ShellForm(Box<shell_form::ShellForm>),
     /// A program to run in a VM.
     GuestForm(Box<guest_form::GuestForm>),
     /// Words that rows must hold.
@@ -108,9 +111,10 @@ impl Overlay {
             Self::Doctor(_) => &[Context::Doctor, Context::List, Context::Base],
             Self::Document(_) => &[Context::Document, Context::List, Context::Base],
             Self::HostKey(dialog) if dialog.phrase().is_none() => &[Context::Dialog, Context::Base],
-            Self::CredentialForm(_) | Self::HostForm(_) | Self::SnapshotForm(_) => {
-                &[Context::Form, Context::Prompt, Context::Base]
-            }
+            Self::CredentialForm(_)
+            | Self::HostForm(_)
+            | Self::SnapshotForm(_)
+            | Self::ShellForm(_) => &[Context::Form, Context::Prompt, Context::Base],
             Self::Confirm(_)
             | Self::Agree(_)
             | Self::GuestForm(_)
@@ -146,6 +150,7 @@ impl Overlay {
             Self::CredentialForm(form) => form.type_key(key),
             Self::HostForm(form) => form.type_key(key),
             Self::SnapshotForm(form) => form.type_key(key),
+            Self::ShellForm(form) => form.type_key(key),
             Self::Screen(screen) => {
                 if let Some(typing) = &mut screen.typing {
                     type_into(typing, key);
