@@ -26,6 +26,7 @@ pub mod keymap;
 pub mod layout;
 pub mod overlay;
 pub mod picture;
+pub mod pixels;
 pub mod pointer;
 mod rdp_file;
 pub mod rows;
