@@ -292,7 +292,7 @@ const GENERAL_KEYS: &[KeySpec] = &[
     key(
         "tui.viewer",
         Kind::Names,
-        "Program for the graphics of VMs and its arguments, one list, never read by a shell; `{url}`, `{host}`, `{port}` and `{id}` are filled in. Empty: the first that is installed of remote-viewer, vncviewer, spicy, xfreerdp3 and xfreerdp that fits.",
+        "Program for the graphics of VMs and its arguments, one list, never read by a shell; `{url}`, `{host}`, `{port}`, `{id}` and `{file}` (Hyper-V: a connection file) are filled in. Empty: the first that is installed of remote-viewer, vncviewer, spicy, xfreerdp3 and xfreerdp that fits.",
         |c| Slot::Names(&mut c.tui.viewer),
     ),
     key(

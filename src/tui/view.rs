@@ -167,7 +167,9 @@ fn draw_overlay(
     };
     match overlay {
         Overlay::Confirm(dialog) => return dialog.draw(buf, area, theme),
-        Overlay::StoreConfirm(dialog) => return dialog.draw(buf, area, theme),
+        Overlay::Agree(dialog) => return dialog.draw(buf, area, theme),
+        Overlay::GuestForm(form) => return form.draw(buf, area, theme),
+        Overlay::ShellForm(form) => return form.draw(buf, area, theme),
         Overlay::Narrow(dialog) => return dialog.draw(buf, area, theme),
         Overlay::Question(question) => question.draw(buf, area, theme),
         Overlay::Waiting(_) => {
@@ -214,7 +216,9 @@ pub fn hints(app: &App) -> Vec<Hint> {
         app.overlays.last(),
         Some(
             Overlay::Confirm(_)
-                | Overlay::StoreConfirm(_)
+                | Overlay::Agree(_)
+                | Overlay::GuestForm(_)
+                | Overlay::ShellForm(_)
                 | Overlay::Narrow(_)
                 | Overlay::HostKey(_)
                 | Overlay::Passphrase(_)

@@ -4,6 +4,7 @@
 
 mod about;
 mod act;
+mod agent;
 mod console;
 mod definition;
 mod events;
@@ -18,6 +19,7 @@ mod stats;
 mod stores;
 mod table;
 
-pub(super) use self::console::Seats;
+pub(super) use self::agent::Agents;
+pub(super) use self::console::{Seats, Shell};
 pub(super) use self::process::run;
 pub(super) use self::screen::{Display, Keyboards};

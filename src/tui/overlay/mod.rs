@@ -1,6 +1,7 @@
 //! What lies over a view: a stack of which the last one has the keys. State, keys and drawing of each
 //! are in one file.
 
+pub mod agree;
 pub mod chooser;
 pub mod confirm;
 pub mod credential_form;
@@ -9,6 +10,7 @@ pub mod doctor;
 pub mod document;
 pub mod frame;
 pub mod graphics;
+pub mod guest_form;
 pub mod help;
 pub mod host_form;
 pub mod host_key;
@@ -21,8 +23,8 @@ pub mod passphrase;
 pub mod progress;
 pub mod question;
 pub mod screen;
+pub mod shell_form;
 pub mod snapshot_form;
-pub mod store_confirm;
 
 use crossterm::event::KeyEvent;
 
@@ -36,8 +38,12 @@ pub enum Overlay {
     Waiting(u64),
     /// Plans to agree to.
     Confirm(Box<confirm::Confirm>),
-    /// A plan for a pool or a network to agree to.
-    StoreConfirm(Box<store_confirm::StoreConfirm>),
+    /// A plan for something else than an action to agree to.
+    Agree(Box<agree::Agree>),
+    /// A login to a VM.
+    ShellForm(Box<shell_form::ShellForm>),
+    /// A program to run in a VM.
+    GuestForm(Box<guest_form::GuestForm>),
     /// Words that rows must hold.
     Narrow(Box<narrow::Narrow>),
     /// A yes-or-no question about something else.
@@ -87,7 +93,7 @@ impl Overlay {
             Self::Confirm(dialog) if !dialog.wants_name() => {
                 &[Context::Dialog, Context::List, Context::Base]
             }
-            Self::StoreConfirm(dialog) if !dialog.wants_name() => &[Context::Dialog, Context::Base],
+            Self::Agree(dialog) if !dialog.wants_name() => &[Context::Dialog, Context::Base],
             Self::Question(_) | Self::Waiting(_) => &[Context::Dialog, Context::Base],
             Self::Chooser(_) => &[
                 Context::Chooser,
@@ -105,11 +111,13 @@ impl Overlay {
             Self::Doctor(_) => &[Context::Doctor, Context::List, Context::Base],
             Self::Document(_) => &[Context::Document, Context::List, Context::Base],
             Self::HostKey(dialog) if dialog.phrase().is_none() => &[Context::Dialog, Context::Base],
-            Self::CredentialForm(_) | Self::HostForm(_) | Self::SnapshotForm(_) => {
-                &[Context::Form, Context::Prompt, Context::Base]
-            }
+            Self::CredentialForm(_)
+            | Self::HostForm(_)
+            | Self::SnapshotForm(_)
+            | Self::ShellForm(_) => &[Context::Form, Context::Prompt, Context::Base],
             Self::Confirm(_)
-            | Self::StoreConfirm(_)
+            | Self::Agree(_)
+            | Self::GuestForm(_)
             | Self::Narrow(_)
             | Self::HostKey(_)
             | Self::Help(_)
@@ -124,7 +132,8 @@ impl Overlay {
     pub fn type_key(&mut self, key: &KeyEvent) {
         match self {
             Self::Confirm(dialog) => type_into(&mut dialog.typed, key),
-            Self::StoreConfirm(dialog) => type_into(&mut dialog.typed, key),
+            Self::Agree(dialog) => type_into(&mut dialog.typed, key),
+            Self::GuestForm(form) => type_into(&mut form.input, key),
             Self::Narrow(dialog) => type_into(&mut dialog.input, key),
             Self::HostKey(dialog) => type_into(&mut dialog.typed, key),
             Self::Help(help) => {
@@ -141,6 +150,7 @@ impl Overlay {
             Self::CredentialForm(form) => form.type_key(key),
             Self::HostForm(form) => form.type_key(key),
             Self::SnapshotForm(form) => form.type_key(key),
+            Self::ShellForm(form) => form.type_key(key),
             Self::Screen(screen) => {
                 if let Some(typing) = &mut screen.typing {
                     type_into(typing, key);
