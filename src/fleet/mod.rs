@@ -20,6 +20,7 @@ pub mod error_log;
 pub mod graphics;
 pub mod handle;
 mod keeper;
+mod logs;
 pub mod metrics;
 pub mod operation;
 pub mod plan;

@@ -1,4 +1,4 @@
-//! What `update` wants done, and the runner that does it. Only this file and `graphics` talk to the fleet; every
+//! What `update` wants done, and the runner that does it. Only this file, `graphics` and `logs` talk to the fleet; every
 //! request is a task of its own, so that a slow one holds nothing up.
 
 use std::collections::{HashMap, VecDeque};
@@ -9,6 +9,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::bulk::Handed;
 use super::event::Answer;
 use super::graphics::{Displays, Wanted};
+use super::logs::LogEffect;
 use crate::domain::action::Action;
 use crate::domain::console::{ConsoleInput, ConsoleNews, KeyStrokes, TerminalSize};
 use crate::domain::host::{HostId, HostName, HostSpec};
@@ -73,6 +74,8 @@ pub enum Effect {
     RunStore(Box<StoreSubmission>),
     /// Read the audit log's end.
     Audit(Option<VmRef>),
+    /// Something that a list of what happened wants done.
+    Log(LogEffect),
     /// Take a picture of a VM's screen.
     Screen(u64, VmRef),
     /// Press keys of a VM's keyboard.
@@ -96,10 +99,6 @@ pub enum Effect {
     Console(u64, ConsoleInput),
     /// Close the console.
     CloseConsole,
-    /// Read the command log.
-    Commands(Option<HostId>),
-    /// Read the error log.
-    Errors,
     /// Check a host.
     Doctor(HostId, HostName),
     /// Add or change a host.
@@ -539,8 +538,7 @@ async fn ask(handle: &FleetHandle, effect: Effect) -> Option<Answer> {
             let records = handle.audit_tail(AUDIT_LINES, vm.clone()).await;
             Some(Answer::Audit(vm, records))
         }
-        Effect::Commands(host) => Some(Answer::Commands(handle.command_log(host).await)),
-        Effect::Errors => Some(Answer::Errors(handle.errors().await)),
+        Effect::Log(wanted) => Some(super::logs::ask(handle, wanted).await),
         Effect::Doctor(host, name) => Some(Answer::Findings(name, handle.doctor(host).await)),
         Effect::SaveHost(spec) => {
             let saved = handle.upsert_host(*spec).await;

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod bulk;
+mod bytes;
 mod console;
 mod details;
 mod graphics;
@@ -9,6 +10,7 @@ mod habits;
 mod harness;
 mod hostile;
 mod limits;
+mod logs;
 mod mouse;
 mod overlays;
 mod pictures;

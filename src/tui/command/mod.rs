@@ -5,6 +5,7 @@
 //! here at all: they come from the verb catalogue.
 
 mod common;
+mod logs;
 mod many;
 mod reach;
 mod stores;
@@ -13,6 +14,7 @@ mod views;
 use std::sync::LazyLock;
 
 use self::common::{BASE, CHOOSER, DETAILS, DIALOG, DOCUMENT, FORM, GLOBAL, LIST, MENU, PROMPT};
+use self::logs::{ACTIVITY, LOGS};
 use self::many::{BULK, BULK_PANEL, MARKING};
 use self::reach::{CONSOLE, CONSOLE_AWAY, GRAPHICS, REACH, SCREEN};
 use self::stores::STORES;
@@ -45,6 +47,8 @@ pub enum Context {
     Details,
     /// Lines to read.
     Document,
+    /// What happened, as a list.
+    Log,
     /// A VM's console.
     Console,
     /// A VM's console while nothing flows.
@@ -82,6 +86,7 @@ impl Context {
         Self::List,
         Self::Details,
         Self::Document,
+        Self::Log,
         Self::Console,
         Self::ConsoleAway,
         Self::Screen,
@@ -108,6 +113,7 @@ impl Context {
             Self::List => "Moving",
             Self::Details => "Details of a VM",
             Self::Document => "Reading",
+            Self::Log => "Logs",
             Self::Console => "Console of a VM",
             Self::Screen => "Screen of a VM",
             Self::Graphics => "Display of a VM",
@@ -244,10 +250,12 @@ const SECTIONS: &[(&[Context], &[RowOf])] = &[
     (&[Context::Snapshots], SNAPSHOTS),
     (&[Context::Stores], STORES),
     (&[Context::Operations], OPERATIONS),
+    (&[Context::Operations], ACTIVITY),
     (&[Context::Profile], PROFILE),
     (&[Context::Details], DETAILS),
     (&[Context::Vms, Context::Details], REACH),
     (&[Context::Document], DOCUMENT),
+    (&[Context::Log], LOGS),
     (&[Context::Console], CONSOLE),
     (&[Context::ConsoleAway], CONSOLE_AWAY),
     (&[Context::Screen], SCREEN),

@@ -1,15 +1,14 @@
-//! Lines to read: a description, the error log, the command log, the findings of a host check.
+//! Lines to read: a description, the findings of a host check.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::frame;
 use crate::domain::error_kind::Failure;
-use crate::domain::event::CommandRecord;
 use crate::domain::host::HostName;
 use crate::domain::units::Age;
 use crate::domain::vm::VmRef;
-use crate::fleet::request::{ErrorRecord, Finding};
+use crate::fleet::request::Finding;
 use crate::tui::app::App;
 use crate::tui::column::kind_mark;
 use crate::tui::cursor::Motion;
@@ -25,10 +24,6 @@ pub type Line = Vec<(String, Role)>;
 pub enum Topic {
     /// A description.
     Describe,
-    /// The error log.
-    Errors,
-    /// The command log.
-    Commands,
     /// A host check.
     Doctor(HostName),
 }
@@ -57,12 +52,9 @@ impl Document {
         }
     }
 
-    /// Takes the lines; logs are read from their end.
+    /// Takes the lines.
     pub fn fill(&mut self, lines: Vec<Line>) {
-        self.scroll = match self.topic {
-            Topic::Errors | Topic::Commands => usize::MAX,
-            Topic::Describe | Topic::Doctor(_) => 0,
-        };
+        self.scroll = 0;
         self.lines = Some(lines);
     }
 
@@ -162,46 +154,6 @@ pub fn describe(app: &App, vm: &VmRef) -> Document {
         lines: Some(lines),
         scroll: 0,
     }
-}
-
-/// The error log.
-pub fn errors(records: &[ErrorRecord]) -> Vec<Line> {
-    let mut lines = Vec::new();
-    for record in records {
-        let host = record.host.as_ref().map_or("", HostName::as_str);
-        lines.push(vec![
-            (format!("{}  ", time_of(record.at)), Role::Dim),
-            (format!("{host:<12} "), Role::Text),
-            (record.cause.message.clone(), Role::Danger),
-        ]);
-        if let Some(hint) = &record.cause.hint {
-            lines.push(vec![(format!("{:23}{hint}", ""), Role::Dim)]);
-        }
-    }
-    lines
-}
-
-/// The command log.
-pub fn commands(records: &[CommandRecord]) -> Vec<Line> {
-    let line = |record: &CommandRecord| {
-        let (status, command) = match (record.status.as_str(), record.changes) {
-            ("ok" | "kept running", false) => (Role::Dim, Role::Text),
-            ("ok", true) => (Role::Success, Role::Strong),
-            _ => (Role::Danger, Role::Text),
-        };
-        let ended = match record.times {
-            0 | 1 => record.status.clone(),
-            times => format!("{} x{times}", record.status),
-        };
-        vec![
-            (format!("{}  ", time_of(record.at)), Role::Dim),
-            (format!("{:<10} ", record.host), Role::Text),
-            (format!("{:>6} ms  ", record.elapsed_ms), Role::Dim),
-            (format!("{ended:<10} "), status),
-            (record.command.clone(), command),
-        ]
-    };
-    records.iter().map(line).collect()
 }
 
 /// The findings of a host check.

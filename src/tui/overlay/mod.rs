@@ -10,6 +10,7 @@ pub mod graphics;
 pub mod help;
 pub mod host_form;
 pub mod host_key;
+pub mod log;
 pub mod marking;
 pub mod menu;
 pub mod naming;
@@ -58,6 +59,10 @@ pub enum Overlay {
     Details(Box<details::Details>),
     /// Lines to read.
     Document(document::Document),
+    /// What happened, as a list.
+    Log(Box<log::LogList>),
+    /// The name of a file for such a list.
+    Export(Box<log::Export>),
     /// The passphrase.
     Passphrase(passphrase::Passphrase),
     /// The serial console of a VM.
@@ -96,6 +101,8 @@ impl Overlay {
             Self::Console(console) => console.contexts(),
             Self::Screen(screen) => screen.contexts(),
             Self::Graphics(_) => &[Context::Graphics, Context::Base],
+            Self::Log(list) if list.filter.editing => &[Context::Prompt, Context::Base],
+            Self::Log(_) => &[Context::Log, Context::List, Context::Base],
             Self::Document(_) => &[Context::Document, Context::List, Context::Base],
             Self::HostKey(dialog) if dialog.phrase().is_none() => &[Context::Dialog, Context::Base],
             Self::HostForm(_) | Self::SnapshotForm(_) => {
@@ -107,6 +114,7 @@ impl Overlay {
             | Self::HostKey(_)
             | Self::Help(_)
             | Self::Naming(_)
+            | Self::Export(_)
             | Self::Marking(_)
             | Self::Palette(_)
             | Self::Passphrase(_) => &[Context::Prompt, Context::Base],
@@ -129,6 +137,8 @@ impl Overlay {
                 palette.search();
             }
             Self::Naming(dialog) => type_into(&mut dialog.input, key),
+            Self::Export(dialog) => type_into(&mut dialog.input, key),
+            Self::Log(list) => list.type_key(key),
             Self::Marking(dialog) => type_into(&mut dialog.input, key),
             Self::Passphrase(dialog) => dialog.type_key(key),
             Self::HostForm(form) => form.type_key(key),

@@ -8,6 +8,7 @@ use crate::tui::effect::Effect;
 use crate::tui::event::Answer;
 use crate::tui::overlay::details::Details;
 use crate::tui::overlay::document::{self, Line, Topic};
+use crate::tui::overlay::log::{self, Record};
 use crate::tui::overlay::{Overlay, graphics, progress, screen};
 use crate::tui::theme::Role;
 
@@ -78,13 +79,15 @@ pub(super) fn take(app: &mut App, answer: Answer) -> Vec<Effect> {
         Answer::Graphics(ticket, news) => return graphics::heard(app, ticket, news),
         Answer::ConsoleOpened(ticket, result) => console::opened(app, ticket, result),
         Answer::Commands(records) => {
-            let lines = lines(records, |records| document::commands(&records));
-            fill(app, &Topic::Commands, lines);
+            let records = records.map(|all| all.into_iter().map(Record::Command).collect());
+            log::took(app, &log::Topic::Commands, records);
         }
         Answer::Errors(records) => {
-            let lines = lines(records, |records| document::errors(&records));
-            fill(app, &Topic::Errors, lines);
+            let records = records.map(|all| all.into_iter().map(Record::Error).collect());
+            log::took(app, &log::Topic::Errors, records);
         }
+        Answer::AuditPage(vm, before, page) => log::took_page(app, vm, before, page),
+        Answer::Exported(written) => exported(app, written),
         Answer::Findings(name, found) => {
             let lines = lines(found, |found| document::findings(&found));
             fill(app, &Topic::Doctor(name), lines);
@@ -128,6 +131,19 @@ fn fill(app: &mut App, topic: &Topic, lines: Vec<Line>) {
         {
             page.fill(lines);
             return;
+        }
+    }
+}
+
+fn exported(app: &mut App, written: Outcome<String>) {
+    match (app.overlays.last_mut(), written) {
+        (Some(Overlay::Export(dialog)), Err(cause)) => dialog.refuse(&cause),
+        (_, Err(cause)) => app.fail(&cause),
+        (top, Ok(said)) => {
+            if matches!(top, Some(Overlay::Export(_))) {
+                app.overlays.pop();
+            }
+            app.say(Role::Success, said);
         }
     }
 }
