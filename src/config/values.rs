@@ -162,6 +162,8 @@ pub struct TuiConfig {
     pub compact: bool,
     /// Program for the graphics of VMs, with its arguments; empty = whichever is there.
     pub viewer: Vec<String>,
+    /// Most bytes of a recording.
+    pub record_limit: u64,
     /// Command id to its keys, in place of the built-in ones; an empty list takes the keys away.
     pub keys: BTreeMap<String, Vec<String>>,
 }
@@ -175,6 +177,7 @@ impl Default for TuiConfig {
             mouse: false,
             compact: false,
             viewer: Vec::new(),
+            record_limit: 64 * 1024 * 1024,
             keys: BTreeMap::new(),
         }
     }

@@ -18,7 +18,9 @@ use super::effect::{Effect, Local, Runner};
 use super::event::{Answer, Event, Input, Pointer};
 use super::habits;
 use super::keymap::Keymap;
+use super::pace::Pace;
 use super::pointer;
+use super::recording::{Recording, RecordingEnd};
 use super::terminal::{Surface, TerminalGuard};
 use super::theme::shelf::{self, NoShelf, ThemeShelf};
 use super::theme::{ColourDepth, Theme};
@@ -33,9 +35,6 @@ use crate::domain::operation::Actor;
 use crate::fleet::FleetHandle;
 use crate::fleet::request::HostSelection;
 use crate::task::Tasks;
-
-/// The shortest time between two frames.
-const FRAME: Duration = Duration::from_millis(33);
 
 /// The theme that holds where no other can be used.
 const DEFAULT_THEME: &str = "dark";
@@ -130,16 +129,26 @@ impl crate::domain::error_kind::Classify for TuiError {
     }
 }
 
-/// Shows the dashboard until the person leaves or the program is told to end.
+/// How long the end of a recording is waited for once the screen has been left.
+const RECORDING_ENDS: Duration = Duration::from_secs(3);
+
+/// Shows the dashboard until the person leaves or the program is told to end; what it draws goes into the
+/// recording, if there is one.
 pub async fn run(
     handle: FleetHandle,
     options: TuiOptions,
+    recording: Option<Recording>,
     tasks: &Tasks,
 ) -> Result<TuiExit, TuiError> {
     let handle = handle.acting_as(options.actor.clone());
     let guard = TerminalGuard::enter(options.mouse)?;
     let size = crossterm::terminal::size()?;
-    let surface = Surface::new(io::stdout(), size);
+    let mut surface = Surface::new(io::stdout(), size);
+    let recorded = recording.map(|recording| {
+        let (recorder, end) = recording.split();
+        surface.record(recorder, options.clock.now());
+        tasks.spawn("recording", tell_end(handle.clone(), end))
+    });
     let (answers, answered) = mpsc::channel(ANSWERS);
     let (consoles, from_consoles) = mpsc::channel(CONSOLE_QUEUE);
     let runner = Runner::new(
@@ -163,8 +172,7 @@ pub async fn run(
         runner,
         clock: options.clock.clone(),
         options,
-        drawn: None,
-        dirty: true,
+        pace: Pace::default(),
         leaving: None,
         console_budget: CONSOLE_BUDGET,
     };
@@ -176,7 +184,19 @@ pub async fn run(
         keys: EventStream::new(),
     };
     drop(handle.connect(HostSelection::All).await);
-    screen.turn(sources, &guard, tasks).await
+    let left = screen.turn(sources, &guard, tasks).await;
+    if let Some(recorded) = recorded {
+        // A disk that stands still is no reason to keep anybody.
+        drop(tokio::time::timeout(RECORDING_ENDS, recorded).await);
+    }
+    left
+}
+
+/// Puts into the error log why a recording ended before the session did.
+async fn tell_end(handle: FleetHandle, end: RecordingEnd) {
+    if let Some(cause) = end.wait().await {
+        drop(handle.note_error(cause).await);
+    }
 }
 
 /// Makes the first state: as it was left, with what can be used of theme and keys. A mistake in them is
@@ -267,8 +287,7 @@ struct Loop {
     surface: Surface<io::Stdout>,
     runner: Runner,
     clock: Clock,
-    drawn: Option<Instant>,
-    dirty: bool,
+    pace: Pace,
     leaving: Option<TuiExit>,
     /// Bytes of a console that may still be taken before the next frame.
     console_budget: usize,
@@ -381,7 +400,8 @@ impl Loop {
         if let Input::Resize(width, height) = input {
             self.surface.resize((width, height));
         }
-        self.dirty = true;
+        self.pace
+            .touch(!matches!(input, Input::Snapshot(_) | Input::Tick));
         let at = self.clock.now();
         for effect in update(&mut self.app, Event { at, input }) {
             self.perform(effect, guard)?;
@@ -429,15 +449,13 @@ impl Loop {
     /// Draws when something has changed and the last frame is old enough; returns when to wake up.
     fn draw_if_due(&mut self) -> io::Result<Option<Instant>> {
         let now = Instant::now();
-        if self.dirty {
-            let due = self.drawn.map_or(now, |drawn| drawn + FRAME);
+        if let Some(due) = self.pace.due(now) {
             if now < due {
                 return Ok(Some(due));
             }
             self.draw()?;
             self.console_budget = CONSOLE_BUDGET;
-            self.drawn = Some(now);
-            self.dirty = false;
+            self.pace.drew(now, now.elapsed());
         }
         Ok(self.app.next_tick().map(|wait| now + wait))
     }

@@ -16,9 +16,12 @@ use crossterm::terminal::{
     LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use crossterm::{execute, queue};
+use jiff::Timestamp;
 use ratatui::backend::{Backend, CrosstermBackend};
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
+
+use super::recording::Recorder;
 
 /// Most bytes put on the clipboard: what every terminal takes.
 pub const MAX_COPY: usize = 64 * 1024;
@@ -153,6 +156,7 @@ pub struct Surface<W: Write> {
     next: Buffer,
     cursor: Option<Position>,
     fresh: bool,
+    recorder: Option<Recorder>,
 }
 
 impl<W: Write> Surface<W> {
@@ -165,7 +169,15 @@ impl<W: Write> Surface<W> {
             next: Buffer::empty(area),
             cursor: None,
             fresh: true,
+            recorder: None,
         }
+    }
+
+    /// Records frames from now on.
+    pub fn record(&mut self, mut recorder: Recorder, at: Timestamp) {
+        let area = self.next.area;
+        recorder.begin((area.width, area.height), at);
+        self.recorder = Some(recorder);
     }
 
     /// Takes another size; everything is drawn again.
@@ -174,6 +186,9 @@ impl<W: Write> Surface<W> {
         self.shown = Buffer::empty(area);
         self.next = Buffer::empty(area);
         self.invalidate();
+        if let Some(recorder) = &mut self.recorder {
+            recorder.resized((width, height));
+        }
     }
 
     /// Forgets what is on the terminal; everything is drawn again.
@@ -206,6 +221,9 @@ impl<W: Write> Surface<W> {
         queue!(bytes, EndSynchronizedUpdate)?;
         self.out.write_all(&bytes)?;
         self.out.flush()?;
+        if let Some(recorder) = &mut self.recorder {
+            recorder.drew(bytes);
+        }
         self.cursor = cursor;
         self.fresh = false;
         std::mem::swap(&mut self.shown, &mut self.next);
