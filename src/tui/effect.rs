@@ -9,6 +9,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::bulk::Handed;
 use super::event::Answer;
 use super::graphics::{Displays, Wanted};
+use super::keeping::Keep;
 use super::logs::LogEffect;
 use crate::domain::action::Action;
 use crate::domain::console::{ConsoleInput, ConsoleNews, KeyStrokes, TerminalSize};
@@ -113,6 +114,8 @@ pub enum Effect {
     Lock,
     /// Read what may be shown of the credentials.
     Credentials,
+    /// Keep hosts and credentials.
+    Keep(Keep),
     /// Switch read-only mode.
     SetReadOnly(bool),
     /// Keep something that is to be found again, or forget it.
@@ -569,6 +572,7 @@ async fn ask(handle: &FleetHandle, effect: Effect) -> Option<Answer> {
         Effect::Lock => done(Some("locked".to_owned()), handle.lock().await),
         Effect::Credentials => Some(Answer::Credentials(handle.credentials().await)),
         Effect::Remember(name, value) => done(None, handle.remember(name, value).await),
+        Effect::Keep(keep) => Some(Answer::Kept(keep.ask(handle).await)),
         Effect::SetReadOnly(on) => {
             let said = if on { "read-only" } else { "changes allowed" };
             done(Some(said.to_owned()), handle.set_read_only(on).await)

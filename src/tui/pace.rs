@@ -6,8 +6,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The shortest time between two frames.
-const FRAME: Duration = Duration::from_millis(33);
+/// The shortest time between two frames of what a person does: nobody sees a delay of this, and a key that is held
+/// down comes more slowly.
+const KEY_FRAME: Duration = Duration::from_millis(8);
+
+/// The shortest time between two frames of what has happened.
+const NEWS_FRAME: Duration = Duration::from_millis(33);
 
 /// The shortest time between two frames for which only figures have changed.
 const CALM_FRAME: Duration = Duration::from_millis(500);
@@ -18,16 +22,25 @@ const SLOWEST_FRAME: Duration = Duration::from_secs(3);
 /// A terminal that is busy with a frame for so long has this many times as long without one.
 const REST: u32 = 3;
 
+/// What a frame is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Wait {
+    /// What a person did, or an answer to it.
+    Key,
+    /// Something that has happened.
+    News,
+    /// Figures that change by themselves.
+    Figures,
+}
+
 /// Where drawing stands.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
     drawn: Option<Instant>,
     /// How long the terminal took for the last frame.
     took: Duration,
-    /// Something has changed.
-    stale: bool,
-    /// And somebody waits for it.
-    urgent: bool,
+    /// The most urgent thing that has changed; `None` while the next frame would be the same.
+    wait: Option<Wait>,
 }
 
 impl Default for Pace {
@@ -36,28 +49,23 @@ impl Default for Pace {
         Self {
             drawn: None,
             took: Duration::ZERO,
-            stale: true,
-            urgent: true,
+            wait: Some(Wait::Key),
         }
     }
 }
 
 impl Pace {
-    /// Something has changed; `urgent` when it is more than figures.
-    pub const fn touch(&mut self, urgent: bool) {
-        self.stale = true;
-        self.urgent |= urgent;
+    /// Something has changed.
+    pub fn touch(&mut self, wait: Wait) {
+        self.wait = Some(self.wait.map_or(wait, |before| before.min(wait)));
     }
 
     /// Returns when a frame is due; `None` while nothing has changed.
     pub fn due(&self, now: Instant) -> Option<Instant> {
-        if !self.stale {
-            return None;
-        }
-        let rest = if self.urgent {
-            FRAME
-        } else {
-            (self.took * REST).clamp(CALM_FRAME, SLOWEST_FRAME)
+        let rest = match self.wait? {
+            Wait::Key => KEY_FRAME,
+            Wait::News => NEWS_FRAME,
+            Wait::Figures => (self.took * REST).clamp(CALM_FRAME, SLOWEST_FRAME),
         };
         Some(self.drawn.map_or(now, |drawn| drawn + rest))
     }
@@ -67,8 +75,7 @@ impl Pace {
         *self = Self {
             drawn: Some(now),
             took,
-            stale: false,
-            urgent: false,
+            wait: None,
         };
     }
 }
@@ -84,12 +91,14 @@ mod tests {
         assert_eq!(pace.due(start), Some(start));
         pace.drew(start, Duration::ZERO);
         assert_eq!(pace.due(start), None);
-        pace.touch(false);
+        pace.touch(Wait::Figures);
         assert_eq!(pace.due(start), Some(start + CALM_FRAME));
-        pace.touch(true);
-        assert_eq!(pace.due(start), Some(start + FRAME));
-        pace.touch(false);
-        assert_eq!(pace.due(start), Some(start + FRAME));
+        pace.touch(Wait::News);
+        assert_eq!(pace.due(start), Some(start + NEWS_FRAME));
+        pace.touch(Wait::Key);
+        assert_eq!(pace.due(start), Some(start + KEY_FRAME));
+        pace.touch(Wait::Figures);
+        assert_eq!(pace.due(start), Some(start + KEY_FRAME));
     }
 
     #[test]
@@ -97,12 +106,12 @@ mod tests {
         let start = Instant::now();
         let mut pace = Pace::default();
         pace.drew(start, Duration::from_millis(400));
-        pace.touch(false);
+        pace.touch(Wait::Figures);
         assert_eq!(pace.due(start), Some(start + Duration::from_millis(1200)));
         pace.drew(start, Duration::from_secs(60));
-        pace.touch(false);
+        pace.touch(Wait::Figures);
         assert_eq!(pace.due(start), Some(start + SLOWEST_FRAME));
-        pace.touch(true);
-        assert_eq!(pace.due(start), Some(start + FRAME));
+        pace.touch(Wait::Key);
+        assert_eq!(pace.due(start), Some(start + KEY_FRAME));
     }
 }

@@ -18,7 +18,7 @@ use super::effect::{Effect, Local, Runner};
 use super::event::{Answer, Event, Input, Pointer};
 use super::habits;
 use super::keymap::Keymap;
-use super::pace::Pace;
+use super::pace::{Pace, Wait};
 use super::pointer;
 use super::recording::{Recording, RecordingEnd};
 use super::terminal::{Surface, TerminalGuard};
@@ -35,6 +35,9 @@ use crate::domain::operation::Actor;
 use crate::fleet::FleetHandle;
 use crate::fleet::request::HostSelection;
 use crate::task::Tasks;
+
+/// How long after a key what a console writes is taken for its echo.
+const ECHO: Duration = Duration::from_millis(200);
 
 /// The theme that holds where no other can be used.
 const DEFAULT_THEME: &str = "dark";
@@ -173,6 +176,7 @@ pub async fn run(
         clock: options.clock.clone(),
         options,
         pace: Pace::default(),
+        pressed: None,
         leaving: None,
         console_budget: CONSOLE_BUDGET,
     };
@@ -288,6 +292,8 @@ struct Loop {
     runner: Runner,
     clock: Clock,
     pace: Pace,
+    /// When the last key came.
+    pressed: Option<Instant>,
     leaving: Option<TuiExit>,
     /// Bytes of a console that may still be taken before the next frame.
     console_budget: usize,
@@ -400,13 +406,29 @@ impl Loop {
         if let Input::Resize(width, height) = input {
             self.surface.resize((width, height));
         }
-        self.pace
-            .touch(!matches!(input, Input::Snapshot(_) | Input::Tick));
+        let pace = self.pace_of(&input);
+        self.pace.touch(pace);
         let at = self.clock.now();
         for effect in update(&mut self.app, Event { at, input }) {
             self.perform(effect, guard)?;
         }
         Ok(())
+    }
+
+    /// How soon something is to be seen: at once when it is an answer to a person.
+    fn pace_of(&mut self, input: &Input) -> Wait {
+        match input {
+            Input::Key(_) | Input::Paste(_) => {
+                self.pressed = Some(Instant::now());
+                Wait::Key
+            }
+            Input::Pointer(_) | Input::Resize(..) | Input::Answer(_) => Wait::Key,
+            Input::Console(..) if self.pressed.is_some_and(|at| at.elapsed() < ECHO) => Wait::Key,
+            Input::Snapshot(_) | Input::Tick => Wait::Figures,
+            Input::Fact(_) | Input::FactsLost(_) | Input::Focus(_) | Input::Console(..) => {
+                Wait::News
+            }
+        }
     }
 
     fn perform(&mut self, effect: Effect, guard: &TerminalGuard) -> io::Result<()> {

@@ -10,7 +10,7 @@ use vmdeck::domain::inventory::FleetSnapshot;
 use vmdeck::domain::units::{Bytes, Percent};
 use vmdeck::testing::fleet;
 use vmdeck::tui::event::{Event, Input};
-use vmdeck::tui::pace::Pace;
+use vmdeck::tui::pace::{Pace, Wait};
 use vmdeck::tui::terminal::Surface;
 use vmdeck::tui::update::update;
 use vmdeck::tui::view::view;
@@ -103,7 +103,7 @@ async fn bytes_a_second((hosts, each): (usize, usize), lasting: Duration) -> Vec
         let input = Input::Snapshot(Arc::new(state.clone()));
         let now = fleet::now() + SignedDuration::try_from(at).unwrap();
         drop(update(&mut screen.app, Event { at: now, input }));
-        pace.touch(false);
+        pace.touch(Wait::Figures);
     }
 }
 

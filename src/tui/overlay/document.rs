@@ -1,14 +1,12 @@
-//! Lines to read: a description, the findings of a host check.
+//! Lines to read: a description, what may be shown of a credential.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::frame;
 use crate::domain::error_kind::Failure;
-use crate::domain::host::HostName;
 use crate::domain::units::Age;
 use crate::domain::vm::VmRef;
-use crate::fleet::request::Finding;
 use crate::tui::app::App;
 use crate::tui::column::kind_mark;
 use crate::tui::cursor::Motion;
@@ -19,13 +17,13 @@ use crate::tui::widget::paint::{self, Piece};
 /// A line: texts and what they mean.
 pub type Line = Vec<(String, Role)>;
 
-/// What a document is, so that an answer that comes late finds its place.
+/// What a document is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Topic {
     /// A description.
     Describe,
-    /// A host check.
-    Doctor(HostName),
+    /// What may be shown of a credential.
+    Credential,
 }
 
 /// Lines to read.
@@ -42,22 +40,6 @@ pub struct Document {
 }
 
 impl Document {
-    /// A document whose lines are on their way.
-    pub fn awaited(topic: Topic, title: impl Into<String>) -> Self {
-        Self {
-            topic,
-            title: title.into(),
-            lines: None,
-            scroll: 0,
-        }
-    }
-
-    /// Takes the lines.
-    pub fn fill(&mut self, lines: Vec<Line>) {
-        self.scroll = 0;
-        self.lines = Some(lines);
-    }
-
     /// Scrolls.
     pub fn go(&mut self, motion: Motion, page: usize) {
         let len = self.lines.as_ref().map_or(0, Vec::len);
@@ -154,30 +136,6 @@ pub fn describe(app: &App, vm: &VmRef) -> Document {
         lines: Some(lines),
         scroll: 0,
     }
-}
-
-/// The findings of a host check.
-pub fn findings(findings: &[Finding]) -> Vec<Line> {
-    let mut lines = Vec::new();
-    for finding in findings {
-        let (sign, role) = match finding.ok {
-            Some(true) => (glyph::DONE, Role::Success),
-            Some(false) => (glyph::ERROR, Role::Danger),
-            None => (glyph::UNKNOWN, Role::Dim),
-        };
-        lines.push(vec![
-            (format!("{sign} "), role),
-            (format!("{:<12}", finding.step), Role::Strong),
-            (finding.seen.shown().to_owned(), Role::Text),
-        ]);
-        if let Some(fix) = &finding.fix {
-            lines.push(vec![
-                (format!("{:14}", ""), Role::Dim),
-                (format!("do: {fix}"), Role::Warning),
-            ]);
-        }
-    }
-    lines
 }
 
 /// A failure as lines.

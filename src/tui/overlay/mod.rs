@@ -3,7 +3,9 @@
 
 pub mod chooser;
 pub mod confirm;
+pub mod credential_form;
 pub mod details;
+pub mod doctor;
 pub mod document;
 pub mod frame;
 pub mod graphics;
@@ -57,6 +59,8 @@ pub enum Overlay {
     Palette(palette::Palette),
     /// One VM.
     Details(Box<details::Details>),
+    /// The findings about a host.
+    Doctor(Box<doctor::Findings>),
     /// Lines to read.
     Document(document::Document),
     /// What happened, as a list.
@@ -73,6 +77,8 @@ pub enum Overlay {
     Graphics(Box<graphics::Address>),
     /// A host key to decide on.
     HostKey(Box<host_key::HostKey>),
+    /// A credential to add.
+    CredentialForm(Box<credential_form::CredentialForm>),
     /// A host to add or change.
     HostForm(Box<host_form::HostForm>),
     /// A snapshot to take.
@@ -101,11 +107,12 @@ impl Overlay {
             Self::Console(console) => console.contexts(),
             Self::Screen(screen) => screen.contexts(),
             Self::Graphics(_) => &[Context::Graphics, Context::Base],
+            Self::Doctor(_) => &[Context::Doctor, Context::List, Context::Base],
             Self::Log(list) if list.filter.editing => &[Context::Prompt, Context::Base],
             Self::Log(_) => &[Context::Log, Context::List, Context::Base],
             Self::Document(_) => &[Context::Document, Context::List, Context::Base],
             Self::HostKey(dialog) if dialog.phrase().is_none() => &[Context::Dialog, Context::Base],
-            Self::HostForm(_) | Self::SnapshotForm(_) => {
+            Self::CredentialForm(_) | Self::HostForm(_) | Self::SnapshotForm(_) => {
                 &[Context::Form, Context::Prompt, Context::Base]
             }
             Self::Confirm(_)
@@ -141,6 +148,7 @@ impl Overlay {
             Self::Log(list) => list.type_key(key),
             Self::Marking(dialog) => type_into(&mut dialog.input, key),
             Self::Passphrase(dialog) => dialog.type_key(key),
+            Self::CredentialForm(form) => form.type_key(key),
             Self::HostForm(form) => form.type_key(key),
             Self::SnapshotForm(form) => form.type_key(key),
             Self::Screen(screen) => {
@@ -156,6 +164,7 @@ impl Overlay {
             | Self::Menu(_)
             | Self::Chooser(_)
             | Self::Console(_)
+            | Self::Doctor(_)
             | Self::Document(_) => {}
         }
     }

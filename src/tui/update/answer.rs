@@ -7,9 +7,8 @@ use crate::tui::console::keys as console;
 use crate::tui::effect::Effect;
 use crate::tui::event::Answer;
 use crate::tui::overlay::details::Details;
-use crate::tui::overlay::document::{self, Line, Topic};
 use crate::tui::overlay::log::{self, Record};
-use crate::tui::overlay::{Overlay, graphics, progress, screen};
+use crate::tui::overlay::{Overlay, doctor, graphics, progress, screen};
 use crate::tui::theme::Role;
 
 pub(super) fn take(app: &mut App, answer: Answer) -> Vec<Effect> {
@@ -89,8 +88,7 @@ pub(super) fn take(app: &mut App, answer: Answer) -> Vec<Effect> {
         Answer::AuditPage(vm, before, page) => log::took_page(app, vm, before, page),
         Answer::Exported(written) => exported(app, written),
         Answer::Findings(name, found) => {
-            let lines = lines(found, |found| document::findings(&found));
-            fill(app, &Topic::Doctor(name), lines);
+            doctor::heard(app, &name, found);
         }
         Answer::HostSaved(result) => host_saved(app, result.map(drop)),
         Answer::Unlocked(result) => return unlocked(app, result),
@@ -102,6 +100,7 @@ pub(super) fn take(app: &mut App, answer: Answer) -> Vec<Effect> {
             };
             return vec![Effect::Theme(shown.or_else(|| app.theme.clone()))];
         }
+        Answer::Kept(kept) => return kept.take(app),
         Answer::Credentials(credentials) => app.profile.take(credentials),
     }
     Vec::new()
@@ -116,24 +115,6 @@ fn details_of<'a>(app: &'a mut App, vm: &VmRef) -> Option<&'a mut Details> {
 }
 
 type Outcome<T> = Result<T, crate::domain::error_kind::Failure>;
-
-fn lines<T>(result: Outcome<T>, show: impl FnOnce(T) -> Vec<Line>) -> Vec<Line> {
-    match result {
-        Ok(found) => show(found),
-        Err(cause) => document::failure(&cause),
-    }
-}
-
-fn fill(app: &mut App, topic: &Topic, lines: Vec<Line>) {
-    for overlay in &mut app.overlays {
-        if let Overlay::Document(page) = overlay
-            && page.topic == *topic
-        {
-            page.fill(lines);
-            return;
-        }
-    }
-}
 
 fn exported(app: &mut App, written: Outcome<String>) {
     match (app.overlays.last_mut(), written) {
