@@ -26,6 +26,7 @@ pub mod logs;
 pub mod overlay;
 pub mod pace;
 pub mod picture;
+pub mod pixels;
 pub mod pointer;
 pub mod recording;
 pub mod rows;
