@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn going_back_restores_what_was_there() {
-        let mut line = FilterLine::default();
+        let mut line = FilterLine::<Filter>::default();
         line.set("web");
         line.open();
         line.set("web state:stopped");
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_mistake_keeps_the_last_sound_expression() {
-        let mut line = FilterLine::default();
+        let mut line = FilterLine::<Filter>::default();
         line.set("web");
         line.input = Input::new("web (".to_owned());
         assert!(!line.read());

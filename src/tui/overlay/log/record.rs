@@ -338,7 +338,8 @@ fn whole_audit(record: &AuditRecord, say: &mut dyn FnMut(&str, &str, Role)) {
             Role::Text,
         );
     }
-    let address = entry.client_ip.as_deref();
+    let of_actor = entry.actor.as_ref().and_then(|it| it.client_ip.as_deref());
+    let address = entry.client_ip.as_deref().or(of_actor);
     say("from", address.unwrap_or_default(), Role::Text);
     say(
         "rule",
