@@ -6,12 +6,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{Surroundings, compose};
+use crate::cli::DashboardArgs;
 use crate::config::{ColorChoice, Origin, PictureChoice};
 use crate::domain::error_kind::{ErrorKind, ExitCode, Failure};
 use crate::domain::operation::Door;
 use crate::report::Complaint;
 use crate::tui::keymap::Keymap;
 use crate::tui::pixels::{PictureWay, TerminalTraits};
+use crate::tui::recording::Recording;
 use crate::tui::theme::ColourDepth;
 use crate::tui::theme::shelf::ThemeShelf;
 use crate::tui::{self, TuiOptions};
@@ -22,12 +24,34 @@ const MAX_THEMES: usize = 200;
 /// Bytes of a theme file that are read.
 const MAX_THEME: u64 = 64 * 1024;
 
-pub(super) async fn run(around: &Surroundings, err: &mut dyn Write) -> Result<ExitCode, Complaint> {
+pub(super) async fn run(
+    around: &Surroundings,
+    args: &DashboardArgs,
+    err: &mut dyn Write,
+) -> Result<ExitCode, Complaint> {
     let options = options(around);
+    let limit = around.loaded.config.tui.record_limit;
+    let recording = args.record.as_deref();
+    let recording = recording
+        .map(|path| Recording::create(path, limit))
+        .transpose()?;
+    let fate = recording.as_ref().map(Recording::fate);
     // The dashboard asks for the passphrase itself, when it is needed.
     let fleet = compose::open(around, err, false, |_| false).await?;
-    let shown = tui::run(fleet.handle.clone(), options, &fleet.front).await;
+    let shown = tui::run(fleet.handle.clone(), options, recording, &fleet.front).await;
     fleet.end(Some(err)).await;
+    if let Some(path) = &args.record
+        && shown.is_err()
+        && std::fs::metadata(path).is_ok_and(|meta| meta.len() == 0)
+    {
+        // There was no screen: nothing is left behind.
+        drop(std::fs::remove_file(path));
+    }
+    if let Some(cause) = fate.as_ref().and_then(|fate| fate.get()) {
+        let text = crate::report::visible(&cause.message);
+        // Nobody is left to tell when this fails.
+        drop(writeln!(err, "vmdeck: {text}"));
+    }
     shown
         .map(|_| ExitCode::Done)
         .map_err(|error| Complaint::of(&error))

@@ -62,9 +62,11 @@ pub(super) async fn run(
             told
         }
         Task::Host(command) => hosts(around, &mut desk, command).await,
-        Task::Dashboard | Task::Serve(_) | Task::Once(_) | Task::Completions(_) | Task::Man(_) => {
-            Ok(ExitCode::Done)
-        }
+        Task::Dashboard(_)
+        | Task::Serve(_)
+        | Task::Once(_)
+        | Task::Completions(_)
+        | Task::Man(_) => Ok(ExitCode::Done),
     }
 }
 

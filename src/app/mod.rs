@@ -112,10 +112,10 @@ async fn dispatch(
             }
             Ok(Some(())) | Err(_) => Ok(ExitCode::Done),
         },
-        Task::Dashboard => {
+        Task::Dashboard(args) => {
             let around = Surroundings::read(globals)?;
             around.log(true)?;
-            dashboard::run(&around, err).await
+            dashboard::run(&around, &args, err).await
         }
         Task::Once(task) => {
             let mut around = Surroundings::read(globals)?;

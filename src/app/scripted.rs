@@ -94,8 +94,8 @@ const fn format(output: OutputFormat) -> Format {
 
 fn output_of(task: &ScriptTask) -> (Option<OutputFormat>, Option<Duration>) {
     let args = match task {
-        ScriptTask::List(args) => &args.output,
-        ScriptTask::Hosts(args) => &args.output,
+        ScriptTask::List(args) => &args.table.output,
+        ScriptTask::Hosts(args) => &args.table.output,
         ScriptTask::Show(args) => &args.output,
         ScriptTask::Screenshot(args) => &args.output,
         ScriptTask::Act(act) => &act.doing.output,
@@ -111,12 +111,12 @@ fn command(around: &Surroundings, task: &ScriptTask) -> Command {
     match task {
         ScriptTask::List(args) => Command::List(Listing {
             filter: args.filter.clone().unwrap_or_default(),
-            sort: args.sort.clone(),
-            columns: args.columns.clone(),
+            sort: args.table.sort.clone(),
+            columns: args.table.columns.clone(),
         }),
         ScriptTask::Hosts(args) => Command::Hosts(Listing {
-            sort: args.sort.clone(),
-            columns: args.columns.clone(),
+            sort: args.table.sort.clone(),
+            columns: args.table.columns.clone(),
             ..Listing::default()
         }),
         ScriptTask::Screenshot(args) => Command::Screenshot(Screenshot {
@@ -144,8 +144,8 @@ fn command(around: &Surroundings, task: &ScriptTask) -> Command {
             } else {
                 Targets::Named(args.targets.clone())
             },
-            sort: args.sort.clone(),
-            columns: args.columns.clone(),
+            sort: args.table.sort.clone(),
+            columns: args.table.columns.clone(),
         }),
         ScriptTask::Snapshot(SnapshotTask::Act(act)) => Command::Act(Act {
             verb: snapshot_verb(around, act),
@@ -170,8 +170,8 @@ fn store(around: &Surroundings, task: &StoreTask) -> Command {
         Command::Stores(StoreListing {
             rows,
             hosts: list.hosts.clone(),
-            sort: list.sort.clone(),
-            columns: list.columns.clone(),
+            sort: list.table.sort.clone(),
+            columns: list.table.columns.clone(),
         })
     };
     match task {

@@ -20,9 +20,10 @@ use super::chain::{self, Chain, Held};
 use super::error::AuditError;
 use super::live::{self, OwnOperations, Presence};
 use super::medium::{Disk, Medium};
+use super::page::{self, PageWish};
 use super::read;
 use crate::clock::Clock;
-use crate::domain::audit::{AuditEntry, AuditHead, AuditKey, AuditRecord};
+use crate::domain::audit::{AuditEntry, AuditHead, AuditKey, AuditPage, AuditRecord};
 use crate::domain::error_kind::Failure;
 use crate::domain::inventory::AuditState;
 use crate::task::send_or_gone;
@@ -200,6 +201,12 @@ impl AuditLog {
     pub async fn tail(&self, limit: usize) -> Result<Vec<AuditRecord>, AuditError> {
         let dir = self.inner.dir.clone();
         blocking(move || read::tail(&dir, limit)).await
+    }
+
+    /// Returns some records before a place, or before the end, and where older ones are.
+    pub async fn page(&self, wish: PageWish) -> Result<AuditPage, AuditError> {
+        let dir = self.inner.dir.clone();
+        blocking(move || page::page(&dir, &wish)).await
     }
 
     /// Returns intents without an outcome whose process is gone, oldest first.

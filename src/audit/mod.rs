@@ -17,6 +17,7 @@ pub mod line;
 mod live;
 pub mod log;
 mod medium;
+mod page;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -24,4 +25,5 @@ pub mod verify;
 
 pub use self::error::AuditError;
 pub use self::log::{AuditLog, AuditOptions, Recovered};
+pub use self::page::PageWish;
 pub use self::verify::{Finding, Problem, Verification, verify};

@@ -205,7 +205,7 @@ fn last_lines(path: &Path, limit: usize) -> Result<Vec<Vec<u8>>, AuditError> {
     Ok(lines)
 }
 
-fn read_block(file: &File, from: u64, to: u64) -> io::Result<Vec<u8>> {
+pub(super) fn read_block(file: &File, from: u64, to: u64) -> io::Result<Vec<u8>> {
     let mut block = vec![0; usize::try_from(to - from).map_err(io::Error::other)?];
     file.read_exact_at(&mut block, from)?;
     Ok(block)
@@ -215,7 +215,7 @@ fn count_lines(bytes: &[u8]) -> usize {
     bytes.split(|byte| *byte == b'\n').count().saturating_sub(1)
 }
 
-fn existing(dir: &Path) -> Result<Vec<u32>, AuditError> {
+pub(super) fn existing(dir: &Path) -> Result<Vec<u32>, AuditError> {
     if dir.exists() {
         segments(dir)
     } else {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Command, FromArgMatches, Parser, Subcommand};
 
+use super::dashboard::DashboardArgs;
 use super::documents::Shell;
 use super::host::HostCommand;
 use super::import::ImportCommand;
@@ -87,6 +88,8 @@ pub(super) struct Root {
     #[command(flatten)]
     pub(super) globals: Globals,
     #[command(flatten)]
+    pub(super) dashboard: DashboardArgs,
+    #[command(flatten)]
     pub(super) serve: ServeArgs,
     #[command(subcommand)]
     pub(super) command: Option<Managing>,
@@ -164,9 +167,12 @@ fn behind_once(script: Command) -> Command {
 }
 
 /// Reads the parts that are derived.
-pub(super) fn read_root(matches: &clap::ArgMatches) -> Result<(Globals, ServeArgs), clap::Error> {
+pub(super) fn read_root(
+    matches: &clap::ArgMatches,
+) -> Result<(Globals, DashboardArgs, ServeArgs), clap::Error> {
     Ok((
         Globals::from_arg_matches(matches)?,
+        DashboardArgs::from_arg_matches(matches)?,
         ServeArgs::from_arg_matches(matches)?,
     ))
 }

@@ -7,6 +7,7 @@
 //! meant, and completion works behind `--once`.
 
 mod command;
+mod dashboard;
 mod documents;
 mod host;
 mod import;
@@ -18,6 +19,7 @@ mod snapshot;
 mod store;
 
 pub use self::command::{Globals, command};
+pub use self::dashboard::DashboardArgs;
 pub use self::documents::{Shell, complete, manual};
 pub use self::host::{HostAdd, HostCommand, HostEdit, HostImport, HostTrust, LoginArgs};
 pub use self::import::ImportCommand;

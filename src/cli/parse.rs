@@ -6,6 +6,7 @@ use clap::FromArgMatches;
 use clap::error::ErrorKind as ClapKind;
 
 use super::command::{Globals, Managing, command, read_root};
+use super::dashboard::DashboardArgs;
 use super::documents::Shell;
 use super::host::HostCommand;
 use super::import::ImportCommand;
@@ -27,7 +28,7 @@ pub struct Invocation {
 #[derive(Debug, Clone)]
 pub enum Task {
     /// Open the dashboard.
-    Dashboard,
+    Dashboard(DashboardArgs),
     /// Serve over HTTP.
     Serve(Box<ServeArgs>),
     /// Run one scripted command.
@@ -86,7 +87,13 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Invocation, Us
 fn read(words: &[OsString]) -> Result<Invocation, clap::Error> {
     let mut definition = command();
     let matches = definition.try_get_matches_from_mut(words)?;
-    let (globals, serve) = read_root(&matches)?;
+    let (globals, dashboard, serve) = read_root(&matches)?;
+    if dashboard.record.is_some() && matches.subcommand_name().is_some() {
+        return Err(definition.error(
+            ClapKind::ArgumentConflict,
+            "`--record` is about the dashboard and takes no command: leave one of the two out",
+        ));
+    }
     if serve.serve && matches.subcommand_name().is_some() {
         return Err(definition.error(
             ClapKind::ArgumentConflict,
@@ -118,7 +125,7 @@ fn read(words: &[OsString]) -> Result<Invocation, clap::Error> {
                 ));
             }
             None if serve.serve => Task::Serve(Box::new(serve)),
-            None => Task::Dashboard,
+            None => Task::Dashboard(dashboard),
             Some(task) => task,
         },
     };
@@ -200,8 +207,24 @@ mod tests {
     #[test]
     fn without_words_it_is_the_dashboard() {
         let invocation = words("vmdeck --read-only").unwrap();
-        assert!(matches!(invocation.task, Task::Dashboard));
+        assert!(matches!(invocation.task, Task::Dashboard(args) if args.record.is_none()));
         assert!(invocation.globals.read_only);
+    }
+
+    #[test]
+    fn a_recording_is_one_of_the_dashboard() {
+        let invocation = words("vmdeck --demo --record a.cast").unwrap();
+        let Task::Dashboard(args) = invocation.task else {
+            panic!("not the dashboard");
+        };
+        assert_eq!(args.record, Some("a.cast".into()));
+        for line in [
+            "vmdeck --record a.cast --once list",
+            "vmdeck --record a.cast --serve",
+            "vmdeck --record a.cast host list",
+        ] {
+            assert!(!words(line).unwrap_err().asked_for, "{line}");
+        }
     }
 
     #[test]

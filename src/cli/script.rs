@@ -62,18 +62,9 @@ pub struct OutputArgs {
     pub host_timeout: Option<Duration>,
 }
 
-/// `list`.
+/// Options of every list.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "\
-Examples:
-  vmdeck --once list
-  vmdeck --once list --filter 'host:kvm* state:running mem>90%' --sort -mem
-  vmdeck --once list -o csv --columns name,host,state,addresses")]
-pub struct ListArgs {
-    /// Only VMs that match, in the grammar of the dashboard's `/`.
-    #[arg(long, short, value_name = "FILTER", value_parser = filter)]
-    pub filter: Option<Filter>,
-
+pub struct TableArgs {
     /// Order by this column; with `-` before it, descending.
     #[arg(long, value_name = "COLUMN", allow_hyphen_values = true)]
     pub sort: Option<String>,
@@ -87,20 +78,29 @@ pub struct ListArgs {
     pub output: OutputArgs,
 }
 
+/// `list`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  vmdeck --once list
+  vmdeck --once list --filter 'host:kvm* state:running mem>90%' --sort -mem
+  vmdeck --once list -o csv --columns name,host,state,addresses")]
+pub struct ListArgs {
+    /// Only VMs that match, in the grammar of the dashboard's `/`.
+    #[arg(long, short, value_name = "FILTER", value_parser = filter)]
+    pub filter: Option<Filter>,
+
+    /// How the rows are printed.
+    #[command(flatten)]
+    pub table: TableArgs,
+}
+
 /// `hosts`.
 #[derive(Debug, Clone, Args)]
 pub struct HostsArgs {
-    /// Order by this column; with `-` before it, descending.
-    #[arg(long, value_name = "COLUMN", allow_hyphen_values = true)]
-    pub sort: Option<String>,
-
-    /// Only these columns, in this order.
-    #[arg(long, value_name = "COLUMN,...", value_delimiter = ',')]
-    pub columns: Vec<String>,
-
-    /// Output.
+    /// How the rows are printed.
     #[command(flatten)]
-    pub output: OutputArgs,
+    pub table: TableArgs,
 }
 
 /// `show`.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
-use super::script::{DoArgs, OutputArgs, filter, with};
+use super::script::{DoArgs, OutputArgs, TableArgs, filter, with};
 use crate::domain::selector::{Filter, long_time};
 use crate::domain::snapshot::{DeleteScope, NewSnapshot, SnapshotName};
 
@@ -24,7 +24,7 @@ impl SnapshotTask {
     /// Returns how the result is to be written.
     pub const fn output(&self) -> &OutputArgs {
         match self {
-            Self::List(args) => &args.output,
+            Self::List(args) => &args.table.output,
             Self::Act(act) => &act.doing.output,
         }
     }
@@ -98,17 +98,9 @@ pub struct SnapshotListArgs {
     #[arg(long, short, value_name = "FILTER", value_parser = filter, conflicts_with = "targets")]
     pub filter: Option<Filter>,
 
-    /// Order by this column; with `-` before it, descending.
-    #[arg(long, value_name = "COLUMN", allow_hyphen_values = true)]
-    pub sort: Option<String>,
-
-    /// Only these columns, in this order.
-    #[arg(long, value_name = "COLUMN,...", value_delimiter = ',')]
-    pub columns: Vec<String>,
-
-    /// Output.
+    /// How the rows are printed.
     #[command(flatten)]
-    pub output: OutputArgs,
+    pub table: TableArgs,
 }
 
 #[derive(Debug, Clone, Args)]

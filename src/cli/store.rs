@@ -3,7 +3,7 @@
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
-use super::script::{DoArgs, OutputArgs, with};
+use super::script::{DoArgs, OutputArgs, TableArgs, with};
 use crate::domain::store::StoreKind;
 use crate::domain::store_action::{StoreSpec, StoreVerb};
 
@@ -30,8 +30,8 @@ impl StoreTask {
     /// Returns how the result is to be written.
     pub const fn output(&self) -> &OutputArgs {
         match self {
-            Self::Storage(args) => &args.list.output,
-            Self::Networks(args) => &args.list.output,
+            Self::Storage(args) => &args.list.table.output,
+            Self::Networks(args) => &args.list.table.output,
             Self::Show(_, args) => &args.output,
             Self::Act(_, args) => &args.doing.output,
         }
@@ -45,17 +45,9 @@ pub struct StoreListArgs {
     #[arg(long = "host", value_name = "HOST")]
     pub hosts: Vec<String>,
 
-    /// Order by this column; with `-` before it, descending.
-    #[arg(long, value_name = "COLUMN", allow_hyphen_values = true)]
-    pub sort: Option<String>,
-
-    /// Only these columns, in this order.
-    #[arg(long, value_name = "COLUMN,...", value_delimiter = ',')]
-    pub columns: Vec<String>,
-
-    /// Output.
+    /// How the rows are printed.
     #[command(flatten)]
-    pub output: OutputArgs,
+    pub table: TableArgs,
 }
 
 /// `storage list`.

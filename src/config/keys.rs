@@ -296,6 +296,15 @@ const GENERAL_KEYS: &[KeySpec] = &[
         |c| Slot::Names(&mut c.tui.viewer),
     ),
     key(
+        "tui.record_limit",
+        Kind::Bytes {
+            min: 64 * 1024,
+            max: 16 * 1024 * 1024 * 1024,
+        },
+        "Size at which a recording of the dashboard (`--record`) ends.",
+        |c| Slot::Bytes(&mut c.tui.record_limit),
+    ),
+    key(
         "once.timeout",
         seconds(1, 86_400),
         "How long a scripted command waits for hosts and for goals.",

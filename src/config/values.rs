@@ -164,6 +164,8 @@ pub struct TuiConfig {
     pub pictures: PictureChoice,
     /// Program for the graphics of VMs, with its arguments; empty = whichever is there.
     pub viewer: Vec<String>,
+    /// Most bytes of a recording.
+    pub record_limit: u64,
     /// Command id to its keys, in place of the built-in ones; an empty list takes the keys away.
     pub keys: BTreeMap<String, Vec<String>>,
 }
@@ -178,6 +180,7 @@ impl Default for TuiConfig {
             compact: false,
             pictures: PictureChoice::Auto,
             viewer: Vec::new(),
+            record_limit: 64 * 1024 * 1024,
             keys: BTreeMap::new(),
         }
     }

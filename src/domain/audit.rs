@@ -126,6 +126,24 @@ pub struct AuditRecord {
     pub mac: Option<String>,
 }
 
+/// A place in the log, at the beginning of a record: what is before it is older.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct AuditPlace {
+    /// Number of the segment.
+    pub segment: u32,
+    /// Byte offset in it.
+    pub offset: u64,
+}
+
+/// Some records of the log, one after the other.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct AuditPage {
+    /// The records, oldest first. There may be none and still be older ones.
+    pub records: Vec<AuditRecord>,
+    /// Where the older ones are; `None` = there are none.
+    pub before: Option<AuditPlace>,
+}
+
 /// The end of the log as it was at one moment: mirrored in the profile, so that a cut end is noticed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct AuditHead {

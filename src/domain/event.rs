@@ -99,6 +99,8 @@ pub struct CommandRecord {
     pub status: String,
     /// How long it took, in milliseconds.
     pub elapsed_ms: u64,
+    /// How many bytes came back, where that was counted: of the last time.
+    pub bytes: Option<u64>,
     /// Whether it was part of an action, not of reading.
     pub changes: bool,
     /// How often it was sent and ended like this. A question that repeats is one record, which tells

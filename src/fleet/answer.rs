@@ -96,10 +96,9 @@ impl Engine {
             }
             Request::Store(request) => self.answer_store(request),
             Request::Reach(wanted) => self.reach(wanted),
-            Request::CommandLog { host, reply } => {
-                send_or_gone(reply, Ok(self.roster.commands_sent(host)));
-            }
+            Request::CommandLog { host, reply } => self.commands_sent(host, reply),
             Request::Errors { reply } => send_or_gone(reply, Ok(self.state.errors.records())),
+            Request::Log(request) => self.answer_log(request),
             Request::Doctor { host, reply } => self.examine(host, reply),
             Request::Record { host, reply } => self.record(host, reply),
             Request::AuditTail { limit, vm, reply } => self.audit_tail(limit, vm, reply),

@@ -19,8 +19,11 @@ impl ErrorLog {
     /// Remembers a failure; the oldest is forgotten when there are too many. Returns false for one
     /// that repeats the newest of the same host: a host that stays down is one line, not hundreds.
     pub fn push(&mut self, record: ErrorRecord) -> bool {
-        let newest = self.kept.iter().rev().find(|kept| kept.host == record.host);
-        if newest.is_some_and(|kept| kept.cause == record.cause) {
+        let mut of_host = self.kept.iter_mut().rev();
+        let newest = of_host.find(|kept| kept.host == record.host);
+        if let Some(kept) = newest.filter(|kept| kept.cause == record.cause) {
+            kept.times = kept.times.saturating_add(1);
+            kept.last = record.last;
             return false;
         }
         self.add(record);
@@ -55,11 +58,8 @@ mod tests {
     use crate::fleet::test_fleet::now;
 
     fn record(host: &str, message: &str) -> ErrorRecord {
-        ErrorRecord {
-            at: now(),
-            host: Some(host.parse().unwrap()),
-            cause: Failure::new(ErrorKind::Unreachable, message),
-        }
+        let cause = Failure::new(ErrorKind::Unreachable, message);
+        ErrorRecord::new(now(), Some(host.parse().unwrap()), cause)
     }
 
     #[test]
@@ -67,7 +67,13 @@ mod tests {
         let mut log = ErrorLog::default();
         assert!(log.push(record("kvm1", "down")));
         assert!(log.push(record("kvm2", "down")));
-        assert!(!log.push(record("kvm1", "down")));
+        let later = now() + jiff::SignedDuration::from_secs(9);
+        assert!(!log.push(ErrorRecord {
+            last: later,
+            ..record("kvm1", "down")
+        }));
+        let kept = &log.records()[0];
+        assert_eq!((kept.times, kept.at, kept.last), (2, now(), later));
         assert!(log.push(record("kvm1", "refused")));
         assert!(log.push(record("kvm1", "down")));
         assert_eq!(log.records().len(), 4);

@@ -10,12 +10,12 @@ use super::credential::{CredentialRequest, NewSecret};
 use super::graphics::Graphics;
 use super::guest::GuestWish;
 use super::request::{
-    ErrorRecord, Finding, HostSelection, KeyDecision, Proposal, ReachRequest, Reply, Request,
-    StoreRequest,
+    ErrorRecord, Finding, HostSelection, KeyDecision, LogRequest, Proposal, ReachRequest, Reply,
+    Request, StoreRequest,
 };
 use super::shell::GuestKey;
 use crate::domain::action::Action;
-use crate::domain::audit::AuditRecord;
+use crate::domain::audit::{AuditPage, AuditPlace, AuditRecord};
 use crate::domain::console::KeyStrokes;
 use crate::domain::credential::{CredentialName, CredentialSummary};
 use crate::domain::error_kind::{ErrorKind, Failure};
@@ -297,6 +297,12 @@ impl FleetHandle {
         self.ask(|reply| Request::Errors { reply }).await
     }
 
+    /// Puts a failure of a front end into the error log.
+    pub async fn note_error(&self, cause: Failure) -> Result<(), Failure> {
+        self.ask(|reply| Request::Log(LogRequest::Note { cause, reply }))
+            .await
+    }
+
     /// Checks a host step by step.
     pub async fn doctor(&self, host: HostId) -> Result<Vec<Finding>, Failure> {
         self.ask(|reply| Request::Doctor { host, reply }).await
@@ -305,6 +311,24 @@ impl FleetHandle {
     /// Records what a host answers to questions that change nothing, with stand-ins for what is private.
     pub async fn record(&self, host: HostId) -> Result<Recording, Failure> {
         self.ask(|reply| Request::Record { host, reply }).await
+    }
+
+    /// Returns some records of the audit log before a place, or before its end, oldest first.
+    pub async fn audit_page(
+        &self,
+        vm: Option<VmRef>,
+        before: Option<AuditPlace>,
+        limit: usize,
+    ) -> Result<AuditPage, Failure> {
+        self.ask(|reply| {
+            Request::Log(LogRequest::AuditPage {
+                vm,
+                before,
+                limit,
+                reply,
+            })
+        })
+        .await
     }
 
     /// Returns the last records of the audit log, oldest first.

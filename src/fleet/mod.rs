@@ -22,6 +22,7 @@ pub mod graphics;
 pub mod guest;
 pub mod handle;
 mod keeper;
+mod logs;
 pub mod metrics;
 pub mod operation;
 pub mod plan;

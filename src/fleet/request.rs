@@ -10,7 +10,7 @@ use super::graphics::Graphics;
 use super::guest::GuestWish;
 use super::shell::GuestKey;
 use crate::domain::action::Action;
-use crate::domain::audit::AuditRecord;
+use crate::domain::audit::{AuditPage, AuditPlace, AuditRecord};
 use crate::domain::console::KeyStrokes;
 use crate::domain::credential::CredentialSummary;
 use crate::domain::error_kind::Failure;
@@ -73,12 +73,29 @@ pub enum HostSelection {
 /// One line of the error log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ErrorRecord {
-    /// When.
+    /// When, the first time.
     pub at: jiff::Timestamp,
     /// On which host, if any.
     pub host: Option<HostName>,
     /// What.
     pub cause: Failure,
+    /// How often in a row.
+    pub times: u32,
+    /// When, the last time.
+    pub last: jiff::Timestamp,
+}
+
+impl ErrorRecord {
+    /// One that happened once.
+    pub const fn new(at: jiff::Timestamp, host: Option<HostName>, cause: Failure) -> Self {
+        Self {
+            at,
+            host,
+            cause,
+            times: 1,
+            last: at,
+        }
+    }
 }
 
 /// One step of a host check.
@@ -92,6 +109,29 @@ pub struct Finding {
     pub seen: RemoteText,
     /// The one command or change that mends it.
     pub fix: Option<String>,
+}
+
+/// A request about what is kept of what happened.
+#[derive(Debug)]
+pub enum LogRequest {
+    /// Put a failure of a front end into the error log.
+    Note {
+        /// What failed.
+        cause: Failure,
+        /// Done.
+        reply: Reply<()>,
+    },
+    /// Some records of the audit log.
+    AuditPage {
+        /// Only about this VM.
+        vm: Option<VmRef>,
+        /// Only what is older than this; `None` = the end of the log.
+        before: Option<AuditPlace>,
+        /// How many at the most.
+        limit: usize,
+        /// The records, and where older ones are.
+        reply: Reply<AuditPage>,
+    },
 }
 
 /// A request to reach into a VM.
@@ -263,6 +303,8 @@ pub enum Request {
         /// The records.
         reply: Reply<Vec<ErrorRecord>>,
     },
+    /// Something about what is kept of what happened.
+    Log(LogRequest),
     /// Check a host step by step over a connection of its own.
     Doctor {
         /// Which.

@@ -9,7 +9,6 @@ use super::engine::{BulkLimit, Engine};
 use super::operation::{ACTIONS_AT_ONCE, Places};
 use super::request::HostSelection;
 use crate::domain::error_kind::{ErrorKind, Failure};
-use crate::domain::event::CommandRecord;
 use crate::domain::health::HostHealth;
 use crate::domain::host::{HostId, HostSpec};
 use crate::session::command_log::CommandLog;
@@ -50,16 +49,11 @@ impl Roster {
         self.sessions.get(&host)
     }
 
-    /// Returns what was sent to a host lately, or to all; oldest first.
-    pub(super) fn commands_sent(&self, host: Option<HostId>) -> Vec<CommandRecord> {
-        let mut records: Vec<CommandRecord> = self
-            .logs
-            .iter()
-            .filter(|(id, _)| host.is_none_or(|wanted| wanted == **id))
-            .flat_map(|(_, log)| log.records())
-            .collect();
-        records.sort_by_key(|record| record.at);
-        records
+    /// Returns the logs of what was sent to a host, or to all of them.
+    pub(super) fn logs_of(&self, host: Option<HostId>) -> Vec<CommandLog> {
+        let wanted = |id: &HostId| host.is_none_or(|wanted| wanted == *id);
+        let logs = self.logs.iter().filter(|(id, _)| wanted(id));
+        logs.map(|(_, log)| log.clone()).collect()
     }
 
     /// Returns the places for actions of a host. They outlive its sessions: what one has sent is still

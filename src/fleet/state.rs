@@ -234,12 +234,7 @@ impl FleetState {
     }
 
     fn is_gone(&mut self, host: HostId, name: HostName, cause: Failure, now: Timestamp) {
-        let at = now;
-        let record = ErrorRecord {
-            at,
-            host: Some(name.clone()),
-            cause: cause.clone(),
-        };
+        let record = ErrorRecord::new(now, Some(name.clone()), cause.clone());
         let is_news = self.errors.push(record);
         if self.announced.insert(host, false) != Some(false) {
             self.facts.push(Fact::HostWentOffline { host, name, cause });
@@ -251,11 +246,7 @@ impl FleetState {
 
     /// Remembers a failure that belongs to no operation.
     pub fn note_error(&mut self, host: Option<HostName>, cause: Failure, at: Timestamp) {
-        let record = ErrorRecord {
-            at,
-            host: host.clone(),
-            cause: cause.clone(),
-        };
+        let record = ErrorRecord::new(at, host.clone(), cause.clone());
         if self.errors.push(record) {
             self.facts.push(Fact::ErrorOccurred { host, cause });
         }
@@ -364,14 +355,13 @@ impl FleetState {
         };
         let plan = &operation.plan;
         let verb = plan.action.kind.spec().verb;
-        self.errors.add(ErrorRecord {
-            at: operation.finished_at.unwrap_or(operation.started_at),
-            host: Some(plan.host_name.clone()),
-            cause: Failure {
-                message: format!("{words} {verb} {}: {}", plan.vm_name.shown(), cause.message),
-                ..cause.clone()
-            },
-        });
+        let at = operation.finished_at.unwrap_or(operation.started_at);
+        let cause = Failure {
+            message: format!("{words} {verb} {}: {}", plan.vm_name.shown(), cause.message),
+            ..cause.clone()
+        };
+        let record = ErrorRecord::new(at, Some(plan.host_name.clone()), cause);
+        self.errors.add(record);
     }
 
     /// Returns the operations that have not ended.

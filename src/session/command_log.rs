@@ -94,6 +94,7 @@ impl RecordingTransport {
             command,
             status: status.to_owned(),
             elapsed_ms: 0,
+            bytes: None,
             changes: CHANGES.try_with(|changes| *changes).unwrap_or(false),
             times: 1,
         }
@@ -108,9 +109,10 @@ struct Entry<'a> {
 }
 
 impl Entry<'_> {
-    fn ended(mut self, status: String) {
+    fn ended(mut self, status: String, bytes: Option<u64>) {
         if let Some(record) = &mut self.record {
             record.status = status;
+            record.bytes = bytes;
         }
     }
 }
@@ -167,7 +169,9 @@ impl Transport for RecordingTransport {
     ) -> Result<CommandOutput, TransportError> {
         let entry = self.entry(command);
         let result = self.inner.exec(command, limits).await;
-        entry.ended(status_of(&result));
+        let answer = result.as_ref().ok();
+        let bytes = answer.map(|output| (output.stdout.len() + output.stderr.len()) as u64);
+        entry.ended(status_of(&result), bytes);
         result
     }
 
@@ -177,10 +181,11 @@ impl Transport for RecordingTransport {
     ) -> Result<Box<dyn RemoteProcess>, TransportError> {
         let entry = self.entry(command);
         let result = self.inner.spawn(command).await;
-        entry.ended(match &result {
-            Ok(_) => "kept running".to_owned(),
-            Err(error) => word_of(error).to_owned(),
-        });
+        let status = match &result {
+            Ok(_) => "kept running",
+            Err(error) => word_of(error),
+        };
+        entry.ended(status.to_owned(), None);
         result
     }
 
@@ -191,10 +196,11 @@ impl Transport for RecordingTransport {
     ) -> Result<RemoteTerminal, TransportError> {
         let entry = self.entry(command);
         let result = self.inner.open_terminal(command, size).await;
-        entry.ended(match &result {
-            Ok(_) => "kept running".to_owned(),
-            Err(error) => word_of(error).to_owned(),
-        });
+        let status = match &result {
+            Ok(_) => "kept running",
+            Err(error) => word_of(error),
+        };
+        entry.ended(status.to_owned(), None);
         result
     }
 
@@ -202,9 +208,10 @@ impl Transport for RecordingTransport {
         self.inner.forward(to, local).await
     }
 
-    fn note_asked(&self, question: &str, status: &str, took: Duration) {
+    fn note_asked(&self, question: &str, status: &str, took: Duration, bytes: Option<u64>) {
         self.log.push(CommandRecord {
             elapsed_ms: millis(took),
+            bytes,
             ..self.record(question.to_owned(), status)
         });
     }
@@ -236,8 +243,8 @@ mod tests {
             match self.0 {
                 Ok(code) => Ok(CommandOutput {
                     status: ExitStatus::Code(code),
-                    stdout: Vec::new(),
-                    stderr: Vec::new(),
+                    stdout: b"running".to_vec(),
+                    stderr: b"!".to_vec(),
                     truncated: false,
                     elapsed: Duration::from_millis(40),
                 }),
@@ -293,6 +300,7 @@ mod tests {
             assert_eq!(records[0].status, status);
             assert_eq!(records[0].elapsed_ms, 40);
             assert!(!records[0].changes);
+            assert_eq!(records[0].bytes, answer.is_ok().then_some(8));
         }
     }
 
@@ -316,11 +324,21 @@ mod tests {
         let (transport, log) = recording(Ok(0));
         let command = RemoteCommand::posix("virsh").arg("start");
         for took in [9, 8] {
-            transport.note_asked("virsh: domstats", "ok", Duration::from_millis(took));
+            transport.note_asked(
+                "virsh: domstats",
+                "ok",
+                Duration::from_millis(took),
+                Some(7),
+            );
             let acting = CHANGES.scope(true, transport.exec(&command, limits()));
             assert!(acting.await.is_ok());
         }
-        transport.note_asked("virsh: domstats", "timed out", Duration::from_secs(10));
+        transport.note_asked(
+            "virsh: domstats",
+            "timed out",
+            Duration::from_secs(10),
+            None,
+        );
         let told: Vec<_> = log
             .records()
             .into_iter()

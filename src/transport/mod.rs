@@ -81,8 +81,9 @@ pub trait Transport: Send + Sync + Debug {
     }
 
     /// Notes a question that was put to a process of [`Self::spawn`], how that went in a few words,
-    /// and how long it took. For those who keep a log: a link itself has no use for it.
-    fn note_asked(&self, _question: &str, _status: &str, _took: Duration) {}
+    /// how long it took and how many bytes came back, where that is known. For those who keep a log: a
+    /// link itself has no use for it.
+    fn note_asked(&self, _question: &str, _status: &str, _took: Duration, _bytes: Option<u64>) {}
 
     /// Resolves when the link has died, with the reason.
     async fn closed(&self) -> TransportError;

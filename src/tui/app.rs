@@ -371,6 +371,11 @@ impl App {
             Some(Overlay::Details(details)) if details.tab == Tab::Metrics => Some(second),
             _ => None,
         };
+        // It is read again while it is open.
+        let log = match self.overlays.last() {
+            Some(Overlay::Log(_)) => Some(second),
+            _ => None,
+        };
         let stores = self
             .stores
             .oldest()
@@ -392,6 +397,7 @@ impl App {
             .chain(stores)
             .chain(console)
             .chain(metrics)
+            .chain(log)
             .chain(operation)
             .min()
             .map(|wait| wait.max(Duration::from_millis(50)))

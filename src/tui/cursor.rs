@@ -87,14 +87,16 @@ impl<Id: Clone + PartialEq> Cursor<Id> {
     }
 }
 
-/// Returns the first row to show so that `index` is seen, moving as little as possible.
+/// Returns the first row to show so that `index` is seen, moving as little as possible. An index beyond the
+/// end means the last row.
 pub fn scroll_to(top: usize, index: usize, page: usize, len: usize) -> usize {
     let page = page.max(1);
+    let index = index.min(len.saturating_sub(1));
     let top = top.min(len.saturating_sub(page));
     if index < top {
         index
     } else if index >= top.saturating_add(page) {
-        index + 1 - page
+        (index + 1).saturating_sub(page)
     } else {
         top
     }
@@ -138,5 +140,13 @@ mod tests {
         assert_eq!(scroll_to(2, 3, 4, 10), 2);
         assert_eq!(scroll_to(5, 3, 4, 10), 3);
         assert_eq!(scroll_to(9, 9, 4, 10), 6);
+    }
+
+    #[test]
+    fn what_is_not_in_the_list_scrolls_to_its_end() {
+        assert_eq!(scroll_to(0, 12, 4, 10), 6);
+        assert_eq!(scroll_to(3, usize::MAX, 4, 10), 6);
+        assert_eq!(scroll_to(usize::MAX, usize::MAX, usize::MAX, 10), 0);
+        assert_eq!(scroll_to(7, usize::MAX, 0, 0), 0);
     }
 }

@@ -1,5 +1,5 @@
-//! What `update` wants done, and the runner that does it. Only this file, `desk`,
-//! `graphics` and `guest` talk to the fleet; every
+//! What `update` wants done, and the runner that does it. Only this file, `desk`, `graphics`, `guest` and `logs`
+//! talk to the fleet; every
 //! request is a task of its own, so that a slow one holds nothing up.
 
 use std::collections::HashMap;
@@ -12,6 +12,7 @@ use super::event::Answer;
 use super::graphics::{Displays, Wanted};
 use super::guest::GuestAsk;
 use super::keeping::Keep;
+use super::logs::LogEffect;
 use super::overlay::host_key;
 use crate::domain::action::Action;
 use crate::domain::console::{ConsoleInput, ConsoleKind, ConsoleNews, KeyStrokes, TerminalSize};
@@ -77,6 +78,8 @@ pub enum Effect {
     RunStore(Box<StoreSubmission>),
     /// Read the audit log's end.
     Audit(Option<VmRef>),
+    /// Something that a list of what happened wants done.
+    Log(LogEffect),
     /// Take a picture of a VM's screen.
     Screen(u64, VmRef),
     /// Press keys of a VM's keyboard.
@@ -102,10 +105,6 @@ pub enum Effect {
     Console(u64, ConsoleInput),
     /// Close the console.
     CloseConsole,
-    /// Read the command log.
-    Commands(Option<HostId>),
-    /// Read the error log.
-    Errors,
     /// Check a host.
     Doctor(HostId, HostName),
     /// Add or change a host.
@@ -462,8 +461,7 @@ async fn ask(handle: &FleetHandle, effect: Effect) -> Option<Answer> {
             let records = handle.audit_tail(AUDIT_LINES, vm.clone()).await;
             Some(Answer::Audit(vm, records))
         }
-        Effect::Commands(host) => Some(Answer::Commands(handle.command_log(host).await)),
-        Effect::Errors => Some(Answer::Errors(handle.errors().await)),
+        Effect::Log(wanted) => Some(super::logs::ask(handle, wanted).await),
         Effect::Doctor(host, name) => Some(Answer::Findings(name, handle.doctor(host).await)),
         Effect::SaveHost(spec) => {
             let saved = handle.upsert_host(*spec).await;

@@ -9,7 +9,7 @@ use super::bulk::Handed;
 use super::keeping::Kept;
 use super::pointer::Hit;
 use crate::domain::action::Action;
-use crate::domain::audit::AuditRecord;
+use crate::domain::audit::{AuditPage, AuditPlace, AuditRecord};
 use crate::domain::console::ConsoleNews;
 use crate::domain::credential::CredentialSummary;
 use crate::domain::error_kind::Failure;
@@ -124,6 +124,14 @@ pub enum Answer {
     Metrics(VmRef, Result<Option<VmMetrics>, Failure>),
     /// Audit records, of one VM or of all.
     Audit(Option<VmRef>, Result<Vec<AuditRecord>, Failure>),
+    /// Some of the audit log, of one VM or of all, before a place or before its end.
+    AuditPage(
+        Option<VmRef>,
+        Option<AuditPlace>,
+        Result<AuditPage, Failure>,
+    ),
+    /// A list was written into a file: what to say about it.
+    Exported(Result<String, Failure>),
     /// A picture of a VM's screen.
     Screen(u64, Result<Arc<Picture>, Failure>),
     /// Something has become of a display.

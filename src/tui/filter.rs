@@ -2,20 +2,22 @@
 //!
 //! A bad expression never hides rows: the last one that could be read stays in force.
 
+use std::str::FromStr;
+
 use tui_input::Input;
 
-use crate::domain::selector::{Filter, Row};
+use crate::domain::selector::{Filter, FilterError, Row};
 
 /// A filter as typed, and as applied.
 #[derive(Debug, Clone, Default)]
-pub struct FilterLine {
+pub struct FilterLine<F = Filter> {
     /// What is in the prompt.
     pub input: Input,
     /// Whether the prompt is open.
     pub editing: bool,
     /// What was there when the prompt was opened, for going back.
     before: String,
-    applied: Option<Filter>,
+    applied: Option<F>,
     /// The mistake in what is typed now.
     pub mistake: Option<Mistake>,
 }
@@ -29,7 +31,7 @@ pub struct Mistake {
     pub message: String,
 }
 
-impl FilterLine {
+impl<F: FromStr<Err = FilterError>> FilterLine<F> {
     /// Opens the prompt.
     pub fn open(&mut self) {
         self.editing = true;
@@ -61,7 +63,7 @@ impl FilterLine {
             self.mistake = None;
             return self.applied.take().is_some();
         }
-        match Filter::parse(text) {
+        match text.parse::<F>() {
             Ok(filter) => {
                 self.applied = Some(filter);
                 self.mistake = None;
@@ -87,6 +89,13 @@ impl FilterLine {
         self.input.value()
     }
 
+    /// Returns what is in force; `None` = nothing is filtered away.
+    pub const fn applied(&self) -> Option<&F> {
+        self.applied.as_ref()
+    }
+}
+
+impl FilterLine {
     /// Returns whether a VM stays.
     pub fn keeps(&self, row: &Row<'_>) -> bool {
         self.applied
@@ -101,7 +110,7 @@ mod tests {
 
     #[test]
     fn going_back_restores_what_was_there() {
-        let mut line = FilterLine::default();
+        let mut line = FilterLine::<Filter>::default();
         line.set("web");
         line.open();
         line.set("web state:stopped");
@@ -112,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_mistake_keeps_the_last_sound_expression() {
-        let mut line = FilterLine::default();
+        let mut line = FilterLine::<Filter>::default();
         line.set("web");
         line.input = Input::new("web (".to_owned());
         assert!(!line.read());

@@ -18,8 +18,10 @@ use super::effect::{Effect, Local, Runner};
 use super::event::{Answer, Event, Input, Pointer};
 use super::habits;
 use super::keymap::Keymap;
+use super::pace::{Pace, Wait};
 use super::pixels::PictureWay;
 use super::pointer;
+use super::recording::{Recording, RecordingEnd};
 use super::terminal::{Surface, TerminalGuard};
 use super::theme::shelf::{self, NoShelf, ThemeShelf};
 use super::theme::{ColourDepth, Theme};
@@ -34,17 +36,6 @@ use crate::domain::operation::Actor;
 use crate::fleet::FleetHandle;
 use crate::fleet::request::HostSelection;
 use crate::task::Tasks;
-
-/// The shortest time between two frames of what is going on.
-const FRAME: Duration = Duration::from_millis(33);
-
-/// The same for figures alone. With 200 hosts there are some at every moment, each frame puts 10,000 rows in order
-/// again, and nobody reads numbers that change more often.
-const FRAME_OF_FIGURES: Duration = Duration::from_millis(100);
-
-/// The shortest time between two frames of what a person does: nobody sees a delay of this, and a key that is held
-/// down comes more slowly.
-const FRAME_OF_A_KEY: Duration = Duration::from_millis(8);
 
 /// How long after a key what a console writes is taken for its echo.
 const ECHO: Duration = Duration::from_millis(200);
@@ -145,16 +136,26 @@ impl crate::domain::error_kind::Classify for TuiError {
     }
 }
 
-/// Shows the dashboard until the person leaves or the program is told to end.
+/// How long the end of a recording is waited for once the screen has been left.
+const RECORDING_ENDS: Duration = Duration::from_secs(3);
+
+/// Shows the dashboard until the person leaves or the program is told to end; what it draws goes into the
+/// recording, if there is one.
 pub async fn run(
     handle: FleetHandle,
     options: TuiOptions,
+    recording: Option<Recording>,
     tasks: &Tasks,
 ) -> Result<TuiExit, TuiError> {
     let handle = handle.acting_as(options.actor.clone());
     let guard = TerminalGuard::enter(options.mouse)?;
     let size = crossterm::terminal::size()?;
-    let surface = Surface::new(io::stdout(), size);
+    let mut surface = Surface::new(io::stdout(), size);
+    let recorded = recording.map(|recording| {
+        let (recorder, end) = recording.split();
+        surface.record(recorder, options.clock.now());
+        tasks.spawn("recording", tell_end(handle.clone(), end))
+    });
     let (answers, answered) = mpsc::channel(ANSWERS);
     let (consoles, from_consoles) = mpsc::channel(CONSOLE_QUEUE);
     let runner = Runner::new(
@@ -182,8 +183,7 @@ pub async fn run(
         runner,
         clock: options.clock.clone(),
         options,
-        drawn: None,
-        pace: Some(FRAME_OF_A_KEY),
+        pace: Pace::default(),
         pressed: None,
         leaving: None,
         console_budget: CONSOLE_BUDGET,
@@ -196,7 +196,19 @@ pub async fn run(
         keys: EventStream::new(),
     };
     drop(handle.connect(HostSelection::All).await);
-    screen.turn(sources, &guard, tasks).await
+    let left = screen.turn(sources, &guard, tasks).await;
+    if let Some(recorded) = recorded {
+        // A disk that stands still is no reason to keep anybody.
+        drop(tokio::time::timeout(RECORDING_ENDS, recorded).await);
+    }
+    left
+}
+
+/// Puts into the error log why a recording ended before the session did.
+async fn tell_end(handle: FleetHandle, end: RecordingEnd) {
+    if let Some(cause) = end.wait().await {
+        drop(handle.note_error(cause).await);
+    }
 }
 
 /// Makes the first state: as it was left, with what can be used of theme and keys. A mistake in them is
@@ -287,9 +299,7 @@ struct Loop {
     surface: Surface<io::Stdout>,
     runner: Runner,
     clock: Clock,
-    drawn: Option<Instant>,
-    /// How soon after the last frame the next one is due; `None` while it would be the same.
-    pace: Option<Duration>,
+    pace: Pace,
     /// When the last key came.
     pressed: Option<Instant>,
     leaving: Option<TuiExit>,
@@ -406,7 +416,7 @@ impl Loop {
             self.state.cell = cell_size();
         }
         let pace = self.pace_of(&input);
-        self.pace = Some(self.pace.map_or(pace, |before| before.min(pace)));
+        self.pace.touch(pace);
         let at = self.clock.now();
         for effect in update(&mut self.app, Event { at, input }) {
             self.perform(effect, guard)?;
@@ -415,18 +425,18 @@ impl Loop {
     }
 
     /// How soon something is to be seen: at once when it is an answer to a person.
-    fn pace_of(&mut self, input: &Input) -> Duration {
+    fn pace_of(&mut self, input: &Input) -> Wait {
         match input {
             Input::Key(_) | Input::Paste(_) => {
                 self.pressed = Some(Instant::now());
-                FRAME_OF_A_KEY
+                Wait::Key
             }
-            Input::Pointer(_) | Input::Resize(..) | Input::Answer(_) => FRAME_OF_A_KEY,
-            Input::Console(..) if self.pressed.is_some_and(|at| at.elapsed() < ECHO) => {
-                FRAME_OF_A_KEY
+            Input::Pointer(_) | Input::Resize(..) | Input::Answer(_) => Wait::Key,
+            Input::Console(..) if self.pressed.is_some_and(|at| at.elapsed() < ECHO) => Wait::Key,
+            Input::Snapshot(_) | Input::Tick => Wait::Figures,
+            Input::Fact(_) | Input::FactsLost(_) | Input::Focus(_) | Input::Console(..) => {
+                Wait::News
             }
-            Input::Snapshot(_) => FRAME_OF_FIGURES,
-            _ => FRAME,
         }
     }
 
@@ -470,15 +480,13 @@ impl Loop {
     /// Draws when something has changed and the last frame is old enough; returns when to wake up.
     fn draw_if_due(&mut self) -> io::Result<Option<Instant>> {
         let now = Instant::now();
-        if let Some(pace) = self.pace {
-            let due = self.drawn.map_or(now, |drawn| drawn + pace);
+        if let Some(due) = self.pace.due(now) {
             if now < due {
                 return Ok(Some(due));
             }
             self.draw()?;
             self.console_budget = CONSOLE_BUDGET;
-            self.drawn = Some(now);
-            self.pace = None;
+            self.pace.drew(now, now.elapsed());
         }
         Ok(self.app.next_tick().map(|wait| now + wait))
     }

@@ -16,11 +16,13 @@ use crossterm::terminal::{
     LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use crossterm::{execute, queue};
+use jiff::Timestamp;
 use ratatui::backend::{Backend, CrosstermBackend};
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 
 use super::pixels::{self, PictureWay, Placed};
+use super::recording::Recorder;
 
 /// Most bytes put on the clipboard: what every terminal takes.
 pub const MAX_COPY: usize = 64 * 1024;
@@ -155,6 +157,7 @@ pub struct Surface<W: Write> {
     next: Buffer,
     cursor: Option<Position>,
     fresh: bool,
+    recorder: Option<Recorder>,
     /// The picture that is over the cells, and how it was shown.
     placed: Option<(Placed, PictureWay)>,
 }
@@ -169,8 +172,16 @@ impl<W: Write> Surface<W> {
             next: Buffer::empty(area),
             cursor: None,
             fresh: true,
+            recorder: None,
             placed: None,
         }
+    }
+
+    /// Records frames from now on.
+    pub fn record(&mut self, mut recorder: Recorder, at: Timestamp) {
+        let area = self.next.area;
+        recorder.begin((area.width, area.height), at);
+        self.recorder = Some(recorder);
     }
 
     /// Takes another size; everything is drawn again.
@@ -179,6 +190,9 @@ impl<W: Write> Surface<W> {
         self.shown = Buffer::empty(area);
         self.next = Buffer::empty(area);
         self.invalidate();
+        if let Some(recorder) = &mut self.recorder {
+            recorder.resized((width, height));
+        }
     }
 
     /// Forgets what is on the terminal; everything is drawn again.
@@ -229,6 +243,9 @@ impl<W: Write> Surface<W> {
         queue!(bytes, EndSynchronizedUpdate)?;
         self.out.write_all(&bytes)?;
         self.out.flush()?;
+        if let Some(recorder) = &mut self.recorder {
+            recorder.drew(bytes);
+        }
         self.placed = picture;
         self.cursor = cursor;
         self.fresh = false;
@@ -370,7 +387,7 @@ mod tests {
     #[test]
     fn a_picture_comes_back_after_everything_was_drawn_again() {
         let mut surface = surface();
-        let mut draw = |surface: &mut Surface<Vec<u8>>| {
+        let draw = |surface: &mut Surface<Vec<u8>>| {
             surface
                 .draw_with_picture((PictureWay::Kitty, None), |_| (None, picture_at(0, 1)))
                 .unwrap();

@@ -200,6 +200,8 @@ fn draw_overlay(
         Overlay::Details(details) => return details.draw(app, buf, areas.body, theme),
         Overlay::Doctor(findings) => findings.draw(app.now, buf, areas.body, theme),
         Overlay::Document(page) => page.draw(buf, areas.body, theme),
+        Overlay::Log(list) => return list.draw(buf, areas.body, theme),
+        Overlay::Export(dialog) => return dialog.draw(buf, area, theme),
         Overlay::Passphrase(dialog) => return dialog.draw(buf, area, theme),
         Overlay::HostKey(dialog) => return dialog.draw(buf, area, theme),
         Overlay::CredentialForm(form) => return form.draw(buf, area, theme),
@@ -227,6 +229,7 @@ pub fn hints(app: &App) -> Vec<Hint> {
                 | Overlay::SnapshotForm(_)
                 | Overlay::Chooser(_)
                 | Overlay::Naming(_)
+                | Overlay::Export(_)
                 | Overlay::Marking(_)
         )
     ) {

@@ -6,6 +6,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod recording;
+
 use std::fs;
 use std::io::Read;
 use std::net::TcpStream;
@@ -34,10 +36,14 @@ impl Demo {
 
     /// The same with a configuration.
     fn configured(size: (u16, u16), config: &str) -> Self {
-        let home = TempDir::new().unwrap();
+        Self::start_in(TempDir::new().unwrap(), size, config, "")
+    }
+
+    /// The same in a home that is there, with more options; it is started in that home.
+    fn start_in(home: TempDir, size: (u16, u16), config: &str, options: &str) -> Self {
         support::write(home.path().join("test.toml"), config);
         let script = format!(
-            "stty -g > {dir}/before; echo $$ > {dir}/shell; {VMDECK} --config {dir}/test.toml --demo; \
+            "cd {dir}; stty -g > before; echo $$ > shell; {VMDECK} --config {dir}/test.toml --demo {options}; \
              echo \"left with $?\"; stty -g > {dir}/after; exec sleep 60",
             dir = home.path().display(),
         );

@@ -12,6 +12,7 @@
 pub mod account;
 pub mod agent;
 pub mod campaign;
+pub mod cast;
 pub mod deck;
 pub mod fault_proxy;
 pub mod keys;

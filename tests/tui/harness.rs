@@ -9,6 +9,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use tokio::sync::{broadcast, mpsc, watch};
 use vmdeck::domain::action::{Action, ActionKind};
+use vmdeck::domain::audit::AuditPage;
 use vmdeck::domain::console::{ConsoleInput, ConsoleKind, ConsoleNews};
 use vmdeck::domain::credential::{CredentialId, CredentialKind, CredentialSummary};
 use vmdeck::domain::error_kind::{ErrorKind, Failure};
@@ -23,7 +24,7 @@ use vmdeck::domain::vm::{RemoteDocument, VmDetail, VmRef, VmStats};
 use vmdeck::fleet::FleetHandle;
 use vmdeck::fleet::console::{Console, ConsoleWish};
 use vmdeck::fleet::credential::{CredentialRequest, NewSecret};
-use vmdeck::fleet::request::{ErrorRecord, Finding, Proposal, ReachRequest, Request};
+use vmdeck::fleet::request::{ErrorRecord, Finding, LogRequest, Proposal, ReachRequest, Request};
 use vmdeck::hypervisor::libvirt;
 use vmdeck::task::Tasks;
 use vmdeck::testing::fleet;
@@ -343,6 +344,9 @@ async fn engine(mut inbox: mpsc::Receiver<Request>, state: Arc<FleetSnapshot>, a
                 reply.send(Ok(())).unwrap();
             }
             Request::AuditTail { reply, .. } => reply.send(Ok(Vec::new())).unwrap(),
+            Request::Log(LogRequest::AuditPage { reply, .. }) => {
+                reply.send(Ok(AuditPage::default())).unwrap();
+            }
             Request::Errors { reply } => reply.send(Ok(vec![error()])).unwrap(),
             Request::CommandLog { reply, .. } => reply.send(Ok(Vec::new())).unwrap(),
             Request::Credentials { reply } => reply.send(Ok(credentials())).unwrap(),
@@ -474,6 +478,7 @@ fn kept(request: Request, asked: &Asked) {
         | Request::ReadAgain { reply, .. }
         | Request::Disconnect { reply, .. }
         | Request::Cancel { reply, .. }
+        | Request::Log(LogRequest::Note { reply, .. })
         | Request::SetReadOnly { reply, .. } => reply.send(Ok(())).unwrap(),
         Request::Shutdown { reply, .. } => reply.send(Ok(0)).unwrap(),
         other => panic!("{other:?} is answered elsewhere"),
@@ -573,12 +578,9 @@ fn propose(
 }
 
 fn error() -> ErrorRecord {
-    ErrorRecord {
-        at: fleet::now(),
-        host: "kvm3".parse().ok(),
-        cause: Failure::new(ErrorKind::Unreachable, "could not reach kvm3: timed out")
-            .with_hint("check the address and the network, then press r"),
-    }
+    let cause = Failure::new(ErrorKind::Unreachable, "could not reach kvm3: timed out")
+        .with_hint("check the address and the network, then press r");
+    ErrorRecord::new(fleet::now(), "kvm3".parse().ok(), cause)
 }
 
 fn findings() -> Vec<Finding> {

@@ -13,8 +13,9 @@ use vmdeck::tui::view::view;
 
 use crate::harness::Screen;
 
-const EVERYTHING: [&str; 16] = [
-    "", "w", "2", "5", "6", "enter", "m", "P", "?", ":", "f", "o", "* S", "2 A", "2 i", "!",
+const EVERYTHING: [&str; 19] = [
+    "", "w", "2", "5", "6", "enter", "m", "P", "?", ":", "f", "o", "* S", "2 A", "2 i", "!", "@",
+    "L", "! X",
 ];
 
 #[tokio::test]

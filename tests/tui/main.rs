@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod bulk;
+mod bytes;
 mod console;
 mod details;
 mod graphics;
@@ -11,6 +12,7 @@ mod harness;
 mod hostile;
 mod keeping;
 mod limits;
+mod logs;
 mod mouse;
 mod overlays;
 mod pictures;

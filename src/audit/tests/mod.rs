@@ -3,6 +3,7 @@
 
 mod crash;
 mod disk;
+mod page;
 mod sharing;
 mod tamper;
 

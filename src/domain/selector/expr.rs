@@ -50,9 +50,38 @@ pub(super) enum Field {
     Name,
     Id,
     Ip,
+    Vm,
+    Kind,
+    Status,
+    By,
+}
+
+/// What a filter is about: its grammar is the same, the words with a meaning are not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dialect {
+    /// VMs.
+    Vms,
+    /// Lines of a log: no figures and no flags.
+    Lines,
+}
+
+impl Dialect {
+    pub(super) const fn fields(self) -> &'static [(&'static str, Field)] {
+        match self {
+            Self::Vms => &Field::NAMES,
+            Self::Lines => &Field::LINE_NAMES,
+        }
+    }
 }
 
 impl Field {
+    pub(super) const LINE_NAMES: [(&'static str, Self); 5] = [
+        ("host", Self::Host),
+        ("vm", Self::Vm),
+        ("kind", Self::Kind),
+        ("status", Self::Status),
+        ("by", Self::By),
+    ];
     pub(super) const NAMES: [(&'static str, Self); 8] = [
         ("state", Self::State),
         ("host", Self::Host),
@@ -64,16 +93,17 @@ impl Field {
         ("ip", Self::Ip),
     ];
 
-    pub(super) fn named(name: &str) -> Option<Self> {
-        Self::NAMES
-            .into_iter()
+    pub(super) fn named(name: &str, dialect: Dialect) -> Option<Self> {
+        let mut names = dialect.fields().iter();
+        names
             .find(|(known, _)| known.eq_ignore_ascii_case(name))
-            .map(|(_, field)| field)
+            .map(|(_, field)| *field)
     }
 
     fn name(self) -> &'static str {
         Self::NAMES
             .into_iter()
+            .chain(Self::LINE_NAMES)
             .find(|(_, field)| *field == self)
             .map_or("", |(name, _)| name)
     }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-use super::expr::Node;
+use super::expr::{Dialect, Node};
 use super::matching::{self, Row};
 use super::parse;
 use crate::domain::inventory::HostSnapshot;
@@ -32,7 +32,7 @@ pub struct FilterError {
 impl Filter {
     /// Reads a filter.
     pub fn parse(text: &str) -> Result<Self, FilterError> {
-        parse::parse(text).map(|root| Self { root })
+        parse::parse(text, Dialect::Vms).map(|root| Self { root })
     }
 
     /// Returns true when everything matches.

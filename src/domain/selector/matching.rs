@@ -36,7 +36,7 @@ pub(super) fn decide_host(node: &Node, host: &HostSnapshot) -> Option<bool> {
     evaluate(node, &|term| ask_host(term, host))
 }
 
-fn evaluate(node: &Node, ask: &dyn Fn(&Term) -> Option<bool>) -> Option<bool> {
+pub(super) fn evaluate(node: &Node, ask: &dyn Fn(&Term) -> Option<bool>) -> Option<bool> {
     match node {
         Node::Term(term) => ask(term),
         Node::Not(node) => evaluate(node, ask).map(|answer| !answer),
@@ -130,6 +130,8 @@ fn in_field(field: Field, values: &[Needle], row: &Row<'_>) -> Option<bool> {
         Field::Host | Field::Tier | Field::Tag | Field::Hypervisor => {
             host_field(field, values, row.host)
         }
+        // Words of another dialect.
+        Field::Vm | Field::Kind | Field::Status | Field::By => None,
     }
 }
 
@@ -150,7 +152,14 @@ fn host_field(field: Field, values: &[Needle], host: &HostSnapshot) -> Option<bo
             };
             Some(words.into_iter().any(any))
         }
-        Field::State | Field::Name | Field::Id | Field::Ip => None,
+        Field::State
+        | Field::Name
+        | Field::Id
+        | Field::Ip
+        | Field::Vm
+        | Field::Kind
+        | Field::Status
+        | Field::By => None,
     }
 }
 

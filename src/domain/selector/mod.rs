@@ -19,10 +19,12 @@ mod expr;
 mod figure;
 mod filter;
 mod fuzzy;
+mod line;
 mod matching;
 mod parse;
 mod text;
 
 pub use self::figure::long_time;
 pub use self::filter::{Filter, FilterError, MAX_FILTER_BYTES, SYNTAX};
+pub use self::line::{LINE_SYNTAX, LineFilter, LineRow};
 pub use self::matching::Row;

@@ -4,7 +4,7 @@
 use regex::RegexBuilder;
 
 use super::cursor::Cursor;
-use super::expr::{Field, Flag, Node, Pattern, Term};
+use super::expr::{Dialect, Field, Flag, Node, Pattern, Term};
 use super::figure::{Comparison, Figure, Relation};
 use super::text::Needle;
 use super::{FilterError, MAX_FILTER_BYTES};
@@ -29,12 +29,12 @@ fn fail<T>(at: usize, message: impl Into<String>) -> Parsed<T> {
 }
 
 /// Reads a whole filter; `None` when it is empty.
-pub(super) fn parse(text: &str) -> Parsed<Option<Node>> {
+pub(super) fn parse(text: &str, of: Dialect) -> Parsed<Option<Node>> {
     if text.len() > MAX_FILTER_BYTES {
         return fail(0, format!("a filter has at most {MAX_FILTER_BYTES} bytes"));
     }
     let mut cursor = Cursor::new(text);
-    let root = list(&mut cursor, 0)?;
+    let root = list(&mut cursor, of, 0)?;
     match cursor.peek() {
         Some(_) => fail(cursor.at(), "this `)` closes nothing"),
         None => Ok(root),
@@ -42,13 +42,13 @@ pub(super) fn parse(text: &str) -> Parsed<Option<Node>> {
 }
 
 /// Reads terms up to the end or a `)`.
-fn list(cursor: &mut Cursor<'_>, depth: usize) -> Parsed<Option<Node>> {
+fn list(cursor: &mut Cursor<'_>, of: Dialect, depth: usize) -> Parsed<Option<Node>> {
     let mut nodes = Vec::new();
     loop {
         cursor.skip_blanks();
         match cursor.peek() {
             None | Some(')') => break,
-            Some(_) => nodes.push(alternatives(cursor, depth)?),
+            Some(_) => nodes.push(alternatives(cursor, of, depth)?),
         }
     }
     Ok(joined(nodes, Node::All))
@@ -61,8 +61,8 @@ fn joined(mut nodes: Vec<Node>, join: fn(Vec<Node>) -> Node) -> Option<Node> {
     }
 }
 
-fn alternatives(cursor: &mut Cursor<'_>, depth: usize) -> Parsed<Node> {
-    let mut nodes = vec![negation(cursor, depth)?];
+fn alternatives(cursor: &mut Cursor<'_>, of: Dialect, depth: usize) -> Parsed<Node> {
+    let mut nodes = vec![negation(cursor, of, depth)?];
     loop {
         let mut ahead = *cursor;
         ahead.skip_blanks();
@@ -71,31 +71,31 @@ fn alternatives(cursor: &mut Cursor<'_>, depth: usize) -> Parsed<Node> {
         }
         ahead.skip_blanks();
         *cursor = ahead;
-        nodes.push(negation(cursor, depth)?);
+        nodes.push(negation(cursor, of, depth)?);
     }
     let at = cursor.at();
     joined(nodes, Node::Any).map_or_else(|| fail(at, "a term is missing here"), Ok)
 }
 
-fn negation(cursor: &mut Cursor<'_>, depth: usize) -> Parsed<Node> {
+fn negation(cursor: &mut Cursor<'_>, of: Dialect, depth: usize) -> Parsed<Node> {
     let at = cursor.at();
     if depth > MAX_DEPTH {
         return fail(at, format!("nested more than {MAX_DEPTH} deep"));
     }
     if cursor.eat("!") {
-        return Ok(Node::Not(Box::new(negation(cursor, depth + 1)?)));
+        return Ok(Node::Not(Box::new(negation(cursor, of, depth + 1)?)));
     }
     if cursor.eat("(") {
-        let inner = list(cursor, depth + 1)?;
+        let inner = list(cursor, of, depth + 1)?;
         if !cursor.eat(")") {
             return fail(at, "this `(` is not closed");
         }
         return inner.map_or_else(|| fail(at, "nothing stands between these parentheses"), Ok);
     }
-    term(cursor)
+    term(cursor, of)
 }
 
-fn term(cursor: &mut Cursor<'_>) -> Parsed<Node> {
+fn term(cursor: &mut Cursor<'_>, of: Dialect) -> Parsed<Node> {
     let at = cursor.at();
     match cursor.peek() {
         None => fail(at, "a word is missing here"),
@@ -109,31 +109,34 @@ fn term(cursor: &mut Cursor<'_>) -> Parsed<Node> {
             Ok(Node::Term(Term::Fuzzy(word)))
         }
         Some('/') => regex(cursor).map(|pattern| Node::Term(Term::Regex(pattern))),
-        Some(_) => keyed(cursor),
+        Some(_) => keyed(cursor, of),
     }
 }
 
 /// Reads `field:value`, `figure>amount`, or a word.
-fn keyed(cursor: &mut Cursor<'_>) -> Parsed<Node> {
+fn keyed(cursor: &mut Cursor<'_>, of: Dialect) -> Parsed<Node> {
     let start = *cursor;
     let key = cursor.take_while(|c| c.is_ascii_alphabetic());
     if !key.is_empty() {
-        if let Some(node) = field(cursor, key, start.at())? {
+        if let Some(node) = field(cursor, of, (key, start.at()))? {
             return Ok(node);
         }
-        if let Some(node) = comparison(cursor, key, start.at())? {
+        if of == Dialect::Vms
+            && let Some(node) = comparison(cursor, key, start.at())?
+        {
             return Ok(node);
         }
     }
     *cursor = start;
     let word = cursor.take_while(is_word);
-    let named = Flag::named(word).map(Term::Flag);
+    let named = Flag::named(word).filter(|_| of == Dialect::Vms);
+    let named = named.map(Term::Flag);
     Ok(Node::Term(
         named.unwrap_or_else(|| Term::Word(Needle::pattern(word))),
     ))
 }
 
-fn field(cursor: &mut Cursor<'_>, key: &str, at: usize) -> Parsed<Option<Node>> {
+fn field(cursor: &mut Cursor<'_>, of: Dialect, (key, at): (&str, usize)) -> Parsed<Option<Node>> {
     let mut ahead = *cursor;
     let different = ahead.eat("!=");
     // `::` is part of an IPv6 address, not a field.
@@ -143,18 +146,18 @@ fn field(cursor: &mut Cursor<'_>, key: &str, at: usize) -> Parsed<Option<Node>> 
     if !named {
         return Ok(None);
     }
-    let Some(field) = Field::named(key) else {
-        if Figure::named(key).is_some() {
+    let Some(field) = Field::named(key, of) else {
+        if of == Dialect::Vms && Figure::named(key).is_some() {
             return match cursor.peek() {
                 Some(':') => fail(at, format!("`{key}` is compared: write {key}>… or {key}<…")),
                 _ => Ok(None),
             };
         }
-        return fail(at, unknown(key));
+        return fail(at, unknown(key, of));
     };
     *cursor = ahead;
     let mut values = vec![field_value(cursor, field)?];
-    while goes_on(cursor) {
+    while goes_on(cursor, of) {
         cursor.next();
         values.push(field_value(cursor, field)?);
     }
@@ -166,9 +169,10 @@ fn field(cursor: &mut Cursor<'_>, key: &str, at: usize) -> Parsed<Option<Node>> 
     }))
 }
 
-fn unknown(key: &str) -> String {
-    let fields = Field::NAMES.into_iter().map(|(name, _)| name);
+fn unknown(key: &str, of: Dialect) -> String {
+    let fields = of.fields().iter().map(|(name, _)| *name);
     let figures = Figure::NAMES.into_iter().map(|(name, _)| name);
+    let figures = figures.filter(|_| of == Dialect::Vms);
     let known: Vec<&str> = fields.chain(figures).collect();
     format!(
         "`{key}` is no field (there are {}); put the word in quotes to look for it",
@@ -190,7 +194,7 @@ fn field_value(cursor: &mut Cursor<'_>, field: Field) -> Parsed<Needle> {
 
 /// Returns true when a `|` here joins another value of the same field, as in `state:running|paused`:
 /// no blank after it, and no term of its own.
-fn goes_on(cursor: &Cursor<'_>) -> bool {
+fn goes_on(cursor: &Cursor<'_>, of: Dialect) -> bool {
     let mut ahead = *cursor;
     if !ahead.eat("|") {
         return false;
@@ -202,7 +206,7 @@ fn goes_on(cursor: &Cursor<'_>) -> bool {
     }
     let key = ahead.take_while(|c| c.is_ascii_alphabetic());
     let operator = ahead.peek().is_some_and(|c| ":<>=!".contains(c));
-    !(operator && (Field::named(key).is_some() || Figure::named(key).is_some()))
+    !(operator && (Field::named(key, of).is_some() || Figure::named(key).is_some()))
 }
 
 fn comparison(cursor: &mut Cursor<'_>, key: &str, at: usize) -> Parsed<Option<Node>> {
@@ -217,9 +221,9 @@ fn comparison(cursor: &mut Cursor<'_>, key: &str, at: usize) -> Parsed<Option<No
         return Ok(None);
     };
     let Some(figure) = Figure::named(key) else {
-        return match Field::named(key) {
+        return match Field::named(key, Dialect::Vms) {
             Some(_) => fail(at, format!("`{key}` is no figure: write {key}:…")),
-            None => fail(at, unknown(key)),
+            None => fail(at, unknown(key, Dialect::Vms)),
         };
     };
     *cursor = ahead;

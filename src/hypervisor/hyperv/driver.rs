@@ -427,7 +427,7 @@ impl HyperV {
             Err(_) => "failed",
         };
         self.transport
-            .note_asked(&command.shown_line(), status, began.elapsed());
+            .note_asked(&command.shown_line(), status, began.elapsed(), None);
         match followed {
             Ok(()) => Ok(()),
             Err(trouble) => Err(self.look_closer(trouble).await),

@@ -155,8 +155,10 @@ impl Worker {
             let began = Instant::now();
             let answered = timeout(within, kept.ask(lines, next, MAX_ANSWER)).await;
             let status = status_of(answered.as_ref().ok());
+            let bytes = answered.as_ref().ok().and_then(|said| said.as_ref().ok());
+            let bytes = bytes.map(|said| said.iter().map(|one| one.stdout.len() as u64).sum());
             self.transport
-                .note_asked(&shown(lines), &status, began.elapsed());
+                .note_asked(&shown(lines), &status, began.elapsed(), bytes);
             match answered {
                 Ok(Ok(replies)) => {
                     *state = State {

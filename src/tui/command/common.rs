@@ -4,7 +4,7 @@ use super::{ALWAYS, RowOf};
 use crate::tui::app::Screen;
 use crate::tui::cursor::Motion;
 use crate::tui::effect::Effect;
-use crate::tui::overlay::chooser;
+use crate::tui::overlay::{chooser, log};
 use crate::tui::screen::{profile, snapshots};
 use crate::tui::update::deeds;
 
@@ -368,14 +368,21 @@ pub(super) const GLOBAL: &[RowOf] = &[
         ALWAYS,
         deeds::escape,
     ),
-    ("app.errors", "error log", "!", None, ALWAYS, deeds::errors),
+    (
+        "app.errors",
+        "error log",
+        "!",
+        None,
+        ALWAYS,
+        log::open_errors,
+    ),
     (
         "app.commands",
         "command log: what was sent to the hosts",
         "@",
         None,
         ALWAYS,
-        deeds::command_log,
+        log::open_commands,
     ),
     (
         "app.refresh-all",

@@ -6,6 +6,7 @@
 
 mod common;
 mod keeping;
+mod logs;
 mod many;
 mod reach;
 mod stores;
@@ -15,6 +16,7 @@ use std::sync::LazyLock;
 
 use self::common::{BASE, CHOOSER, DETAILS, DIALOG, DOCUMENT, FORM, GLOBAL, LIST, MENU, PROMPT};
 use self::keeping::DOCTOR;
+use self::logs::{ACTIVITY, LOGS};
 use self::many::{BULK, BULK_PANEL, MARKING};
 use self::reach::{CONSOLE, CONSOLE_AWAY, GRAPHICS, REACH, SCREEN};
 use self::stores::STORES;
@@ -49,6 +51,8 @@ pub enum Context {
     Doctor,
     /// Lines to read.
     Document,
+    /// What happened, as a list.
+    Log,
     /// A VM's console.
     Console,
     /// A VM's console while nothing flows.
@@ -87,6 +91,7 @@ impl Context {
         Self::Details,
         Self::Doctor,
         Self::Document,
+        Self::Log,
         Self::Console,
         Self::ConsoleAway,
         Self::Screen,
@@ -114,6 +119,7 @@ impl Context {
             Self::Details => "Details of a VM",
             Self::Doctor => "Findings about a host",
             Self::Document => "Reading",
+            Self::Log => "Logs",
             Self::Console => "Console of a VM",
             Self::Screen => "Screen of a VM",
             Self::Graphics => "Display of a VM",
@@ -250,11 +256,13 @@ const SECTIONS: &[(&[Context], &[RowOf])] = &[
     (&[Context::Snapshots], SNAPSHOTS),
     (&[Context::Stores], STORES),
     (&[Context::Operations], OPERATIONS),
+    (&[Context::Operations], ACTIVITY),
     (&[Context::Profile], PROFILE),
     (&[Context::Details], DETAILS),
     (&[Context::Vms, Context::Details], REACH),
     (&[Context::Doctor], DOCTOR),
     (&[Context::Document], DOCUMENT),
+    (&[Context::Log], LOGS),
     (&[Context::Console], CONSOLE),
     (&[Context::ConsoleAway], CONSOLE_AWAY),
     (&[Context::Screen], SCREEN),

@@ -1,15 +1,12 @@
-//! Lines to read: a description, the error log, the command log.
+//! Lines to read: a description, what may be shown of a credential.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::frame;
 use crate::domain::error_kind::Failure;
-use crate::domain::event::CommandRecord;
-use crate::domain::host::HostName;
 use crate::domain::units::Age;
 use crate::domain::vm::VmRef;
-use crate::fleet::request::ErrorRecord;
 use crate::tui::app::App;
 use crate::tui::column::kind_mark;
 use crate::tui::cursor::Motion;
@@ -20,17 +17,13 @@ use crate::tui::widget::paint::{self, Piece};
 /// A line: texts and what they mean.
 pub type Line = Vec<(String, Role)>;
 
-/// What a document is, so that an answer that comes late finds its place.
+/// What a document is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Topic {
     /// A description.
     Describe,
     /// What may be shown of a credential.
     Credential,
-    /// The error log.
-    Errors,
-    /// The command log.
-    Commands,
     /// A program in a VM, by its ticket.
     Guest(u64),
 }
@@ -59,12 +52,9 @@ impl Document {
         }
     }
 
-    /// Takes the lines; logs are read from their end.
+    /// Takes the lines.
     pub fn fill(&mut self, lines: Vec<Line>) {
-        self.scroll = match self.topic {
-            Topic::Errors | Topic::Commands => usize::MAX,
-            Topic::Describe | Topic::Credential | Topic::Guest(_) => 0,
-        };
+        self.scroll = 0;
         self.lines = Some(lines);
     }
 
@@ -164,46 +154,6 @@ pub fn describe(app: &App, vm: &VmRef) -> Document {
         lines: Some(lines),
         scroll: 0,
     }
-}
-
-/// The error log.
-pub fn errors(records: &[ErrorRecord]) -> Vec<Line> {
-    let mut lines = Vec::new();
-    for record in records {
-        let host = record.host.as_ref().map_or("", HostName::as_str);
-        lines.push(vec![
-            (format!("{}  ", time_of(record.at)), Role::Dim),
-            (format!("{host:<12} "), Role::Text),
-            (record.cause.message.clone(), Role::Danger),
-        ]);
-        if let Some(hint) = &record.cause.hint {
-            lines.push(vec![(format!("{:23}{hint}", ""), Role::Dim)]);
-        }
-    }
-    lines
-}
-
-/// The command log.
-pub fn commands(records: &[CommandRecord]) -> Vec<Line> {
-    let line = |record: &CommandRecord| {
-        let (status, command) = match (record.status.as_str(), record.changes) {
-            ("ok" | "kept running", false) => (Role::Dim, Role::Text),
-            ("ok", true) => (Role::Success, Role::Strong),
-            _ => (Role::Danger, Role::Text),
-        };
-        let ended = match record.times {
-            0 | 1 => record.status.clone(),
-            times => format!("{} x{times}", record.status),
-        };
-        vec![
-            (format!("{}  ", time_of(record.at)), Role::Dim),
-            (format!("{:<10} ", record.host), Role::Text),
-            (format!("{:>6} ms  ", record.elapsed_ms), Role::Dim),
-            (format!("{ended:<10} "), status),
-            (record.command.clone(), command),
-        ]
-    };
-    records.iter().map(line).collect()
 }
 
 /// A failure as lines.

@@ -14,6 +14,7 @@ pub mod guest_form;
 pub mod help;
 pub mod host_form;
 pub mod host_key;
+pub mod log;
 pub mod marking;
 pub mod menu;
 pub mod naming;
@@ -68,6 +69,10 @@ pub enum Overlay {
     Doctor(Box<doctor::Findings>),
     /// Lines to read.
     Document(document::Document),
+    /// What happened, as a list.
+    Log(Box<log::LogList>),
+    /// The name of a file for such a list.
+    Export(Box<log::Export>),
     /// The passphrase.
     Passphrase(passphrase::Passphrase),
     /// The serial console of a VM.
@@ -109,6 +114,8 @@ impl Overlay {
             Self::Screen(screen) => screen.contexts(),
             Self::Graphics(_) => &[Context::Graphics, Context::Base],
             Self::Doctor(_) => &[Context::Doctor, Context::List, Context::Base],
+            Self::Log(list) if list.filter.editing => &[Context::Prompt, Context::Base],
+            Self::Log(_) => &[Context::Log, Context::List, Context::Base],
             Self::Document(_) => &[Context::Document, Context::List, Context::Base],
             Self::HostKey(dialog) if dialog.phrase().is_none() => &[Context::Dialog, Context::Base],
             Self::CredentialForm(_)
@@ -122,6 +129,7 @@ impl Overlay {
             | Self::HostKey(_)
             | Self::Help(_)
             | Self::Naming(_)
+            | Self::Export(_)
             | Self::Marking(_)
             | Self::Palette(_)
             | Self::Passphrase(_) => &[Context::Prompt, Context::Base],
@@ -145,6 +153,8 @@ impl Overlay {
                 palette.search();
             }
             Self::Naming(dialog) => type_into(&mut dialog.input, key),
+            Self::Export(dialog) => type_into(&mut dialog.input, key),
+            Self::Log(list) => list.type_key(key),
             Self::Marking(dialog) => type_into(&mut dialog.input, key),
             Self::Passphrase(dialog) => dialog.type_key(key),
             Self::CredentialForm(form) => form.type_key(key),

@@ -8,7 +8,8 @@ use crate::tui::effect::Effect;
 use crate::tui::event::Answer;
 use crate::tui::guest;
 use crate::tui::overlay::details::Details;
-use crate::tui::overlay::document::{self, Line, Topic};
+use crate::tui::overlay::document::{Line, Topic};
+use crate::tui::overlay::log::{self, Record};
 use crate::tui::overlay::{Overlay, doctor, graphics, progress, screen};
 use crate::tui::theme::Role;
 
@@ -80,13 +81,15 @@ pub(super) fn take(app: &mut App, answer: Answer) -> Vec<Effect> {
         Answer::Graphics(ticket, news) => return graphics::heard(app, ticket, news),
         Answer::ConsoleOpened(ticket, result) => console::opened(app, ticket, result),
         Answer::Commands(records) => {
-            let lines = lines(records, |records| document::commands(&records));
-            fill(app, &Topic::Commands, lines);
+            let records = records.map(|all| all.into_iter().map(Record::Command).collect());
+            log::took(app, &log::Topic::Commands, records);
         }
         Answer::Errors(records) => {
-            let lines = lines(records, |records| document::errors(&records));
-            fill(app, &Topic::Errors, lines);
+            let records = records.map(|all| all.into_iter().map(Record::Error).collect());
+            log::took(app, &log::Topic::Errors, records);
         }
+        Answer::AuditPage(vm, before, page) => log::took_page(app, vm, before, page),
+        Answer::Exported(written) => exported(app, written),
         Answer::Findings(name, found) => {
             doctor::heard(app, &name, found);
         }
@@ -116,13 +119,6 @@ fn details_of<'a>(app: &'a mut App, vm: &VmRef) -> Option<&'a mut Details> {
 
 type Outcome<T> = Result<T, crate::domain::error_kind::Failure>;
 
-fn lines<T>(result: Outcome<T>, show: impl FnOnce(T) -> Vec<Line>) -> Vec<Line> {
-    match result {
-        Ok(found) => show(found),
-        Err(cause) => document::failure(&cause),
-    }
-}
-
 pub(in crate::tui) fn fill(app: &mut App, topic: &Topic, lines: Vec<Line>) -> bool {
     for overlay in &mut app.overlays {
         if let Overlay::Document(page) = overlay
@@ -133,6 +129,19 @@ pub(in crate::tui) fn fill(app: &mut App, topic: &Topic, lines: Vec<Line>) -> bo
         }
     }
     false
+}
+
+fn exported(app: &mut App, written: Outcome<String>) {
+    match (app.overlays.last_mut(), written) {
+        (Some(Overlay::Export(dialog)), Err(cause)) => dialog.refuse(&cause),
+        (_, Err(cause)) => app.fail(&cause),
+        (top, Ok(said)) => {
+            if matches!(top, Some(Overlay::Export(_))) {
+                app.overlays.pop();
+            }
+            app.say(Role::Success, said);
+        }
+    }
 }
 
 fn host_saved(app: &mut App, result: Outcome<()>) {

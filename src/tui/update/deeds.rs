@@ -11,18 +11,19 @@ use crate::tui::effect::Effect;
 use crate::tui::keeping::Keep;
 use crate::tui::overlay::Overlay;
 use crate::tui::overlay::details;
-use crate::tui::overlay::document::{self, Document, Topic};
+use crate::tui::overlay::document;
 use crate::tui::overlay::help::Help;
 use crate::tui::overlay::menu::{self, Choice, Item, Menu};
 use crate::tui::overlay::palette::{self, Palette};
 use crate::tui::overlay::question::{Meaning, Question};
-use crate::tui::overlay::{guest_form, marking, naming, narrow, progress, shell_form};
+use crate::tui::overlay::{guest_form, log, marking, naming, narrow, progress, shell_form};
 use crate::tui::screen::{snapshots, stores, vms};
 use crate::tui::theme::Role;
 
 /// Moves in whatever has the keys.
 pub fn go(app: &mut App, motion: Motion) -> Vec<Effect> {
     let page = app.page();
+    let columns = app.size.0;
     let state = Arc::clone(&app.snapshot);
     let keymap = Arc::clone(&app.settings.keymap);
     let lines = match app.overlays.last() {
@@ -55,6 +56,7 @@ pub fn go(app: &mut App, motion: Motion) -> Vec<Effect> {
         Some(Overlay::Console(console)) => console.go(motion, page),
         Some(Overlay::Doctor(findings)) => findings.go(motion, page),
         Some(Overlay::Document(page_of)) => page_of.go(motion, page.saturating_sub(1)),
+        Some(Overlay::Log(list)) => list.go(motion, (page.saturating_sub(1), columns)),
         Some(Overlay::Details(details)) => details.go(lines, motion, page.saturating_sub(3)),
         Some(Overlay::Progress(panel)) => panel.go(lines, motion, page.saturating_sub(4)),
         Some(Overlay::Confirm(dialog)) => {
@@ -68,6 +70,7 @@ pub fn go(app: &mut App, motion: Motion) -> Vec<Effect> {
             | Overlay::ShellForm(_)
             | Overlay::Narrow(_)
             | Overlay::Naming(_)
+            | Overlay::Export(_)
             | Overlay::Screen(_)
             | Overlay::Graphics(_)
             | Overlay::Marking(_)
@@ -150,6 +153,8 @@ pub fn accept_prompt(app: &mut App) -> Vec<Effect> {
         Some(Overlay::Palette(_)) => return palette::accept(app),
         Some(Overlay::Help(_)) => drop(app.overlays.pop()),
         Some(Overlay::Naming(_)) => naming::accept(app),
+        Some(Overlay::Log(list)) => list.filter.accept(),
+        Some(Overlay::Export(_)) => return log::accept_export(app),
         Some(Overlay::Marking(_)) => marking::accept(app),
         Some(Overlay::Narrow(_)) => narrow::accept(app),
         Some(Overlay::Passphrase(dialog)) => {
@@ -217,6 +222,10 @@ pub fn cancel_prompt(app: &mut App) -> Vec<Effect> {
     }
     if let Some(Overlay::Screen(screen)) = app.overlays.last_mut() {
         screen.typing = None;
+        return Vec::new();
+    }
+    if let Some(Overlay::Log(list)) = app.overlays.last_mut() {
+        list.cancel_filter();
         return Vec::new();
     }
     if let Some(Overlay::Details(details)) = app.overlays.last_mut() {
@@ -432,22 +441,6 @@ pub fn quit(app: &mut App) -> Vec<Effect> {
     app.overlays
         .push(Overlay::Question(Question::quit(running)));
     Vec::new()
-}
-
-/// Opens the error log.
-pub fn errors(app: &mut App) -> Vec<Effect> {
-    app.seen_errors = app.snapshot.errors;
-    app.toast = None;
-    let page = Document::awaited(Topic::Errors, "Errors");
-    app.overlays.push(Overlay::Document(page));
-    vec![Effect::Errors]
-}
-
-/// Opens the command log.
-pub fn command_log(app: &mut App) -> Vec<Effect> {
-    let page = Document::awaited(Topic::Commands, "Commands sent to the hosts");
-    app.overlays.push(Overlay::Document(page));
-    vec![Effect::Commands(None)]
 }
 
 /// Reads all hosts now.

@@ -19,7 +19,7 @@ use super::effect::Effect;
 use super::event::{Event, Input, Pointer};
 use super::habits::Habits;
 use super::key::KeyPress;
-use super::overlay::{Overlay, details, menu, progress, screen, type_into};
+use super::overlay::{Overlay, details, log, menu, progress, screen, type_into};
 use super::pointer::Hit;
 use super::screen::{hosts, stores, vms};
 use super::theme::Role;
@@ -49,6 +49,7 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
     effects.extend(stores::read_missing(app));
     effects.extend(screen::look_again(app));
     effects.extend(details::next_metrics(app));
+    effects.extend(log::look_again(app));
     let now = watched(app);
     if now != before {
         effects.push(Effect::Focus(now));

@@ -1,19 +1,24 @@
 //! What was done to a VM: audit records as lines.
 
-use crate::domain::audit::{AuditPhase, AuditRecord};
+use crate::domain::audit::{AuditEntry, AuditPhase, AuditRecord};
 use crate::tui::overlay::document::Line;
 use crate::tui::theme::Role;
 
-/// An audit record: what, by whom, how it ended.
-pub fn audit_lines(record: &AuditRecord) -> Vec<Line> {
-    let entry = &record.entry;
-    let role = match (entry.phase, entry.status.as_str()) {
+/// Returns how its end is shown.
+pub fn audit_role(entry: &AuditEntry) -> Role {
+    match (entry.phase, entry.status.as_str()) {
         (AuditPhase::Intent, _) => Role::Dim,
         (_, "ok" | "confirmed") => Role::Success,
         (_, "accepted" | "unknown") => Role::Warning,
         (AuditPhase::Note, _) => Role::Text,
         _ => Role::Danger,
-    };
+    }
+}
+
+/// An audit record: what, by whom, how it ended.
+pub fn audit_lines(record: &AuditRecord) -> Vec<Line> {
+    let entry = &record.entry;
+    let role = audit_role(entry);
     let actor = entry.actor.as_ref().map_or_else(String::new, |actor| {
         format!("{}@{}", actor.user, actor.door.word())
     });

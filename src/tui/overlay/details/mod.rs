@@ -8,7 +8,7 @@ mod overview;
 mod panel;
 mod search;
 
-pub use self::activity::audit_lines;
+pub use self::activity::{audit_lines, audit_role};
 pub use self::overview::overview;
 pub use self::panel::{Details, Tab, look, next_metrics, search_on};
 pub use self::search::Search;

@@ -11,6 +11,7 @@ use crate::tui::overlay::Overlay;
 use crate::tui::overlay::chooser::Chooser;
 use crate::tui::overlay::details::{Details, Tab};
 use crate::tui::overlay::document;
+use crate::tui::overlay::log;
 use crate::tui::overlay::menu::{Choice, Item, Menu};
 use crate::tui::overlay::naming::Naming;
 use crate::tui::rows::Sort;
@@ -81,7 +82,10 @@ pub fn definition(app: &mut App) -> Vec<Effect> {
 
 /// Opens its activity.
 pub fn activity(app: &mut App) -> Vec<Effect> {
-    open_details(app, Tab::Activity)
+    match selected(app) {
+        Ok(vm) => log::activity_of(app, vm),
+        Err(_) => Vec::new(),
+    }
 }
 
 fn open_details(app: &mut App, tab: Tab) -> Vec<Effect> {

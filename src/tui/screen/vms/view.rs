@@ -13,7 +13,7 @@ use crate::tui::overlay::frame;
 use crate::tui::rows::Row;
 use crate::tui::screen::hosts;
 use crate::tui::theme::{Role, Theme};
-use crate::tui::widget::input::draw_input;
+use crate::tui::widget::input::draw_filter;
 use crate::tui::widget::list;
 use crate::tui::widget::paint::{self, Piece};
 
@@ -217,7 +217,7 @@ pub fn status(app: &App, buf: &mut Buffer, line: Rect, theme: &Theme) -> Option<
         ..line
     };
     if vms.filter.editing {
-        return draw_prompt(app, buf, left, theme);
+        return draw_filter(buf, left, theme, &vms.filter);
     }
     if let Some(toast) = &app.toast {
         let text = crate::domain::text::fit_middle(&toast.text, usize::from(left.width));
@@ -244,24 +244,4 @@ pub fn status(app: &App, buf: &mut Buffer, line: Rect, theme: &Theme) -> Option<
     }
     paint::put_line(buf, left, &pieces);
     None
-}
-
-fn draw_prompt(app: &App, buf: &mut Buffer, line: Rect, theme: &Theme) -> Option<Position> {
-    let filter = &app.vms.filter;
-    let at = draw_input(buf, line, theme, "/", &filter.input);
-    if let Some(mistake) = &filter.mistake {
-        let before = filter.text().get(..mistake.at).unwrap_or(filter.text());
-        let column = line.x + 1 + paint::width(before);
-        if let Some(cell) = buf.cell_mut((column, line.y)) {
-            cell.set_style(theme.style(Role::Mistake));
-        }
-        let x = (line.x + 1 + paint::width(filter.text()) + 3).min(line.right());
-        let rest = Rect {
-            x,
-            width: line.right().saturating_sub(x),
-            ..line
-        };
-        paint::put_fitted(buf, rest, &mistake.message, theme.style(Role::Danger));
-    }
-    at
 }
