@@ -370,7 +370,7 @@ mod tests {
     #[test]
     fn a_picture_comes_back_after_everything_was_drawn_again() {
         let mut surface = surface();
-        let mut draw = |surface: &mut Surface<Vec<u8>>| {
+        let draw = |surface: &mut Surface<Vec<u8>>| {
             surface
                 .draw_with_picture((PictureWay::Kitty, None), |_| (None, picture_at(0, 1)))
                 .unwrap();
