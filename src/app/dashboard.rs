@@ -9,8 +9,12 @@ use super::{Surroundings, compose};
 use crate::config::{ColorChoice, Origin};
 use crate::domain::error_kind::{ErrorKind, ExitCode, Failure};
 use crate::domain::operation::Door;
+use crate::hooks;
+use crate::program;
 use crate::report::Complaint;
 use crate::tui::keymap::Keymap;
+use crate::tui::notify::NotifyOptions;
+use crate::tui::own::OwnCommands;
 use crate::tui::theme::ColourDepth;
 use crate::tui::theme::shelf::ThemeShelf;
 use crate::tui::{self, TuiOptions};
@@ -25,6 +29,7 @@ pub(super) async fn run(around: &Surroundings, err: &mut dyn Write) -> Result<Ex
     let options = options(around);
     // The dashboard asks for the passphrase itself, when it is needed.
     let fleet = compose::open(around, err, false, |_| false).await?;
+    hooks::start(&around.loaded.config.hooks, &fleet.handle, &fleet.front);
     let shown = tui::run(fleet.handle.clone(), options, &fleet.front).await;
     fleet.end(Some(err)).await;
     shown
@@ -40,7 +45,13 @@ pub(super) fn check(around: &Surroundings) -> Result<(), Complaint> {
         Failure::new(ErrorKind::Config, error.to_string())
             .with_hint("change `tui.keys` in the configuration")
     });
-    for (key, checked) in [("tui.theme", theme), ("tui.keys", keys)] {
+    let notice = program::check(&options.notify.command, &["text"]);
+    let notice = notice.map_err(|error| Failure::of(&error));
+    for (key, checked) in [
+        ("tui.theme", theme),
+        ("tui.keys", keys),
+        ("tui.notify_command", notice),
+    ] {
         if let Err(mut failure) = checked {
             if let Some(Origin::Set(place)) = around.loaded.origins.get(key) {
                 failure.message = format!("{place}: {}", failure.message);
@@ -48,7 +59,12 @@ pub(super) fn check(around: &Surroundings) -> Result<(), Complaint> {
             return Err(failure.into());
         }
     }
-    Ok(())
+    let keymap = Keymap::new(&options.keys).unwrap_or_default();
+    let (_, unkeyed) = OwnCommands::new(&options.own, &keymap);
+    match around.loaded.mistakes.iter().chain(&unkeyed).next() {
+        Some(mistake) => Err(mistake.clone().into()),
+        None => Ok(()),
+    }
 }
 
 fn options(around: &Surroundings) -> TuiOptions {
@@ -64,6 +80,12 @@ fn options(around: &Surroundings) -> TuiOptions {
     options.compact = config.compact;
     options.viewer.clone_from(&config.viewer);
     options.keys.clone_from(&config.keys);
+    options.own.clone_from(&around.loaded.config.commands);
+    options.notify = NotifyOptions {
+        topics: config.notify.clone(),
+        way: config.notify_by,
+        command: config.notify_command.clone(),
+    };
     options
 }
 

@@ -22,6 +22,7 @@ pub mod handle;
 mod keeper;
 pub mod metrics;
 pub mod operation;
+mod own;
 pub mod plan;
 pub mod record;
 pub mod recorder;

@@ -22,6 +22,7 @@ use crate::domain::store_action::{StorePlan, StoreProposal, StoreResult};
 use crate::domain::vm::{VmDetail, VmRef};
 use crate::fleet::request::{ErrorRecord, Finding, Proposal};
 use crate::tui::graphics::GraphicsNews;
+use crate::tui::own::OwnNews;
 
 /// Something happened.
 #[derive(Debug)]
@@ -138,6 +139,8 @@ pub enum Answer {
     Unlocked(Result<(), Failure>),
     /// The file of the theme in use was written anew.
     ThemeWritten,
+    /// A command of the operator's own has ended.
+    Own(Box<OwnNews>),
     /// The credentials.
     Credentials(Result<Vec<CredentialSummary>, Failure>),
 }

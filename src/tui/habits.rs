@@ -1,20 +1,24 @@
 //! What the dashboard finds again when it is opened: order, columns, theme, header, filters under a name.
 //! Kept in the profile by name, in words of this file. Nothing here draws or decides anything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::app::App;
 use super::column::{ColumnId, Columns};
 use super::effect::Effect;
+use super::notify;
 use super::rows::Sort;
 use super::screen::vms;
 use crate::domain::preference::Preferences;
+use crate::domain::vm::VmRef;
 
 const THEME: &str = "theme";
 const COMPACT: &str = "compact";
 const SORT: &str = "vms.sort";
 const COLUMNS: &str = "vms.columns";
 const WIDE: &str = "vms.wide";
+const WATCHED: &str = "vms.watched";
 const FIRST: &str = "vms.first-filter";
 /// Before the name of a filter.
 const FILTER: &str = "vms.filter:";
@@ -28,6 +32,7 @@ pub(super) struct Habits {
     columns: Columns,
     kept: BTreeMap<String, String>,
     first: Option<String>,
+    watched: Arc<BTreeSet<VmRef>>,
 }
 
 impl Habits {
@@ -40,6 +45,7 @@ impl Habits {
             columns: app.vms.columns.clone(),
             kept: app.vms.kept.clone(),
             first: app.vms.first.clone(),
+            watched: Arc::clone(&app.vms.watched),
         }
     }
 
@@ -78,6 +84,9 @@ impl Habits {
         if let Some(first) = &self.first {
             keep(FIRST, first.clone());
         }
+        if !self.watched.is_empty() {
+            keep(WATCHED, notify::watched_words(&self.watched));
+        }
         words
     }
 }
@@ -104,6 +113,9 @@ pub fn restore(app: &mut App, kept: &Preferences) {
         .filter_map(|(name, filter)| Some((name.strip_prefix(FILTER)?.to_owned(), filter.clone())))
         .collect();
     app.vms.first = kept.get(FIRST).cloned();
+    if let Some(words) = kept.get(WATCHED) {
+        app.vms.watched = Arc::new(notify::read_watched(words));
+    }
     let first = app.vms.first.as_ref();
     if let Some(filter) = first.and_then(|name| app.vms.kept.get(name)).cloned()
         && !app.vms.filter.is_active()
@@ -127,8 +139,6 @@ fn read_sort(words: &str) -> Option<Sort> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::testing::fleet;
     use crate::tui::app::Settings;
@@ -171,6 +181,8 @@ mod tests {
             .kept
             .insert("noisy: ones".to_owned(), "cpu>80".to_owned());
         left.vms.first = Some("noisy: ones".to_owned());
+        let seen = left.vms.cursor.id().unwrap().clone();
+        left.vms.watched = Arc::new(BTreeSet::from([seen]));
         let preferences = kept(Habits::of(&left).since(&before));
         let mut found = app();
         restore(&mut found, &preferences);
@@ -207,6 +219,7 @@ mod tests {
             (COMPACT, "perhaps"),
             (WIDE, ""),
             (FIRST, "never kept"),
+            (WATCHED, "1/x 2"),
             ("vms.of-a-later-version", "x"),
         ];
         for (name, value) in strange {

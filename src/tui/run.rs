@@ -18,13 +18,16 @@ use super::effect::{Effect, Local, Runner};
 use super::event::{Answer, Event, Input, Pointer};
 use super::habits;
 use super::keymap::Keymap;
+use super::notify::{Notices, NotifyOptions};
+use super::own::{OwnCommands, OwnRun};
 use super::pointer;
-use super::terminal::{Surface, TerminalGuard};
+use super::terminal::{Surface, TerminalGuard, is_lent};
 use super::theme::shelf::{self, NoShelf, ThemeShelf};
 use super::theme::{ColourDepth, Theme};
 use super::update::{self, update};
 use super::view::{ViewState, make_ascii, view};
 use crate::clock::Clock;
+use crate::config::OwnCommand;
 use crate::domain::console::ConsoleNews;
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::event::FleetEvent;
@@ -70,6 +73,10 @@ pub struct TuiOptions {
     pub compact: bool,
     /// Program for the graphics of VMs, with its arguments; empty = whichever is there.
     pub viewer: Vec<String>,
+    /// How a person is told who looks elsewhere.
+    pub notify: NotifyOptions,
+    /// Commands of the operator's own.
+    pub own: Vec<OwnCommand>,
     /// Keys a person has changed: command id -> keys.
     pub keys: BTreeMap<String, Vec<String>>,
     /// Who sits at the terminal.
@@ -89,6 +96,8 @@ impl TuiOptions {
             mouse: false,
             compact: false,
             viewer: Vec::new(),
+            notify: NotifyOptions::default(),
+            own: Vec::new(),
             keys: BTreeMap::new(),
             actor,
             clock,
@@ -149,7 +158,8 @@ pub async fn run(
         answers.clone(),
         consoles,
     )
-    .with_viewer(options.viewer.clone());
+    .with_viewer(options.viewer.clone())
+    .notifying(options.notify.clone(), options.clock.clone());
     let (app, theme) = open(&handle, &options, size).await?;
     let watched = watch::Sender::new(Arc::from(app.theme.as_deref().unwrap_or(&options.theme)));
     let watching = watch_theme(Arc::clone(&options.shelf), watched.subscribe(), answers);
@@ -166,6 +176,7 @@ pub async fn run(
         drawn: None,
         dirty: true,
         leaving: None,
+        lending: None,
         console_budget: CONSOLE_BUDGET,
     };
     let sources = Sources {
@@ -203,6 +214,14 @@ async fn open(
     };
     let mut app = App::new(settings, handle.snapshot(), options.clock.now(), size);
     app.compact = options.compact;
+    app.notices = Notices::new(options.notify.clone());
+    let (own, unkeyed) = OwnCommands::new(&options.own, &app.settings.keymap);
+    app.own = Arc::new(own);
+    for mistake in unkeyed {
+        // Told now, and found again in the error log.
+        drop(handle.complain(mistake.clone()).await);
+        mistakes.push(mistake);
+    }
     match handle.preferences().await {
         Ok(kept) => habits::restore(&mut app, &kept),
         Err(cause) => mistakes.push(cause),
@@ -270,6 +289,8 @@ struct Loop {
     drawn: Option<Instant>,
     dirty: bool,
     leaving: Option<TuiExit>,
+    /// A command that is about to have the terminal.
+    lending: Option<Box<OwnRun>>,
     /// Bytes of a console that may still be taken before the next frame.
     console_budget: usize,
 }
@@ -313,7 +334,34 @@ impl Loop {
             };
             self.take(input, guard)?;
             self.drain(&mut from, guard).await?;
+            if let Some(run) = self.lending.take() {
+                tokio::select! {
+                    biased;
+                    () = tasks.token().cancelled() => return Ok(TuiExit::Ended),
+                    () = signals.any() => return Ok(TuiExit::Ended),
+                    lent = Box::pin(self.lend(run, &mut from.keys, guard)) => lent?,
+                }
+            }
         }
+    }
+
+    /// Gives the terminal to a command of the operator's until it ends. Keys are its own meanwhile: what
+    /// reads them for us ends, and another one begins.
+    async fn lend(
+        &mut self,
+        run: Box<OwnRun>,
+        keys: &mut EventStream,
+        guard: &TerminalGuard,
+    ) -> io::Result<()> {
+        drop(std::mem::replace(keys, EventStream::new()));
+        let (news, size) = guard.lend(self.runner.in_terminal(*run)).await?;
+        self.app.size = size;
+        self.surface.resize(size);
+        for news in news {
+            self.take(Some(Input::Answer(Answer::Own(Box::new(news)))), guard)?;
+        }
+        self.dirty = true;
+        Ok(())
     }
 
     /// Takes everything else that is ready, so that one frame shows it all.
@@ -396,6 +444,8 @@ impl Loop {
             Some(Local::Redraw) => self.surface.invalidate(),
             Some(Local::Copy(text)) => self.copy(&text)?,
             Some(Local::Theme(name)) => self.wear(name),
+            Some(Local::Tell(bytes)) => self.surface.tell(&bytes)?,
+            Some(Local::Lend(run)) => self.lending = Some(run),
             Some(Local::Suspend) => {
                 let size = guard.suspend()?;
                 self.app.size = size;
@@ -499,10 +549,15 @@ impl Signals {
     }
 
     async fn any(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.hangup.recv() => {}
-            _ = self.interrupt.recv() => {}
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.hangup.recv() => return,
+                // One at the keyboard is for the program that has the terminal.
+                _ = self.interrupt.recv() => if !is_lent() {
+                    return;
+                },
+            }
         }
     }
 }

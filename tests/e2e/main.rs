@@ -13,6 +13,7 @@ mod dashboard;
 mod details;
 mod graphics;
 mod mixed;
+mod own;
 mod screen;
 mod script;
 mod slow;

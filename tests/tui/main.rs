@@ -11,6 +11,7 @@ mod hostile;
 mod limits;
 mod mouse;
 mod overlays;
+mod own;
 mod pictures;
 mod production;
 mod screen;

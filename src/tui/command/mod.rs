@@ -6,6 +6,7 @@
 
 mod common;
 mod many;
+mod own;
 mod reach;
 mod stores;
 mod views;
@@ -14,6 +15,7 @@ use std::sync::LazyLock;
 
 use self::common::{BASE, CHOOSER, DETAILS, DIALOG, DOCUMENT, FORM, GLOBAL, LIST, MENU, PROMPT};
 use self::many::{BULK, BULK_PANEL, MARKING};
+use self::own::{OWN, WATCHING};
 use self::reach::{CONSOLE, CONSOLE_AWAY, GRAPHICS, REACH, SCREEN};
 use self::stores::STORES;
 use self::views::{HOSTS, OPERATIONS, PROFILE, SNAPSHOTS, SNAPSHOTS_OF_A_VM, VMS};
@@ -239,6 +241,7 @@ fn sentence(summary: &str) -> String {
 const SECTIONS: &[(&[Context], &[RowOf])] = &[
     (&[Context::Vms], VMS),
     (&[Context::Vms], MARKING),
+    (&[Context::Vms], WATCHING),
     (&[Context::Hosts], HOSTS),
     (&[Context::Vms, Context::Details], SNAPSHOTS_OF_A_VM),
     (&[Context::Snapshots], SNAPSHOTS),
@@ -261,6 +264,7 @@ const SECTIONS: &[(&[Context], &[RowOf])] = &[
     (&[Context::Prompt], PROMPT),
     (&[Context::List], LIST),
     (&[Context::Global], GLOBAL),
+    (&[Context::Global], OWN),
     (&[Context::Base], BASE),
 ];
 

@@ -31,6 +31,8 @@ pub enum Topic {
     Commands,
     /// A host check.
     Doctor(HostName),
+    /// What a command of the operator's own wrote.
+    Own(u64),
 }
 
 /// Lines to read.
@@ -61,7 +63,7 @@ impl Document {
     pub fn fill(&mut self, lines: Vec<Line>) {
         self.scroll = match self.topic {
             Topic::Errors | Topic::Commands => usize::MAX,
-            Topic::Describe | Topic::Doctor(_) => 0,
+            Topic::Describe | Topic::Doctor(_) | Topic::Own(_) => 0,
         };
         self.lines = Some(lines);
     }

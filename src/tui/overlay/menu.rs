@@ -10,6 +10,7 @@ use crate::tui::app::App;
 use crate::tui::column::ColumnId;
 use crate::tui::cursor::scroll_to;
 use crate::tui::effect::Effect;
+use crate::tui::own;
 use crate::tui::screen::vms::{self, Quick};
 use crate::tui::theme::{Role, Theme};
 use crate::tui::update::deeds;
@@ -22,6 +23,8 @@ pub enum Choice {
     Act(ActionKind),
     /// Runs a command of the command table.
     Command(&'static str),
+    /// Runs a command of the operator's own.
+    Own(usize),
     /// Sorts by a column.
     Sort(ColumnId),
     /// Applies a filter of one key.
@@ -141,6 +144,25 @@ impl Menu {
             menu.items
                 .push(Item::new(letter, label, Choice::Command(id)));
         }
+        let watched = Choice::Command("vms.notify");
+        menu.items.push(Item::unlettered(
+            "tell me when it changes, or no longer",
+            watched,
+        ));
+        let own = app.own.here(app.contexts());
+        let own = own.filter(|(at, ..)| app.own.is_about_vms(*at));
+        menu.items.extend(
+            own.map(|(at, key, title)| {
+                let mut letters = key.chars();
+                let letter = letters.next().filter(|_| letters.next().is_none());
+                let item = Item::unlettered(title, Choice::Own(at));
+                Item {
+                    letter: letter.filter(|letter| menu.by_letter(*letter).is_none()),
+                    ..item
+                }
+            })
+            .collect::<Vec<_>>(),
+        );
         menu.index = 0;
         menu
     }
@@ -240,6 +262,7 @@ pub fn choose(app: &mut App, index: usize) -> Vec<Effect> {
     app.overlays.pop();
     match item.choice {
         Choice::Act(kind) => return acting::begin(app, kind),
+        Choice::Own(at) => return own::begin(app, at),
         Choice::Command(id) => return crate::tui::command::run_by_id(app, id),
         Choice::Sort(column) => vms::sort_by(app, column),
         Choice::Quick(quick) => vms::set_quick(app, quick),

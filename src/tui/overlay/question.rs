@@ -8,6 +8,7 @@ use crate::domain::console::KeyStrokes;
 use crate::domain::host::{HostId, HostName};
 use crate::domain::vm::VmRef;
 use crate::tui::effect::Effect;
+use crate::tui::own::OwnRun;
 use crate::tui::theme::{Role, Theme};
 use crate::tui::widget::paint;
 
@@ -18,6 +19,8 @@ pub enum Meaning {
     RemoveHost(HostId, HostName),
     /// Press ctrl-alt-del in a VM.
     CtrlAltDel(VmRef),
+    /// Run a command of the operator's own.
+    Own(Box<OwnRun>),
     /// Leave the program.
     Quit,
 }
@@ -71,9 +74,19 @@ impl Question {
         }
     }
 
+    /// Asks whether a command of the operator's own is to be run.
+    pub fn own(title: String, text: String, run: OwnRun) -> Self {
+        Self {
+            title,
+            text,
+            meaning: Meaning::Own(Box::new(run)),
+        }
+    }
+
     /// Returns what a yes does.
     pub fn effect(self) -> Effect {
         match self.meaning {
+            Meaning::Own(run) => Effect::RunOwn(run),
             Meaning::RemoveHost(id, name) => Effect::RemoveHost(id, name),
             Meaning::CtrlAltDel(vm) => Effect::SendKeys(vm, KeyStrokes::CtrlAltDel),
             Meaning::Quit => Effect::Quit,
@@ -94,6 +107,7 @@ impl Question {
         let yes = match self.meaning {
             Meaning::RemoveHost(..) => "forget it",
             Meaning::CtrlAltDel(_) => "press them",
+            Meaning::Own(_) => "run it",
             Meaning::Quit => "leave",
         };
         frame::keys(buf, last, theme, &[("y", yes), ("enter", "stay")]);

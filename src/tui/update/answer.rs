@@ -9,6 +9,7 @@ use crate::tui::event::Answer;
 use crate::tui::overlay::details::Details;
 use crate::tui::overlay::document::{self, Line, Topic};
 use crate::tui::overlay::{Overlay, graphics, progress, screen};
+use crate::tui::own;
 use crate::tui::theme::Role;
 
 pub(super) fn take(app: &mut App, answer: Answer) -> Vec<Effect> {
@@ -99,6 +100,7 @@ pub(super) fn take(app: &mut App, answer: Answer) -> Vec<Effect> {
             };
             return vec![Effect::Theme(shown.or_else(|| app.theme.clone()))];
         }
+        Answer::Own(news) => own::heard(app, *news),
         Answer::Credentials(credentials) => app.profile.take(credentials),
     }
     Vec::new()

@@ -16,6 +16,7 @@ use crate::tui::overlay::menu::{self, Choice, Item, Menu};
 use crate::tui::overlay::palette::{self, Palette};
 use crate::tui::overlay::question::{Meaning, Question};
 use crate::tui::overlay::{marking, naming, narrow, progress};
+use crate::tui::own;
 use crate::tui::screen::{snapshots, stores, vms};
 use crate::tui::theme::Role;
 
@@ -23,7 +24,7 @@ use crate::tui::theme::Role;
 pub fn go(app: &mut App, motion: Motion) -> Vec<Effect> {
     let page = app.page();
     let state = Arc::clone(&app.snapshot);
-    let keymap = Arc::clone(&app.settings.keymap);
+    let (keymap, own) = (Arc::clone(&app.settings.keymap), Arc::clone(&app.own));
     let lines = match app.overlays.last() {
         Some(Overlay::Details(details)) => details.lines(app).map_or(0, |lines| lines.len()),
         Some(Overlay::Progress(_)) => {
@@ -50,7 +51,9 @@ pub fn go(app: &mut App, motion: Motion) -> Vec<Effect> {
         }
         Some(Overlay::Chooser(chooser)) => chooser.go(&app.vms.columns, motion, page),
         Some(Overlay::Palette(palette)) => palette.go(motion, page),
-        Some(Overlay::Help(help)) => help.go(&keymap, motion, page.saturating_sub(3)),
+        Some(Overlay::Help(help)) => {
+            help.go((&keymap, &own), motion, page.saturating_sub(3));
+        }
         Some(Overlay::Console(console)) => console.go(motion, page),
         Some(Overlay::Document(page_of)) => page_of.go(motion, page.saturating_sub(1)),
         Some(Overlay::Details(details)) => details.go(lines, motion, page.saturating_sub(3)),
@@ -134,7 +137,10 @@ pub fn accept_dialog(app: &mut App) -> Vec<Effect> {
         Some(Overlay::StoreConfirm(dialog)) => {
             acting::submit_store(app, *dialog, Consent::Confirmed)
         }
-        Some(Overlay::Question(question)) => vec![question.effect()],
+        Some(Overlay::Question(question)) => match question.effect() {
+            Effect::RunOwn(run) => own::start(app, *run),
+            effect => vec![effect],
+        },
         Some(other) => {
             app.overlays.push(other);
             Vec::new()
