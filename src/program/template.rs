@@ -169,8 +169,12 @@ mod tests {
                     taken += 1;
                 }
                 Err(why) => assert!(
-                    name.starts_with('-') || name.is_empty() || name.chars().any(is_hostile),
-                    "{name:?}: {why}"
+                    name.starts_with('-')
+                        || name.is_empty()
+                        || name.chars().count() > LONGEST
+                        || name.chars().any(is_hostile),
+                    "{}: {why}",
+                    visible(&name)
                 ),
             }
         }

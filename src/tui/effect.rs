@@ -9,6 +9,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::bulk::Handed;
 use super::event::Answer;
 use super::graphics::{Displays, Wanted};
+use super::keeping::Keep;
 use super::notify::NotifyOptions;
 use super::own::{OwnNews, OwnRun};
 use super::own_programs::OwnPrograms;
@@ -118,6 +119,8 @@ pub enum Effect {
     Lock,
     /// Read what may be shown of the credentials.
     Credentials,
+    /// Keep hosts and credentials.
+    Keep(Keep),
     /// Switch read-only mode.
     SetReadOnly(bool),
     /// Keep something that is to be found again, or forget it.
@@ -604,6 +607,7 @@ async fn ask(handle: &FleetHandle, effect: Effect) -> Option<Answer> {
         Effect::Lock => done(Some("locked".to_owned()), handle.lock().await),
         Effect::Credentials => Some(Answer::Credentials(handle.credentials().await)),
         Effect::Remember(name, value) => done(None, handle.remember(name, value).await),
+        Effect::Keep(keep) => Some(Answer::Kept(keep.ask(handle).await)),
         Effect::SetReadOnly(on) => {
             let said = if on { "read-only" } else { "changes allowed" };
             done(Some(said.to_owned()), handle.set_read_only(on).await)

@@ -5,6 +5,7 @@
 //! here at all: they come from the verb catalogue.
 
 mod common;
+mod keeping;
 mod many;
 mod own;
 mod reach;
@@ -14,6 +15,7 @@ mod views;
 use std::sync::LazyLock;
 
 use self::common::{BASE, CHOOSER, DETAILS, DIALOG, DOCUMENT, FORM, GLOBAL, LIST, MENU, PROMPT};
+use self::keeping::DOCTOR;
 use self::many::{BULK, BULK_PANEL, MARKING};
 use self::own::{OWN, WATCHING};
 use self::reach::{CONSOLE, CONSOLE_AWAY, GRAPHICS, REACH, SCREEN};
@@ -45,6 +47,8 @@ pub enum Context {
     List,
     /// The details of a VM.
     Details,
+    /// The findings about a host.
+    Doctor,
     /// Lines to read.
     Document,
     /// A VM's console.
@@ -83,6 +87,7 @@ impl Context {
         Self::Global,
         Self::List,
         Self::Details,
+        Self::Doctor,
         Self::Document,
         Self::Console,
         Self::ConsoleAway,
@@ -109,6 +114,7 @@ impl Context {
             Self::Global => "Anywhere",
             Self::List => "Moving",
             Self::Details => "Details of a VM",
+            Self::Doctor => "Findings about a host",
             Self::Document => "Reading",
             Self::Console => "Console of a VM",
             Self::Screen => "Screen of a VM",
@@ -250,6 +256,7 @@ const SECTIONS: &[(&[Context], &[RowOf])] = &[
     (&[Context::Profile], PROFILE),
     (&[Context::Details], DETAILS),
     (&[Context::Vms, Context::Details], REACH),
+    (&[Context::Doctor], DOCTOR),
     (&[Context::Document], DOCUMENT),
     (&[Context::Console], CONSOLE),
     (&[Context::ConsoleAway], CONSOLE_AWAY),

@@ -10,6 +10,7 @@ use crate::tui::app::App;
 use crate::tui::column::ColumnId;
 use crate::tui::cursor::scroll_to;
 use crate::tui::effect::Effect;
+use crate::tui::layout;
 use crate::tui::own;
 use crate::tui::screen::vms::{self, Quick};
 use crate::tui::theme::{Role, Theme};
@@ -182,8 +183,8 @@ impl Menu {
             .position(|item| item.letter == Some(letter))
     }
 
-    /// Draws it.
-    pub fn draw(&self, buf: &mut Buffer, area: Rect, theme: &Theme) {
+    /// Returns how wide and how high it is within `area`.
+    fn size(&self, area: Rect) -> (u16, u16) {
         let widest = |item: &Item| {
             let refusal = item
                 .refusal
@@ -201,9 +202,27 @@ impl Menu {
             0
         };
         let width = width.max(paint::width(&self.title) + badge + 8);
+        (width, height)
+    }
+
+    /// Returns the item on a line of the terminal, where it is drawn within `area`.
+    pub fn at(&self, area: Rect, (x, y): (u16, u16)) -> Option<usize> {
+        let (width, height) = self.size(area);
+        let room = layout::inner(layout::centred(area, width, height), 2, 1);
+        let inside = x >= room.x && x < room.right() && y < room.bottom();
+        let line = y.checked_sub(room.y).filter(|_| inside)?;
+        let page = usize::from(room.height);
+        let top = scroll_to(0, self.index, page, self.items.len());
+        let item = top + usize::from(line);
+        (item < self.items.len()).then_some(item)
+    }
+
+    /// Draws it.
+    pub fn draw(&self, buf: &mut Buffer, area: Rect, theme: &Theme) {
+        let (width, height) = self.size(area);
         let room = frame::draw(buf, area, theme, &self.title, (width, height));
         if self.in_production {
-            let around = crate::tui::layout::centred(area, width, height);
+            let around = layout::centred(area, width, height);
             frame::production(buf, around, theme);
         }
         let page = usize::from(room.height);

@@ -8,6 +8,7 @@ use crate::tui::acting;
 use crate::tui::app::{App, Screen};
 use crate::tui::cursor::Motion;
 use crate::tui::effect::Effect;
+use crate::tui::keeping::Keep;
 use crate::tui::overlay::Overlay;
 use crate::tui::overlay::details;
 use crate::tui::overlay::document::{self, Document, Topic};
@@ -55,6 +56,7 @@ pub fn go(app: &mut App, motion: Motion) -> Vec<Effect> {
             help.go((&keymap, &own), motion, page.saturating_sub(3));
         }
         Some(Overlay::Console(console)) => console.go(motion, page),
+        Some(Overlay::Doctor(findings)) => findings.go(motion, page),
         Some(Overlay::Document(page_of)) => page_of.go(motion, page.saturating_sub(1)),
         Some(Overlay::Details(details)) => details.go(lines, motion, page.saturating_sub(3)),
         Some(Overlay::Progress(panel)) => panel.go(lines, motion, page.saturating_sub(4)),
@@ -72,6 +74,7 @@ pub fn go(app: &mut App, motion: Motion) -> Vec<Effect> {
             | Overlay::Marking(_)
             | Overlay::Passphrase(_)
             | Overlay::HostKey(_)
+            | Overlay::CredentialForm(_)
             | Overlay::HostForm(_)
             | Overlay::SnapshotForm(_),
         ) => {}
@@ -87,8 +90,24 @@ pub fn go_to(app: &mut App, row: usize) {
         Screen::Hosts => app.hosts.go_to(&state, row),
         Screen::Snapshots => app.snapshots.go_to(row),
         Screen::Operations => app.operations.go_to(&state, row),
-        Screen::Stores | Screen::Profile => {}
+        Screen::Stores => app.stores.go_to(false, row),
+        Screen::Profile => {}
     }
+}
+
+/// Puts the cursor of a menu on an item; the one under it is chosen. Nothing happens by one slip of a hand.
+pub fn press_item(app: &mut App, item: usize) -> Vec<Effect> {
+    let Some(Overlay::Menu(menu)) = app.overlays.last_mut() else {
+        return Vec::new();
+    };
+    if menu.index == item {
+        return menu::choose(app, item);
+    }
+    menu.index = item;
+    let shown = menu
+        .theme()
+        .map(|name| Effect::Theme(Some(name.to_owned())));
+    shown.into_iter().collect()
 }
 
 /// Closes what lies on top.
@@ -163,6 +182,12 @@ pub fn accept_prompt(app: &mut App) -> Vec<Effect> {
             return dialog.accept().map(Effect::Unlock).into_iter().collect();
         }
         Some(Overlay::Screen(screen)) => return screen.accept().into_iter().collect(),
+        Some(Overlay::CredentialForm(form)) if form.saving => {}
+        Some(Overlay::CredentialForm(form)) if form.on_button() => {
+            let added = form.accept().map(Keep::add);
+            return added.map(Effect::Keep).into_iter().collect();
+        }
+        Some(Overlay::CredentialForm(form)) => form.next(),
         Some(Overlay::HostForm(form)) if form.saving => {}
         Some(Overlay::HostForm(form)) if form.on_save() => {
             return form.accept().map(Effect::SaveHost).into_iter().collect();
@@ -231,6 +256,7 @@ pub fn cancel_prompt(app: &mut App) -> Vec<Effect> {
 /// Goes to the next field of a form.
 pub fn next_field(app: &mut App) -> Vec<Effect> {
     match app.overlays.last_mut() {
+        Some(Overlay::CredentialForm(form)) => form.next(),
         Some(Overlay::HostForm(form)) => form.next(),
         Some(Overlay::SnapshotForm(form)) => form.next(),
         _ => {}
@@ -241,6 +267,7 @@ pub fn next_field(app: &mut App) -> Vec<Effect> {
 /// Goes to the previous field of a form.
 pub fn previous_field(app: &mut App) -> Vec<Effect> {
     match app.overlays.last_mut() {
+        Some(Overlay::CredentialForm(form)) => form.previous(),
         Some(Overlay::HostForm(form)) => form.previous(),
         Some(Overlay::SnapshotForm(form)) => form.previous(),
         _ => {}

@@ -191,6 +191,11 @@ fn point(app: &mut App, pointer: Pointer) -> Vec<Effect> {
             deeds::go_to(app, row);
             Vec::new()
         }
+        Pointer::Press(Hit::Network(row)) => {
+            app.stores.go_to(true, row);
+            Vec::new()
+        }
+        Pointer::Press(Hit::Item(item)) => deeds::press_item(app, item),
         Pointer::Press(Hit::Title(column)) if app.vms.sort.column == column => vms::sort_flip(app),
         Pointer::Press(Hit::Title(column)) => {
             vms::sort_by(app, column);
