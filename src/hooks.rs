@@ -394,6 +394,7 @@ impl Ready {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::request::{OwnRequest, Request};
     use crate::testing::fleet;
 
     fn hook(event: HookEvent, filter: &str, argv: &[&str]) -> Hook {
@@ -540,5 +541,61 @@ mod tests {
         let (name, job) = due.into_iter().next().unwrap();
         assert_eq!(name, "vm-state (config.toml:1:1)");
         assert!(job.unwrap_err().to_string().contains("as an option"));
+    }
+
+    #[tokio::test]
+    async fn a_flood_is_bounded_counted_and_said_and_one_that_hangs_is_named() {
+        let state = Arc::new(fleet::small());
+        let (requests, mut inbox) = mpsc::channel(64);
+        let (_publish, snapshots) = tokio::sync::watch::channel(Arc::clone(&state));
+        let (events, _) = broadcast::channel(256);
+        let handle = FleetHandle::new(requests, snapshots, events.clone());
+        let tasks = Tasks::new();
+        let mut hanging = hook(HookEvent::VmCrashed, "", &["sleep", "600"]);
+        hanging.timeout = Duration::from_millis(200);
+        let flooded = hook(
+            HookEvent::VmState,
+            "state:running|!state:running",
+            &["true"],
+        );
+        start(&[hanging, flooded], &handle, &tasks);
+        let tell = |fact: Fact| {
+            let at = state.at;
+            let event = FleetEvent {
+                at,
+                generation: 1,
+                fact,
+            };
+            assert!(events.send(event).is_ok());
+        };
+        // Read in one go, before any of them is run.
+        for _ in 0..WAITING + 36 {
+            tell(changed(&state, 0, PowerState::Stopped));
+        }
+        let mut said = String::new();
+        let listening = async {
+            while let Some(request) = inbox.recv().await {
+                let Request::Own(OwnRequest::Complain { cause, reply }) = request else {
+                    panic!("{request:?}");
+                };
+                drop(reply.send(Ok(())));
+                said.push_str(&cause.message);
+                if said.contains("left out") && !said.contains("did not end") {
+                    tell(changed(&state, 0, PowerState::Crashed));
+                }
+                if said.contains("did not end") {
+                    return;
+                }
+            }
+        };
+        let heard = tokio::time::timeout(Duration::from_secs(30), listening).await;
+        assert!(heard.is_ok(), "{said}");
+        assert!(said.contains("36 runs of hooks were left out"), "{said}");
+        assert!(
+            said.contains("hook vm-crashed (config.toml:1:1): sleep did not end"),
+            "{said}"
+        );
+        tasks.cancel();
+        assert!(tasks.wait(Duration::from_secs(5)).await);
     }
 }

@@ -31,6 +31,7 @@ pub mod pointer;
 pub mod rows;
 pub mod run;
 pub mod screen;
+mod signals;
 pub mod terminal;
 pub mod theme;
 pub mod update;

@@ -21,7 +21,8 @@ use super::keymap::Keymap;
 use super::notify::{Notices, NotifyOptions};
 use super::own::{OwnCommands, OwnRun};
 use super::pointer;
-use super::terminal::{Surface, TerminalGuard, is_lent};
+use super::signals::Signals;
+use super::terminal::{Surface, TerminalGuard};
 use super::theme::shelf::{self, NoShelf, ThemeShelf};
 use super::theme::{ColourDepth, Theme};
 use super::update::{self, update};
@@ -192,7 +193,7 @@ pub async fn run(
         facts: handle.events(),
         answers: answered,
         consoles: from_consoles,
-        keys: EventStream::new(),
+        keys: Some(EventStream::new()),
     };
     drop(handle.connect(HostSelection::All).await);
     screen.turn(sources, &guard, tasks).await
@@ -280,7 +281,8 @@ struct Sources {
     facts: broadcast::Receiver<FleetEvent>,
     answers: mpsc::Receiver<Answer>,
     consoles: mpsc::Receiver<(u64, ConsoleNews)>,
-    keys: EventStream,
+    /// `None` while a program has the terminal.
+    keys: Option<EventStream>,
 }
 
 /// The loop's own state.
@@ -323,7 +325,7 @@ impl Loop {
                 biased;
                 () = tasks.token().cancelled() => return Ok(TuiExit::Ended),
                 () = signals.any() => return Ok(TuiExit::Ended),
-                key = from.keys.next() => match key {
+                key = next_key(&mut from.keys) => match key {
                     Some(event) => self.read_terminal(event?),
                     // The terminal has gone away.
                     None => return Ok(TuiExit::Ended),
@@ -361,17 +363,18 @@ impl Loop {
     async fn lend(
         &mut self,
         run: Box<OwnRun>,
-        keys: &mut EventStream,
+        keys: &mut Option<EventStream>,
         guard: &TerminalGuard,
     ) -> io::Result<()> {
-        drop(std::mem::replace(keys, EventStream::new()));
+        // First one ends, then the next one begins: two of them would wait for each other.
+        drop(keys.take());
         let (news, size) = guard.lend(self.runner.in_terminal(*run)).await?;
+        *keys = Some(EventStream::new());
         self.app.size = size;
         self.surface.resize(size);
         for news in news {
             self.take(Some(Input::Answer(Answer::Own(Box::new(news)))), guard)?;
         }
-        self.dirty = true;
         Ok(())
     }
 
@@ -537,9 +540,18 @@ impl Loop {
     }
 }
 
+/// Waits for the next key; `None` when the terminal has gone away.
+async fn next_key(keys: &mut Option<EventStream>) -> Option<io::Result<TerminalEvent>> {
+    match keys {
+        Some(keys) => keys.next().await,
+        None => None,
+    }
+}
+
 /// Returns the next key if there is one. Polls with the waker of this very task: the stream keeps the
 /// waker of the first poll that found nothing, and any other one would leave later keys unnoticed.
-async fn ready_key(keys: &mut EventStream) -> Option<io::Result<TerminalEvent>> {
+async fn ready_key(keys: &mut Option<EventStream>) -> Option<io::Result<TerminalEvent>> {
+    let keys = keys.as_mut()?;
     std::future::poll_fn(|context| {
         Poll::Ready(match keys.poll_next_unpin(context) {
             Poll::Ready(event) => event,
@@ -553,52 +565,5 @@ async fn sleep_until(wake: Option<Instant>) {
     match wake {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
-    }
-}
-
-/// The signals that end the program in order, with the terminal given back.
-#[cfg(unix)]
-struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    hangup: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-}
-
-#[cfg(unix)]
-impl Signals {
-    fn listen() -> io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn any(&mut self) {
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => return,
-                _ = self.hangup.recv() => return,
-                // One at the keyboard is for the program that has the terminal.
-                _ = self.interrupt.recv() => if !is_lent() {
-                    return;
-                },
-            }
-        }
-    }
-}
-
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    fn listen() -> io::Result<Self> {
-        Ok(Self)
-    }
-
-    async fn any(&mut self) {
-        drop(tokio::signal::ctrl_c().await);
     }
 }
