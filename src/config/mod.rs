@@ -30,6 +30,6 @@ pub use self::paths::Paths;
 pub use self::resolve::{Loaded, Origin, Sources, load};
 pub use self::values::{
     AuditConfig, BotConfig, ColorChoice, CompatConfig, Config, HookEvent, LogConfig, LogLevel,
-    NotifyWay, OnceConfig, OutputChoice, OwnOutput, OwnScope, PollConfig, ServeConfig, ServeLimits,
-    SshConfig, TuiConfig, VaultConfig,
+    NotifyWay, OnceConfig, OutputChoice, OwnOutput, OwnScope, PictureChoice, PollConfig,
+    ServeConfig, ServeLimits, SshConfig, TuiConfig, VaultConfig,
 };

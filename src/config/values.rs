@@ -165,6 +165,8 @@ pub struct TuiConfig {
     pub mouse: bool,
     /// Short header.
     pub compact: bool,
+    /// How pictures are shown.
+    pub pictures: PictureChoice,
     /// Program for the graphics of VMs, with its arguments; empty = whichever is there.
     pub viewer: Vec<String>,
     /// What is told beside the screen without asking.
@@ -185,6 +187,7 @@ impl Default for TuiConfig {
             ascii: false,
             mouse: false,
             compact: false,
+            pictures: PictureChoice::Auto,
             viewer: Vec::new(),
             notify: super::own_keys::TOPICS
                 .iter()
@@ -422,6 +425,21 @@ words!(
         Always = "always",
         /// Never.
         Never = "never",
+    }
+);
+
+words!(
+    /// How pictures of VMs' screens are shown.
+    PictureChoice {
+        /// As the name of the terminal suggests.
+        #[default]
+        Auto = "auto",
+        /// As half blocks.
+        Blocks = "blocks",
+        /// As pixels, by the protocol of kitty.
+        Kitty = "kitty",
+        /// As pixels, as sixels.
+        Sixel = "sixel",
     }
 );
 

@@ -27,6 +27,7 @@ pub mod overlay;
 pub mod own;
 mod own_programs;
 pub mod picture;
+pub mod pixels;
 pub mod pointer;
 pub mod rows;
 pub mod run;

@@ -20,6 +20,7 @@ use super::habits;
 use super::keymap::Keymap;
 use super::notify::{Notices, NotifyOptions};
 use super::own::{OwnCommands, OwnRun};
+use super::pixels::PictureWay;
 use super::pointer;
 use super::signals::Signals;
 use super::terminal::{Surface, TerminalGuard};
@@ -77,6 +78,8 @@ pub struct TuiOptions {
     pub ascii: bool,
     /// Take the mouse.
     pub mouse: bool,
+    /// How pictures are shown.
+    pub pictures: PictureWay,
     /// Begin with one line of header.
     pub compact: bool,
     /// Program for the graphics of VMs, with its arguments; empty = whichever is there.
@@ -102,6 +105,7 @@ impl TuiOptions {
             colours: ColourDepth::Full,
             ascii: false,
             mouse: false,
+            pictures: PictureWay::Blocks,
             compact: false,
             viewer: Vec::new(),
             notify: NotifyOptions::default(),
@@ -176,7 +180,11 @@ pub async fn run(
         app,
         theme,
         watched,
-        state: ViewState::default(),
+        state: ViewState {
+            pictures: options.pictures,
+            cell: cell_size(),
+            ..ViewState::default()
+        },
         surface,
         runner,
         clock: options.clock.clone(),
@@ -442,6 +450,7 @@ impl Loop {
         };
         if let Input::Resize(width, height) = input {
             self.surface.resize((width, height));
+            self.state.cell = cell_size();
         }
         let pace = self.pace_of(&input);
         self.pace = Some(self.pace.map_or(pace, |before| before.min(pace)));
@@ -530,12 +539,13 @@ impl Loop {
             surface,
             ..
         } = self;
-        surface.draw(|buf| {
+        let (way, cell) = (state.pictures, state.cell);
+        surface.draw_with_picture((way, cell), |buf| {
             let cursor = view(app, theme, state, buf);
             if app.settings.ascii {
                 make_ascii(buf);
             }
-            cursor
+            (cursor, state.picture.take())
         })
     }
 }
@@ -546,6 +556,14 @@ async fn next_key(keys: &mut Option<EventStream>) -> Option<io::Result<TerminalE
         Some(keys) => keys.next().await,
         None => None,
     }
+}
+
+/// Pixels of a cell, where the terminal says so.
+fn cell_size() -> Option<(u16, u16)> {
+    let window = crossterm::terminal::window_size().ok()?;
+    let width = window.width.checked_div(window.columns)?;
+    let height = window.height.checked_div(window.rows)?;
+    (width > 0 && height > 0).then_some((width, height))
 }
 
 /// Returns the next key if there is one. Polls with the waker of this very task: the stream keeps the
