@@ -117,7 +117,7 @@ async fn marks_are_watched_together_and_stop_together() {
 #[tokio::test]
 async fn hosts_crashes_and_long_operations_are_told_without_asking() {
     let mut screen = Screen::small((120, 30));
-    let host = screen.app.snapshot.hosts[0].spec.clone();
+    let host = Arc::clone(&screen.app.snapshot.hosts[0].spec);
     let came = Fact::HostCameOnline {
         host: host.id,
         name: host.name.clone(),
