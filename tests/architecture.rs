@@ -17,6 +17,7 @@ const LEAVES: &[&str] = &[
     "json",
     "png",
     "private_file",
+    "program",
     "resolve",
     "task",
 ];
@@ -47,6 +48,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("tui", &["fleet", "domain", "config"]),
     ("once", &["fleet", "domain", "config", "report"]),
     ("serve", &["fleet", "accounts", "domain", "config"]),
+    ("hooks", &["fleet", "domain", "config"]),
     ("sim", &["domain"]),
     ("report", &["domain"]),
     ("logging", &["domain", "config"]),
@@ -75,6 +77,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "tui",
             "once",
             "serve",
+            "hooks",
             "accounts",
             "sim",
             "session",

@@ -70,6 +70,9 @@ fn the_examples_of_rules_and_keys_are_valid_too() {
     .unwrap();
     assert_eq!(loaded.config.policy.len(), 1);
     assert_eq!(loaded.config.tui.keys.len(), 1);
+    assert_eq!(loaded.mistakes, []);
+    assert_eq!(loaded.config.commands.len(), 1);
+    assert_eq!(loaded.config.hooks.len(), 1);
     vmdeck::tui::keymap::Keymap::new(&loaded.config.tui.keys).unwrap();
 }
 

@@ -199,6 +199,7 @@ pub(super) fn fleet_options(around: &Surroundings, demo: bool) -> FleetOptions {
             .warnings
             .iter()
             .map(|warning| remark(warning))
+            .chain(around.loaded.mistakes.iter().cloned())
             .collect(),
     }
 }

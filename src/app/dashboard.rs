@@ -10,8 +10,12 @@ use crate::cli::DashboardArgs;
 use crate::config::{ColorChoice, Origin, PictureChoice};
 use crate::domain::error_kind::{ErrorKind, ExitCode, Failure};
 use crate::domain::operation::Door;
+use crate::hooks;
+use crate::program;
 use crate::report::Complaint;
 use crate::tui::keymap::Keymap;
+use crate::tui::notify::NotifyOptions;
+use crate::tui::own::OwnCommands;
 use crate::tui::pixels::{PictureWay, TerminalTraits};
 use crate::tui::recording::Recording;
 use crate::tui::theme::ColourDepth;
@@ -38,6 +42,7 @@ pub(super) async fn run(
     let fate = recording.as_ref().map(Recording::fate);
     // The dashboard asks for the passphrase itself, when it is needed.
     let fleet = compose::open(around, err, false, |_| false).await?;
+    hooks::start(&around.loaded.config.hooks, &fleet.handle, &fleet.front);
     let shown = tui::run(fleet.handle.clone(), options, recording, &fleet.front).await;
     fleet.end(Some(err)).await;
     if let Some(path) = &args.record
@@ -65,7 +70,13 @@ pub(super) fn check(around: &Surroundings) -> Result<(), Complaint> {
         Failure::new(ErrorKind::Config, error.to_string())
             .with_hint("change `tui.keys` in the configuration")
     });
-    for (key, checked) in [("tui.theme", theme), ("tui.keys", keys)] {
+    let notice = program::check(&options.notify.command, &["text"]);
+    let notice = notice.map_err(|error| Failure::of(&error));
+    for (key, checked) in [
+        ("tui.theme", theme),
+        ("tui.keys", keys),
+        ("tui.notify_command", notice),
+    ] {
         if let Err(mut failure) = checked {
             if let Some(Origin::Set(place)) = around.loaded.origins.get(key) {
                 failure.message = format!("{place}: {}", failure.message);
@@ -73,7 +84,12 @@ pub(super) fn check(around: &Surroundings) -> Result<(), Complaint> {
             return Err(failure.into());
         }
     }
-    Ok(())
+    let keymap = Keymap::new(&options.keys).unwrap_or_default();
+    let (_, unkeyed) = OwnCommands::new(&options.own, &keymap);
+    match around.loaded.mistakes.iter().chain(&unkeyed).next() {
+        Some(mistake) => Err(mistake.clone().into()),
+        None => Ok(()),
+    }
 }
 
 fn options(around: &Surroundings) -> TuiOptions {
@@ -90,6 +106,12 @@ fn options(around: &Surroundings) -> TuiOptions {
     options.pictures = pictures(around, config.pictures);
     options.viewer.clone_from(&config.viewer);
     options.keys.clone_from(&config.keys);
+    options.own.clone_from(&around.loaded.config.commands);
+    options.notify = NotifyOptions {
+        topics: config.notify.clone(),
+        way: config.notify_by,
+        command: config.notify_command.clone(),
+    };
     options
 }
 

@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use crate::accounts::Accounts;
 use crate::audit::{AuditLog, AuditOptions};
 use crate::clock::Clock;
+use crate::config::Hook;
 use crate::domain::audit::AuditEntry;
 use crate::domain::credential::{CredentialName, CredentialSecret, CredentialSummary};
 use crate::domain::error_kind::{ErrorKind, Failure};
@@ -19,6 +20,7 @@ use crate::domain::policy::Rule;
 use crate::fleet::FleetHandle;
 use crate::fleet::engine::{self, FleetOptions, FleetSetup};
 use crate::fleet::target::LoginOptions;
+use crate::hooks;
 use crate::hypervisor::InstalledDrivers;
 use crate::manage::served::ServedProfile;
 use crate::serve::Fleets;
@@ -54,6 +56,8 @@ pub struct FleetParts {
     pub options: FleetOptions,
     /// How the audit logs are kept.
     pub audit: AuditOptions,
+    /// What is run when something happens.
+    pub hooks: Arc<[Hook]>,
 }
 
 impl fmt::Debug for FleetParts {
@@ -161,6 +165,7 @@ impl Fleets for ServedFleets {
             options,
         })
         .await?;
+        hooks::start(&parts.hooks, &handle, &tasks);
         let served = Served {
             profile: opened,
             audit,

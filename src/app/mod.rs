@@ -178,6 +178,9 @@ impl Surroundings {
             // Nobody is left to tell when this fails.
             drop(writeln!(err, "warning: {warning}"));
         }
+        for mistake in &self.loaded.mistakes {
+            drop(writeln!(err, "warning: {}", mistake.message));
+        }
     }
 
     /// Begins the log. Scripts get one only when they ask for it.

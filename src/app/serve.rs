@@ -292,6 +292,7 @@ fn parts(
         audit: AuditOptions {
             rotate_bytes: config.audit.rotate_bytes,
         },
+        hooks: config.hooks.clone().into(),
     }
 }
 

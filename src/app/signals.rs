@@ -4,6 +4,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::task::Tasks;
+use crate::tui::terminal::is_lent;
+
+/// Place of the interrupt among the signals that are listened to.
+const INTERRUPT: usize = 0;
 
 /// What signals have asked for.
 #[derive(Debug, Clone, Default)]
@@ -40,12 +44,18 @@ pub(super) fn listen(tasks: &Tasks) -> Signals {
 }
 
 async fn any(listeners: &mut [Signal]) {
-    let waiting = listeners
-        .iter_mut()
-        .map(|listener| Box::pin(listener.recv()));
-    let waiting: Vec<_> = waiting.collect();
-    if waiting.is_empty() {
-        std::future::pending::<()>().await;
+    loop {
+        let waiting = listeners
+            .iter_mut()
+            .map(|listener| Box::pin(listener.recv()));
+        let waiting: Vec<_> = waiting.collect();
+        if waiting.is_empty() {
+            std::future::pending::<()>().await;
+        }
+        let (_, which, _) = futures_util::future::select_all(waiting).await;
+        // An interrupt at the keyboard is for the program that has the terminal, not for us.
+        if which != INTERRUPT || !is_lent() {
+            return;
+        }
     }
-    drop(futures_util::future::select_all(waiting).await);
 }

@@ -12,6 +12,7 @@ use toml::de::{DeString, DeTable, DeValue};
 use super::error::{ConfigError, Place};
 use super::keys::{KEYS, KeySpec, SECTIONS, Value};
 use super::nearest::nearest;
+use super::own::{self, Hook, OwnCommand};
 use super::policy;
 use crate::domain::policy::Rule;
 
@@ -27,6 +28,12 @@ pub(super) struct FileLayer {
     pub(super) keys: Option<(BTreeMap<String, Vec<String>>, Place)>,
     /// `[[policy]]`, where there is any.
     pub(super) policy: Option<(Vec<Rule>, Place)>,
+    /// `[[command]]`, where there is any.
+    pub(super) commands: Option<(Vec<OwnCommand>, Place)>,
+    /// `[[hook]]`, where there is any.
+    pub(super) hooks: Option<(Vec<Hook>, Place)>,
+    /// What is wrong with those that are not held.
+    pub(super) mistakes: Vec<ConfigError>,
 }
 
 /// Reads a file, at most [`MAX_FILE`] bytes of it.
@@ -64,9 +71,25 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<FileLayer, ConfigError> {
             layer.policy = Some((policy::read(&source, value)?, place));
             continue;
         }
+        if name.get_ref() == "command" {
+            let (commands, mistakes) = own::commands(&source, value);
+            layer.commands = Some((commands, source.place(name.span())));
+            layer.mistakes.extend(mistakes);
+            continue;
+        }
+        if name.get_ref() == "hook" {
+            let (hooks, mistakes) = own::hooks(&source, value);
+            layer.hooks = Some((hooks, source.place(name.span())));
+            layer.mistakes.extend(mistakes);
+            continue;
+        }
         let known = SECTIONS.iter().map(|(name, _)| *name);
         if !known.clone().any(|section| section == name.get_ref()) {
-            return Err(source.unknown("section", name, known.chain(["policy"])));
+            return Err(source.unknown(
+                "section",
+                name,
+                known.chain(["policy", "command", "hook"]),
+            ));
         }
         let DeValue::Table(section) = value.get_ref() else {
             return Err(source.wrong(

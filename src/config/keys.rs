@@ -10,8 +10,11 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::own_keys::OWN_KEYS;
 use super::serve_keys::SERVE_KEYS;
-use super::values::{ColorChoice, Config, LogLevel, OutputChoice, PictureChoice};
+use super::units::{parse_bytes, render_bytes};
+pub use super::units::{parse_duration, render_duration};
+use super::values::{ColorChoice, Config, LogLevel, NotifyWay, OutputChoice, PictureChoice};
 
 /// One key.
 #[derive(Debug, Clone, Copy)]
@@ -64,6 +67,10 @@ pub enum Kind {
     Paths,
     /// A list of names.
     Names,
+    /// A list of these words.
+    Words(&'static [&'static str]),
+    /// A program and its arguments.
+    Program,
     /// An address with a port.
     Listen,
     /// A list of addresses and networks.
@@ -87,6 +94,7 @@ pub(super) enum Slot<'a> {
     Picture(&'a mut PictureChoice),
     Output(&'a mut OutputChoice),
     Level(&'a mut LogLevel),
+    Notify(&'a mut NotifyWay),
 }
 
 pub(super) const fn key(
@@ -144,7 +152,7 @@ pub static KEYS: LazyLock<Vec<KeySpec>> = LazyLock::new(|| {
     let (serve, others) = (SERVE_KEYS, GENERAL_KEYS);
     let logged = others.iter().position(|spec| spec.section() == "log");
     let (before, after) = others.split_at(logged.unwrap_or(others.len()));
-    [before, serve, after].concat()
+    [before, OWN_KEYS, serve, after].concat()
 });
 
 const GENERAL_KEYS: &[KeySpec] = &[
@@ -370,6 +378,7 @@ impl KeySpec {
             Slot::Picture(value) => quote(value.word()),
             Slot::Output(value) => quote(value.word()),
             Slot::Level(value) => quote(value.word()),
+            Slot::Notify(value) => quote(value.word()),
         }
     }
 
@@ -396,6 +405,10 @@ impl KeySpec {
             Kind::Path(empty) => format!("path; \"\" for {empty}"),
             Kind::Paths => "list of paths; `~` is the home directory".to_owned(),
             Kind::Names => "list of names".to_owned(),
+            Kind::Words(words) => {
+                format!("list of {}", list(words.iter().map(|w| (*w).to_owned())))
+            }
+            Kind::Program => "list: a program and its arguments".to_owned(),
             Kind::Listen => "ADDRESS:PORT; port 0 for a free one".to_owned(),
             Kind::Networks => "list of addresses and networks (`10.0.0.0/8`)".to_owned(),
         }
@@ -433,8 +446,12 @@ impl KeySpec {
             (_, Slot::Paths(slot), Value::List(list)) => {
                 *slot = list.iter().map(PathBuf::from).collect();
             }
-            (_, Slot::Names(slot), Value::List(list)) => {
-                let plain = list.iter().all(|name| is_plain(name));
+            (kind, Slot::Names(slot), Value::List(list)) => {
+                let plain = match kind {
+                    Kind::Words(words) => list.iter().all(|word| words.contains(&word.as_str())),
+                    Kind::Program => list.iter().all(|text| is_argument(text)),
+                    _ => list.iter().all(|name| is_plain(name)),
+                };
                 *slot = plain.then(|| list.clone()).ok_or_else(unfit)?;
             }
             (_, Slot::Listen(slot), Value::Text(text)) => {
@@ -452,6 +469,9 @@ impl KeySpec {
             }
             (_, Slot::Output(slot), Value::Text(word)) => {
                 *slot = OutputChoice::from_word(word).ok_or_else(unfit)?;
+            }
+            (_, Slot::Notify(slot), Value::Text(word)) => {
+                *slot = NotifyWay::from_word(word).ok_or_else(unfit)?;
             }
             (_, Slot::Level(slot), Value::Text(word)) => {
                 *slot = LogLevel::from_word(word).ok_or_else(unfit)?;
@@ -478,7 +498,9 @@ impl KeySpec {
                     .map(ToOwned::to_owned)
                     .collect(),
             ),
-            Kind::Names | Kind::Networks => Value::List(
+            // Arguments hold commas: here they are divided by line ends.
+            Kind::Program => Value::List(text.lines().map(ToOwned::to_owned).collect()),
+            Kind::Names | Kind::Words(_) | Kind::Networks => Value::List(
                 text.split(',')
                     .map(str::trim)
                     .filter(|part| !part.is_empty())
@@ -508,6 +530,12 @@ fn is_plain(text: &str) -> bool {
     (1..=64).contains(&text.chars().count()) && !text.chars().any(crate::domain::text::is_hostile)
 }
 
+/// What an argument of a program may be.
+pub(super) fn is_argument(text: &str) -> bool {
+    let hostile = |c: char| crate::domain::text::is_hostile(c) && !matches!(c, '\n' | '\t');
+    text.chars().count() <= 4096 && !text.chars().any(hostile)
+}
+
 fn path_text(path: &Path) -> String {
     path.display().to_string()
 }
@@ -530,80 +558,8 @@ pub(super) fn quote(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }
 
-const TIME_UNITS: [(&str, u64); 5] = [
-    ("ms", 1),
-    ("s", 1000),
-    ("m", 60_000),
-    ("h", 3_600_000),
-    ("d", 86_400_000),
-];
-
-/// Reads `250ms`, `3s`, `2m`, `1h30m`, `7d`.
-pub fn parse_duration(text: &str) -> Option<Duration> {
-    let mut rest = text.trim();
-    let mut total = 0u64;
-    if rest.is_empty() {
-        return None;
-    }
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
-        let (number, tail) = rest.split_at_checked(digits)?;
-        let letters = tail
-            .find(|c: char| !c.is_ascii_alphabetic())
-            .unwrap_or(tail.len());
-        let (unit, after) = tail.split_at_checked(letters)?;
-        let (_, factor) = TIME_UNITS.iter().find(|(name, _)| *name == unit)?;
-        let part = number.parse::<u64>().ok()?.checked_mul(*factor)?;
-        total = total.checked_add(part)?;
-        rest = after;
-    }
-    Some(Duration::from_millis(total))
-}
-
-/// Writes a time in the largest unit that divides it.
-pub fn render_duration(time: Duration) -> String {
-    let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    if ms == 0 {
-        return "0s".to_owned();
-    }
-    let (unit, factor) = TIME_UNITS
-        .into_iter()
-        .rev()
-        .find(|(_, factor)| ms.is_multiple_of(*factor))
-        .unwrap_or(("ms", 1));
-    format!("{}{unit}", ms / factor)
-}
-
-const SIZE_UNITS: [(&str, u64); 4] = [("", 1), ("K", 1 << 10), ("M", 1 << 20), ("G", 1 << 30)];
-
-fn parse_bytes(text: &str) -> Option<u64> {
-    let text = text.trim();
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at_checked(digits)?;
-    let unit = unit.trim().to_uppercase();
-    let unit = unit
-        .strip_suffix("IB")
-        .or(unit.strip_suffix('B'))
-        .unwrap_or(&unit);
-    let (_, factor) = SIZE_UNITS.iter().find(|(name, _)| *name == unit)?;
-    number.parse::<u64>().ok()?.checked_mul(*factor)
-}
-
-fn render_bytes(bytes: u64) -> String {
-    let (unit, factor) = SIZE_UNITS
-        .into_iter()
-        .rev()
-        .find(|(_, factor)| bytes.is_multiple_of(*factor))
-        .unwrap_or(("", 1));
-    format!("{}{unit}", bytes / factor)
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     #[test]
@@ -640,62 +596,6 @@ mod tests {
             let mut config = Config::default();
             spec.set(&mut config, &value).unwrap();
             assert_eq!(config, Config::default(), "{}", spec.path);
-        }
-    }
-
-    #[test]
-    fn times_are_read_in_the_ways_people_write_them() {
-        let cases = [
-            ("3s", 3000),
-            ("250ms", 250),
-            ("2m", 120_000),
-            ("1h30m", 5_400_000),
-            ("7d", 604_800_000),
-            ("0s", 0),
-        ];
-        for (text, ms) in cases {
-            assert_eq!(
-                parse_duration(text),
-                Some(Duration::from_millis(ms)),
-                "{text}"
-            );
-        }
-        for text in [
-            "",
-            "3",
-            "s",
-            "3 s",
-            "-3s",
-            "3x",
-            "3s4",
-            "99999999999999999999s",
-            "3é",
-        ] {
-            assert_eq!(parse_duration(text), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn sizes_are_binary() {
-        assert_eq!(parse_bytes("16M"), Some(16 << 20));
-        assert_eq!(parse_bytes("64KiB"), Some(64 << 10));
-        assert_eq!(parse_bytes("5"), Some(5));
-        for text in ["", "M", "1X", "1.5M", "99999999999G"] {
-            assert_eq!(parse_bytes(text), None, "{text}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn times_read_back_as_written(ms in 0u64..10_000_000_000) {
-            let time = Duration::from_millis(ms);
-            prop_assert_eq!(parse_duration(&render_duration(time)), Some(time));
-        }
-
-        #[test]
-        fn nothing_makes_the_readers_panic(text in ".{0,20}") {
-            prop_assert!(parse_duration(&text).is_none() || text.contains(|c: char| c.is_ascii_digit()));
-            prop_assert!(parse_bytes(&text).is_none() || text.contains(|c: char| c.is_ascii_digit()));
         }
     }
 }

@@ -12,19 +12,24 @@ mod file;
 pub(crate) mod fuzz;
 pub mod keys;
 mod nearest;
+pub mod own;
+mod own_keys;
 pub mod paths;
 mod policy;
 pub mod reference;
 pub mod resolve;
 mod serve_keys;
+mod units;
 pub mod values;
 
 pub use self::environment::Environment;
 pub use self::error::{ConfigError, Place};
+pub use self::own::{Hook, OwnCommand};
+pub use self::own_keys::TOPICS;
 pub use self::paths::Paths;
 pub use self::resolve::{Loaded, Origin, Sources, load};
 pub use self::values::{
-    AuditConfig, BotConfig, ColorChoice, CompatConfig, Config, LogConfig, LogLevel, OnceConfig,
-    OutputChoice, PictureChoice, PollConfig, ServeConfig, ServeLimits, SshConfig, TuiConfig,
-    VaultConfig,
+    AuditConfig, BotConfig, ColorChoice, CompatConfig, Config, HookEvent, LogConfig, LogLevel,
+    NotifyWay, OnceConfig, OutputChoice, OwnOutput, OwnScope, PictureChoice, PollConfig,
+    ServeConfig, ServeLimits, SshConfig, TuiConfig, VaultConfig,
 };

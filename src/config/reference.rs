@@ -1,6 +1,7 @@
 //! What is written about the keys, made from their table: the example file and the documentation.
 
 use super::keys::{KEYS, SECTIONS};
+use super::own::{COMMAND_KEYS, HOOK_KEYS};
 use super::policy::RULE_KEYS;
 use super::values::Config;
 
@@ -31,7 +32,20 @@ pub fn example() -> String {
          # tags = [\"db*\"]\n\
          # verbs = [\"force-off\", \"reset\"]\n\
          # effect = \"deny\"\n\
-         # reason = \"databases are shut down, not cut off\"\n",
+         # reason = \"databases are shut down, not cut off\"\n\
+         \n\
+         # Programs of your own on a key, and programs that are run when something happens (docs/own.md). No shell reads\n\
+         # them.\n\
+         # [[command]]\n\
+         # key = \"ctrl-p\"\n\
+         # description = \"ping it\"\n\
+         # argv = [\"ping\", \"-c\", \"3\", \"{vm.ip}\"]\n\
+         # output = \"popup\"\n\
+         \n\
+         # [[hook]]\n\
+         # event = \"vm-crashed\"\n\
+         # filter = \"tier:prod\"\n\
+         # argv = [\"logger\", \"-t\", \"vmdeck\", \"{vm.name} on {host.name} crashed\"]\n",
     );
     text
 }
@@ -64,10 +78,22 @@ pub fn markdown() -> String {
         "### `[[policy]]`\n\nRules, tried in order; the first that fits decides, and where none does the built-in ones do.\n\n\
          | key | takes | meaning |\n|---|---|---|\n",
     );
-    for (key, takes, meaning) in RULE_KEYS {
+    rows(&mut text, RULE_KEYS);
+    text.push_str(
+        "\n### `[[command]]`\n\nA program of your own on a key ([own.md](own.md)).\n\n| key | takes | meaning |\n|---|---|---|\n",
+    );
+    rows(&mut text, COMMAND_KEYS);
+    text.push_str(
+        "\n### `[[hook]]`\n\nA program that is run when something happens ([own.md](own.md)).\n\n| key | takes | meaning |\n|---|---|---|\n",
+    );
+    rows(&mut text, HOOK_KEYS);
+    text
+}
+
+fn rows(text: &mut String, keys: &[(&str, &str, &str)]) {
+    for (key, takes, meaning) in keys {
         text.extend([format!("| `{key}` | {takes} | {meaning} |\n")]);
     }
-    text
 }
 
 /// Returns every key of the file, for checks against documents and forms.

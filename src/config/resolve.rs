@@ -11,6 +11,7 @@ use super::keys::{KEYS, KeySpec, Value};
 use super::nearest::nearest;
 use super::paths::Paths;
 use super::values::{ColorChoice, Config};
+use crate::domain::error_kind::Failure;
 
 /// Where to look.
 #[derive(Debug, Clone)]
@@ -47,6 +48,8 @@ pub struct Loaded {
     pub file: Option<PathBuf>,
     /// What is odd but no error: variables that set nothing.
     pub warnings: Vec<String>,
+    /// What is wrong with commands and hooks that are therefore not in force.
+    pub mistakes: Vec<Failure>,
 }
 
 /// Where a value came from.
@@ -80,7 +83,7 @@ pub struct ShownValue {
 
 impl Loaded {
     /// Reads one text, as if it were the file.
-    #[cfg(feature = "testing")]
+    #[cfg(any(test, feature = "testing"))]
     pub(super) fn of_text(path: &Path, text: &str) -> Result<Self, ConfigError> {
         let mut loaded = Self::default_of(Some(path));
         loaded.apply_file(file::parse(path, text)?)?;
@@ -93,6 +96,7 @@ impl Loaded {
             origins: BTreeMap::new(),
             file: file.map(Path::to_owned),
             warnings: Vec::new(),
+            mistakes: Vec::new(),
         }
     }
 
@@ -122,7 +126,17 @@ impl Loaded {
             value: super::keys::quote(&rule.name),
             origin: origin("policy"),
         });
-        rows.extend(keys.chain(rules));
+        let commands = self.config.commands.iter().map(|command| ShownValue {
+            key: "command".to_owned(),
+            value: super::keys::quote(&command.description),
+            origin: origin("command"),
+        });
+        let hooks = self.config.hooks.iter().map(|hook| ShownValue {
+            key: "hook".to_owned(),
+            value: super::keys::quote(hook.event.word()),
+            origin: origin("hook"),
+        });
+        rows.extend(keys.chain(rules).chain(commands).chain(hooks));
         rows
     }
 }
@@ -179,6 +193,16 @@ impl Loaded {
             self.config.policy = policy;
             self.origins.insert("policy".to_owned(), Origin::Set(place));
         }
+        if let Some((commands, place)) = layer.commands {
+            self.config.commands = commands;
+            self.origins
+                .insert("command".to_owned(), Origin::Set(place));
+        }
+        if let Some((hooks, place)) = layer.hooks {
+            self.config.hooks = hooks;
+            self.origins.insert("hook".to_owned(), Origin::Set(place));
+        }
+        self.mistakes.extend(layer.mistakes.iter().map(Failure::of));
         Ok(())
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::own::{Hook, OwnCommand};
 use crate::domain::policy::Rule;
 
 /// The whole configuration.
@@ -32,6 +33,10 @@ pub struct Config {
     pub log: LogConfig,
     /// Who may do what; tried in order.
     pub policy: Vec<Rule>,
+    /// Commands of the operator's own.
+    pub commands: Vec<OwnCommand>,
+    /// What is run when something happens.
+    pub hooks: Vec<Hook>,
 }
 
 /// `[poll]`
@@ -166,6 +171,12 @@ pub struct TuiConfig {
     pub viewer: Vec<String>,
     /// Most bytes of a recording.
     pub record_limit: u64,
+    /// What is told beside the screen without asking.
+    pub notify: Vec<String>,
+    /// How.
+    pub notify_by: NotifyWay,
+    /// With which program, where it is one.
+    pub notify_command: Vec<String>,
     /// Command id to its keys, in place of the built-in ones; an empty list takes the keys away.
     pub keys: BTreeMap<String, Vec<String>>,
 }
@@ -181,6 +192,14 @@ impl Default for TuiConfig {
             pictures: PictureChoice::Auto,
             viewer: Vec::new(),
             record_limit: 64 * 1024 * 1024,
+            notify: super::own_keys::TOPICS
+                .iter()
+                .map(|word| (*word).to_owned())
+                .collect(),
+            notify_by: NotifyWay::default(),
+            notify_command: ["notify-send", "vmdeck", "{text}"]
+                .map(str::to_owned)
+                .to_vec(),
             keys: BTreeMap::new(),
         }
     }
@@ -458,5 +477,65 @@ words!(
         Debug = "debug",
         /// And every step of it.
         Trace = "trace",
+    }
+);
+
+words!(
+    /// How a person is told who looks elsewhere.
+    NotifyWay {
+        /// By the terminal's bell: every terminal has one, and tmux passes it on.
+        #[default]
+        Bell = "bell",
+        /// By a message (OSC 9: iTerm2, `WezTerm`, kitty, Ghostty).
+        Osc9 = "osc9",
+        /// By a message with a title (OSC 777: urxvt, foot, `WezTerm`, Ghostty).
+        Osc777 = "osc777",
+        /// By a program.
+        Command = "command",
+        /// Not at all.
+        Off = "off",
+    }
+);
+
+words!(
+    /// What an own command is about.
+    OwnScope {
+        /// The VMs that are meant.
+        #[default]
+        Vm = "vm",
+        /// The host under the cursor.
+        Host = "host",
+        /// Nothing in particular.
+        Any = "any",
+    }
+);
+
+words!(
+    /// What becomes of what an own command writes.
+    OwnOutput {
+        /// It is dropped; how it ended is told.
+        #[default]
+        None = "none",
+        /// It is shown.
+        Popup = "popup",
+        /// The command has the terminal until it ends.
+        Terminal = "terminal",
+    }
+);
+
+words!(
+    /// What a hook waits for.
+    HookEvent {
+        /// An operation is over.
+        #[default]
+        OperationEnded = "operation-ended",
+        /// A host does not answer any more, or needs a person.
+        HostLost = "host-lost",
+        /// It answers again.
+        HostBack = "host-back",
+        /// A VM is in another state.
+        VmState = "vm-state",
+        /// A VM crashed.
+        VmCrashed = "vm-crashed",
     }
 );

@@ -21,7 +21,7 @@ use crate::domain::host_key::{HostKeyQuestion, HostKeyVerdict};
 use crate::domain::operation::{Actor, Operation, OperationId, Phase, Submission};
 use crate::domain::policy::Verdict;
 use crate::domain::recording::Recording;
-use crate::domain::vm::VmRef;
+use crate::domain::vm::{VmDetail, VmRef};
 use crate::session::{HostCommand, SessionHandle};
 use crate::task::send_or_gone;
 
@@ -44,6 +44,11 @@ impl Engine {
                 reply,
             } => self.send_keys(&vm, &keys, (actor, reply)),
         }
+    }
+
+    fn detail(&mut self, vm: &VmRef, reply: Reply<Arc<VmDetail>>) {
+        let wanted = vm.vm.clone();
+        self.ask_session(vm, reply, |reply| HostCommand::Detail { vm: wanted, reply });
     }
 
     /// Answers one request, now or later.
@@ -77,13 +82,7 @@ impl Engine {
                 self.focus(hosts);
                 send_or_gone(reply, Ok(()));
             }
-            Request::Detail { vm, reply } => {
-                let wanted = vm.vm.clone();
-                self.ask_session(&vm, reply, |reply| HostCommand::Detail {
-                    vm: wanted,
-                    reply,
-                });
-            }
+            Request::Detail { vm, reply } => self.detail(&vm, reply),
             Request::Metrics { vm, reply } => {
                 send_or_gone(reply, Ok(self.state.metrics.of(&vm).cloned()));
             }
@@ -97,6 +96,7 @@ impl Engine {
             Request::Store(request) => self.answer_store(request),
             Request::Reach(wanted) => self.reach(wanted),
             Request::CommandLog { host, reply } => self.commands_sent(host, reply),
+            Request::Own(request) => self.answer_own(request),
             Request::Errors { reply } => send_or_gone(reply, Ok(self.state.errors.records())),
             Request::Log(request) => self.answer_log(request),
             Request::Doctor { host, reply } => self.examine(host, reply),
@@ -156,7 +156,7 @@ impl Engine {
     }
 
     /// Starts the slow half of a request; it answers by itself.
-    fn job(&self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
+    pub(super) fn job(&self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
         self.groups.jobs.spawn(name, work);
     }
 

@@ -440,7 +440,10 @@ impl FleetHandle {
         self.ask(|reply| Request::Shutdown { grace, reply }).await
     }
 
-    async fn ask<T>(&self, make: impl FnOnce(Reply<T>) -> Request) -> Result<T, Failure> {
+    pub(super) async fn ask<T>(
+        &self,
+        make: impl FnOnce(Reply<T>) -> Request,
+    ) -> Result<T, Failure> {
         let (reply, answer) = oneshot::channel();
         match tokio::time::timeout(QUEUE_PATIENCE, self.requests.send(make(reply))).await {
             Ok(Ok(())) => answer.await.unwrap_or_else(|_| Err(ended())),

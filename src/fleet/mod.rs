@@ -25,6 +25,7 @@ mod keeper;
 mod logs;
 pub mod metrics;
 pub mod operation;
+mod own;
 pub mod plan;
 pub mod record;
 pub mod recorder;

@@ -10,7 +10,7 @@ use super::graphics::Graphics;
 use super::guest::GuestWish;
 use super::shell::GuestKey;
 use crate::domain::action::Action;
-use crate::domain::audit::{AuditPage, AuditPlace, AuditRecord};
+use crate::domain::audit::{AuditEntry, AuditPage, AuditPlace, AuditRecord};
 use crate::domain::console::KeyStrokes;
 use crate::domain::credential::CredentialSummary;
 use crate::domain::error_kind::Failure;
@@ -291,6 +291,8 @@ pub enum Request {
     Store(StoreRequest),
     /// Reach into a VM.
     Reach(ReachRequest),
+    /// Remember what a program of the operator's own did.
+    Own(OwnRequest),
     /// The commands sent lately, oldest first.
     CommandLog {
         /// Of one host, or of all.
@@ -437,5 +439,24 @@ pub enum StoreRequest {
         submission: Box<StoreSubmission>,
         /// How it ended; a refusal is recorded and returned as the error.
         reply: Reply<StoreResult>,
+    },
+}
+
+/// What programs of the operator's own leave behind.
+#[derive(Debug)]
+pub enum OwnRequest {
+    /// A line in the error log.
+    Complain {
+        /// What failed.
+        cause: Failure,
+        /// Done.
+        reply: Reply<()>,
+    },
+    /// A record in the audit log.
+    Record {
+        /// What was run, by whom.
+        entry: Box<AuditEntry>,
+        /// It is on disk.
+        reply: Reply<()>,
     },
 }

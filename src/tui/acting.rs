@@ -102,7 +102,7 @@ pub fn begin(app: &mut App, kind: ActionKind) -> Vec<Effect> {
 }
 
 /// Orders VMs as a person reads them: by host, then by name.
-fn in_order(app: &App, mut vms: Vec<VmRef>) -> impl Iterator<Item = VmRef> {
+pub(super) fn in_order(app: &App, mut vms: Vec<VmRef>) -> impl Iterator<Item = VmRef> {
     vms.sort_by_cached_key(|vm| {
         let (host, found) = app.snapshot.vm(vm)?;
         Some((host.spec.name.clone(), found.name.raw().to_owned()))

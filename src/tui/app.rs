@@ -11,8 +11,10 @@ use super::bulk::Bulk;
 use super::command::Context;
 use super::keymap::Keymap;
 use super::layout;
+use super::notify::Notices;
 use super::overlay::Overlay;
 use super::overlay::details::Tab;
+use super::own::OwnCommands;
 use super::screen::hosts::Hosts;
 use super::screen::operations::Operations;
 use super::screen::profile::ProfileView;
@@ -156,6 +158,10 @@ pub struct App {
     pub displays: BTreeMap<u64, String>,
     /// Orders about several VMs, the last one last.
     pub bulks: Vec<Bulk>,
+    /// Commands of the operator's own.
+    pub own: Arc<OwnCommands>,
+    /// What is to be told to a person who looks elsewhere.
+    pub notices: Notices,
     /// The plan that was asked for anew: it is shown in any case.
     pub anew: Option<u64>,
     /// Whether a key was pressed: before that the cursor is nobody's choice and stays on top.
@@ -197,6 +203,8 @@ impl App {
             tickets: 0,
             displays: BTreeMap::new(),
             bulks: Vec::new(),
+            own: Arc::default(),
+            notices: Notices::default(),
             anew: None,
             touched: false,
             last_error: None,
@@ -399,6 +407,7 @@ impl App {
             .chain(metrics)
             .chain(log)
             .chain(operation)
+            .chain(self.notices.wakes_in(self.now))
             .min()
             .map(|wait| wait.max(Duration::from_millis(50)))
     }

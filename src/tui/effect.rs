@@ -13,7 +13,11 @@ use super::graphics::{Displays, Wanted};
 use super::guest::GuestAsk;
 use super::keeping::Keep;
 use super::logs::LogEffect;
+use super::notify::NotifyOptions;
 use super::overlay::host_key;
+use super::own::{OwnNews, OwnRun};
+use super::own_programs::OwnPrograms;
+use crate::clock::Clock;
 use crate::domain::action::Action;
 use crate::domain::console::{ConsoleInput, ConsoleKind, ConsoleNews, KeyStrokes, TerminalSize};
 use crate::domain::host::{HostId, HostName, HostSpec};
@@ -129,6 +133,12 @@ pub enum Effect {
     Theme(Option<String>),
     /// Put text on the person's clipboard (OSC 52).
     Copy(String),
+    /// Tell a person who looks elsewhere.
+    Notify(String),
+    /// Run a command of the operator's own.
+    RunOwn(Box<OwnRun>),
+    /// End those that run.
+    StopOwn,
     /// Draw everything again.
     Redraw,
     /// Give the terminal back until the person returns.
@@ -144,6 +154,10 @@ pub enum Local {
     Copy(String),
     /// Show a theme; `None` = the configuration's.
     Theme(Option<String>),
+    /// Write bytes that draw nothing.
+    Tell(String),
+    /// Give the terminal to a command of the operator's until it ends.
+    Lend(Box<OwnRun>),
     /// Draw everything again.
     Redraw,
     /// Give the terminal back for a while.
@@ -177,6 +191,7 @@ pub struct Runner {
     console: Option<OpenConsole>,
     displays: Displays,
     viewer: Vec<String>,
+    own: OwnPrograms,
     /// Cancelled when the rest of an order about several VMs is called back.
     bulks: HashMap<u64, CancellationToken>,
 }
@@ -191,6 +206,7 @@ impl Runner {
         consoles: mpsc::Sender<(u64, ConsoleNews)>,
     ) -> Self {
         Self {
+            own: OwnPrograms::new(handle.clone(), tasks.clone()),
             handle,
             tasks,
             actor,
@@ -210,11 +226,28 @@ impl Runner {
         self
     }
 
+    /// Says how a person is told who looks elsewhere.
+    #[must_use]
+    pub fn notifying(mut self, options: NotifyOptions, clock: Clock) -> Self {
+        self.own.options = options;
+        self.own.clock = clock;
+        self
+    }
+
+    /// Runs a command of the operator's that has the terminal.
+    pub async fn in_terminal(&self, run: OwnRun) -> Vec<OwnNews> {
+        self.own.in_terminal(run, &self.actor).await
+    }
+
     /// Starts an effect; returns those that only the owner of the terminal can run.
     pub fn run(&mut self, effect: Effect) -> Option<Local> {
         match effect {
             Effect::Copy(text) => return Some(Local::Copy(text)),
             Effect::Theme(name) => return Some(Local::Theme(name)),
+            Effect::Notify(text) => return self.own.notify(&text),
+            Effect::RunOwn(run) if run.takes_terminal() => return Some(Local::Lend(run)),
+            Effect::RunOwn(run) => self.own.run(*run, &self.actor, &self.answers),
+            Effect::StopOwn => self.own.stop(),
             Effect::Redraw => return Some(Local::Redraw),
             Effect::Suspend => return Some(Local::Suspend),
             Effect::Quit => return Some(Local::Quit),
@@ -504,6 +537,9 @@ async fn ask(handle: &FleetHandle, effect: Effect) -> Option<Answer> {
         | Effect::CloseConsole
         | Effect::Copy(_)
         | Effect::Theme(_)
+        | Effect::Notify(_)
+        | Effect::RunOwn(_)
+        | Effect::StopOwn
         | Effect::Redraw
         | Effect::Suspend
         | Effect::Quit => None,

@@ -24,6 +24,7 @@ use crate::domain::vm::{VmDetail, VmRef};
 use crate::fleet::request::{ErrorRecord, Finding, Proposal};
 use crate::tui::graphics::GraphicsNews;
 use crate::tui::guest::GuestNews;
+use crate::tui::own::OwnNews;
 
 /// Something happened.
 #[derive(Debug)]
@@ -150,6 +151,8 @@ pub enum Answer {
     Unlocked(Result<(), Failure>),
     /// The file of the theme in use was written anew.
     ThemeWritten,
+    /// A command of the operator's own has ended.
+    Own(Box<OwnNews>),
     /// Hosts or credentials were kept.
     Kept(Kept),
     /// The credentials.

@@ -10,6 +10,8 @@ use crate::domain::vm::PowerState;
 pub const CURSOR: &str = "▌";
 /// A marked row.
 pub const MARK: &str = "◆";
+/// A VM that is watched.
+pub const WATCHED: &str = "♪";
 /// A host of tier `prod`.
 pub const PROD: &str = "▲";
 /// A value nobody knows.
@@ -75,6 +77,7 @@ pub fn to_ascii(sign: &str) -> Option<&'static str> {
         "‖" => "=",
         "▣" | "═" | "║" | "╔" | "╗" | "╚" | "╝" => "#",
         "✕" => "x",
+        "♪" => "n",
         "│" => "|",
         "┌" | "┐" | "└" | "┘" | "├" | "┤" | "╭" | "╮" | "╰" | "╯" | "▄" | "▅" => {
             "+"
@@ -94,7 +97,7 @@ mod tests {
     fn every_sign_has_an_ascii_stand_in() {
         let signs = [
             CURSOR, MARK, PROD, UNKNOWN, CHANGING, DOT, MORE_LEFT, MORE_RIGHT, ASCENDING,
-            DESCENDING, ERROR, DONE,
+            DESCENDING, ERROR, DONE, WATCHED,
         ];
         for sign in signs.into_iter().chain(SPARKS) {
             assert!(to_ascii(sign).is_some_and(str::is_ascii), "{sign}");

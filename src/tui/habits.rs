@@ -1,20 +1,24 @@
 //! What the dashboard finds again when it is opened: order, columns, theme, header, filters under a name.
 //! Kept in the profile by name, in words of this file. Nothing here draws or decides anything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::app::App;
 use super::column::{ColumnId, Columns};
 use super::effect::Effect;
+use super::notify;
 use super::rows::Sort;
 use super::screen::vms;
 use crate::domain::preference::Preferences;
+use crate::domain::vm::VmRef;
 
 const THEME: &str = "theme";
 const COMPACT: &str = "compact";
 const SORT: &str = "vms.sort";
 const COLUMNS: &str = "vms.columns";
 const WIDE: &str = "vms.wide";
+const WATCHED: &str = "vms.watched";
 const FIRST: &str = "vms.first-filter";
 /// Before a VM, or a host, whose VMs were logged in to.
 const LOGIN: &str = "shell.login:";
@@ -31,6 +35,7 @@ pub(super) struct Habits {
     kept: BTreeMap<String, String>,
     first: Option<String>,
     logins: BTreeMap<String, String>,
+    watched: Arc<BTreeSet<VmRef>>,
 }
 
 impl Habits {
@@ -44,6 +49,7 @@ impl Habits {
             kept: app.vms.kept.clone(),
             first: app.vms.first.clone(),
             logins: app.logins.clone(),
+            watched: Arc::clone(&app.vms.watched),
         }
     }
 
@@ -85,6 +91,9 @@ impl Habits {
         if let Some(first) = &self.first {
             keep(FIRST, first.clone());
         }
+        if !self.watched.is_empty() {
+            keep(WATCHED, notify::watched_words(&self.watched));
+        }
         words
     }
 }
@@ -115,6 +124,9 @@ pub fn restore(app: &mut App, kept: &Preferences) {
         .filter_map(|(name, login)| Some((name.strip_prefix(LOGIN)?.to_owned(), login.clone())))
         .collect();
     app.vms.first = kept.get(FIRST).cloned();
+    if let Some(words) = kept.get(WATCHED) {
+        app.vms.watched = Arc::new(notify::read_watched(words));
+    }
     let first = app.vms.first.as_ref();
     if let Some(filter) = first.and_then(|name| app.vms.kept.get(name)).cloned()
         && !app.vms.filter.is_active()
@@ -138,8 +150,6 @@ fn read_sort(words: &str) -> Option<Sort> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::testing::fleet;
     use crate::tui::app::Settings;
@@ -184,6 +194,8 @@ mod tests {
         left.vms.first = Some("noisy: ones".to_owned());
         left.logins
             .insert("host kvm1".to_owned(), "root 22 10.0.3.17 ".to_owned());
+        let seen = left.vms.cursor.id().unwrap().clone();
+        left.vms.watched = Arc::new(BTreeSet::from([seen]));
         let preferences = kept(Habits::of(&left).since(&before));
         let mut found = app();
         restore(&mut found, &preferences);
@@ -220,6 +232,7 @@ mod tests {
             (COMPACT, "perhaps"),
             (WIDE, ""),
             (FIRST, "never kept"),
+            (WATCHED, "1/x 2"),
             ("vms.of-a-later-version", "x"),
         ];
         for (name, value) in strange {

@@ -97,10 +97,14 @@ impl Keymap {
 
     /// Finds the command of a key; the first context that knows it wins.
     pub fn find(&self, contexts: &[Context], event: &KeyEvent) -> Option<&'static Command> {
-        let press = KeyPress::from_event(event)?;
+        self.bound(contexts, KeyPress::from_event(event)?)
+    }
+
+    /// Returns the command that has a key in one of these contexts.
+    pub fn bound(&self, contexts: &[Context], key: KeyPress) -> Option<&'static Command> {
         contexts
             .iter()
-            .find_map(|context| self.bindings.get(&(*context, press)))
+            .find_map(|context| self.bindings.get(&(*context, key)))
             .and_then(|at| commands().get(*at))
     }
 

@@ -6,6 +6,8 @@ use ratatui::layout::Rect;
 use super::app::{App, Screen};
 use super::column::{self, ColumnId};
 use super::layout;
+use super::overlay::Overlay;
+use super::screen::stores::panes as stores_panes;
 use super::view::{ViewState, hints};
 use super::widget::footer;
 
@@ -14,6 +16,10 @@ use super::widget::footer;
 pub enum Hit {
     /// A row of the list in front.
     Row(usize),
+    /// A row of the networks, below the storage: of the storage it is a row.
+    Network(usize),
+    /// An item of the menu in front.
+    Item(usize),
     /// The title of a column of the VM table.
     Title(ColumnId),
     /// A key of the footer: the id of its command.
@@ -31,8 +37,18 @@ pub fn hit(app: &App, state: &ViewState, (x, y): (u16, u16)) -> Option<Hit> {
         let under = places.into_iter().find(|(place, _)| contains(*place, x));
         return under.map(|(_, hint)| Hit::Key(hint.id));
     }
+    if let Some(Overlay::Menu(menu)) = app.overlays.last() {
+        let above = Rect {
+            height: parts.header.height + parts.body.height,
+            ..area
+        };
+        return menu.at(above, (x, y)).map(Hit::Item);
+    }
     if !app.overlays.is_empty() || x >= parts.body.right() || y < parts.body.y {
         return None;
+    }
+    if app.screen == Screen::Stores {
+        return in_stores(app, state, (parts.body, y));
     }
     let (list, top, rows) = list(app, state, parts.body)?;
     if y >= list.bottom() {
@@ -57,6 +73,24 @@ pub fn hit(app: &App, state: &ViewState, (x, y): (u16, u16)) -> Option<Hit> {
             (row < rows).then_some(Hit::Row(row))
         }
     }
+}
+
+fn in_stores(app: &App, state: &ViewState, (body, y): (Rect, u16)) -> Option<Hit> {
+    let panes = stores_panes(body).into_iter().zip(state.stores_tops);
+    let panes = panes.zip(app.stores.counts()).zip([false, true]);
+    for (((pane, top), rows), in_networks) in panes {
+        // The first line has the titles.
+        let line = y.checked_sub(pane.y + 1).filter(|_| y < pane.bottom());
+        let row = line.map(|line| top + usize::from(line));
+        if let Some(row) = row.filter(|row| *row < rows) {
+            return Some(if in_networks {
+                Hit::Network(row)
+            } else {
+                Hit::Row(row)
+            });
+        }
+    }
+    None
 }
 
 const fn contains(place: Rect, x: u16) -> bool {

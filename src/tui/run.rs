@@ -18,16 +18,20 @@ use super::effect::{Effect, Local, Runner};
 use super::event::{Answer, Event, Input, Pointer};
 use super::habits;
 use super::keymap::Keymap;
+use super::notify::{Notices, NotifyOptions};
+use super::own::{OwnCommands, OwnRun};
 use super::pace::{Pace, Wait};
 use super::pixels::PictureWay;
 use super::pointer;
 use super::recording::{Recording, RecordingEnd};
+use super::signals::Signals;
 use super::terminal::{Surface, TerminalGuard};
 use super::theme::shelf::{self, NoShelf, ThemeShelf};
 use super::theme::{ColourDepth, Theme};
 use super::update::{self, update};
 use super::view::{ViewState, make_ascii, view};
 use crate::clock::Clock;
+use crate::config::OwnCommand;
 use crate::domain::console::ConsoleNews;
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::event::FleetEvent;
@@ -75,6 +79,10 @@ pub struct TuiOptions {
     pub compact: bool,
     /// Program for the graphics of VMs, with its arguments; empty = whichever is there.
     pub viewer: Vec<String>,
+    /// How a person is told who looks elsewhere.
+    pub notify: NotifyOptions,
+    /// Commands of the operator's own.
+    pub own: Vec<OwnCommand>,
     /// Keys a person has changed: command id -> keys.
     pub keys: BTreeMap<String, Vec<String>>,
     /// Who sits at the terminal.
@@ -95,6 +103,8 @@ impl TuiOptions {
             pictures: PictureWay::Blocks,
             compact: false,
             viewer: Vec::new(),
+            notify: NotifyOptions::default(),
+            own: Vec::new(),
             keys: BTreeMap::new(),
             actor,
             clock,
@@ -165,7 +175,8 @@ pub async fn run(
         answers.clone(),
         consoles,
     )
-    .with_viewer(options.viewer.clone());
+    .with_viewer(options.viewer.clone())
+    .notifying(options.notify.clone(), options.clock.clone());
     let (app, theme) = open(&handle, &options, size).await?;
     let watched = watch::Sender::new(Arc::from(app.theme.as_deref().unwrap_or(&options.theme)));
     let watching = watch_theme(Arc::clone(&options.shelf), watched.subscribe(), answers);
@@ -186,6 +197,7 @@ pub async fn run(
         pace: Pace::default(),
         pressed: None,
         leaving: None,
+        lending: None,
         console_budget: CONSOLE_BUDGET,
     };
     let sources = Sources {
@@ -193,7 +205,7 @@ pub async fn run(
         facts: handle.events(),
         answers: answered,
         consoles: from_consoles,
-        keys: EventStream::new(),
+        keys: Some(EventStream::new()),
     };
     drop(handle.connect(HostSelection::All).await);
     let left = screen.turn(sources, &guard, tasks).await;
@@ -235,6 +247,14 @@ async fn open(
     };
     let mut app = App::new(settings, handle.snapshot(), options.clock.now(), size);
     app.compact = options.compact;
+    app.notices = Notices::new(options.notify.clone());
+    let (own, unkeyed) = OwnCommands::new(&options.own, &app.settings.keymap);
+    app.own = Arc::new(own);
+    for mistake in unkeyed {
+        // Told now, and found again in the error log.
+        drop(handle.complain(mistake.clone()).await);
+        mistakes.push(mistake);
+    }
     match handle.preferences().await {
         Ok(kept) => habits::restore(&mut app, &kept),
         Err(cause) => mistakes.push(cause),
@@ -285,7 +305,8 @@ struct Sources {
     facts: broadcast::Receiver<FleetEvent>,
     answers: mpsc::Receiver<Answer>,
     consoles: mpsc::Receiver<(u64, ConsoleNews)>,
-    keys: EventStream,
+    /// `None` while a program has the terminal.
+    keys: Option<EventStream>,
 }
 
 /// The loop's own state.
@@ -303,6 +324,8 @@ struct Loop {
     /// When the last key came.
     pressed: Option<Instant>,
     leaving: Option<TuiExit>,
+    /// A command that is about to have the terminal.
+    lending: Option<Box<OwnRun>>,
     /// Bytes of a console that may still be taken before the next frame.
     console_budget: usize,
 }
@@ -324,7 +347,7 @@ impl Loop {
                 biased;
                 () = tasks.token().cancelled() => return Ok(TuiExit::Ended),
                 () = signals.any() => return Ok(TuiExit::Ended),
-                key = from.keys.next() => match key {
+                key = next_key(&mut from.keys) => match key {
                     Some(event) => self.read_terminal(event?),
                     // The terminal has gone away.
                     None => return Ok(TuiExit::Ended),
@@ -346,7 +369,35 @@ impl Loop {
             };
             self.take(input, guard)?;
             self.drain(&mut from, guard).await?;
+            if let Some(run) = self.lending.take() {
+                tokio::select! {
+                    biased;
+                    () = tasks.token().cancelled() => return Ok(TuiExit::Ended),
+                    () = signals.any() => return Ok(TuiExit::Ended),
+                    lent = Box::pin(self.lend(run, &mut from.keys, guard)) => lent?,
+                }
+            }
         }
+    }
+
+    /// Gives the terminal to a command of the operator's until it ends. Keys are its own meanwhile: what
+    /// reads them for us ends, and another one begins.
+    async fn lend(
+        &mut self,
+        run: Box<OwnRun>,
+        keys: &mut Option<EventStream>,
+        guard: &TerminalGuard,
+    ) -> io::Result<()> {
+        // First one ends, then the next one begins: two of them would wait for each other.
+        drop(keys.take());
+        let (news, size) = guard.lend(self.runner.in_terminal(*run)).await?;
+        *keys = Some(EventStream::new());
+        self.app.size = size;
+        self.surface.resize(size);
+        for news in news {
+            self.take(Some(Input::Answer(Answer::Own(Box::new(news)))), guard)?;
+        }
+        Ok(())
     }
 
     /// Takes everything else that is ready, so that one frame shows it all.
@@ -447,6 +498,8 @@ impl Loop {
             Some(Local::Redraw) => self.surface.invalidate(),
             Some(Local::Copy(text)) => self.copy(&text)?,
             Some(Local::Theme(name)) => self.wear(name),
+            Some(Local::Tell(bytes)) => self.surface.tell(&bytes)?,
+            Some(Local::Lend(run)) => self.lending = Some(run),
             Some(Local::Suspend) => {
                 let size = guard.suspend()?;
                 self.app.size = size;
@@ -510,6 +563,14 @@ impl Loop {
     }
 }
 
+/// Waits for the next key; `None` when the terminal has gone away.
+async fn next_key(keys: &mut Option<EventStream>) -> Option<io::Result<TerminalEvent>> {
+    match keys {
+        Some(keys) => keys.next().await,
+        None => None,
+    }
+}
+
 /// Pixels of a cell, where the terminal says so.
 fn cell_size() -> Option<(u16, u16)> {
     let window = crossterm::terminal::window_size().ok()?;
@@ -520,7 +581,8 @@ fn cell_size() -> Option<(u16, u16)> {
 
 /// Returns the next key if there is one. Polls with the waker of this very task: the stream keeps the
 /// waker of the first poll that found nothing, and any other one would leave later keys unnoticed.
-async fn ready_key(keys: &mut EventStream) -> Option<io::Result<TerminalEvent>> {
+async fn ready_key(keys: &mut Option<EventStream>) -> Option<io::Result<TerminalEvent>> {
+    let keys = keys.as_mut()?;
     std::future::poll_fn(|context| {
         Poll::Ready(match keys.poll_next_unpin(context) {
             Poll::Ready(event) => event,
@@ -534,47 +596,5 @@ async fn sleep_until(wake: Option<Instant>) {
     match wake {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
-    }
-}
-
-/// The signals that end the program in order, with the terminal given back.
-#[cfg(unix)]
-struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    hangup: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-}
-
-#[cfg(unix)]
-impl Signals {
-    fn listen() -> io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn any(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.hangup.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
-}
-
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    fn listen() -> io::Result<Self> {
-        Ok(Self)
-    }
-
-    async fn any(&mut self) {
-        drop(tokio::signal::ctrl_c().await);
     }
 }

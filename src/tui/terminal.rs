@@ -2,8 +2,9 @@
 //! only when a cell has changed.
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, Once, PoisonError};
+use std::time::{Duration, Instant};
 
 use crossterm::clipboard::CopyToClipboard;
 use crossterm::cursor::{Hide, MoveTo, Show};
@@ -29,6 +30,35 @@ pub const MAX_COPY: usize = 64 * 1024;
 
 /// Whether the terminal is ours now; read by the panic hook.
 static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Whether a program that was started from here has the terminal, and when the last one gave it back.
+static LENT: Mutex<(bool, Option<Instant>)> = Mutex::new((false, None));
+
+/// How long an interrupt still counts as meant for a program that has just ended by it.
+const AFTERWARDS: Duration = Duration::from_millis(500);
+
+/// Says whether an interrupt was meant for a program that has, or just had, the terminal. In our own hands
+/// the terminal sends none.
+pub fn is_lent() -> bool {
+    let (lent, ended) = *LENT.lock().unwrap_or_else(PoisonError::into_inner);
+    lent || ended.is_some_and(|at| at.elapsed() < AFTERWARDS)
+}
+
+/// Says that the terminal is lent, as long as it lives.
+struct Lent;
+
+impl Lent {
+    fn begin() -> Self {
+        LENT.lock().unwrap_or_else(PoisonError::into_inner).0 = true;
+        Self
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        *LENT.lock().unwrap_or_else(PoisonError::into_inner) = (false, Some(Instant::now()));
+    }
+}
 
 /// Gives the terminal back when dropped.
 #[derive(Debug)]
@@ -79,6 +109,17 @@ impl TerminalGuard {
         stop_ourselves();
         self.take()?;
         crossterm::terminal::size()
+    }
+
+    /// Gives the terminal to a program until it ends, and takes it again. Nobody may read keys meanwhile.
+    /// Returns how it ended, and the size that the terminal has then.
+    pub async fn lend<T>(&self, program: impl Future<Output = T>) -> io::Result<(T, (u16, u16))> {
+        restore();
+        let lent = Lent::begin();
+        let ended = program.await;
+        self.take()?;
+        drop(lent);
+        Ok((ended, crossterm::terminal::size()?))
     }
 }
 
@@ -276,6 +317,12 @@ impl<W: Write> Surface<W> {
         }
         execute!(self.out, CopyToClipboard::to_clipboard_from(text))?;
         Ok(true)
+    }
+
+    /// Writes a sequence that draws nothing.
+    pub fn tell(&mut self, sequence: &str) -> io::Result<()> {
+        self.out.write_all(sequence.as_bytes())?;
+        self.out.flush()
     }
 
     /// Returns where bytes go: for tests that count them.

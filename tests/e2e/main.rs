@@ -13,6 +13,7 @@ mod dashboard;
 mod details;
 mod graphics;
 mod mixed;
+mod own;
 mod run;
 mod screen;
 mod script;

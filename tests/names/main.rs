@@ -7,6 +7,7 @@
 mod support;
 
 mod engine;
+mod notices;
 mod once;
 mod records;
 mod rest;

@@ -17,10 +17,15 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a screen must not change to count as still.
 const STILL: Duration = Duration::from_millis(400);
 
+/// Bytes that are kept as they came.
+const RAW: usize = 256 * 1024;
+
 /// What the reader thread has seen so far.
 struct Seen {
     screen: vt100::Parser,
     bytes: u64,
+    /// The end of what was written, as it came.
+    raw: Vec<u8>,
     last_change: Instant,
     ended: bool,
 }
@@ -66,6 +71,7 @@ impl Pty {
         let seen = Seen {
             screen: vt100::Parser::new(cells(rows), cells(columns), 0),
             bytes: 0,
+            raw: Vec::new(),
             last_change: Instant::now(),
             ended: false,
         };
@@ -151,6 +157,23 @@ impl Pty {
         self.wait_for(&format!("{text:?}"), |screen| screen.contains(text))
     }
 
+    /// Waits until these bytes have come, whatever a terminal makes of them.
+    pub fn wait_bytes(&self, bytes: &[u8]) {
+        let (lock, changed) = &*self.seen;
+        let deadline = Instant::now() + PATIENCE;
+        let mut seen = lock.lock().unwrap();
+        while !seen.raw.windows(bytes.len()).any(|part| part == bytes) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(
+                !left.is_zero() && !seen.ended,
+                "{:?} did not come; the screen:\n{}",
+                String::from_utf8_lossy(bytes),
+                seen.screen.screen().contents()
+            );
+            seen = changed.wait_timeout(seen, left).unwrap().0;
+        }
+    }
+
     /// Waits until the screen has not changed for a while, and returns it.
     pub fn still(&self) -> String {
         let (lock, changed) = &*self.seen;
@@ -232,6 +255,9 @@ fn read_into(mut reader: Box<dyn Read + Send>, seen: &(Mutex<Seen>, Condvar)) {
         } else {
             now.screen.process(&buffer[..count]);
             now.bytes += count as u64;
+            now.raw.extend_from_slice(&buffer[..count]);
+            let old = now.raw.len().saturating_sub(RAW);
+            now.raw.drain(..old);
             now.last_change = Instant::now();
         }
         drop(now);

@@ -337,6 +337,7 @@ async fn fleets(root: PathBuf, accounts: Accounts, clock: &Clock) -> ServedFleet
             ..FleetOptions::default()
         },
         audit: AuditOptions::default(),
+        hooks: Arc::new([]),
     })
 }
 

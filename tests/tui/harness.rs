@@ -24,7 +24,9 @@ use vmdeck::domain::vm::{RemoteDocument, VmDetail, VmRef, VmStats};
 use vmdeck::fleet::FleetHandle;
 use vmdeck::fleet::console::{Console, ConsoleWish};
 use vmdeck::fleet::credential::{CredentialRequest, NewSecret};
-use vmdeck::fleet::request::{ErrorRecord, Finding, LogRequest, Proposal, ReachRequest, Request};
+use vmdeck::fleet::request::{
+    ErrorRecord, Finding, LogRequest, OwnRequest, Proposal, ReachRequest, Request,
+};
 use vmdeck::hypervisor::libvirt;
 use vmdeck::task::Tasks;
 use vmdeck::testing::fleet;
@@ -147,7 +149,11 @@ impl Screen {
         for effect in effects {
             let answers = match &effect {
                 Effect::SubmitMany(_, all) => all.len(),
-                Effect::Console(..) | Effect::CloseConsole | Effect::CloseGraphics(_) => 0,
+                Effect::RunOwn(run) => run.jobs.len(),
+                Effect::StopOwn
+                | Effect::Console(..)
+                | Effect::CloseConsole
+                | Effect::CloseGraphics(_) => 0,
                 _ => 1,
             };
             match self.runner.run(effect) {
@@ -481,6 +487,18 @@ fn kept(request: Request, asked: &Asked) {
         | Request::Log(LogRequest::Note { reply, .. })
         | Request::SetReadOnly { reply, .. } => reply.send(Ok(())).unwrap(),
         Request::Shutdown { reply, .. } => reply.send(Ok(0)).unwrap(),
+        Request::Own(OwnRequest::Complain { cause, reply }) => {
+            note(format!("complain {}", cause.message));
+            reply.send(Ok(())).unwrap();
+        }
+        Request::Own(OwnRequest::Record { entry, reply }) => {
+            let vm = entry.vm.as_ref().map_or("", |vm| vm.shown());
+            note(format!(
+                "record {} {vm} {} {:?}",
+                entry.action, entry.status, entry.plan
+            ));
+            reply.send(Ok(())).unwrap();
+        }
         other => panic!("{other:?} is answered elsewhere"),
     }
 }

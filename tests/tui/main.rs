@@ -15,6 +15,7 @@ mod limits;
 mod logs;
 mod mouse;
 mod overlays;
+mod own;
 mod pictures;
 mod production;
 mod screen;

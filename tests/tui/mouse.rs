@@ -89,3 +89,62 @@ async fn nothing_is_hit_beside_the_rows() {
     }
     assert_eq!(screen.app.screen, Shown::Vms);
 }
+
+#[tokio::test]
+async fn storage_and_networks_are_clicked_each_in_its_own_list() {
+    let mut screen = Screen::small((120, 30));
+    screen.keys("4").await;
+    let text = screen.text();
+    let network = text
+        .lines()
+        .skip_while(|line| !line.contains("NETWORK"))
+        .nth(1)
+        .and_then(|line| {
+            line.split_whitespace()
+                .find(|word| word.chars().all(char::is_alphanumeric))
+        })
+        .unwrap()
+        .to_owned();
+    let at = text
+        .lines()
+        .position(|line| line.contains("NETWORK"))
+        .unwrap()
+        + 1;
+    let hit = pointer::hit(&screen.app, &screen.state, (10, u16::try_from(at).unwrap()));
+    assert_eq!(hit, Some(pointer::Hit::Network(0)), "{network} in:\n{text}");
+    screen
+        .send(Input::Pointer(Pointer::Press(hit.unwrap())))
+        .await;
+    assert!(screen.app.stores.in_networks);
+    let titles = text
+        .lines()
+        .position(|line| line.contains("STORAGE"))
+        .unwrap();
+    let second = (10, u16::try_from(titles + 2).unwrap());
+    let hit = pointer::hit(&screen.app, &screen.state, second);
+    assert_eq!(hit, Some(pointer::Hit::Row(1)));
+    screen
+        .send(Input::Pointer(Pointer::Press(hit.unwrap())))
+        .await;
+    assert!(!screen.app.stores.in_networks);
+    let line = screen.text().lines().nth(titles + 2).unwrap().to_owned();
+    assert!(line.contains('▌'), "{line}");
+}
+
+#[tokio::test]
+async fn an_item_of_a_menu_is_chosen_by_the_second_click_on_it() {
+    let mut screen = Screen::small((120, 30));
+    screen.keys("m").await;
+    assert!(click(&mut screen, "describe").await);
+    assert!(
+        screen.text().contains("copy name"),
+        "the menu is still there"
+    );
+    assert!(click(&mut screen, "describe").await);
+    assert!(!screen.text().contains("copy name"), "{}", screen.text());
+    assert!(screen.text().contains("hypervisor"), "{}", screen.text());
+    // Beside the menu nothing is hit, not even what lies below it.
+    screen.keys("esc m").await;
+    drop(screen.frame());
+    assert_eq!(pointer::hit(&screen.app, &screen.state, (2, 8)), None);
+}

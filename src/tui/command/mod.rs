@@ -8,6 +8,7 @@ mod common;
 mod keeping;
 mod logs;
 mod many;
+mod own;
 mod reach;
 mod stores;
 mod views;
@@ -18,6 +19,7 @@ use self::common::{BASE, CHOOSER, DETAILS, DIALOG, DOCUMENT, FORM, GLOBAL, LIST,
 use self::keeping::DOCTOR;
 use self::logs::{ACTIVITY, LOGS};
 use self::many::{BULK, BULK_PANEL, MARKING};
+use self::own::{OWN, WATCHING};
 use self::reach::{CONSOLE, CONSOLE_AWAY, GRAPHICS, REACH, SCREEN};
 use self::stores::STORES;
 use self::views::{HOSTS, OPERATIONS, PROFILE, SNAPSHOTS, SNAPSHOTS_OF_A_VM, VMS};
@@ -251,6 +253,7 @@ fn sentence(summary: &str) -> String {
 const SECTIONS: &[(&[Context], &[RowOf])] = &[
     (&[Context::Vms], VMS),
     (&[Context::Vms], MARKING),
+    (&[Context::Vms], WATCHING),
     (&[Context::Hosts], HOSTS),
     (&[Context::Vms, Context::Details], SNAPSHOTS_OF_A_VM),
     (&[Context::Snapshots], SNAPSHOTS),
@@ -276,6 +279,7 @@ const SECTIONS: &[(&[Context], &[RowOf])] = &[
     (&[Context::Prompt], PROMPT),
     (&[Context::List], LIST),
     (&[Context::Global], GLOBAL),
+    (&[Context::Global], OWN),
     (&[Context::Base], BASE),
 ];
 

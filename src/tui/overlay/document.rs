@@ -26,6 +26,8 @@ pub enum Topic {
     Credential,
     /// A program in a VM, by its ticket.
     Guest(u64),
+    /// What a command of the operator's own wrote.
+    Own(u64),
 }
 
 /// Lines to read.

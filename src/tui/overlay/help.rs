@@ -11,6 +11,7 @@ use crate::tui::app::App;
 use crate::tui::command::{Context, commands};
 use crate::tui::cursor::Motion;
 use crate::tui::keymap::Keymap;
+use crate::tui::own::OwnCommands;
 use crate::tui::theme::{Role, Theme};
 use crate::tui::widget::input::draw_input;
 use crate::tui::widget::paint;
@@ -26,7 +27,7 @@ pub struct Help {
 
 impl Help {
     /// Returns the lines that contain what is looked for.
-    pub fn lines(&self, keymap: &Keymap) -> Vec<Line> {
+    pub fn lines(&self, (keymap, own): (&Keymap, &OwnCommands)) -> Vec<Line> {
         let wanted = self.input.value().to_lowercase();
         let keeps = |text: &str| wanted.is_empty() || text.to_lowercase().contains(&wanted);
         let mut lines: Vec<Line> = Vec::new();
@@ -47,6 +48,17 @@ impl Help {
                 .collect();
             section(&mut lines, context.title(), rows);
         }
+        let rows = own
+            .here(&[])
+            .filter(|(_, key, title)| keeps(&format!("{key} {title} command")))
+            .map(|(_, key, title)| {
+                let key = if key.is_empty() { "by name" } else { &key };
+                vec![
+                    (format!("  {key:<22}"), Role::Key),
+                    (title.to_owned(), Role::Text),
+                ]
+            });
+        section(&mut lines, "Commands of your own", rows.collect());
         let syntax: Vec<Line> = selector::SYNTAX
             .iter()
             .filter(|(form, meaning)| keeps(&format!("{form} {meaning}")))
@@ -62,8 +74,8 @@ impl Help {
     }
 
     /// Scrolls.
-    pub fn go(&mut self, keymap: &Keymap, motion: Motion, page: usize) {
-        let len = self.lines(keymap).len();
+    pub fn go(&mut self, keys: (&Keymap, &OwnCommands), motion: Motion, page: usize) {
+        let len = self.lines(keys).len();
         self.scroll = super::document::scroll(self.scroll, len, motion, page);
     }
 
@@ -77,7 +89,7 @@ impl Help {
             height: room.height.saturating_sub(2),
             ..room
         };
-        let lines = self.lines(&app.settings.keymap);
+        let lines = self.lines((&app.settings.keymap, &app.own));
         draw_lines(buf, below, theme, Some(&lines), self.scroll);
         at
     }

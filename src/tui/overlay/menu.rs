@@ -10,6 +10,8 @@ use crate::tui::app::App;
 use crate::tui::column::ColumnId;
 use crate::tui::cursor::scroll_to;
 use crate::tui::effect::Effect;
+use crate::tui::layout;
+use crate::tui::own;
 use crate::tui::screen::vms::{self, Quick};
 use crate::tui::theme::{Role, Theme};
 use crate::tui::update::deeds;
@@ -22,6 +24,8 @@ pub enum Choice {
     Act(ActionKind),
     /// Runs a command of the command table.
     Command(&'static str),
+    /// Runs a command of the operator's own.
+    Own(usize),
     /// Sorts by a column.
     Sort(ColumnId),
     /// Applies a filter of one key.
@@ -141,6 +145,25 @@ impl Menu {
             menu.items
                 .push(Item::new(letter, label, Choice::Command(id)));
         }
+        let watched = Choice::Command("vms.notify");
+        menu.items.push(Item::unlettered(
+            "tell me when it changes, or no longer",
+            watched,
+        ));
+        let own = app.own.here(app.contexts());
+        let own = own.filter(|(at, ..)| app.own.is_about_vms(*at));
+        menu.items.extend(
+            own.map(|(at, key, title)| {
+                let mut letters = key.chars();
+                let letter = letters.next().filter(|_| letters.next().is_none());
+                let item = Item::unlettered(title, Choice::Own(at));
+                Item {
+                    letter: letter.filter(|letter| menu.by_letter(*letter).is_none()),
+                    ..item
+                }
+            })
+            .collect::<Vec<_>>(),
+        );
         menu.index = 0;
         menu
     }
@@ -160,8 +183,8 @@ impl Menu {
             .position(|item| item.letter == Some(letter))
     }
 
-    /// Draws it.
-    pub fn draw(&self, buf: &mut Buffer, area: Rect, theme: &Theme) {
+    /// Returns how wide and how high it is within `area`.
+    fn size(&self, area: Rect) -> (u16, u16) {
         let widest = |item: &Item| {
             let refusal = item
                 .refusal
@@ -179,9 +202,27 @@ impl Menu {
             0
         };
         let width = width.max(paint::width(&self.title) + badge + 8);
+        (width, height)
+    }
+
+    /// Returns the item on a line of the terminal, where it is drawn within `area`.
+    pub fn at(&self, area: Rect, (x, y): (u16, u16)) -> Option<usize> {
+        let (width, height) = self.size(area);
+        let room = layout::inner(layout::centred(area, width, height), 2, 1);
+        let inside = x >= room.x && x < room.right() && y < room.bottom();
+        let line = y.checked_sub(room.y).filter(|_| inside)?;
+        let page = usize::from(room.height);
+        let top = scroll_to(0, self.index, page, self.items.len());
+        let item = top + usize::from(line);
+        (item < self.items.len()).then_some(item)
+    }
+
+    /// Draws it.
+    pub fn draw(&self, buf: &mut Buffer, area: Rect, theme: &Theme) {
+        let (width, height) = self.size(area);
         let room = frame::draw(buf, area, theme, &self.title, (width, height));
         if self.in_production {
-            let around = crate::tui::layout::centred(area, width, height);
+            let around = layout::centred(area, width, height);
             frame::production(buf, around, theme);
         }
         let page = usize::from(room.height);
@@ -240,6 +281,7 @@ pub fn choose(app: &mut App, index: usize) -> Vec<Effect> {
     app.overlays.pop();
     match item.choice {
         Choice::Act(kind) => return acting::begin(app, kind),
+        Choice::Own(at) => return own::begin(app, at),
         Choice::Command(id) => return crate::tui::command::run_by_id(app, id),
         Choice::Sort(column) => vms::sort_by(app, column),
         Choice::Quick(quick) => vms::set_quick(app, quick),

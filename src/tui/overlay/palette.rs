@@ -12,6 +12,7 @@ use crate::tui::app::{App, Screen};
 use crate::tui::command::{Command, Context, commands};
 use crate::tui::cursor::{Motion, scroll_to};
 use crate::tui::effect::Effect;
+use crate::tui::own;
 use crate::tui::screen::vms;
 use crate::tui::theme::{Role, Theme};
 use crate::tui::widget::input::draw_input;
@@ -21,6 +22,7 @@ use crate::tui::widget::paint::{self, Piece};
 #[derive(Debug, Clone, Copy)]
 enum Deed {
     Command(&'static Command),
+    Own(usize),
     Host(HostId),
 }
 
@@ -59,6 +61,11 @@ impl Palette {
                 deed: Deed::Command(command),
             })
             .collect();
+        entries.extend(app.own.here(here).map(|(at, key, title)| Entry {
+            label: title.to_owned(),
+            remark: key,
+            deed: Deed::Own(at),
+        }));
         entries.extend(app.snapshot.hosts.iter().map(|host| Entry {
             label: format!("host {}", host.spec.name),
             remark: format!("{} VMs, {}", host.vms().len(), host.health.word()),
@@ -167,6 +174,7 @@ pub fn accept(app: &mut App) -> Vec<Effect> {
     app.overlays.pop();
     match deed {
         Deed::Command(command) => command.run(app),
+        Deed::Own(at) => own::begin(app, at),
         Deed::Host(host) => {
             app.show(Screen::Vms);
             vms::set_host(app, Some(host));

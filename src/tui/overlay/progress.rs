@@ -15,6 +15,7 @@ use crate::tui::bulk::{Bulk, Member, Standing};
 use crate::tui::cursor::Motion;
 use crate::tui::effect::Effect;
 use crate::tui::glyph;
+use crate::tui::notify;
 use crate::tui::screen::{operations, vms};
 use crate::tui::theme::{Role, Theme};
 use crate::tui::widget::paint;
@@ -273,10 +274,13 @@ pub fn follow(app: &mut App) {
     for bulk in &mut app.bulks {
         bulk.take(&state);
         if bulk.is_news() {
-            ended.push((bulk.role(), format!("{}: {}", title(bulk), bulk.summary())));
+            let longest = bulk.members.iter().filter_map(|member| member.took).max();
+            let text = format!("{}: {}", title(bulk), bulk.summary());
+            ended.push((bulk.role(), title(bulk), text, longest.unwrap_or_default()));
         }
     }
-    for (role, text) in ended {
+    for (role, name, text, took) in ended {
+        notify::ended(app, &name, &text, took);
         if role == Role::Danger {
             app.last_error = Some(text.clone());
         }

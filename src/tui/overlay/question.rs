@@ -10,6 +10,7 @@ use crate::domain::host::{HostId, HostName};
 use crate::domain::vm::VmRef;
 use crate::tui::effect::Effect;
 use crate::tui::keeping::Keep;
+use crate::tui::own::OwnRun;
 use crate::tui::theme::{Role, Theme};
 use crate::tui::widget::paint;
 
@@ -22,6 +23,8 @@ pub enum Meaning {
     RemoveCredential(CredentialName),
     /// Press ctrl-alt-del in a VM.
     CtrlAltDel(VmRef),
+    /// Run a command of the operator's own.
+    Own(Box<OwnRun>),
     /// Leave the program.
     Quit,
 }
@@ -86,9 +89,19 @@ impl Question {
         }
     }
 
+    /// Asks whether a command of the operator's own is to be run.
+    pub fn own(title: String, text: String, run: OwnRun) -> Self {
+        Self {
+            title,
+            text,
+            meaning: Meaning::Own(Box::new(run)),
+        }
+    }
+
     /// Returns what a yes does.
     pub fn effect(self) -> Effect {
         match self.meaning {
+            Meaning::Own(run) => Effect::RunOwn(run),
             Meaning::RemoveHost(id, name) => Effect::RemoveHost(id, name),
             Meaning::RemoveCredential(name) => Effect::Keep(Keep::RemoveCredential(name)),
             Meaning::CtrlAltDel(vm) => Effect::SendKeys(vm, KeyStrokes::CtrlAltDel),
@@ -111,6 +124,7 @@ impl Question {
             Meaning::RemoveHost(..) => "forget it",
             Meaning::RemoveCredential(_) => "remove it",
             Meaning::CtrlAltDel(_) => "press them",
+            Meaning::Own(_) => "run it",
             Meaning::Quit => "leave",
         };
         frame::keys(buf, last, theme, &[("y", yes), ("enter", "stay")]);

@@ -21,7 +21,7 @@ use crate::tui::overlay::narrow::Narrow;
 use crate::tui::screen::vms;
 use crate::tui::theme::Role;
 
-pub use super::stores_draw::draw;
+pub use super::stores_draw::{draw, panes};
 
 /// From this age on a host is read again when the view is opened.
 const OLD: SignedDuration = SignedDuration::from_secs(60);
@@ -240,6 +240,18 @@ impl Stores {
         let list = self.pane_mut();
         let index = motion.apply(list.cursor.index(), list.rows.len(), (page / 2).max(1));
         list.cursor.go(index, list.rows.get(index).map(Row::id));
+    }
+
+    /// Puts the cursor on a row of one of the panes, which has the keys from then on.
+    pub fn go_to(&mut self, in_networks: bool, row: usize) {
+        self.in_networks = in_networks;
+        let list = self.pane_mut();
+        list.cursor.go(row, list.rows.get(row).map(Row::id));
+    }
+
+    /// Returns how many rows storage and networks have.
+    pub fn counts(&self) -> [usize; 2] {
+        [self.storage.rows.len(), self.networks.rows.len()]
     }
 
     fn pane(&self) -> &Pane {

@@ -35,11 +35,10 @@ const NETWORKS: &[Field] = &[
     Field::rest("ADDRESSES"),
 ];
 
-/// Draws the view; `tops` are the first rows of the two lists.
-pub fn draw(app: &App, buf: &mut Buffer, area: Rect, theme: &Theme, tops: &mut [usize; 2]) {
+/// Divides the view: storage above, networks below; the first line of each has its titles.
+pub fn panes(area: Rect) -> [Rect; 2] {
     let lower = (area.height / 3).max(4).min(area.height / 2);
     let upper = area.height.saturating_sub(lower);
-    let [storage_top, networks_top] = tops;
     let above = Rect {
         height: upper,
         ..area
@@ -49,6 +48,13 @@ pub fn draw(app: &App, buf: &mut Buffer, area: Rect, theme: &Theme, tops: &mut [
         height: lower,
         ..area
     };
+    [above, below]
+}
+
+/// Draws the view; `tops` are the first rows of the two lists.
+pub fn draw(app: &App, buf: &mut Buffer, area: Rect, theme: &Theme, tops: &mut [usize; 2]) {
+    let [above, below] = panes(area);
+    let [storage_top, networks_top] = tops;
     let stores = &app.stores;
     draw_pane(
         (app, &stores.storage, !stores.in_networks),

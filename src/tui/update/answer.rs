@@ -11,6 +11,7 @@ use crate::tui::overlay::details::Details;
 use crate::tui::overlay::document::{Line, Topic};
 use crate::tui::overlay::log::{self, Record};
 use crate::tui::overlay::{Overlay, doctor, graphics, progress, screen};
+use crate::tui::own;
 use crate::tui::theme::Role;
 
 pub(super) fn take(app: &mut App, answer: Answer) -> Vec<Effect> {
@@ -103,6 +104,7 @@ pub(super) fn take(app: &mut App, answer: Answer) -> Vec<Effect> {
             };
             return vec![Effect::Theme(shown.or_else(|| app.theme.clone()))];
         }
+        Answer::Own(news) => own::heard(app, *news),
         Answer::Kept(kept) => return kept.take(app),
         Answer::Credentials(credentials) => app.profile.take(credentials),
     }

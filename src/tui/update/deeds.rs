@@ -17,6 +17,7 @@ use crate::tui::overlay::menu::{self, Choice, Item, Menu};
 use crate::tui::overlay::palette::{self, Palette};
 use crate::tui::overlay::question::{Meaning, Question};
 use crate::tui::overlay::{guest_form, log, marking, naming, narrow, progress, shell_form};
+use crate::tui::own;
 use crate::tui::screen::{snapshots, stores, vms};
 use crate::tui::theme::Role;
 
@@ -25,7 +26,7 @@ pub fn go(app: &mut App, motion: Motion) -> Vec<Effect> {
     let page = app.page();
     let columns = app.size.0;
     let state = Arc::clone(&app.snapshot);
-    let keymap = Arc::clone(&app.settings.keymap);
+    let (keymap, own) = (Arc::clone(&app.settings.keymap), Arc::clone(&app.own));
     let lines = match app.overlays.last() {
         Some(Overlay::Details(details)) => details.lines(app).map_or(0, |lines| lines.len()),
         Some(Overlay::Progress(_)) => {
@@ -52,7 +53,9 @@ pub fn go(app: &mut App, motion: Motion) -> Vec<Effect> {
         }
         Some(Overlay::Chooser(chooser)) => chooser.go(&app.vms.columns, motion, page),
         Some(Overlay::Palette(palette)) => palette.go(motion, page),
-        Some(Overlay::Help(help)) => help.go(&keymap, motion, page.saturating_sub(3)),
+        Some(Overlay::Help(help)) => {
+            help.go((&keymap, &own), motion, page.saturating_sub(3));
+        }
         Some(Overlay::Console(console)) => console.go(motion, page),
         Some(Overlay::Doctor(findings)) => findings.go(motion, page),
         Some(Overlay::Document(page_of)) => page_of.go(motion, page.saturating_sub(1)),
@@ -92,8 +95,24 @@ pub fn go_to(app: &mut App, row: usize) {
         Screen::Hosts => app.hosts.go_to(&state, row),
         Screen::Snapshots => app.snapshots.go_to(row),
         Screen::Operations => app.operations.go_to(&state, row),
-        Screen::Stores | Screen::Profile => {}
+        Screen::Stores => app.stores.go_to(false, row),
+        Screen::Profile => {}
     }
+}
+
+/// Puts the cursor of a menu on an item; the one under it is chosen. Nothing happens by one slip of a hand.
+pub fn press_item(app: &mut App, item: usize) -> Vec<Effect> {
+    let Some(Overlay::Menu(menu)) = app.overlays.last_mut() else {
+        return Vec::new();
+    };
+    if menu.index == item {
+        return menu::choose(app, item);
+    }
+    menu.index = item;
+    let shown = menu
+        .theme()
+        .map(|name| Effect::Theme(Some(name.to_owned())));
+    shown.into_iter().collect()
 }
 
 /// Closes what lies on top.
@@ -136,7 +155,10 @@ pub fn accept_dialog(app: &mut App) -> Vec<Effect> {
     match app.overlays.pop() {
         Some(Overlay::Confirm(dialog)) => acting::submit(app, &dialog, &Consent::Confirmed),
         Some(Overlay::Agree(dialog)) => acting::agreed(app, *dialog, Consent::Confirmed),
-        Some(Overlay::Question(question)) => vec![question.effect()],
+        Some(Overlay::Question(question)) => match question.effect() {
+            Effect::RunOwn(run) => own::start(app, *run),
+            effect => vec![effect],
+        },
         Some(other) => {
             app.overlays.push(other);
             Vec::new()

@@ -19,7 +19,9 @@ use super::effect::Effect;
 use super::event::{Event, Input, Pointer};
 use super::habits::Habits;
 use super::key::KeyPress;
+use super::notify;
 use super::overlay::{Overlay, details, log, menu, progress, screen, type_into};
+use super::own;
 use super::pointer::Hit;
 use super::screen::{hosts, stores, vms};
 use super::theme::Role;
@@ -50,6 +52,7 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
     effects.extend(screen::look_again(app));
     effects.extend(details::next_metrics(app));
     effects.extend(log::look_again(app));
+    effects.extend(notify::due(app));
     let now = watched(app);
     if now != before {
         effects.push(Effect::Focus(now));
@@ -135,7 +138,10 @@ fn press(app: &mut App, key: &KeyEvent) -> Vec<Effect> {
             type_key(app, key);
             Vec::new()
         }
-        _ => console::press(app, key),
+        _ => match app.own.find(contexts, key) {
+            Some(at) => own::begin(app, at),
+            None => console::press(app, key),
+        },
     }
 }
 
@@ -188,6 +194,11 @@ fn point(app: &mut App, pointer: Pointer) -> Vec<Effect> {
             deeds::go_to(app, row);
             Vec::new()
         }
+        Pointer::Press(Hit::Network(row)) => {
+            app.stores.go_to(true, row);
+            Vec::new()
+        }
+        Pointer::Press(Hit::Item(item)) => deeds::press_item(app, item),
         Pointer::Press(Hit::Title(column)) if app.vms.sort.column == column => vms::sort_flip(app),
         Pointer::Press(Hit::Title(column)) => {
             vms::sort_by(app, column);
@@ -313,6 +324,7 @@ fn tell(app: &mut App, operation: &Operation) {
     if role == Role::Danger {
         app.last_error = Some(text.clone());
     }
+    notify::operation_ended(app, operation, &text);
     app.say(role, text);
 }
 
@@ -334,6 +346,7 @@ fn ask_about_keys(app: &mut App) {
 }
 
 fn learn(app: &mut App, event: &FleetEvent) -> Vec<Effect> {
+    notify::learn(app, &event.fact);
     match &event.fact {
         Fact::HostCameOnline { name, .. } => app.say(Role::Success, format!("{name} answers")),
         Fact::HostWentOffline { host, name, cause } => {
@@ -353,7 +366,9 @@ fn learn(app: &mut App, event: &FleetEvent) -> Vec<Effect> {
         Fact::ErrorOccurred { host: None, cause } => app.fail(cause),
         // One that was marked is told of together with its mark.
         Fact::VmVanished { vm, name, .. }
-            if app.vms.marks.contains(vm) || app.vms.gone.contains(name) => {}
+            if app.vms.marks.contains(vm)
+                || app.vms.gone.contains(name)
+                || app.vms.watched.contains(vm) => {}
         Fact::VmVanished {
             name, host_name, ..
         } => app.say(

@@ -74,6 +74,13 @@ pub fn overview(
         let text = format!("read {} ago, host is {}", Age(age), host.health.word());
         lines.insert(1, fact("old", text, Role::Warning));
     }
+    if app.vms.watched.contains(vm) {
+        let text = format!(
+            "{} when it changes (n in the table: no more)",
+            glyph::WATCHED
+        );
+        lines.push(fact("you are told", text, Role::Accent));
+    }
     lines.push(fact("id", found.id.to_string(), Role::Text));
     addresses(&mut lines, &found.facts);
     match detail {

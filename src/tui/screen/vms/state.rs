@@ -1,6 +1,7 @@
 //! State of the VM table: cursor and marks by identity, order, filters.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -62,6 +63,8 @@ pub struct Vms {
     pub marks: BTreeSet<VmRef>,
     /// Names of VMs that were marked and are gone, until marks are taken away or used.
     pub gone: Vec<RemoteText>,
+    /// VMs of which a person wants to be told when they change.
+    pub watched: Arc<BTreeSet<VmRef>>,
     /// Where the last mark was set: one end of a range.
     pub anchor: Option<VmRef>,
     /// The order.

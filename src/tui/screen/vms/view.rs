@@ -136,6 +136,14 @@ fn draw_row(
     if !app.vms.marks.is_empty() && app.vms.marks.contains(&id()) {
         paint::put(buf, line, glyph::MARK, theme.style(Role::Mark));
     }
+    if !app.vms.watched.is_empty() && app.vms.watched.contains(&id()) {
+        let third = Rect {
+            x: line.x + 2,
+            width: line.width.saturating_sub(2),
+            ..line
+        };
+        paint::put(buf, third, glyph::WATCHED, theme.style(Role::Accent));
+    }
     let operation = app.vms.rows.operation(host.spec.id, &vm.id);
     let stale = host.is_stale(app.now);
     for slot in &layout.slots {
