@@ -15,6 +15,7 @@ mod chores;
 pub mod console;
 pub mod diff;
 pub mod doctor;
+mod edit;
 pub mod engine;
 pub mod error_log;
 pub mod graphics;

@@ -58,6 +58,8 @@ pub enum Effect {
     Metrics(VmRef),
     /// Read the snapshots of a VM.
     Snapshots(VmRef),
+    /// Read what a VM is set up with.
+    Settings(u64, VmRef),
     /// Read storage and networks of a host.
     Stores(HostId),
     /// Ask for a plan for a pool or a network.
@@ -527,6 +529,10 @@ async fn ask(handle: &FleetHandle, effect: Effect) -> Option<Answer> {
                 said: None,
                 result: read.map(drop),
             })
+        }
+        Effect::Settings(ticket, vm) => {
+            let read = Box::new(handle.settings(vm.clone()).await);
+            Some(Answer::Settings(ticket, vm, read))
         }
         Effect::Stores(host) => Some(Answer::Stores(host, handle.stores(host).await)),
         Effect::RunStore(submission) => {

@@ -175,6 +175,7 @@ fn draw_overlay(
         Overlay::HostKey(dialog) => return dialog.draw(buf, area, theme),
         Overlay::HostForm(form) => return form.draw(buf, area, theme),
         Overlay::SnapshotForm(form) => return form.draw(buf, area, theme),
+        Overlay::EditForm(form) => return form.draw(buf, area, theme),
     }
     None
 }
@@ -192,6 +193,7 @@ pub fn hints(app: &App) -> Vec<Hint> {
                 | Overlay::Passphrase(_)
                 | Overlay::HostForm(_)
                 | Overlay::SnapshotForm(_)
+                | Overlay::EditForm(_)
                 | Overlay::Chooser(_)
                 | Overlay::Naming(_)
                 | Overlay::Marking(_)

@@ -4,6 +4,7 @@
 
 mod bulk;
 mod clock;
+mod edit;
 mod hosts;
 mod lab;
 mod operations;

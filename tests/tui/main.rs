@@ -4,6 +4,7 @@
 mod bulk;
 mod console;
 mod details;
+mod edit;
 mod graphics;
 mod habits;
 mod harness;

@@ -6,6 +6,7 @@ mod about;
 mod act;
 mod console;
 mod definition;
+mod edit;
 mod events;
 mod line;
 mod list;

@@ -5,6 +5,7 @@
 //! here at all: they come from the verb catalogue.
 
 mod common;
+mod edit;
 mod many;
 mod reach;
 mod stores;
@@ -13,6 +14,7 @@ mod views;
 use std::sync::LazyLock;
 
 use self::common::{BASE, CHOOSER, DETAILS, DIALOG, DOCUMENT, FORM, GLOBAL, LIST, MENU, PROMPT};
+use self::edit::EDIT;
 use self::many::{BULK, BULK_PANEL, MARKING};
 use self::reach::{CONSOLE, CONSOLE_AWAY, GRAPHICS, REACH, SCREEN};
 use self::stores::STORES;
@@ -246,6 +248,7 @@ const SECTIONS: &[(&[Context], &[RowOf])] = &[
     (&[Context::Operations], OPERATIONS),
     (&[Context::Profile], PROFILE),
     (&[Context::Details], DETAILS),
+    (&[Context::Vms, Context::Details], EDIT),
     (&[Context::Vms, Context::Details], REACH),
     (&[Context::Document], DOCUMENT),
     (&[Context::Console], CONSOLE),

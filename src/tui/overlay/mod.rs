@@ -5,6 +5,8 @@ pub mod chooser;
 pub mod confirm;
 pub mod details;
 pub mod document;
+pub mod edit_form;
+pub mod fields;
 pub mod frame;
 pub mod graphics;
 pub mod help;
@@ -72,6 +74,8 @@ pub enum Overlay {
     HostForm(Box<host_form::HostForm>),
     /// A snapshot to take.
     SnapshotForm(Box<snapshot_form::SnapshotForm>),
+    /// What a VM is set up with, to be changed.
+    EditForm(Box<edit_form::EditForm>),
 }
 
 impl Overlay {
@@ -98,7 +102,7 @@ impl Overlay {
             Self::Graphics(_) => &[Context::Graphics, Context::Base],
             Self::Document(_) => &[Context::Document, Context::List, Context::Base],
             Self::HostKey(dialog) if dialog.phrase().is_none() => &[Context::Dialog, Context::Base],
-            Self::HostForm(_) | Self::SnapshotForm(_) => {
+            Self::HostForm(_) | Self::SnapshotForm(_) | Self::EditForm(_) => {
                 &[Context::Form, Context::Prompt, Context::Base]
             }
             Self::Confirm(_)
@@ -132,7 +136,8 @@ impl Overlay {
             Self::Marking(dialog) => type_into(&mut dialog.input, key),
             Self::Passphrase(dialog) => dialog.type_key(key),
             Self::HostForm(form) => form.type_key(key),
-            Self::SnapshotForm(form) => form.type_key(key),
+            Self::SnapshotForm(form) => form.fields.type_key(key),
+            Self::EditForm(form) => form.fields.type_key(key),
             Self::Screen(screen) => {
                 if let Some(typing) = &mut screen.typing {
                     type_into(typing, key);

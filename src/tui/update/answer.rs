@@ -8,7 +8,7 @@ use crate::tui::effect::Effect;
 use crate::tui::event::Answer;
 use crate::tui::overlay::details::Details;
 use crate::tui::overlay::document::{self, Line, Topic};
-use crate::tui::overlay::{Overlay, graphics, progress, screen};
+use crate::tui::overlay::{Overlay, edit_form, graphics, progress, screen};
 use crate::tui::theme::Role;
 
 pub(super) fn take(app: &mut App, answer: Answer) -> Vec<Effect> {
@@ -57,6 +57,7 @@ pub(super) fn take(app: &mut App, answer: Answer) -> Vec<Effect> {
                 details.metrics = Some(metrics);
             }
         }
+        Answer::Settings(ticket, vm, read) => edit_form::opened(app, ticket, vm, *read),
         Answer::Stores(host, told) => {
             app.stores.heard(host, told, app.now);
             app.stores.take(&app.snapshot);

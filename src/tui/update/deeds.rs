@@ -15,7 +15,7 @@ use crate::tui::overlay::help::Help;
 use crate::tui::overlay::menu::{self, Choice, Item, Menu};
 use crate::tui::overlay::palette::{self, Palette};
 use crate::tui::overlay::question::{Meaning, Question};
-use crate::tui::overlay::{marking, naming, narrow, progress};
+use crate::tui::overlay::{edit_form, marking, naming, narrow, progress};
 use crate::tui::screen::{snapshots, stores, vms};
 use crate::tui::theme::Role;
 
@@ -70,7 +70,8 @@ pub fn go(app: &mut App, motion: Motion) -> Vec<Effect> {
             | Overlay::Passphrase(_)
             | Overlay::HostKey(_)
             | Overlay::HostForm(_)
-            | Overlay::SnapshotForm(_),
+            | Overlay::SnapshotForm(_)
+            | Overlay::EditForm(_),
         ) => {}
     }
     Vec::new()
@@ -162,10 +163,12 @@ pub fn accept_prompt(app: &mut App) -> Vec<Effect> {
             return form.accept().map(Effect::SaveHost).into_iter().collect();
         }
         Some(Overlay::HostForm(form)) => form.next(),
-        Some(Overlay::SnapshotForm(form)) if form.on_button() => {
+        Some(Overlay::SnapshotForm(form)) if form.fields.on_button() => {
             return snapshots::accept_form(app);
         }
-        Some(Overlay::SnapshotForm(form)) => form.next(),
+        Some(Overlay::EditForm(form)) if form.fields.on_button() => return edit_form::accept(app),
+        Some(Overlay::SnapshotForm(form)) => form.fields.next(),
+        Some(Overlay::EditForm(form)) => form.fields.next(),
         Some(Overlay::HostKey(dialog)) if dialog.is_agreed() => {
             let effect =
                 Effect::AnswerHostKey(dialog.host, Box::new(dialog.question.clone()), true);
@@ -226,7 +229,8 @@ pub fn cancel_prompt(app: &mut App) -> Vec<Effect> {
 pub fn next_field(app: &mut App) -> Vec<Effect> {
     match app.overlays.last_mut() {
         Some(Overlay::HostForm(form)) => form.next(),
-        Some(Overlay::SnapshotForm(form)) => form.next(),
+        Some(Overlay::SnapshotForm(form)) => form.fields.next(),
+        Some(Overlay::EditForm(form)) => form.fields.next(),
         _ => {}
     }
     Vec::new()
@@ -236,7 +240,8 @@ pub fn next_field(app: &mut App) -> Vec<Effect> {
 pub fn previous_field(app: &mut App) -> Vec<Effect> {
     match app.overlays.last_mut() {
         Some(Overlay::HostForm(form)) => form.previous(),
-        Some(Overlay::SnapshotForm(form)) => form.previous(),
+        Some(Overlay::SnapshotForm(form)) => form.fields.previous(),
+        Some(Overlay::EditForm(form)) => form.fields.previous(),
         _ => {}
     }
     Vec::new()
