@@ -209,3 +209,68 @@ fn every_command_is_in_the_page_of_the_command_line() {
         assert!(page.contains(name), "`{name}` is not in docs/cli.md");
     }
 }
+
+/// The headings of a page as the ends of links: small letters, blanks as dashes, other signs left out.
+fn anchors(text: &str) -> Vec<String> {
+    let mut inside_code = false;
+    let mut found = Vec::new();
+    for line in text.lines() {
+        if line.trim_start().starts_with("```") {
+            inside_code = !inside_code;
+        }
+        if inside_code || !line.starts_with('#') {
+            continue;
+        }
+        let heading = line.trim_start_matches('#').trim().to_lowercase();
+        let kept = heading
+            .chars()
+            .filter(|c| c.is_alphanumeric() || [' ', '-', '_'].contains(c));
+        found.push(kept.collect::<String>().replace(' ', "-"));
+    }
+    found
+}
+
+#[test]
+fn every_link_between_the_documents_leads_somewhere() {
+    let link = regex::Regex::new(r"\]\(([^)\s]+)\)").unwrap();
+    let mut broken = Vec::new();
+    for path in documents() {
+        let text = std::fs::read_to_string(&path).unwrap();
+        for found in link.captures_iter(&text) {
+            let target = &found[1];
+            if target.contains("://") {
+                continue;
+            }
+            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let at = if file.is_empty() {
+                path.clone()
+            } else {
+                path.parent().unwrap().join(file)
+            };
+            let leads = match std::fs::read_to_string(&at) {
+                Ok(page) => anchor.is_empty() || anchors(&page).iter().any(|name| name == anchor),
+                Err(_) => at.exists() && anchor.is_empty(),
+            };
+            if !leads {
+                broken.push(format!("{}: {target}", path.display()));
+            }
+        }
+    }
+    assert_eq!(broken, Vec::<String>::new());
+}
+
+#[test]
+fn every_picture_is_shown_in_a_document() {
+    let pages: String = documents()
+        .iter()
+        .map(|path| std::fs::read_to_string(path).unwrap())
+        .collect();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/pictures");
+    for picture in std::fs::read_dir(folder).unwrap() {
+        let name = picture.unwrap().file_name().into_string().unwrap();
+        assert!(
+            pages.contains(&format!("pictures/{name})")),
+            "{name} is shown nowhere"
+        );
+    }
+}

@@ -55,7 +55,7 @@ pub fn markdown() -> String {
         }
         if *section == "tui" {
             text.push_str(
-                "| `keys` | `{}` | table: command id = list of keys | Other keys for commands, by [the command's id](tui.md); an empty list takes the keys away. |\n",
+                "| `keys` | `{}` | table: command id = list of keys | Other keys for commands, by the command's id (`docs/tui.md`); an empty list takes the keys away. |\n",
             );
         }
         text.push('\n');

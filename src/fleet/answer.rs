@@ -106,14 +106,7 @@ impl Engine {
                 decision,
                 actor,
                 reply,
-            } => match self.key_in_question(host, &question, decision) {
-                Ok(spec) => {
-                    let keeper = self.keeper.clone().by(actor);
-                    let deciding = keeper.decide_key(spec, *question, decision, reply);
-                    self.groups.jobs.spawn("decide key", deciding);
-                }
-                Err(cause) => send_or_gone(reply, Err(cause)),
-            },
+            } => self.decide_key(host, *question, decision, (actor, reply)),
             Request::Unlock {
                 passphrase,
                 actor,
@@ -130,6 +123,9 @@ impl Engine {
             }
             Request::Credentials { reply } => {
                 self.job("credentials", self.keeper.clone().credentials(reply));
+            }
+            Request::Credential(request) => {
+                self.job("credential", self.keeper.clone().credential(request));
             }
             Request::Preferences { reply } => {
                 self.job("preferences", self.keeper.clone().preferences(reply));
@@ -355,6 +351,23 @@ impl Engine {
         let keeper = self.keeper.clone().by(actor);
         let removing = keeper.remove(Arc::clone(&known.spec), reply);
         self.groups.jobs.spawn("remove host", removing);
+    }
+
+    fn decide_key(
+        &self,
+        host: HostId,
+        question: HostKeyQuestion,
+        decision: KeyDecision,
+        (actor, reply): (Option<Actor>, Reply<()>),
+    ) {
+        match self.key_in_question(host, &question, decision) {
+            Ok(spec) => {
+                let keeper = self.keeper.clone().by(actor);
+                let deciding = keeper.decide_key(spec, question, decision, reply);
+                self.job("decide key", deciding);
+            }
+            Err(cause) => send_or_gone(reply, Err(cause)),
+        }
     }
 
     /// A decision holds for the very key that is in question. A changed one wants to be replaced in so

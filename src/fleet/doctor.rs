@@ -29,6 +29,25 @@ const TOOL: &str = "tool";
 const PERMISSION: &str = "permission";
 const LATENCY: &str = "latency";
 
+/// Says what is looked at in a step; nothing for a step of a driver that its name says all of.
+pub fn meaning(step: &str) -> &'static str {
+    match step {
+        NAME => "the definition, the SSH client's configuration, and the way that they lead to",
+        TCP => "whether a connection to the SSH port can be made",
+        HOST_KEY => "whether the host shows the key it is known by",
+        LOGIN => "whether the account is let in, and with what",
+        SHELL => "whether the login shell runs a command and says nothing else",
+        TOOL => "whether what manages VMs is there and can be run",
+        PERMISSION => "whether the account may manage VMs",
+        LATENCY => "how long one read of all VMs takes",
+        "hyper-v" => "whether the host has Hyper-V and its management interface answers",
+        "language" => "whether PowerShell may run everything that is needed",
+        "service" => "whether the service that runs VMs is up",
+        "cluster" => "whether the host is part of a failover cluster",
+        _ => "looked at by the driver of this hypervisor",
+    }
+}
+
 /// What a shell must give back, and nothing else.
 const MARK: &str = "vmdeck-was-here";
 

@@ -243,6 +243,8 @@ impl Engine {
         let keys = profile.pinned_keys().await.map_err(failed)?;
         let identity = profile.identity().await.map_err(failed)?;
         let (pinned, pins) = watch::channel(Arc::new(keys));
+        let ssh = &setup.options.ssh_config;
+        let home = ssh.as_ref().map(|paths| paths.home.clone());
         let targets = Arc::new(Targets::new(
             profile.clone(),
             setup.vault.clone(),
@@ -275,6 +277,7 @@ impl Engine {
             notes: ends.notes,
             turn: Arc::new(Semaphore::new(1)),
             actor: None,
+            home,
         };
         let context = SessionContext {
             connector: setup.connector,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::console::{Console, ConsoleWish};
+use super::credential::{CredentialRequest, NewSecret};
 use super::graphics::Graphics;
 use super::request::{
     ErrorRecord, Finding, HostSelection, KeyDecision, Proposal, ReachRequest, Reply, Request,
@@ -14,7 +15,7 @@ use super::request::{
 use crate::domain::action::Action;
 use crate::domain::audit::AuditRecord;
 use crate::domain::console::KeyStrokes;
-use crate::domain::credential::CredentialSummary;
+use crate::domain::credential::{CredentialName, CredentialSummary};
 use crate::domain::edit::VmSettings;
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::event::{CommandRecord, FleetEvent};
@@ -349,6 +350,31 @@ impl FleetHandle {
     /// Returns what may be shown of the credentials.
     pub async fn credentials(&self) -> Result<Vec<CredentialSummary>, Failure> {
         self.ask(|reply| Request::Credentials { reply }).await
+    }
+
+    /// Seals and keeps a credential. Needs no unlocked profile, but one that has a passphrase.
+    pub async fn add_credential(
+        &self,
+        name: CredentialName,
+        secret: NewSecret,
+    ) -> Result<CredentialSummary, Failure> {
+        let actor = self.actor.clone();
+        self.ask(|reply| {
+            Request::Credential(CredentialRequest::Add {
+                name,
+                secret,
+                actor,
+                reply,
+            })
+        })
+        .await
+    }
+
+    /// Removes a credential that no host uses.
+    pub async fn remove_credential(&self, name: CredentialName) -> Result<(), Failure> {
+        let actor = self.actor.clone();
+        self.ask(|reply| Request::Credential(CredentialRequest::Remove { name, actor, reply }))
+            .await
     }
 
     /// Returns what a person has set up on the screen, by name.

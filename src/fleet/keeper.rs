@@ -4,6 +4,7 @@
 //! Changes of the profile are made one after the other (`turn`), so that the list that is read back
 //! after a change is never older than one already handed in.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -83,6 +84,8 @@ pub(super) struct Keeper {
     pub(super) turn: Arc<Semaphore>,
     /// Who has asked for what is done, where somebody has.
     pub(super) actor: Option<Actor>,
+    /// What `~/` stands for in what people type.
+    pub(super) home: Option<PathBuf>,
 }
 
 fn failure(error: &(impl Classify + ?Sized)) -> Failure {
@@ -110,7 +113,7 @@ impl Keeper {
     }
 
     /// Writes a record of what is done, under the name of whoever has asked for it.
-    async fn record(&self, entry: AuditEntry) -> Result<u64, AuditError> {
+    pub(super) async fn record(&self, entry: AuditEntry) -> Result<u64, AuditError> {
         let client_ip = self.actor.as_ref().and_then(|who| who.client_ip.clone());
         let entry = AuditEntry {
             actor: self.actor.clone(),

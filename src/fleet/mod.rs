@@ -13,6 +13,7 @@ mod admission_tests;
 mod answer;
 mod chores;
 pub mod console;
+pub mod credential;
 pub mod diff;
 pub mod doctor;
 mod edit;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::console::{Console, ConsoleWish};
+use super::credential::CredentialRequest;
 use super::graphics::Graphics;
 use crate::domain::action::Action;
 use crate::domain::audit::AuditRecord;
@@ -319,6 +320,8 @@ pub enum Request {
         /// The summaries.
         reply: Reply<Vec<CredentialSummary>>,
     },
+    /// Add, remove or replace credentials.
+    Credential(CredentialRequest),
     /// What a person has set up on the screen.
     Preferences {
         /// All of it, by name.

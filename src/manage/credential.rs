@@ -1,25 +1,18 @@
 //! `vmdeck credential`: seal keys and passwords into the profile. Adding needs no unlock.
 
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
-
 use super::desk::{Desk, Told, could_not, refuse};
 use super::passphrase::PassphraseSource;
 use super::record::{Change, written_down};
 use super::{columns, unlock};
 use crate::cli::{CredentialAdd, CredentialCommand};
-use crate::domain::credential::{CredentialKind, CredentialName, CredentialSecret, NewCredential};
+use crate::domain::credential::CredentialName;
 use crate::domain::error_kind::{ErrorKind, ExitCode};
 use crate::domain::secret::SecretText;
+use crate::fleet::credential::{self, Made, words};
 use crate::profile::ProfileError;
 use crate::report::Complaint;
 use crate::transport::ssh::key::{self, KeyError, KeyFacts};
-use crate::transport::ssh::keygen;
-use crate::vault::{SealContext, Vault};
-
-/// Bytes of a key or certificate that are read.
-const MAX_BYTES: u64 = 64 * 1024;
+use crate::vault::Vault;
 
 /// Runs one of the commands.
 pub async fn run(desk: &mut Desk<'_>, command: &CredentialCommand) -> Told {
@@ -31,26 +24,11 @@ pub async fn run(desk: &mut Desk<'_>, command: &CredentialCommand) -> Told {
     }
 }
 
-/// A credential about to be sealed.
-struct Made {
-    kind: CredentialKind,
-    secret: CredentialSecret,
-    facts: Option<KeyFacts>,
-}
-
 async fn add(desk: &mut Desk<'_>, args: &CredentialAdd) -> Told {
     let made = make(desk, args)?;
     let profile = desk.open_or_create().await?;
     let vault = Vault::new(None);
     let identity = unlock::identity(&profile, &vault, desk.passphrase.as_ref()).await?;
-    let new = NewCredential {
-        name: args.name.clone(),
-        kind: made.kind,
-        path: None,
-        public_key: made.facts.as_ref().map(|facts| facts.public_line.clone()),
-        fingerprint: made.facts.as_ref().map(|facts| facts.fingerprint.clone()),
-        created_at: desk.clock.now().to_string(),
-    };
     let known = profile.credentials().await;
     let known = known.map_err(could_not("read the credentials"))?;
     if known.iter().any(|credential| credential.name == args.name) {
@@ -62,19 +40,17 @@ async fn add(desk: &mut Desk<'_>, args: &CredentialAdd) -> Told {
     let change = Change {
         action: "credential-added",
         host: None,
-        details: words(&args.name, made.kind, new.fingerprint.as_deref()),
+        details: made.words(&args.name),
     };
-    let adding = async {
-        let reserved = profile.reserve_credential(new).await;
-        let id = reserved.map_err(could_not("add the credential"))?;
-        let context = SealContext::new(profile.id(), id);
-        let sealed = Vault::seal(&identity.recipient, &context, &made.secret)
-            .map_err(could_not("seal the credential"))?;
-        let kept = profile.store_sealed(id, sealed).await;
-        kept.map_err(could_not("keep the credential"))
-    };
+    let facts = made.facts.clone();
+    let kept = made.keep(
+        &profile,
+        &identity.recipient,
+        (args.name.clone(), desk.clock.now()),
+    );
+    let adding = async { kept.await.map_err(Complaint::from) };
     written_down(desk, &profile, change, adding).await?;
-    match &made.facts {
+    match &facts {
         Some(facts) => {
             desk.say(&format!("added {} {}", facts.algorithm, facts.fingerprint));
             if args.source.generate.is_some() {
@@ -91,55 +67,27 @@ async fn add(desk: &mut Desk<'_>, args: &CredentialAdd) -> Told {
     Ok(ExitCode::Done)
 }
 
-/// Names a credential for the record: what it is, never what is in it.
-fn words(name: &CredentialName, kind: CredentialKind, fingerprint: Option<&str>) -> String {
-    let print = fingerprint.map_or_else(String::new, |print| format!(", {print}"));
-    format!("{name}, {}{print}", kind.word())
-}
-
 fn make(desk: &Desk<'_>, args: &CredentialAdd) -> Result<Made, Complaint> {
     let source = &args.source;
     if source.password_stdin {
         let password = read_secret(&PassphraseSource::Fd(0), "")?;
-        return Ok(Made {
-            kind: CredentialKind::Password,
-            secret: CredentialSecret::Password(password),
-            facts: None,
-        });
+        return Ok(Made::password(password));
     }
     if source.generate.is_some() {
-        let (pem, facts) = keygen::ed25519(&format!("vmdeck {}", args.name))
-            .map_err(|error| unusable("the new key", &error))?;
-        return Ok(Made {
-            kind: CredentialKind::PrivateKey,
-            secret: CredentialSecret::PrivateKey {
-                pem,
-                passphrase: None,
-                certificate: None,
-            },
-            facts: Some(facts),
-        });
+        return Ok(Made::generated(&args.name)?);
     }
     let (what, bytes) = match &source.key_file {
-        Some(path) => (path.display().to_string(), read_file(path)?),
+        Some(path) => (path.display().to_string(), credential::read_file(path)?),
         None => (
             "the key on standard input".to_owned(),
-            read_all(std::io::stdin(), "standard input")?,
+            credential::read_all(std::io::stdin(), "standard input")?,
         ),
     };
-    let pem = String::from_utf8(bytes.to_vec())
-        .map(SecretText::new)
-        .map_err(|_not_utf8| unusable(&what, &KeyError::NotAKey))?;
+    let pem = credential::as_pem(&bytes, &what)?;
     let (passphrase, facts) = describe(desk, args, &what, &pem)?;
-    Ok(Made {
-        kind: CredentialKind::PrivateKey,
-        secret: CredentialSecret::PrivateKey {
-            pem,
-            passphrase,
-            certificate: certificate(args)?,
-        },
-        facts: Some(facts),
-    })
+    let beside = source.key_file.as_deref();
+    let certificate = credential::certificate(args.certificate.as_deref(), beside)?;
+    Ok(Made::key(pem, passphrase, certificate, facts))
 }
 
 fn read_secret(source: &PassphraseSource, question: &str) -> Result<SecretText, Complaint> {
@@ -172,59 +120,11 @@ fn describe(
 }
 
 fn unusable(what: &str, error: &KeyError) -> Complaint {
-    let hint = match error {
-        KeyError::NeedsPassphrase => "run it in a terminal, or give --key-passphrase-fd N",
-        _ => "nothing was added",
-    };
-    refuse(
-        ErrorKind::Usage,
-        format!("could not use {what}: {error}"),
-        hint,
-    )
-}
-
-fn certificate(args: &CredentialAdd) -> Result<Option<String>, Complaint> {
-    let beside = args.source.key_file.as_ref().map(|path| {
-        let mut name = path.clone().into_os_string();
-        name.push("-cert.pub");
-        PathBuf::from(name)
-    });
-    let path = match (&args.certificate, beside) {
-        (Some(path), _) => path.clone(),
-        (None, Some(beside)) if beside.is_file() => beside,
-        (None, _) => return Ok(None),
-    };
-    let bytes = read_file(&path)?;
-    let text = String::from_utf8_lossy(&bytes).trim().to_owned();
-    if text.contains("-cert-v01@openssh.com ") {
-        Ok(Some(text))
-    } else {
-        let message = format!("{} is no OpenSSH certificate", path.display());
-        Err(refuse(ErrorKind::Usage, message, "nothing was added"))
+    let mut failure = credential::unusable(what, error);
+    if *error == KeyError::NeedsPassphrase {
+        failure = failure.with_hint("run it in a terminal, or give --key-passphrase-fd N");
     }
-}
-
-fn read_file(path: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>, Complaint> {
-    let name = path.display().to_string();
-    let file = File::open(path).map_err(|error| {
-        let message = format!("could not open {name}: {error}");
-        refuse(ErrorKind::Usage, message, "check the path")
-    })?;
-    read_all(file, &name)
-}
-
-fn read_all(from: impl Read, name: &str) -> Result<zeroize::Zeroizing<Vec<u8>>, Complaint> {
-    let mut bytes = zeroize::Zeroizing::new(Vec::new());
-    let read = from.take(MAX_BYTES + 1).read_to_end(&mut bytes);
-    let wrong = |why: String| {
-        let message = format!("could not read {name}: {why}");
-        refuse(ErrorKind::Usage, message, "nothing was added")
-    };
-    read.map_err(|error| wrong(error.to_string()))?;
-    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_BYTES {
-        return Err(wrong("it is larger than 64 KiB".to_owned()));
-    }
-    Ok(bytes)
+    failure.into()
 }
 
 async fn list(desk: &mut Desk<'_>) -> Told {

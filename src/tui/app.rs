@@ -78,6 +78,18 @@ impl Screen {
             Self::Profile => "Profile and credentials",
         }
     }
+
+    /// Returns the id of the command that shows it.
+    pub const fn command(self) -> &'static str {
+        match self {
+            Self::Vms => "view.vms",
+            Self::Hosts => "view.hosts",
+            Self::Snapshots => "view.snapshots",
+            Self::Stores => "view.stores",
+            Self::Operations => "view.operations",
+            Self::Profile => "view.profile",
+        }
+    }
 }
 
 /// A line of news that goes away by itself.
@@ -367,7 +379,13 @@ impl App {
                 Duration::from_secs(60)
             }
         });
+        // How long a check takes is shown by the second.
+        let doctor = match self.overlays.last() {
+            Some(Overlay::Doctor(findings)) if findings.is_checking() => Some(second),
+            _ => None,
+        };
         ages.chain(toast)
+            .chain(doctor)
             .chain(stores)
             .chain(console)
             .chain(metrics)

@@ -9,6 +9,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::bulk::Handed;
 use super::event::Answer;
 use super::graphics::{Displays, Wanted};
+use super::keeping::Keep;
 use crate::domain::action::Action;
 use crate::domain::console::{ConsoleInput, ConsoleNews, KeyStrokes, TerminalSize};
 use crate::domain::host::{HostId, HostName, HostSpec};
@@ -116,6 +117,8 @@ pub enum Effect {
     Lock,
     /// Read what may be shown of the credentials.
     Credentials,
+    /// Keep hosts and credentials.
+    Keep(Keep),
     /// Switch read-only mode.
     SetReadOnly(bool),
     /// Keep something that is to be found again, or forget it.
@@ -495,6 +498,11 @@ async fn carry(
     }
 }
 
+async fn settings(handle: &FleetHandle, ticket: u64, vm: VmRef) -> Option<Answer> {
+    let read = Box::new(handle.settings(vm.clone()).await);
+    Some(Answer::Settings(ticket, vm, read))
+}
+
 async fn ask(handle: &FleetHandle, effect: Effect) -> Option<Answer> {
     let done = |said: Option<String>, result| Some(Answer::Done { said, result });
     match effect {
@@ -530,10 +538,7 @@ async fn ask(handle: &FleetHandle, effect: Effect) -> Option<Answer> {
                 result: read.map(drop),
             })
         }
-        Effect::Settings(ticket, vm) => {
-            let read = Box::new(handle.settings(vm.clone()).await);
-            Some(Answer::Settings(ticket, vm, read))
-        }
+        Effect::Settings(ticket, vm) => settings(handle, ticket, vm).await,
         Effect::Stores(host) => Some(Answer::Stores(host, handle.stores(host).await)),
         Effect::RunStore(submission) => {
             let plan = Box::new(submission.plan.clone());
@@ -577,6 +582,7 @@ async fn ask(handle: &FleetHandle, effect: Effect) -> Option<Answer> {
         Effect::Lock => done(Some("locked".to_owned()), handle.lock().await),
         Effect::Credentials => Some(Answer::Credentials(handle.credentials().await)),
         Effect::Remember(name, value) => done(None, handle.remember(name, value).await),
+        Effect::Keep(keep) => Some(Answer::Kept(keep.ask(handle).await)),
         Effect::SetReadOnly(on) => {
             let said = if on { "read-only" } else { "changes allowed" };
             done(Some(said.to_owned()), handle.set_read_only(on).await)

@@ -6,6 +6,7 @@ use crossterm::event::KeyEvent;
 use jiff::Timestamp;
 
 use super::bulk::Handed;
+use super::keeping::Kept;
 use super::pointer::Hit;
 use crate::domain::action::Action;
 use crate::domain::audit::AuditRecord;
@@ -141,6 +142,8 @@ pub enum Answer {
     Unlocked(Result<(), Failure>),
     /// The file of the theme in use was written anew.
     ThemeWritten,
+    /// Hosts or credentials were kept.
+    Kept(Kept),
     /// The credentials.
     Credentials(Result<Vec<CredentialSummary>, Failure>),
 }

@@ -18,6 +18,7 @@ pub mod filter;
 pub mod glyph;
 pub mod graphics;
 pub mod habits;
+pub mod keeping;
 pub mod key;
 pub mod keymap;
 pub mod layout;

@@ -34,8 +34,15 @@ use crate::fleet::FleetHandle;
 use crate::fleet::request::HostSelection;
 use crate::task::Tasks;
 
-/// The shortest time between two frames.
+/// The shortest time between two frames of what hosts say.
 const FRAME: Duration = Duration::from_millis(33);
+
+/// The shortest time between two frames of what a person does: nobody sees a delay of this, and a key that is held
+/// down comes more slowly.
+const FRAME_OF_A_KEY: Duration = Duration::from_millis(8);
+
+/// How long after a key what a console writes is taken for its echo.
+const ECHO: Duration = Duration::from_millis(200);
 
 /// The theme that holds where no other can be used.
 const DEFAULT_THEME: &str = "dark";
@@ -164,7 +171,8 @@ pub async fn run(
         clock: options.clock.clone(),
         options,
         drawn: None,
-        dirty: true,
+        pace: Some(FRAME_OF_A_KEY),
+        pressed: None,
         leaving: None,
         console_budget: CONSOLE_BUDGET,
     };
@@ -268,7 +276,10 @@ struct Loop {
     runner: Runner,
     clock: Clock,
     drawn: Option<Instant>,
-    dirty: bool,
+    /// How soon after the last frame the next one is due; `None` while it would be the same.
+    pace: Option<Duration>,
+    /// When the last key came.
+    pressed: Option<Instant>,
     leaving: Option<TuiExit>,
     /// Bytes of a console that may still be taken before the next frame.
     console_budget: usize,
@@ -381,12 +392,28 @@ impl Loop {
         if let Input::Resize(width, height) = input {
             self.surface.resize((width, height));
         }
-        self.dirty = true;
+        let pace = self.pace_of(&input);
+        self.pace = Some(self.pace.map_or(pace, |before| before.min(pace)));
         let at = self.clock.now();
         for effect in update(&mut self.app, Event { at, input }) {
             self.perform(effect, guard)?;
         }
         Ok(())
+    }
+
+    /// How soon something is to be seen: at once when it is an answer to a person.
+    fn pace_of(&mut self, input: &Input) -> Duration {
+        match input {
+            Input::Key(_) | Input::Paste(_) => {
+                self.pressed = Some(Instant::now());
+                FRAME_OF_A_KEY
+            }
+            Input::Pointer(_) | Input::Resize(..) | Input::Answer(_) => FRAME_OF_A_KEY,
+            Input::Console(..) if self.pressed.is_some_and(|at| at.elapsed() < ECHO) => {
+                FRAME_OF_A_KEY
+            }
+            _ => FRAME,
+        }
     }
 
     fn perform(&mut self, effect: Effect, guard: &TerminalGuard) -> io::Result<()> {
@@ -429,15 +456,15 @@ impl Loop {
     /// Draws when something has changed and the last frame is old enough; returns when to wake up.
     fn draw_if_due(&mut self) -> io::Result<Option<Instant>> {
         let now = Instant::now();
-        if self.dirty {
-            let due = self.drawn.map_or(now, |drawn| drawn + FRAME);
+        if let Some(pace) = self.pace {
+            let due = self.drawn.map_or(now, |drawn| drawn + pace);
             if now < due {
                 return Ok(Some(due));
             }
             self.draw()?;
             self.console_budget = CONSOLE_BUDGET;
             self.drawn = Some(now);
-            self.dirty = false;
+            self.pace = None;
         }
         Ok(self.app.next_tick().map(|wait| now + wait))
     }

@@ -101,6 +101,7 @@ fn draw_status(app: &App, theme: &Theme, buf: &mut Buffer, line: Rect) -> Option
     let title = match app.screen {
         Screen::Snapshots => snapshots::title(app),
         Screen::Stores => stores::title(app),
+        Screen::Profile => profile::title(app),
         other => other.title().to_owned(),
     };
     let title = format!("{title} ");
@@ -170,9 +171,11 @@ fn draw_overlay(
         Overlay::Help(help) => return help.draw(app, buf, areas.body, theme),
         Overlay::Palette(palette) => return palette.draw(buf, areas.body, theme),
         Overlay::Details(details) => return details.draw(app, buf, areas.body, theme),
+        Overlay::Doctor(findings) => findings.draw(app.now, buf, areas.body, theme),
         Overlay::Document(page) => page.draw(buf, areas.body, theme),
         Overlay::Passphrase(dialog) => return dialog.draw(buf, area, theme),
         Overlay::HostKey(dialog) => return dialog.draw(buf, area, theme),
+        Overlay::CredentialForm(form) => return form.draw(buf, area, theme),
         Overlay::HostForm(form) => return form.draw(buf, area, theme),
         Overlay::SnapshotForm(form) => return form.draw(buf, area, theme),
         Overlay::EditForm(form) => return form.draw(buf, area, theme),
@@ -191,6 +194,7 @@ pub fn hints(app: &App) -> Vec<Hint> {
                 | Overlay::Narrow(_)
                 | Overlay::HostKey(_)
                 | Overlay::Passphrase(_)
+                | Overlay::CredentialForm(_)
                 | Overlay::HostForm(_)
                 | Overlay::SnapshotForm(_)
                 | Overlay::EditForm(_)
@@ -214,7 +218,8 @@ pub fn hints(app: &App) -> Vec<Hint> {
             let Some(label) = &command.footer else {
                 continue;
             };
-            if command.enabled(app).is_err() {
+            let shown_already = command.id == app.screen.command();
+            if shown_already || command.enabled(app).is_err() {
                 continue;
             }
             if let Some(key) = app.settings.keymap.sign_of(command, app.settings.ascii) {

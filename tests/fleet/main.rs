@@ -4,6 +4,7 @@
 
 mod bulk;
 mod clock;
+mod credentials;
 mod edit;
 mod hosts;
 mod lab;

@@ -10,6 +10,7 @@ use ratatui::layout::Rect;
 use tokio::sync::{broadcast, mpsc, watch};
 use vmdeck::domain::action::{Action, ActionKind};
 use vmdeck::domain::console::{ConsoleInput, ConsoleNews};
+use vmdeck::domain::credential::{CredentialId, CredentialKind, CredentialSummary};
 use vmdeck::domain::error_kind::{ErrorKind, Failure};
 use vmdeck::domain::inventory::FleetSnapshot;
 use vmdeck::domain::metrics::VmMetrics;
@@ -21,6 +22,7 @@ use vmdeck::domain::units::{Bytes, Percent};
 use vmdeck::domain::vm::{RemoteDocument, VmDetail, VmRef, VmStats};
 use vmdeck::fleet::FleetHandle;
 use vmdeck::fleet::console::{Console, ConsoleWish};
+use vmdeck::fleet::credential::{CredentialRequest, NewSecret};
 use vmdeck::fleet::request::{ErrorRecord, Finding, Proposal, ReachRequest, Request};
 use vmdeck::hypervisor::libvirt;
 use vmdeck::task::Tasks;
@@ -340,13 +342,13 @@ async fn engine(mut inbox: mpsc::Receiver<Request>, state: Arc<FleetSnapshot>, a
             Request::AuditTail { reply, .. } => reply.send(Ok(Vec::new())).unwrap(),
             Request::Errors { reply } => reply.send(Ok(vec![error()])).unwrap(),
             Request::CommandLog { reply, .. } => reply.send(Ok(Vec::new())).unwrap(),
-            Request::Credentials { reply } => reply.send(Ok(Vec::new())).unwrap(),
+            Request::Credentials { reply } => reply.send(Ok(credentials())).unwrap(),
+            Request::Credential(request) => credential(request, &asked),
             Request::Preferences { reply } => reply.send(Ok(BTreeMap::new())).unwrap(),
             Request::Record { reply, .. } => {
                 let cause = Failure::new(ErrorKind::Internal, "not from here");
                 reply.send(Err(cause)).unwrap();
             }
-            Request::Doctor { reply, .. } => reply.send(Ok(findings())).unwrap(),
             Request::Unlock {
                 passphrase, reply, ..
             } => {
@@ -359,6 +361,66 @@ async fn engine(mut inbox: mpsc::Receiver<Request>, state: Arc<FleetSnapshot>, a
                 reply.send(answer).unwrap();
             }
             other => kept(other, &asked),
+        }
+    }
+}
+
+/// A key that two hosts log in with, and a password that none does.
+fn credentials() -> Vec<CredentialSummary> {
+    let one = |id, name: &str, kind, used_by: &[&str]| CredentialSummary {
+        id: CredentialId(id),
+        name: name.parse().unwrap(),
+        kind,
+        public_key: (kind == CredentialKind::PrivateKey)
+            .then(|| format!("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{name} vmdeck {name}")),
+        fingerprint: (kind == CredentialKind::PrivateKey)
+            .then(|| "SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU".to_owned()),
+        used_by: used_by.iter().map(ToString::to_string).collect(),
+        created_at: "2026-03-01T08:00:00Z".to_owned(),
+    };
+    vec![
+        one(1, "old-root", CredentialKind::Password, &[]),
+        one(2, "ops", CredentialKind::PrivateKey, &["kvm1", "kvm2"]),
+    ]
+}
+
+fn credential(request: CredentialRequest, asked: &Asked) {
+    let note = |text: String| asked.lock().unwrap().push(text);
+    match request {
+        CredentialRequest::Add {
+            name,
+            secret,
+            reply,
+            ..
+        } => {
+            let what = match secret {
+                NewSecret::Generate => "a new key".to_owned(),
+                NewSecret::KeyFile { path, passphrase } => {
+                    let own = passphrase.map_or(0, |own| own.expose().len());
+                    format!("the key file {} ({own})", path.display())
+                }
+                NewSecret::Password(password) => {
+                    format!("a password ({})", password.expose().len())
+                }
+                NewSecret::Agent => "the agent".to_owned(),
+            };
+            note(format!("add {name}: {what}"));
+            let taken = credentials().into_iter().find(|found| found.name == name);
+            let answer = match taken {
+                Some(_) => Err(Failure::new(
+                    ErrorKind::Conflict,
+                    format!("there is a credential `{name}` already"),
+                )),
+                None => Ok(CredentialSummary {
+                    name,
+                    ..credentials().remove(1)
+                }),
+            };
+            reply.send(answer).unwrap();
+        }
+        CredentialRequest::Remove { name, reply, .. } => {
+            note(format!("remove {name}"));
+            reply.send(Ok(())).unwrap();
         }
     }
 }
@@ -401,11 +463,18 @@ fn kept(request: Request, asked: &Asked) {
             note(format!("focus {hosts:?}"));
             reply.send(Ok(())).unwrap();
         }
+        Request::Doctor { host, reply } => {
+            note(format!("check {host}"));
+            reply.send(Ok(findings())).unwrap();
+        }
+        Request::Lock { reply } => {
+            note("lock".to_owned());
+            reply.send(Ok(())).unwrap();
+        }
         Request::Connect { reply, .. }
         | Request::ReadAgain { reply, .. }
         | Request::Disconnect { reply, .. }
         | Request::Cancel { reply, .. }
-        | Request::Lock { reply }
         | Request::SetReadOnly { reply, .. } => reply.send(Ok(())).unwrap(),
         Request::Shutdown { reply, .. } => reply.send(Ok(0)).unwrap(),
         other => panic!("{other:?} is answered elsewhere"),
@@ -522,7 +591,7 @@ fn findings() -> Vec<Finding> {
             "tcp",
             Some(false),
             "no answer on port 22",
-            Some("start sshd, or open port 22"),
+            Some("start sshd, or `vmdeck host edit NAME --address HOST:PORT`"),
         ),
         finding("login", None, "not reached", None),
     ]

@@ -9,6 +9,7 @@ mod graphics;
 mod habits;
 mod harness;
 mod hostile;
+mod keeping;
 mod limits;
 mod mouse;
 mod overlays;

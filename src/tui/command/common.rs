@@ -307,18 +307,22 @@ pub(super) const GLOBAL: &[RowOf] = &[
         ALWAYS,
         deeds::palette,
     ),
-    ("app.help", "keys", "?", Some("help"), ALWAYS, deeds::help),
-    ("view.vms", "view: VMs", "1", None, ALWAYS, |app| {
+    ("view.vms", "view: VMs", "1", Some("VMs"), ALWAYS, |app| {
         deeds::show(app, Screen::Vms)
     }),
-    ("view.hosts", "view: hosts", "2", None, ALWAYS, |app| {
-        deeds::show(app, Screen::Hosts)
-    }),
+    (
+        "view.hosts",
+        "view: hosts",
+        "2",
+        Some("hosts"),
+        ALWAYS,
+        |app| deeds::show(app, Screen::Hosts),
+    ),
     (
         "view.snapshots",
         "view: VM snapshots of all hosts",
         "3",
-        None,
+        Some("snapshots"),
         ALWAYS,
         snapshots::of_all,
     ),
@@ -326,7 +330,7 @@ pub(super) const GLOBAL: &[RowOf] = &[
         "view.stores",
         "view: storage and networks",
         "4",
-        None,
+        Some("storage"),
         ALWAYS,
         |app| deeds::show(app, Screen::Stores),
     ),
@@ -334,7 +338,7 @@ pub(super) const GLOBAL: &[RowOf] = &[
         "view.operations",
         "view: operations and audit",
         "5",
-        None,
+        Some("operations"),
         ALWAYS,
         |app| deeds::show(app, Screen::Operations),
     ),
@@ -342,10 +346,12 @@ pub(super) const GLOBAL: &[RowOf] = &[
         "view.profile",
         "view: profile and credentials",
         "6",
-        None,
+        Some("profile"),
         ALWAYS,
         |app| deeds::show(app, Screen::Profile),
     ),
+    // The last one in the footer: it is shown however narrow the terminal is.
+    ("app.help", "keys", "?", Some("help"), ALWAYS, deeds::help),
     (
         "view.previous",
         "previous view",

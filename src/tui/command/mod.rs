@@ -6,6 +6,7 @@
 
 mod common;
 mod edit;
+mod keeping;
 mod many;
 mod reach;
 mod stores;
@@ -15,6 +16,7 @@ use std::sync::LazyLock;
 
 use self::common::{BASE, CHOOSER, DETAILS, DIALOG, DOCUMENT, FORM, GLOBAL, LIST, MENU, PROMPT};
 use self::edit::EDIT;
+use self::keeping::DOCTOR;
 use self::many::{BULK, BULK_PANEL, MARKING};
 use self::reach::{CONSOLE, CONSOLE_AWAY, GRAPHICS, REACH, SCREEN};
 use self::stores::STORES;
@@ -45,6 +47,8 @@ pub enum Context {
     List,
     /// The details of a VM.
     Details,
+    /// The findings about a host.
+    Doctor,
     /// Lines to read.
     Document,
     /// A VM's console.
@@ -83,6 +87,7 @@ impl Context {
         Self::Global,
         Self::List,
         Self::Details,
+        Self::Doctor,
         Self::Document,
         Self::Console,
         Self::ConsoleAway,
@@ -109,6 +114,7 @@ impl Context {
             Self::Global => "Anywhere",
             Self::List => "Moving",
             Self::Details => "Details of a VM",
+            Self::Doctor => "Findings about a host",
             Self::Document => "Reading",
             Self::Console => "Console of a VM",
             Self::Screen => "Screen of a VM",
@@ -250,6 +256,7 @@ const SECTIONS: &[(&[Context], &[RowOf])] = &[
     (&[Context::Details], DETAILS),
     (&[Context::Vms, Context::Details], EDIT),
     (&[Context::Vms, Context::Details], REACH),
+    (&[Context::Doctor], DOCTOR),
     (&[Context::Document], DOCUMENT),
     (&[Context::Console], CONSOLE),
     (&[Context::ConsoleAway], CONSOLE_AWAY),

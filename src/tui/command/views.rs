@@ -265,7 +265,7 @@ pub(super) const HOSTS: &[RowOf] = &[
         "i",
         Some("doctor"),
         hosts::has_selected,
-        hosts::doctor,
+        hosts::examine,
     ),
     (
         "hosts.key",
@@ -449,9 +449,33 @@ pub(super) const OPERATIONS: &[RowOf] = &[
 
 pub(super) const PROFILE: &[RowOf] = &[
     (
+        "profile.show",
+        "show the credential with its public key",
+        "enter",
+        Some("show"),
+        profile::has_selected,
+        profile::show,
+    ),
+    (
+        "profile.add",
+        "add a credential: a new key, a key file, a password, the agent",
+        "A",
+        Some("add"),
+        ALWAYS,
+        profile::add,
+    ),
+    (
+        "profile.remove",
+        "remove a credential that no host uses",
+        "D",
+        Some("remove"),
+        profile::can_remove,
+        profile::remove,
+    ),
+    (
         "profile.unlock",
         "unlock the profile",
-        "enter",
+        "u",
         Some("unlock"),
         profile::can_unlock,
         profile::unlock,

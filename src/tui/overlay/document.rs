@@ -1,4 +1,4 @@
-//! Lines to read: a description, the error log, the command log, the findings of a host check.
+//! Lines to read: a description, the error log, the command log.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -9,7 +9,7 @@ use crate::domain::event::CommandRecord;
 use crate::domain::host::HostName;
 use crate::domain::units::Age;
 use crate::domain::vm::VmRef;
-use crate::fleet::request::{ErrorRecord, Finding};
+use crate::fleet::request::ErrorRecord;
 use crate::tui::app::App;
 use crate::tui::column::kind_mark;
 use crate::tui::cursor::Motion;
@@ -25,12 +25,12 @@ pub type Line = Vec<(String, Role)>;
 pub enum Topic {
     /// A description.
     Describe,
+    /// What may be shown of a credential.
+    Credential,
     /// The error log.
     Errors,
     /// The command log.
     Commands,
-    /// A host check.
-    Doctor(HostName),
 }
 
 /// Lines to read.
@@ -61,7 +61,7 @@ impl Document {
     pub fn fill(&mut self, lines: Vec<Line>) {
         self.scroll = match self.topic {
             Topic::Errors | Topic::Commands => usize::MAX,
-            Topic::Describe | Topic::Doctor(_) => 0,
+            Topic::Describe | Topic::Credential => 0,
         };
         self.lines = Some(lines);
     }
@@ -202,30 +202,6 @@ pub fn commands(records: &[CommandRecord]) -> Vec<Line> {
         ]
     };
     records.iter().map(line).collect()
-}
-
-/// The findings of a host check.
-pub fn findings(findings: &[Finding]) -> Vec<Line> {
-    let mut lines = Vec::new();
-    for finding in findings {
-        let (sign, role) = match finding.ok {
-            Some(true) => (glyph::DONE, Role::Success),
-            Some(false) => (glyph::ERROR, Role::Danger),
-            None => (glyph::UNKNOWN, Role::Dim),
-        };
-        lines.push(vec![
-            (format!("{sign} "), role),
-            (format!("{:<12}", finding.step), Role::Strong),
-            (finding.seen.shown().to_owned(), Role::Text),
-        ]);
-        if let Some(fix) = &finding.fix {
-            lines.push(vec![
-                (format!("{:14}", ""), Role::Dim),
-                (format!("do: {fix}"), Role::Warning),
-            ]);
-        }
-    }
-    lines
 }
 
 /// A failure as lines.

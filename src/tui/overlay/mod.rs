@@ -3,7 +3,9 @@
 
 pub mod chooser;
 pub mod confirm;
+pub mod credential_form;
 pub mod details;
+pub mod doctor;
 pub mod document;
 pub mod edit_form;
 pub mod fields;
@@ -58,6 +60,8 @@ pub enum Overlay {
     Palette(palette::Palette),
     /// One VM.
     Details(Box<details::Details>),
+    /// The findings about a host.
+    Doctor(Box<doctor::Findings>),
     /// Lines to read.
     Document(document::Document),
     /// The passphrase.
@@ -70,6 +74,8 @@ pub enum Overlay {
     Graphics(Box<graphics::Address>),
     /// A host key to decide on.
     HostKey(Box<host_key::HostKey>),
+    /// A credential to add.
+    CredentialForm(Box<credential_form::CredentialForm>),
     /// A host to add or change.
     HostForm(Box<host_form::HostForm>),
     /// A snapshot to take.
@@ -100,11 +106,13 @@ impl Overlay {
             Self::Console(console) => console.contexts(),
             Self::Screen(screen) => screen.contexts(),
             Self::Graphics(_) => &[Context::Graphics, Context::Base],
+            Self::Doctor(_) => &[Context::Doctor, Context::List, Context::Base],
             Self::Document(_) => &[Context::Document, Context::List, Context::Base],
             Self::HostKey(dialog) if dialog.phrase().is_none() => &[Context::Dialog, Context::Base],
-            Self::HostForm(_) | Self::SnapshotForm(_) | Self::EditForm(_) => {
-                &[Context::Form, Context::Prompt, Context::Base]
-            }
+            Self::CredentialForm(_)
+            | Self::HostForm(_)
+            | Self::SnapshotForm(_)
+            | Self::EditForm(_) => &[Context::Form, Context::Prompt, Context::Base],
             Self::Confirm(_)
             | Self::StoreConfirm(_)
             | Self::Narrow(_)
@@ -135,6 +143,7 @@ impl Overlay {
             Self::Naming(dialog) => type_into(&mut dialog.input, key),
             Self::Marking(dialog) => type_into(&mut dialog.input, key),
             Self::Passphrase(dialog) => dialog.type_key(key),
+            Self::CredentialForm(form) => form.type_key(key),
             Self::HostForm(form) => form.type_key(key),
             Self::SnapshotForm(form) => form.fields.type_key(key),
             Self::EditForm(form) => form.fields.type_key(key),
@@ -151,6 +160,7 @@ impl Overlay {
             | Self::Menu(_)
             | Self::Chooser(_)
             | Self::Console(_)
+            | Self::Doctor(_)
             | Self::Document(_) => {}
         }
     }

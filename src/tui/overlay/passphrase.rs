@@ -1,26 +1,23 @@
 //! The passphrase of the profile: masked, wiped after use, wrong ones answered in place.
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::KeyEvent;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
-use zeroize::Zeroizing;
 
 use super::frame;
 use crate::domain::error_kind::Failure;
 use crate::domain::inventory::LockState;
 use crate::domain::secret::SecretText;
 use crate::tui::theme::{Role, Theme};
+use crate::tui::widget::masked::Masked;
 use crate::tui::widget::paint;
-
-/// Longest passphrase taken.
-const MAX_CHARS: usize = 512;
 
 /// The dialog.
 pub struct Passphrase {
     profile: String,
     /// Whether a passphrase is being set, which takes it twice.
     first_time: bool,
-    typed: Zeroizing<String>,
+    typed: Masked,
     first: Option<SecretText>,
     /// Why the last one was not taken.
     complaint: Option<String>,
@@ -43,8 +40,7 @@ impl Passphrase {
         Self {
             profile: profile.to_owned(),
             first_time: lock == LockState::Empty,
-            // Room for the longest, so that growing never leaves a copy behind.
-            typed: Zeroizing::new(String::with_capacity(MAX_CHARS * 4)),
+            typed: Masked::default(),
             first: None,
             complaint: None,
             trying: false,
@@ -56,25 +52,15 @@ impl Passphrase {
         if self.trying {
             return;
         }
-        let control = key.modifiers.contains(KeyModifiers::CONTROL);
-        match key.code {
-            KeyCode::Char('u') if control => self.typed.clear(),
-            KeyCode::Char(c) if !control && self.typed.chars().count() < MAX_CHARS => {
-                self.typed.push(c);
-            }
-            KeyCode::Backspace => {
-                self.typed.pop();
-            }
-            _ => {}
-        }
+        self.typed.type_key(key);
     }
 
     /// Returns the passphrase once it is complete.
     pub fn accept(&mut self) -> Option<SecretText> {
-        if self.trying || self.typed.is_empty() {
+        if self.trying {
             return None;
         }
-        let typed = SecretText::new(std::mem::take(&mut *self.typed));
+        let typed = self.typed.take()?;
         self.complaint = None;
         if !self.first_time {
             self.trying = true;
@@ -119,15 +105,7 @@ impl Passphrase {
         };
         paint::put(buf, paint::line_of(room, 0), ask, theme.style(Role::Dim));
         let line = paint::line_of(room, 2);
-        let start = paint::put(buf, line, "passphrase: ", theme.style(Role::Key));
-        let room_left = usize::from(line.right().saturating_sub(start + 1));
-        let dots = "•".repeat(self.typed.chars().count().min(room_left));
-        let rest = Rect {
-            x: start,
-            width: line.right().saturating_sub(start),
-            ..line
-        };
-        let end = paint::put(buf, rest, &dots, theme.style(Role::Input));
+        let cursor = self.typed.draw(buf, line, theme, "passphrase: ");
         let below = paint::line_of(room, 3);
         if self.trying {
             paint::put(buf, below, "opening…", theme.style(Role::Changing));
@@ -141,12 +119,14 @@ impl Passphrase {
             theme,
             &[("enter", "unlock"), ("esc", "stay locked")],
         );
-        (!self.trying && line.height > 0).then_some(Position { x: end, y: line.y })
+        cursor.filter(|_| !self.trying)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use crossterm::event::KeyCode;
+
     use super::*;
     use crate::domain::error_kind::ErrorKind;
     use crate::tui::key::KeyPress;

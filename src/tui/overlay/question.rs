@@ -5,9 +5,11 @@ use ratatui::layout::Rect;
 
 use super::frame;
 use crate::domain::console::KeyStrokes;
+use crate::domain::credential::CredentialName;
 use crate::domain::host::{HostId, HostName};
 use crate::domain::vm::VmRef;
 use crate::tui::effect::Effect;
+use crate::tui::keeping::Keep;
 use crate::tui::theme::{Role, Theme};
 use crate::tui::widget::paint;
 
@@ -16,6 +18,8 @@ use crate::tui::widget::paint;
 pub enum Meaning {
     /// Forget a host.
     RemoveHost(HostId, HostName),
+    /// Remove a credential.
+    RemoveCredential(CredentialName),
     /// Press ctrl-alt-del in a VM.
     CtrlAltDel(VmRef),
     /// Leave the program.
@@ -43,6 +47,17 @@ impl Question {
                    Nothing changes on the host itself."
                     .to_owned(),
             meaning: Meaning::RemoveHost(id, name),
+        }
+    }
+
+    /// Asks whether to remove a credential that no host uses.
+    pub fn remove_credential(name: CredentialName) -> Self {
+        Self {
+            title: format!("Remove credential {name}?"),
+            text: "Its sealed secret is forgotten; there is no way back to it. No host uses it. A public key \
+                   that was put on hosts stays there."
+                .to_owned(),
+            meaning: Meaning::RemoveCredential(name),
         }
     }
 
@@ -75,6 +90,7 @@ impl Question {
     pub fn effect(self) -> Effect {
         match self.meaning {
             Meaning::RemoveHost(id, name) => Effect::RemoveHost(id, name),
+            Meaning::RemoveCredential(name) => Effect::Keep(Keep::RemoveCredential(name)),
             Meaning::CtrlAltDel(vm) => Effect::SendKeys(vm, KeyStrokes::CtrlAltDel),
             Meaning::Quit => Effect::Quit,
         }
@@ -93,6 +109,7 @@ impl Question {
         let last = paint::line_of(room, room.height.saturating_sub(1));
         let yes = match self.meaning {
             Meaning::RemoveHost(..) => "forget it",
+            Meaning::RemoveCredential(_) => "remove it",
             Meaning::CtrlAltDel(_) => "press them",
             Meaning::Quit => "leave",
         };

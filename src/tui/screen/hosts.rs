@@ -19,7 +19,7 @@ use crate::tui::cursor::{Cursor, Motion};
 use crate::tui::effect::Effect;
 use crate::tui::glyph;
 use crate::tui::overlay::Overlay;
-use crate::tui::overlay::document::{Document, Topic};
+use crate::tui::overlay::doctor;
 use crate::tui::overlay::host_form::HostForm;
 use crate::tui::overlay::host_key::HostKey;
 use crate::tui::overlay::question::Question;
@@ -133,15 +133,12 @@ pub fn remove(app: &mut App) -> Vec<Effect> {
 }
 
 /// Checks the host under the cursor step by step.
-pub fn doctor(app: &mut App) -> Vec<Effect> {
+pub fn examine(app: &mut App) -> Vec<Effect> {
     let Some(host) = selected(app) else {
         return Vec::new();
     };
     let (id, name) = (host.spec.id, host.spec.name.clone());
-    let title = format!("Checking {name}");
-    let page = Document::awaited(Topic::Doctor(name.clone()), title);
-    app.overlays.push(Overlay::Document(page));
-    vec![Effect::Doctor(id, name)]
+    doctor::open(app, id, name)
 }
 
 /// Opens the question about the key of the host under the cursor; a host whose question is over is tried

@@ -1,5 +1,5 @@
 //! The profile and its credentials: what there is, who uses it, whether it can be opened. Nothing secret
-//! is ever here; adding and removing is done on the command line.
+//! is ever here but while somebody types it.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -12,7 +12,10 @@ use crate::tui::cursor::{Cursor, Motion};
 use crate::tui::effect::Effect;
 use crate::tui::glyph;
 use crate::tui::overlay::Overlay;
+use crate::tui::overlay::credential_form::CredentialForm;
+use crate::tui::overlay::document::{Document, Topic, fact};
 use crate::tui::overlay::passphrase::Passphrase;
+use crate::tui::overlay::question::Question;
 use crate::tui::theme::{Role, Theme};
 use crate::tui::widget::list::{self, Field, List};
 
@@ -89,6 +92,91 @@ pub fn lock(_app: &mut App) -> Vec<Effect> {
     vec![Effect::Lock]
 }
 
+fn selected(app: &App) -> Option<&CredentialSummary> {
+    app.profile.list().get(app.profile.cursor.index())
+}
+
+/// Says whether a credential is under the cursor.
+pub fn has_selected(app: &App) -> Result<(), String> {
+    selected(app)
+        .map(drop)
+        .ok_or_else(|| "there is no credential".to_owned())
+}
+
+/// Opens an empty form; where the profile has no passphrase yet, that is set first.
+pub fn add(app: &mut App) -> Vec<Effect> {
+    app.overlays
+        .push(Overlay::CredentialForm(Box::<CredentialForm>::default()));
+    if app.snapshot.lock == LockState::Empty {
+        return unlock(app);
+    }
+    Vec::new()
+}
+
+/// Says whether the credential under the cursor can be removed: not while hosts log in with it.
+pub fn can_remove(app: &App) -> Result<(), String> {
+    let found = selected(app).ok_or("there is no credential")?;
+    if found.used_by.is_empty() {
+        return Ok(());
+    }
+    let hosts = found.used_by.join(", ");
+    Err(format!(
+        "{} is used by {hosts}: give them another login first",
+        found.name
+    ))
+}
+
+/// Asks whether to remove the credential under the cursor.
+pub fn remove(app: &mut App) -> Vec<Effect> {
+    if let Some(name) = selected(app).map(|found| found.name.clone()) {
+        let question = Question::remove_credential(name);
+        app.overlays.push(Overlay::Question(question));
+    }
+    Vec::new()
+}
+
+/// Shows everything that may be shown of the credential under the cursor.
+pub fn show(app: &mut App) -> Vec<Effect> {
+    let Some(found) = selected(app) else {
+        return Vec::new();
+    };
+    let known = |text: Option<&str>| text.unwrap_or(glyph::UNKNOWN).to_owned();
+    let mut lines = vec![
+        fact("kind", found.kind.word(), Role::Text),
+        fact("added", found.created_at.clone(), Role::Text),
+        fact(
+            "fingerprint",
+            known(found.fingerprint.as_deref()),
+            Role::Text,
+        ),
+        fact("used by", found.used_by.join(", "), Role::Text),
+        Vec::new(),
+    ];
+    match &found.public_key {
+        // On a line of its own, so that it can be taken with the mouse; c copies all of this.
+        Some(key) => lines.push(vec![(key.clone(), Role::Strong)]),
+        None => lines.push(vec![("It has no public half.".to_owned(), Role::Dim)]),
+    }
+    let page = Document {
+        topic: Topic::Credential,
+        title: format!("Credential {}", found.name),
+        lines: Some(lines),
+        scroll: 0,
+    };
+    app.overlays.push(Overlay::Document(page));
+    Vec::new()
+}
+
+/// Says how the profile stands, for the status line.
+pub fn title(app: &App) -> String {
+    let lock = match app.snapshot.lock {
+        LockState::Empty => "without a passphrase",
+        LockState::Locked => "locked",
+        LockState::Unlocked => "unlocked",
+    };
+    format!("Profile {} is {lock} · Credentials", app.snapshot.profile)
+}
+
 /// Copies the public key under the cursor.
 pub fn copy(app: &mut App) -> Vec<Effect> {
     let found = app.profile.list().get(app.profile.cursor.index());
@@ -103,9 +191,9 @@ pub fn copy(app: &mut App) -> Vec<Effect> {
 const FIELDS: &[Field] = &[
     Field::left("NAME", 20),
     Field::left("KIND", 9),
-    Field::left("ADDED", 10),
-    Field::left("FINGERPRINT", 50),
-    Field::rest("USED BY"),
+    Field::left("USED BY", 24),
+    Field::left("ADDED", 10).from(120),
+    Field::rest("FINGERPRINT"),
 ];
 
 /// Draws the view.
@@ -124,7 +212,7 @@ pub fn draw(app: &App, buf: &mut Buffer, area: Rect, theme: &Theme, top: &mut us
         None => "reading…",
         Some(Err(cause)) => &cause.message,
         Some(Ok(list)) if list.is_empty() => {
-            "No credentials: hosts are logged in to as ssh would. `vmdeck credential add` seals one."
+            "No credentials: hosts are logged in to as ssh would. A adds one."
         }
         Some(Ok(_)) => return,
     };
@@ -140,9 +228,9 @@ fn row(found: &CredentialSummary) -> list::Row {
         cells: vec![
             (found.name.to_string(), Role::Strong),
             (found.kind.word().to_owned(), Role::Text),
+            (known(used), Role::Text),
             (added, Role::Dim),
             (known(found.fingerprint.clone()), Role::Dim),
-            (known(used), Role::Text),
         ],
     }
 }

@@ -8,7 +8,7 @@ use crate::tui::effect::Effect;
 use crate::tui::event::Answer;
 use crate::tui::overlay::details::Details;
 use crate::tui::overlay::document::{self, Line, Topic};
-use crate::tui::overlay::{Overlay, edit_form, graphics, progress, screen};
+use crate::tui::overlay::{Overlay, doctor, edit_form, graphics, progress, screen};
 use crate::tui::theme::Role;
 
 pub(super) fn take(app: &mut App, answer: Answer) -> Vec<Effect> {
@@ -87,8 +87,7 @@ pub(super) fn take(app: &mut App, answer: Answer) -> Vec<Effect> {
             fill(app, &Topic::Errors, lines);
         }
         Answer::Findings(name, found) => {
-            let lines = lines(found, |found| document::findings(&found));
-            fill(app, &Topic::Doctor(name), lines);
+            doctor::heard(app, &name, found);
         }
         Answer::HostSaved(result) => host_saved(app, result.map(drop)),
         Answer::Unlocked(result) => return unlocked(app, result),
@@ -100,6 +99,7 @@ pub(super) fn take(app: &mut App, answer: Answer) -> Vec<Effect> {
             };
             return vec![Effect::Theme(shown.or_else(|| app.theme.clone()))];
         }
+        Answer::Kept(kept) => return kept.take(app),
         Answer::Credentials(credentials) => app.profile.take(credentials),
     }
     Vec::new()

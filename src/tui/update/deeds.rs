@@ -8,6 +8,7 @@ use crate::tui::acting;
 use crate::tui::app::{App, Screen};
 use crate::tui::cursor::Motion;
 use crate::tui::effect::Effect;
+use crate::tui::keeping::Keep;
 use crate::tui::overlay::Overlay;
 use crate::tui::overlay::details;
 use crate::tui::overlay::document::{self, Document, Topic};
@@ -52,6 +53,7 @@ pub fn go(app: &mut App, motion: Motion) -> Vec<Effect> {
         Some(Overlay::Palette(palette)) => palette.go(motion, page),
         Some(Overlay::Help(help)) => help.go(&keymap, motion, page.saturating_sub(3)),
         Some(Overlay::Console(console)) => console.go(motion, page),
+        Some(Overlay::Doctor(findings)) => findings.go(motion, page),
         Some(Overlay::Document(page_of)) => page_of.go(motion, page.saturating_sub(1)),
         Some(Overlay::Details(details)) => details.go(lines, motion, page.saturating_sub(3)),
         Some(Overlay::Progress(panel)) => panel.go(lines, motion, page.saturating_sub(4)),
@@ -69,6 +71,7 @@ pub fn go(app: &mut App, motion: Motion) -> Vec<Effect> {
             | Overlay::Marking(_)
             | Overlay::Passphrase(_)
             | Overlay::HostKey(_)
+            | Overlay::CredentialForm(_)
             | Overlay::HostForm(_)
             | Overlay::SnapshotForm(_)
             | Overlay::EditForm(_),
@@ -158,6 +161,12 @@ pub fn accept_prompt(app: &mut App) -> Vec<Effect> {
             return dialog.accept().map(Effect::Unlock).into_iter().collect();
         }
         Some(Overlay::Screen(screen)) => return screen.accept().into_iter().collect(),
+        Some(Overlay::CredentialForm(form)) if form.saving => {}
+        Some(Overlay::CredentialForm(form)) if form.on_button() => {
+            let added = form.accept().map(Keep::add);
+            return added.map(Effect::Keep).into_iter().collect();
+        }
+        Some(Overlay::CredentialForm(form)) => form.next(),
         Some(Overlay::HostForm(form)) if form.saving => {}
         Some(Overlay::HostForm(form)) if form.on_save() => {
             return form.accept().map(Effect::SaveHost).into_iter().collect();
@@ -228,6 +237,7 @@ pub fn cancel_prompt(app: &mut App) -> Vec<Effect> {
 /// Goes to the next field of a form.
 pub fn next_field(app: &mut App) -> Vec<Effect> {
     match app.overlays.last_mut() {
+        Some(Overlay::CredentialForm(form)) => form.next(),
         Some(Overlay::HostForm(form)) => form.next(),
         Some(Overlay::SnapshotForm(form)) => form.fields.next(),
         Some(Overlay::EditForm(form)) => form.fields.next(),
@@ -239,6 +249,7 @@ pub fn next_field(app: &mut App) -> Vec<Effect> {
 /// Goes to the previous field of a form.
 pub fn previous_field(app: &mut App) -> Vec<Effect> {
     match app.overlays.last_mut() {
+        Some(Overlay::CredentialForm(form)) => form.previous(),
         Some(Overlay::HostForm(form)) => form.previous(),
         Some(Overlay::SnapshotForm(form)) => form.fields.previous(),
         Some(Overlay::EditForm(form)) => form.fields.previous(),

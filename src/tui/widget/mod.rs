@@ -4,4 +4,5 @@ pub mod footer;
 pub mod header;
 pub mod input;
 pub mod list;
+pub mod masked;
 pub mod paint;
