@@ -44,7 +44,7 @@ macro_rules! targets {
 }
 
 targets! {
-    virsh_tables virsh_domstats virsh_domain_xml virsh_events virsh_complaints virsh_kept process_table picture
+    virsh_tables virsh_domstats virsh_domain_xml virsh_events virsh_complaints virsh_kept guest_agent process_table picture
     powershell_frames powershell_results hyperv_answers hyperv_records hyperv_watch clixml
     known_hosts ssh_config private_key public_key sealed sealed_payload audit_log
     config theme key_binding filter pattern host_words remote_text recording quoting command_line

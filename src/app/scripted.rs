@@ -38,6 +38,7 @@ pub(super) const fn is_one_look(task: &ScriptTask) -> bool {
         }
         ScriptTask::Act(_)
         | ScriptTask::Set(_)
+        | ScriptTask::Run(_)
         | ScriptTask::Store(StoreTask::Act(..))
         | ScriptTask::Snapshot(SnapshotTask::Act(_))
         | ScriptTask::Watch(_) => false,
@@ -100,6 +101,7 @@ fn output_of(task: &ScriptTask) -> (Option<OutputFormat>, Option<Duration>) {
         ScriptTask::Screenshot(args) => &args.output,
         ScriptTask::Act(act) => &act.doing.output,
         ScriptTask::Set(act) => &act.doing.output,
+        ScriptTask::Run(args) => &args.output,
         ScriptTask::Snapshot(task) => task.output(),
         ScriptTask::Store(task) => task.output(),
         ScriptTask::Watch(args) => &args.output,
@@ -124,6 +126,17 @@ fn command(around: &Surroundings, task: &ScriptTask) -> Command {
             out: (args.out.as_os_str() != "-").then(|| args.out.clone()),
             replace: args.replace,
             to_terminal: std::io::stdout().is_terminal(),
+        }),
+        ScriptTask::Run(args) => Command::Run(once::Run {
+            targets: targets(args.filter.as_ref(), &args.targets),
+            words: args.command.clone(),
+            yes: args.yes,
+            dry_run: args.dry_run,
+            within: args.timeout,
+            to_terminal: [
+                std::io::stdout().is_terminal(),
+                std::io::stderr().is_terminal(),
+            ],
         }),
         ScriptTask::Show(args) => Command::Show(args.target.clone()),
         ScriptTask::Watch(args) => Command::Watch(args.filter.clone().unwrap_or_default()),

@@ -27,6 +27,8 @@ pub enum ScriptTask {
     Act(Act),
     /// Change what VMs are set up with.
     Set(Box<SetAct>),
+    /// Run a program in VMs.
+    Run(RunArgs),
     /// Look at VM snapshots, or change them.
     Snapshot(SnapshotTask),
     /// Look at storage and networks, or change them.
@@ -136,6 +138,45 @@ pub struct ScreenshotArgs {
     /// Output.
     #[command(flatten)]
     pub output: OutputArgs,
+}
+
+/// `run`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  vmdeck --once run web-1 --yes -- systemctl restart nginx
+  vmdeck --once run web-1 db-1 --yes -o json -- /bin/sh -c 'df -h | tail -n +2'
+  vmdeck --once run kvm1/web-1 --dry-run -- uname -a
+
+No shell reads the words after `--`: each is one argument of the program.")]
+pub struct RunArgs {
+    /// VMs: names, `host/name`, or ids. An ambiguous name runs nothing.
+    #[arg(value_name = "TARGET", required_unless_present = "filter")]
+    pub targets: Vec<String>,
+
+    /// Choose the VMs by a filter instead.
+    #[arg(long, short, value_name = "FILTER", value_parser = filter, conflicts_with = "targets")]
+    pub filter: Option<Filter>,
+
+    /// Agree to it.
+    #[arg(long, short)]
+    pub yes: bool,
+
+    /// Print exactly what would be sent and run nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Wait for the program's end at most this long, like `5m`; it goes on when time is up.
+    #[arg(long, value_name = "TIME", value_parser = time, default_value = "60s")]
+    pub timeout: Duration,
+
+    /// Output.
+    #[command(flatten)]
+    pub output: OutputArgs,
+
+    /// The program in the VM and its arguments.
+    #[arg(value_name = "COMMAND", last = true, required = true)]
+    pub command: Vec<String>,
 }
 
 /// `watch`.
@@ -252,6 +293,9 @@ pub(super) fn commands() -> Vec<Command> {
             .subcommand(switch("off", ActionKind::AutostartOff)),
     );
     all.push(set::command());
+    all.push(with::<RunArgs>(
+        Command::new("run").about("Run a program in VMs, and print what it printed."),
+    ));
     all.push(snapshot::command());
     all.extend(store::commands());
     all.push(with::<WatchArgs>(Command::new("watch").about(
@@ -283,6 +327,7 @@ pub(super) fn read(name: &str, matches: &ArgMatches) -> Result<Option<ScriptTask
         "screenshot" => {
             ScreenshotArgs::from_arg_matches(matches).map(|args| Some(ScriptTask::Screenshot(args)))
         }
+        "run" => RunArgs::from_arg_matches(matches).map(|args| Some(ScriptTask::Run(args))),
         "watch" => WatchArgs::from_arg_matches(matches).map(|args| Some(ScriptTask::Watch(args))),
         STORAGE => store::read(StoreKind::Pool, matches).map(|task| task.map(ScriptTask::Store)),
         NETWORK => store::read(StoreKind::Network, matches).map(|task| task.map(ScriptTask::Store)),

@@ -1,7 +1,9 @@
-//! A VM's serial console in words that every layer knows: how large the terminal is, what goes in, what
+//! A VM's console, or a shell in it, in words that every layer knows: how large the terminal is, what goes in, what
 //! comes out, how it ends.
 
 use super::error_kind::Failure;
+use super::guest_login::GuestLogin;
+use super::host_key::HostKeyQuestion;
 
 /// Columns and lines of a terminal, neither of them zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,11 +44,25 @@ pub enum ConsoleInput {
     Size(TerminalSize),
 }
 
+/// What is opened of a VM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConsoleKind {
+    /// Its serial console.
+    Serial {
+        /// End the session of whoever has it.
+        take_over: bool,
+    },
+    /// A shell in it, over SSH through its host.
+    Shell(GuestLogin),
+}
+
 /// What comes out of a console.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ConsoleNews {
     /// Bytes that the VM wrote. They may hold anything, and go to no terminal but an emulated one.
     Output(Vec<u8>),
+    /// The VM's SSH server shows a key that a person has to decide on; the end follows.
+    AskKey(Box<HostKeyQuestion>),
     /// It is over; nothing comes after.
     Ended(ConsoleEnd),
 }
@@ -73,6 +89,8 @@ pub enum ConsoleEndKind {
     LinkLost,
     /// It cannot be had: not defined, not allowed, not supported.
     Impossible,
+    /// The shell ended.
+    Left,
 }
 
 /// Keys for a VM's keyboard.

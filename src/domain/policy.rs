@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::action::{ActionKind, Ask};
+use super::guest_command::GuestVerb;
 use super::operation::Door;
 use super::store_action::StoreVerb;
 
@@ -27,7 +28,7 @@ pub enum Effect {
     Deny,
 }
 
-/// A verb of either catalogue: what is done to a VM, or to a pool or a network.
+/// A verb of any catalogue: what is done to a VM, inside one, or to a pool or a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Verb {
@@ -35,6 +36,8 @@ pub enum Verb {
     Vm(ActionKind),
     /// Of pools and networks.
     Store(StoreVerb),
+    /// Of what is inside a VM.
+    Guest(GuestVerb),
 }
 
 impl Verb {
@@ -42,6 +45,7 @@ impl Verb {
     pub fn ids() -> impl Iterator<Item = &'static str> {
         let vms = ActionKind::TABLE.iter().map(|spec| spec.id);
         vms.chain(StoreVerb::TABLE.iter().map(|spec| spec.id))
+            .chain(GuestVerb::ALL.iter().map(|verb| verb.id()))
     }
 
     /// Returns what its catalogue asks for: of one, on tier `prod`, and of several at once.
@@ -55,6 +59,7 @@ impl Verb {
                 let spec = verb.spec();
                 (spec.asks, spec.asks_on_prod, Ask::Confirm)
             }
+            Self::Guest(verb) => verb.asks(),
         }
     }
 }
@@ -71,15 +76,23 @@ impl From<StoreVerb> for Verb {
     }
 }
 
+impl From<GuestVerb> for Verb {
+    fn from(verb: GuestVerb) -> Self {
+        Self::Guest(verb)
+    }
+}
+
 impl FromStr for Verb {
     type Err = String;
 
     /// Reads the stable id.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let store = StoreVerb::TABLE.iter().find(|spec| spec.id == text);
-        match store {
-            Some(spec) => Ok(Self::Store(spec.verb)),
-            None => text.parse().map(Self::Vm),
+        let guest = GuestVerb::ALL.into_iter().find(|verb| verb.id() == text);
+        match (store, guest) {
+            (Some(spec), _) => Ok(Self::Store(spec.verb)),
+            (None, Some(verb)) => Ok(Self::Guest(verb)),
+            (None, None) => text.parse().map(Self::Vm),
         }
     }
 }

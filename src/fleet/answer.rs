@@ -34,6 +34,9 @@ impl Engine {
             ReachRequest::Graphics { vm, actor, reply } => {
                 self.open_graphics((&vm, actor), reply);
             }
+            ReachRequest::PlanGuest { wish, reply } => self.plan_guest(*wish, reply),
+            ReachRequest::RunGuest { submission, reply } => self.run_guest(&submission, reply),
+            ReachRequest::Key { key, reply } => self.decide_guest_key(*key, reply),
             ReachRequest::Keys {
                 vm,
                 keys,

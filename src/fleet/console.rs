@@ -1,4 +1,4 @@
-//! Serial consoles: admitted by the engine, recorded, opened on the host's second connection, carried
+//! Serial consoles, and shells in VMs: admitted by the engine, recorded, opened, a console on the host's second connection, carried
 //! until somebody leaves.
 //!
 //! Every queue on the way is bounded, and none is drained ahead of its reader: a VM that floods its
@@ -15,20 +15,23 @@ use super::engine::Engine;
 use super::plan::kind_of;
 use super::record;
 use super::request::Reply;
+use super::shell::{self, NoShell};
 use super::side_link::{SideLink, SideLinks};
 use crate::audit::AuditLog;
-use crate::domain::audit::{AuditEntry, AuditPhase};
-use crate::domain::console::{ConsoleEnd, ConsoleEndKind, ConsoleInput, ConsoleNews, TerminalSize};
+use crate::domain::audit::AuditEntry;
+use crate::domain::console::{
+    ConsoleEnd, ConsoleEndKind, ConsoleInput, ConsoleKind, ConsoleNews, TerminalSize,
+};
 use crate::domain::error_kind::{Classify, ErrorKind, Failure};
 use crate::domain::host::HostSpec;
-use crate::domain::operation::{Actor, OperationId};
+use crate::domain::host_key::HostKeyQuestion;
+use crate::domain::operation::Actor;
 use crate::domain::remote_command::RemoteCommand;
-use crate::domain::text::RemoteText;
-use crate::domain::vm::{PowerState, VmRef};
+use crate::domain::vm::VmRef;
 use crate::hypervisor::Reach;
 use crate::session::{CommandLog, SessionContext};
 use crate::task::send_or_gone;
-use crate::transport::{Chunk, ExitStatus, RemoteTerminal, TransportError};
+use crate::transport::{Chunk, ExitStatus, RemoteTerminal, Transport, TransportError};
 
 /// Word of the audit log for a console.
 pub const CONSOLE: &str = "console";
@@ -49,8 +52,8 @@ pub struct ConsoleWish {
     pub vm: VmRef,
     /// How large the terminal is.
     pub size: TerminalSize,
-    /// End the session of whoever has it.
-    pub take_over: bool,
+    /// What of it.
+    pub kind: ConsoleKind,
     /// Who wants it.
     pub actor: Actor,
 }
@@ -69,18 +72,25 @@ pub struct Console {
 /// Everything the task of one console needs.
 struct Task {
     wish: ConsoleWish,
-    vm_name: RemoteText,
-    state: PowerState,
+    intent: AuditEntry,
     may_type: bool,
     spec: Arc<HostSpec>,
     command: RemoteCommand,
     reach: &'static dyn Reach,
-    id: OperationId,
     context: Arc<SessionContext>,
     links: SideLinks,
     log: CommandLog,
     audit: AuditLog,
     stop: CancellationToken,
+}
+
+/// What a terminal flows over: held as long as it flows.
+#[derive(Debug)]
+enum Held {
+    /// The host's second connection.
+    Shared(#[expect(dead_code, reason = "held, not looked at")] Arc<SideLink>),
+    /// One of its own, to the VM.
+    Own(#[expect(dead_code, reason = "held, not looked at")] Arc<dyn Transport>),
 }
 
 impl Engine {
@@ -102,17 +112,27 @@ impl Engine {
         admission::can_be_recorded(&view)?;
         let kind = kind_of(host)?;
         let reach = self.context.drivers.reach(kind);
-        let command = reach
-            .console(&host.spec, &wish.vm.vm, wish.take_over)
-            .map_err(|error| Failure::of(&error))?;
+        let (word, command) = match &wish.kind {
+            ConsoleKind::Serial { take_over } => {
+                let command = reach.console(&host.spec, &wish.vm.vm, *take_over);
+                (CONSOLE, command.map_err(|error| Failure::of(&error))?)
+            }
+            ConsoleKind::Shell(login) => {
+                shell::is_on(vm)?;
+                (shell::SHELL, shell::shown(&host.spec, login))
+            }
+        };
+        let (about, id) = ((&*host.spec, &**vm), self.ids.next(now));
+        let intent = AuditEntry {
+            plan: vec![command.shown_line()],
+            ..record::reach_intent(word, about, wish.actor.clone(), &id, now)
+        };
         Ok(Task {
-            vm_name: vm.name.clone(),
-            state: vm.state.clone(),
+            intent,
             may_type: !(view.read_only || host.spec.read_only),
             spec: Arc::clone(&host.spec),
             command,
             reach,
-            id: self.ids.next(now),
             context: Arc::clone(&self.context),
             links: self.side_links.clone(),
             log: self.roster.log(wish.vm.host),
@@ -126,14 +146,16 @@ impl Engine {
 impl Task {
     async fn run(self, reply: Reply<Console>) {
         let began = Instant::now();
-        let intent = self.intent();
-        if let Err(error) = self.audit.append(intent.clone()).await {
+        if let Err(error) = self.audit.append(self.intent.clone()).await {
             return send_or_gone(reply, Err(error.refusal("opening the console")));
         }
         let (status, details) = match self.open().await {
-            Err(cause) => {
+            Err(NoShell { cause, question }) => {
                 let details = cause.message.clone();
-                send_or_gone(reply, Err(cause));
+                match question {
+                    Some(question) => self.put(question, cause, reply).await,
+                    None => send_or_gone(reply, Err(cause)),
+                }
                 ("failed", details)
             }
             Ok((link, terminal)) => {
@@ -143,36 +165,40 @@ impl Task {
                 said
             }
         };
-        let outcome = AuditEntry {
-            timestamp: self.context.clock.now().to_string(),
-            phase: AuditPhase::Outcome,
-            status: status.to_owned(),
-            details,
-            elapsed_ms: u64::try_from(began.elapsed().as_millis()).ok(),
-            ..intent
-        };
+        let (said, now) = ((status, details), self.context.clock.now());
+        let outcome = record::reach_outcome(self.intent, said, began.elapsed(), now);
         if let Err(error) = self.audit.append(outcome).await {
             tracing::error!(%error, "could not record the end of a console");
         }
     }
 
-    fn intent(&self) -> AuditEntry {
-        AuditEntry {
-            phase: AuditPhase::Intent,
-            host: Some(self.spec.name.to_string()),
-            vm: Some(self.vm_name.clone()),
-            vm_id: Some(self.wish.vm.vm.to_string()),
-            actor: Some(self.wish.actor.clone()),
-            client_ip: self.wish.actor.client_ip.clone(),
-            plan: vec![self.command.shown_line()],
-            state_before: Some(self.state.to_string()),
-            operation: Some(self.id.to_string()),
-            ..record::note(CONSOLE, "pending", String::new(), self.context.clock.now())
+    /// Puts the question about a key to whoever waits for the shell.
+    async fn put(&self, question: Box<HostKeyQuestion>, cause: Failure, reply: Reply<Console>) {
+        let (news, to_front) = mpsc::channel(OUTPUT_QUEUE);
+        let console = Console {
+            news: to_front,
+            input: mpsc::channel(INPUT_QUEUE).0,
+            may_type: self.may_type,
+        };
+        if reply.send(Ok(console)).is_err() {
+            return;
+        }
+        let why = ConsoleEndKind::Impossible;
+        let end = ConsoleNews::Ended(ConsoleEnd { why, cause });
+        for piece in [ConsoleNews::AskKey(question), end] {
+            // Who has left meanwhile need not decide.
+            drop(news.send(piece).await);
         }
     }
 
-    async fn open(&self) -> Result<(Arc<SideLink>, RemoteTerminal), Failure> {
+    async fn open(&self) -> Result<(Held, RemoteTerminal), NoShell> {
         let opening = async {
+            if let ConsoleKind::Shell(login) = &self.wish.kind {
+                let vm = (&*self.spec, &self.wish.vm.vm);
+                let (link, terminal) =
+                    shell::open(&self.context, vm, login, self.wish.size).await?;
+                return Ok((Held::Own(link), terminal));
+            }
             let link = self
                 .links
                 .lease(&self.context, &self.spec, self.log.clone())
@@ -182,12 +208,12 @@ impl Task {
                 .open_terminal(&self.command, self.wish.size)
                 .await
                 .map_err(|error| Failure::of(&error))?;
-            Ok((link, terminal))
+            Ok((Held::Shared(link), terminal))
         };
         tokio::select! {
             biased;
             () = self.stop.cancelled() => {
-                Err(Failure::new(ErrorKind::Busy, "the program is ending"))
+                Err(Failure::new(ErrorKind::Busy, "the program is ending").into())
             }
             opened = opening => opened,
         }
@@ -226,7 +252,7 @@ impl Task {
             return ("ok", "left".to_owned());
         };
         let status = match end.why {
-            ConsoleEndKind::VmOff | ConsoleEndKind::Cut => "ok",
+            ConsoleEndKind::VmOff | ConsoleEndKind::Cut | ConsoleEndKind::Left => "ok",
             ConsoleEndKind::InUse | ConsoleEndKind::Impossible => "failed",
             ConsoleEndKind::LinkLost => "unknown",
         };
@@ -255,7 +281,12 @@ impl Task {
                 }
                 Some(Ok(Chunk::Exit(said))) => status = said,
                 Some(Ok(Chunk::Closed)) => {
-                    return Some(self.reach.console_ended(&self.spec, &status, &tail.0));
+                    return Some(match &self.wish.kind {
+                        ConsoleKind::Serial { .. } => {
+                            self.reach.console_ended(&self.spec, &status, &tail.0)
+                        }
+                        ConsoleKind::Shell(_) => shell::ended(&status),
+                    });
                 }
                 Some(Err(error)) => {
                     return Some(ConsoleEnd {

@@ -21,7 +21,7 @@ use super::request::Reply;
 use super::screen::{ending, has_screen};
 use super::side_link::{SideLink, SideLinks};
 use crate::audit::AuditLog;
-use crate::domain::audit::{AuditEntry, AuditPhase};
+use crate::domain::audit::AuditEntry;
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::graphics::Display;
 use crate::domain::host::HostSpec;
@@ -100,17 +100,10 @@ impl Engine {
         let (host, found) = admission::within_reach(&view, vm)?;
         has_screen(found)?;
         let verdict = admission::may_type(&view, host, &actor)?;
+        let id = self.ids.next(now);
         let intent = AuditEntry {
-            phase: AuditPhase::Intent,
-            host: Some(host.spec.name.to_string()),
-            vm: Some(found.name.clone()),
-            vm_id: Some(found.id.to_string()),
-            client_ip: actor.client_ip.clone(),
-            actor: Some(actor),
             rule: Some(verdict.rule),
-            state_before: Some(found.state.to_string()),
-            operation: Some(self.ids.next(now).to_string()),
-            ..record::note(GRAPHICS, "pending", String::new(), now)
+            ..record::reach_intent(GRAPHICS, (&host.spec, found), actor, &id, now)
         };
         Ok(Task {
             vm: vm.vm.clone(),
@@ -164,14 +157,8 @@ impl Task {
                 ("ok", format!("{shown}, {ever} connections"))
             }
         };
-        let outcome = AuditEntry {
-            timestamp: self.context.clock.now().to_string(),
-            phase: AuditPhase::Outcome,
-            status: status.to_owned(),
-            details,
-            elapsed_ms: u64::try_from(began.elapsed().as_millis()).ok(),
-            ..self.intent
-        };
+        let (said, now) = ((status, details), self.context.clock.now());
+        let outcome = record::reach_outcome(self.intent, said, began.elapsed(), now);
         if let Err(error) = self.audit.append(outcome).await {
             tracing::error!(%error, "could not record the end of a display");
         }

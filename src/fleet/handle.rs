@@ -8,10 +8,12 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use super::console::{Console, ConsoleWish};
 use super::credential::{CredentialRequest, NewSecret};
 use super::graphics::Graphics;
+use super::guest::GuestWish;
 use super::request::{
     ErrorRecord, Finding, HostSelection, KeyDecision, Proposal, ReachRequest, Reply, Request,
     StoreRequest,
 };
+use super::shell::GuestKey;
 use crate::domain::action::Action;
 use crate::domain::audit::AuditRecord;
 use crate::domain::console::KeyStrokes;
@@ -19,6 +21,7 @@ use crate::domain::credential::{CredentialName, CredentialSummary};
 use crate::domain::edit::VmSettings;
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::event::{CommandRecord, FleetEvent};
+use crate::domain::guest_command::{GuestProposal, GuestResult, GuestSubmission};
 use crate::domain::host::{HostId, HostSpec};
 use crate::domain::host_key::HostKeyQuestion;
 use crate::domain::inventory::FleetSnapshot;
@@ -241,6 +244,27 @@ impl FleetHandle {
     /// Brings a VM's graphical display to this machine, for as long as the answer is held.
     pub async fn graphics(&self, vm: VmRef, actor: Actor) -> Result<Graphics, Failure> {
         self.ask(|reply| Request::Reach(ReachRequest::Graphics { vm, actor, reply }))
+            .await
+    }
+
+    /// Makes the plan of a program in a VM and says what must be agreed to.
+    pub async fn plan_guest(&self, wish: GuestWish) -> Result<GuestProposal, Failure> {
+        let wish = Box::new(wish);
+        self.ask(|reply| Request::Reach(ReachRequest::PlanGuest { wish, reply }))
+            .await
+    }
+
+    /// Runs such a plan; returns when it is over.
+    pub async fn run_guest(&self, submission: GuestSubmission) -> Result<GuestResult, Failure> {
+        let submission = Box::new(submission);
+        self.ask(|reply| Request::Reach(ReachRequest::RunGuest { submission, reply }))
+            .await
+    }
+
+    /// Decides about the key of a VM's SSH server.
+    pub async fn decide_guest_key(&self, key: GuestKey) -> Result<(), Failure> {
+        let key = Box::new(key);
+        self.ask(|reply| Request::Reach(ReachRequest::Key { key, reply }))
             .await
     }
 

@@ -6,13 +6,14 @@ use jiff::Timestamp;
 
 use crate::domain::audit::{AuditEntry, AuditPhase};
 use crate::domain::error_kind::Failure;
+use crate::domain::host::HostSpec;
 use crate::domain::host_key::HostKeyQuestion;
 use crate::domain::operation::{Actor, OperationId, Outcome, Plan};
 use crate::domain::remote_command::RemoteCommand;
 use crate::domain::store::StoreState;
 use crate::domain::store_action::StorePlan;
 use crate::domain::text::RemoteText;
-use crate::domain::vm::PowerState;
+use crate::domain::vm::{PowerState, Vm};
 
 /// Makes the record of an intent: on disk before anything is sent.
 pub fn intent(
@@ -22,11 +23,45 @@ pub fn intent(
     rule: &str,
     now: Timestamp,
 ) -> AuditEntry {
+    begun(id, rule, about(plan, actor, now))
+}
+
+/// Makes the record of an intent to reach into a VM. What is run for it, and by which rule, is for whoever
+/// reaches to add.
+pub fn reach_intent(
+    word: &str,
+    (host, vm): (&HostSpec, &Vm),
+    actor: Actor,
+    id: &OperationId,
+    now: Timestamp,
+) -> AuditEntry {
     AuditEntry {
         phase: AuditPhase::Intent,
-        rule: Some(rule.to_owned()),
+        host: Some(host.name.to_string()),
+        vm: Some(vm.name.clone()),
+        vm_id: Some(vm.id.to_string()),
+        client_ip: actor.client_ip.clone(),
+        actor: Some(actor),
+        state_before: Some(vm.state.to_string()),
         operation: Some(id.to_string()),
-        ..about(plan, actor, now)
+        ..note(word, "pending", String::new(), now)
+    }
+}
+
+/// Makes the record of how that ended.
+pub fn reach_outcome(
+    intent: AuditEntry,
+    (status, details): (&str, String),
+    elapsed: Duration,
+    now: Timestamp,
+) -> AuditEntry {
+    AuditEntry {
+        timestamp: now.to_string(),
+        phase: AuditPhase::Outcome,
+        status: status.to_owned(),
+        details,
+        elapsed_ms: u64::try_from(elapsed.as_millis()).ok(),
+        ..intent
     }
 }
 
@@ -38,14 +73,10 @@ pub fn outcome(
     elapsed: Duration,
     now: Timestamp,
 ) -> AuditEntry {
+    let details = outcome.reason().unwrap_or_default().to_owned();
     AuditEntry {
-        timestamp: now.to_string(),
-        phase: AuditPhase::Outcome,
         state_after: state_after.map(PowerState::to_string),
-        status: status(outcome).to_owned(),
-        details: outcome.reason().unwrap_or_default().to_owned(),
-        elapsed_ms: u64::try_from(elapsed.as_millis()).ok(),
-        ..intent.clone()
+        ..reach_outcome(intent.clone(), (status(outcome), details), elapsed, now)
     }
 }
 
@@ -101,12 +132,7 @@ pub fn store_intent(
     rule: &str,
     now: Timestamp,
 ) -> AuditEntry {
-    AuditEntry {
-        phase: AuditPhase::Intent,
-        rule: Some(rule.to_owned()),
-        operation: Some(id.to_string()),
-        ..about_store(plan, actor, now)
-    }
+    begun(id, rule, about_store(plan, actor, now))
 }
 
 /// Makes the record of its outcome.
@@ -134,6 +160,16 @@ pub fn store_refusal(
         status: "refused".to_owned(),
         details: cause.message.clone(),
         ..about_store(plan, actor, now)
+    }
+}
+
+/// Makes an intent of what a plan is about.
+fn begun(id: &OperationId, rule: &str, about: AuditEntry) -> AuditEntry {
+    AuditEntry {
+        phase: AuditPhase::Intent,
+        rule: Some(rule.to_owned()),
+        operation: Some(id.to_string()),
+        ..about
     }
 }
 

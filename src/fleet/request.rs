@@ -7,6 +7,8 @@ use tokio::sync::oneshot;
 use super::console::{Console, ConsoleWish};
 use super::credential::CredentialRequest;
 use super::graphics::Graphics;
+use super::guest::GuestWish;
+use super::shell::GuestKey;
 use crate::domain::action::Action;
 use crate::domain::audit::AuditRecord;
 use crate::domain::console::KeyStrokes;
@@ -14,6 +16,7 @@ use crate::domain::credential::CredentialSummary;
 use crate::domain::edit::VmSettings;
 use crate::domain::error_kind::Failure;
 use crate::domain::event::CommandRecord;
+use crate::domain::guest_command::{GuestProposal, GuestResult, GuestSubmission};
 use crate::domain::host::{HostId, HostName, HostSpec};
 use crate::domain::host_key::HostKeyQuestion;
 use crate::domain::metrics::VmMetrics;
@@ -117,6 +120,27 @@ pub enum ReachRequest {
         actor: Actor,
         /// The display; its intent is recorded by then.
         reply: Reply<Graphics>,
+    },
+    /// Make the plan of a program in it, and say what must be agreed to.
+    PlanGuest {
+        /// Which, what, by whom.
+        wish: Box<GuestWish>,
+        /// The proposal, or why there is none.
+        reply: Reply<GuestProposal>,
+    },
+    /// Run such a plan.
+    RunGuest {
+        /// The plan as it was shown, and the consent.
+        submission: Box<GuestSubmission>,
+        /// How it ended; a refusal is recorded and returned as the error.
+        reply: Reply<GuestResult>,
+    },
+    /// Decide about the key of its SSH server.
+    Key {
+        /// Whose, which, and what was decided.
+        key: Box<GuestKey>,
+        /// Done.
+        reply: Reply<()>,
     },
     /// Press keys of its keyboard.
     Keys {

@@ -14,7 +14,7 @@ use super::record;
 use super::request::Reply;
 use super::side_link::{SideLink, SideLinks};
 use crate::audit::AuditLog;
-use crate::domain::audit::{AuditEntry, AuditPhase};
+use crate::domain::audit::AuditEntry;
 use crate::domain::console::KeyStrokes;
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::host::HostSpec;
@@ -95,18 +95,12 @@ impl Engine {
         let task = self.reaching(host, vm)?;
         let command = task.reach.keys(&host.spec, &vm.vm, keys);
         let command = command.map_err(|error| Failure::of(&error))?;
+        let id = self.ids.next(now);
         let intent = AuditEntry {
-            phase: AuditPhase::Intent,
-            host: Some(host.spec.name.to_string()),
-            vm: Some(found.name.clone()),
-            vm_id: Some(found.id.to_string()),
-            client_ip: actor.client_ip.clone(),
-            actor: Some(actor),
             plan: vec![shown(&command)],
             rule: Some(verdict.rule),
-            state_before: Some(found.state.to_string()),
-            operation: Some(self.ids.next(now).to_string()),
-            ..record::note(SEND_KEYS, "pending", keys.recorded().to_owned(), now)
+            details: keys.recorded().to_owned(),
+            ..record::reach_intent(SEND_KEYS, (&host.spec, found), actor, &id, now)
         };
         Ok((task, (command, intent)))
     }
@@ -208,14 +202,8 @@ impl Reaching {
             Ok(()) => intent.details.clone(),
             Err(cause) => format!("{}: {}", intent.details, cause.message),
         };
-        let outcome = AuditEntry {
-            timestamp: self.context.clock.now().to_string(),
-            phase: AuditPhase::Outcome,
-            status: status.to_owned(),
-            details,
-            elapsed_ms: u64::try_from(began.elapsed().as_millis()).ok(),
-            ..intent
-        };
+        let (said, now) = ((status, details), self.context.clock.now());
+        let outcome = record::reach_outcome(intent, said, began.elapsed(), now);
         if let Err(error) = audit.append(outcome).await {
             tracing::error!(%error, "could not record how typing ended");
         }

@@ -13,8 +13,10 @@ use tokio::sync::watch;
 
 use crate::domain::credential::{Credential, CredentialKind, CredentialName, CredentialSecret};
 use crate::domain::error_kind::{ErrorKind, Failure};
+use crate::domain::guest_login::{GuestLogin, key_label};
 use crate::domain::host::{Endpoint, HostSpec, Jump, LoginMethod, UserName};
 use crate::domain::host_key::PinnedKey;
+use crate::domain::vm::VmId;
 use crate::profile::Profile;
 use crate::session::TargetSource;
 use crate::transport::ssh::client_config::ClientConfig;
@@ -213,6 +215,45 @@ impl TargetSource for Targets {
         }
         Ok(target)
     }
+
+    async fn guest(
+        &self,
+        spec: &HostSpec,
+        vm: &VmId,
+        login: &GuestLogin,
+    ) -> Result<Target, Failure> {
+        let mut target = self.target(spec).await?;
+        let credentials = if let Some(named) = self.named(&login.login).await? {
+            named
+        } else {
+            let of_host = target.hops.last().map(|hop| hop.credentials.as_slice());
+            let keys = for_guest(of_host.unwrap_or_default());
+            if keys.is_empty() {
+                existing(defaults(&Alias::default(), &self.options)).await
+            } else {
+                keys
+            }
+        };
+        target.hops.push(Hop {
+            endpoint: login.at.clone(),
+            // Addresses of VMs come and go, and two networks may have the same.
+            key_alias: Some(key_label(vm)),
+            user: login.user.clone(),
+            credentials,
+        });
+        // That is a setting of the host, and says nothing about what runs in its VMs.
+        target.accept_new = self.options.accept_new;
+        Ok(target)
+    }
+}
+
+/// What a VM is offered of what its host is logged in with: keys, whose signatures help nobody else, and never
+/// a password.
+fn for_guest(of_host: &[Credential]) -> Vec<Credential> {
+    let keys = of_host
+        .iter()
+        .filter(|credential| !matches!(credential, Credential::Password(_)));
+    keys.cloned().collect()
 }
 
 /// Leaves out default key files that are not there, as the SSH client does.

@@ -11,6 +11,7 @@ use super::picture::RawPicture;
 use crate::domain::console::{ConsoleEnd, KeyStrokes};
 use crate::domain::error_kind::ErrorKind;
 use crate::domain::graphics::Display;
+use crate::domain::guest_command::{GuestCommand, GuestRun};
 use crate::domain::host::HostSpec;
 use crate::domain::remote_command::RemoteCommand;
 use crate::domain::text::RemoteText;
@@ -64,6 +65,23 @@ pub trait Reach: Send + Sync + Debug {
         vm: &VmId,
     ) -> Result<Display, HypervisorError>;
 
+    /// Returns the command that starts a program in the VM, as it is shown and recorded.
+    fn guest_command(
+        &self,
+        spec: &HostSpec,
+        vm: &VmId,
+        words: &GuestCommand,
+    ) -> Result<RemoteCommand, HypervisorError>;
+
+    /// Starts a program in the VM by that command, and waits for its end, at most so long.
+    async fn run_in_guest(
+        &self,
+        link: &dyn Transport,
+        spec: &HostSpec,
+        vm: &VmId,
+        (start, within): (&RemoteCommand, Duration),
+    ) -> Result<GuestRun, GuestTrouble>;
+
     /// Presses keys by that command.
     async fn press(
         &self,
@@ -71,6 +89,15 @@ pub trait Reach: Send + Sync + Debug {
         spec: &HostSpec,
         keys: &RemoteCommand,
     ) -> Result<(), HypervisorError>;
+}
+
+/// Why nothing is known of a program's end.
+#[derive(Debug, Clone)]
+pub enum GuestTrouble {
+    /// It was not started.
+    NotStarted(HypervisorError),
+    /// It was started, or may have been.
+    Unknown(HypervisorError),
 }
 
 /// Returns how much of a picture is read.

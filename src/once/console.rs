@@ -37,6 +37,12 @@ impl<'a> Console<'a> {
         }
     }
 
+    /// Hands on what a program printed about trouble, as it is.
+    pub(super) fn trouble_bytes(&mut self, bytes: &[u8]) {
+        // As with notes: a closed standard error has no reader.
+        drop(self.err.write_all(bytes));
+    }
+
     /// Returns true when nobody reads the data any more.
     pub(super) const fn is_closed(&self) -> bool {
         self.trouble.is_some()

@@ -15,6 +15,7 @@ mod output;
 mod reach;
 mod result;
 mod row;
+mod run;
 mod screenshot;
 mod show;
 mod snapshots;
@@ -73,6 +74,8 @@ pub enum Command {
     Screenshot(Screenshot),
     /// Do something to VMs.
     Act(Act),
+    /// Run a program in VMs.
+    Run(Run),
     /// Print VM snapshots.
     Snapshots(SnapshotListing),
     /// Print pools, volumes or networks.
@@ -122,6 +125,24 @@ pub struct Act {
     pub dry_run: bool,
     /// How long to look for the goal.
     pub wait: Wait,
+}
+
+/// A program to run in VMs, and its conditions.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// In which VMs.
+    pub targets: Targets,
+    /// The program and its arguments.
+    pub words: Vec<String>,
+    /// Agreed to beforehand.
+    pub yes: bool,
+    /// Only show what would be sent.
+    pub dry_run: bool,
+    /// How long its end is waited for.
+    pub within: Duration,
+    /// Whether standard output, and standard error, are terminals: what the program printed must not act on
+    /// those.
+    pub to_terminal: [bool; 2],
 }
 
 /// What is done to each VM.
@@ -225,6 +246,7 @@ pub async fn run(
             screenshot::run(handle, &script, wanted, clock, &mut console).await
         }
         Command::Act(act) => act::run(handle, &script, act, clock, &mut console).await,
+        Command::Run(wanted) => run::run(handle, &script, wanted, clock, &mut console).await,
         Command::Snapshots(listing) => {
             snapshots::run(handle, &script, listing, clock, &mut console).await
         }

@@ -5,10 +5,12 @@ use serde::Serialize;
 use super::cell::Cell;
 use super::field::Field;
 use super::row::VmRow;
+use super::run::RunBody;
 use super::{Format, output};
 use crate::domain::action::{ActionKind, Ask};
 use crate::domain::edit::Setting;
 use crate::domain::error_kind::{ErrorKind, ExitCode, Failure};
+use crate::domain::guest_command::{GuestPlan, GuestResult, GuestRun, GuestVerb};
 use crate::domain::operation::{Operation, Outcome, Plan};
 use crate::domain::remote_command::RemoteCommand;
 use crate::domain::store::StoreState;
@@ -32,6 +34,16 @@ impl From<ActionKind> for Words {
             id: spec.id,
             verb: spec.verb,
             past: spec.past,
+        }
+    }
+}
+
+impl From<GuestVerb> for Words {
+    fn from(verb: GuestVerb) -> Self {
+        Self {
+            id: verb.id(),
+            verb: "run a program in it",
+            past: "ran a program",
         }
     }
 }
@@ -68,6 +80,8 @@ pub(super) struct ActResult {
     asks: Option<Ask>,
     pub(super) failure: Option<Failure>,
     pub(super) exit: ExitCode,
+    /// What a program in the VM did.
+    run: Option<GuestRun>,
 }
 
 /// The documented JSON form.
@@ -92,6 +106,8 @@ struct Document<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     asks: Option<Ask>,
     error: Option<ErrorBody<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<RunBody>,
 }
 
 fn commands(plan: &Plan) -> Vec<String> {
@@ -178,6 +194,7 @@ impl ActResult {
             asks: None,
             failure: None,
             exit: ExitCode::Done,
+            run: None,
         }
     }
 
@@ -268,7 +285,79 @@ impl ActResult {
             asks: None,
             failure: None,
             exit: ExitCode::Done,
+            run: None,
         }
+    }
+
+    fn of_guest_plan(plan: &GuestPlan) -> Self {
+        Self {
+            operation: None,
+            host: plan.host_name.to_string(),
+            name: plan.vm_name.clone(),
+            id: plan.vm.vm.to_string(),
+            words: GuestVerb::Exec.into(),
+            snapshot: None,
+            outcome: "refused",
+            state_before: plan.state.word().to_owned(),
+            state_after: None,
+            elapsed_ms: None,
+            commands: vec![plan.command.shown_line()],
+            asks: None,
+            failure: None,
+            exit: ExitCode::Done,
+            run: None,
+        }
+    }
+
+    /// Only shown, about a program in a VM.
+    pub(super) fn guest_planned(plan: &GuestPlan, asks: Ask) -> Self {
+        Self {
+            outcome: "planned",
+            asks: Some(asks),
+            ..Self::of_guest_plan(plan)
+        }
+    }
+
+    /// Not tried, about a program in a VM.
+    pub(super) fn guest_refused(plan: &GuestPlan, failure: Failure) -> Self {
+        Self {
+            exit: failure.kind.spec().exit,
+            failure: Some(failure),
+            ..Self::of_guest_plan(plan)
+        }
+    }
+
+    /// Sent, and nobody waited for its end.
+    pub(super) fn guest_lost(plan: &GuestPlan, failure: Failure) -> Self {
+        Self {
+            outcome: "unknown",
+            exit: ExitCode::Unknown,
+            ..Self::guest_refused(plan, failure)
+        }
+    }
+
+    /// Over, about a program in a VM.
+    pub(super) fn of_guest(plan: &GuestPlan, result: GuestResult) -> Self {
+        let (exit, failure) = ended(Some(&result.outcome), true);
+        Self {
+            operation: Some(result.id.to_string()),
+            outcome: result.outcome.word(),
+            elapsed_ms: u64::try_from(result.elapsed.as_millis()).ok(),
+            failure,
+            exit,
+            run: result.run,
+            ..Self::of_guest_plan(plan)
+        }
+    }
+
+    /// Returns what a program in the VM did.
+    pub(super) const fn run(&self) -> Option<&GuestRun> {
+        self.run.as_ref()
+    }
+
+    /// Returns `host/name`.
+    pub(super) fn place(&self) -> String {
+        format!("{}/{}", self.host, self.name)
     }
 
     /// Only shown, about a pool or a network.
@@ -308,6 +397,7 @@ impl ActResult {
         let failure = self.failure.as_ref()?;
         let verb = self.words.verb;
         let message = match self.outcome {
+            "failed" if self.run.is_some() => failure.message.clone(),
             "accepted" => format!("{verb} was accepted, not confirmed: {}", failure.message),
             "unknown" => format!("outcome of {verb} is unknown: {}", failure.message),
             _ => format!("could not {verb}: {}", failure.message),
@@ -316,12 +406,12 @@ impl ActResult {
             message,
             ..failure.clone()
         };
-        Some(Complaint::from(told).on(&format!("{}/{}", self.host, self.name)))
+        Some(Complaint::from(told).on(&self.place()))
     }
 
     /// Returns what a person reads when it went well.
     fn sentence(&self) -> Option<String> {
-        let vm = format!("{}/{}", self.host, self.name);
+        let vm = self.place();
         let spec = self.words;
         let about = match (&self.snapshot, &self.edit) {
             (Some(name), _) => format!(": {name}"),
@@ -379,6 +469,7 @@ impl ActResult {
             commands: &self.commands,
             asks: self.asks,
             error: self.failure.as_ref().map(ErrorBody::of),
+            run: self.run.as_ref().map(RunBody::of),
         }
     }
 }

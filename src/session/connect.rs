@@ -12,7 +12,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use super::limits::{CONNECT_PER_HOP, TURN};
 use super::machine::Trouble;
 use crate::domain::error_kind::Failure;
+use crate::domain::guest_login::GuestLogin;
 use crate::domain::host::HostSpec;
+use crate::domain::vm::VmId;
 use crate::hypervisor::HypervisorError;
 use crate::transport::gates::{Gates, take};
 use crate::transport::{Connected, Connector, Stage, Target, TransportError};
@@ -23,6 +25,14 @@ use crate::transport::{Connected, Connector, Stage, Target, TransportError};
 pub trait TargetSource: Send + Sync + Debug {
     /// Resolves a definition; a locked profile is a failure of kind `Locked`.
     async fn target(&self, spec: &HostSpec) -> Result<Target, Failure>;
+
+    /// Resolves a login to a VM of that host, through the host.
+    async fn guest(
+        &self,
+        spec: &HostSpec,
+        vm: &VmId,
+        login: &GuestLogin,
+    ) -> Result<Target, Failure>;
 }
 
 /// Places for connections being made, shared by all sessions.

@@ -15,7 +15,7 @@ use super::hyperv::world::Machine;
 use super::load::mix_text;
 use super::scenario::HostPlan;
 use super::tally::{Strangers, Tally};
-use super::virsh::{Keyboards, Seats};
+use super::virsh::{Agents, Keyboards, Seats};
 use super::world::World;
 
 /// A host and everything that plays it.
@@ -30,6 +30,7 @@ pub(super) struct SimHost {
     pub(super) seats: Seats,
     /// What was typed into its VMs.
     pub(super) keyboards: Keyboards,
+    pub(super) agents: Agents,
     /// Something has been planned; whoever sleeps until the next event has to look again.
     planned: Notify,
     /// Whether the host is to be reachable.
@@ -69,6 +70,7 @@ impl SimHost {
             faults: Mutex::new(plan.faults.clone()),
             seats: Seats::default(),
             keyboards: Keyboards::default(),
+            agents: Agents::default(),
             planned: Notify::new(),
             wanted_up: watch::Sender::new(true),
             silent: watch::Sender::new(false),

@@ -15,6 +15,7 @@ mod control;
 mod demo;
 mod error;
 mod faults;
+mod guest;
 mod host;
 pub mod hyperv;
 mod link;

@@ -20,6 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::guest::Guest;
 use super::host::SimHost;
 use super::hyperv::launch::{self, Launched, launch};
 use super::link::Link;
@@ -267,7 +268,8 @@ impl Handler for Connection {
         Ok(())
     }
 
-    /// Another simulated host may lie behind this one, and the displays of its own VMs; nothing else does.
+    /// Another simulated host may lie behind this one, and displays and SSH servers of its own VMs; nothing else
+    /// does.
     async fn channel_open_direct_tcpip(
         &mut self,
         channel: Channel<Msg>,
@@ -288,6 +290,15 @@ impl Handler for Connection {
             };
             let token = self.tasks.token().clone();
             self.tasks.spawn("sim display", until(token, showing));
+            return Ok(());
+        }
+        if let Some(guest) = Guest::at(&self.host, (host, port), &self.login) {
+            let serving = async move {
+                reply.accept().await;
+                guest.serve(channel.into_stream()).await;
+            };
+            let token = self.tasks.token().clone();
+            self.tasks.spawn("sim guest", until(token, serving));
             return Ok(());
         }
         let there = (host.parse::<Ipv4Addr>().ok())

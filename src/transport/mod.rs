@@ -66,6 +66,13 @@ pub trait Transport: Send + Sync + Debug {
         })
     }
 
+    /// Starts the account's own shell in a pseudo-terminal; the same is true of it.
+    async fn open_shell(&self, _size: TerminalSize) -> Result<RemoteTerminal, TransportError> {
+        Err(TransportError::Channel {
+            reason: "this link has no terminals".to_owned(),
+        })
+    }
+
     /// Carries a connection of this machine to a port or a socket of the host, until one side ends it.
     async fn forward(&self, _to: &DisplayPlace, _local: TcpStream) -> Result<(), TransportError> {
         Err(TransportError::Channel {

@@ -4,17 +4,18 @@
 use super::app::App;
 use super::bulk::{self, Bulk};
 use super::effect::Effect;
+use super::guest;
 use super::overlay::Overlay;
+use super::overlay::agree::{Agree, Agreed};
 use super::overlay::confirm::{Confirm, Skipped};
 use super::overlay::progress::ProgressPanel;
-use super::overlay::store_confirm::StoreConfirm;
 use super::theme::Role;
 use crate::domain::action::{Action, ActionKind, Ask};
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::host::Tier;
 use crate::domain::operation::{Consent, Outcome, Submission};
 use crate::domain::policy::Decision;
-use crate::domain::store_action::{StorePlan, StoreProposal, StoreResult};
+use crate::domain::store_action::{StorePlan, StoreResult, StoreSubmission};
 use crate::domain::vm::{PowerState, VmRef};
 use crate::fleet::admission;
 use crate::fleet::request::Proposal;
@@ -239,27 +240,37 @@ pub fn submit(app: &mut App, dialog: &Confirm, consent: &Consent) -> Vec<Effect>
     vec![Effect::SubmitMany(ticket, submissions)]
 }
 
-/// Takes the plan for a pool or a network: asks the person, or goes ahead where nothing has to be agreed to.
-pub fn planned_store(app: &mut App, proposal: Result<StoreProposal, Failure>) -> Vec<Effect> {
-    match proposal {
+/// Takes a plan for something else than an action: asks the person, or goes ahead where nothing has to be
+/// agreed to.
+pub fn proposed(app: &mut App, proposal: Result<impl Into<Agree>, Failure>) -> Vec<Effect> {
+    match proposal.map(Into::into) {
         Err(failure) => {
             app.fail(&failure);
             Vec::new()
         }
-        Ok(proposal) if proposal.asks == Ask::Nothing => {
-            submit_store(app, StoreConfirm::new(proposal), Consent::Nothing)
-        }
-        Ok(proposal) => {
-            let dialog = Box::new(StoreConfirm::new(proposal));
-            app.overlays.push(Overlay::StoreConfirm(dialog));
+        Ok(dialog) if dialog.asks() == Ask::Nothing => agreed(app, dialog, Consent::Nothing),
+        Ok(dialog) => {
+            app.overlays.push(Overlay::Agree(Box::new(dialog)));
             Vec::new()
         }
     }
 }
 
-/// Hands the plan of a dialog in.
-pub fn submit_store(app: &mut App, dialog: StoreConfirm, consent: Consent) -> Vec<Effect> {
-    let submission = dialog.submission(app.settings.actor.clone(), consent);
+/// Hands the plan of such a dialog in.
+pub fn agreed(app: &mut App, dialog: Agree, consent: Consent) -> Vec<Effect> {
+    match dialog.plan {
+        Agreed::Store(plan) => submit_store(app, plan, consent),
+        Agreed::Guest(plan) => guest::submit(app, plan, consent),
+    }
+}
+
+fn submit_store(app: &mut App, plan: StorePlan, consent: Consent) -> Vec<Effect> {
+    let submission = StoreSubmission {
+        plan,
+        actor: app.settings.actor.clone(),
+        consent,
+        deadline: None,
+    };
     let what = said(&submission.plan);
     app.say(Role::Changing, format!("{what}, under way"));
     vec![Effect::RunStore(Box::new(submission))]

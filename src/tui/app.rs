@@ -148,6 +148,8 @@ pub struct App {
     pub theme: Option<String>,
     /// Hosts and the fingerprints of the keys that were already asked about.
     pub asked_keys: Vec<(HostId, String)>,
+    /// How somebody has logged in to VMs, by VM and by host; see `overlay::shell_form`.
+    pub logins: BTreeMap<String, String>,
     /// Numbers the plans that are asked for, and the orders about several VMs.
     pub tickets: u64,
     /// Displays that are open on this machine, with the names of their VMs.
@@ -191,6 +193,7 @@ impl App {
             compact: false,
             theme: None,
             asked_keys: Vec::new(),
+            logins: BTreeMap::new(),
             tickets: 0,
             displays: BTreeMap::new(),
             bulks: Vec::new(),

@@ -1,19 +1,22 @@
-//! What `update` wants done, and the runner that does it. Only this file and `graphics` talk to the fleet; every
+//! What `update` wants done, and the runner that does it. Only this file, `desk`,
+//! `graphics` and `guest` talk to the fleet; every
 //! request is a task of its own, so that a slow one holds nothing up.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::bulk::Handed;
+use super::desk::Desk;
 use super::event::Answer;
 use super::graphics::{Displays, Wanted};
+use super::guest::GuestAsk;
 use super::keeping::Keep;
+use super::overlay::host_key;
 use crate::domain::action::Action;
-use crate::domain::console::{ConsoleInput, ConsoleNews, KeyStrokes, TerminalSize};
+use crate::domain::console::{ConsoleInput, ConsoleKind, ConsoleNews, KeyStrokes, TerminalSize};
 use crate::domain::host::{HostId, HostName, HostSpec};
-use crate::domain::host_key::{HostKeyQuestion, HostKeyVerdict};
+use crate::domain::host_key::HostKeyQuestion;
 use crate::domain::operation::{Actor, OperationId, Submission};
 use crate::domain::secret::SecretText;
 use crate::domain::store::StoreRef;
@@ -21,7 +24,7 @@ use crate::domain::store_action::{StoreSubmission, StoreVerb};
 use crate::domain::vm::VmRef;
 use crate::fleet::FleetHandle;
 use crate::fleet::console::ConsoleWish;
-use crate::fleet::request::{HostSelection, KeyDecision};
+use crate::fleet::request::HostSelection;
 use crate::task::Tasks;
 
 /// Something to be done outside of the state.
@@ -80,6 +83,8 @@ pub enum Effect {
     Screen(u64, VmRef),
     /// Press keys of a VM's keyboard.
     SendKeys(VmRef, KeyStrokes),
+    /// Have a program run in a VM, or planned.
+    Guest(Box<GuestAsk>),
     /// Bring a VM's display to this machine, with a viewer.
     OpenGraphics(u64, VmRef),
     /// Close a display.
@@ -92,8 +97,8 @@ pub enum Effect {
         vm: VmRef,
         /// How large the terminal is.
         size: TerminalSize,
-        /// End the session of whoever has it.
-        take_over: bool,
+        /// What of it.
+        kind: ConsoleKind,
     },
     /// Hand something to the console that was opened with this ticket.
     Console(u64, ConsoleInput),
@@ -238,12 +243,12 @@ impl Runner {
                 ticket,
                 vm,
                 size,
-                take_over,
+                kind,
             } => {
                 let wish = ConsoleWish {
                     vm,
                     size,
-                    take_over,
+                    kind,
                     actor: self.actor.clone(),
                 };
                 self.open_console(ticket, wish);
@@ -367,92 +372,6 @@ impl Runner {
     }
 }
 
-/// Hands in what belongs to one order, and tells what became of each.
-#[derive(Debug)]
-struct Desk {
-    handle: FleetHandle,
-    answers: mpsc::Sender<Answer>,
-    bulk: u64,
-    /// Cancelled: what is not handed in yet stays so.
-    stop: CancellationToken,
-}
-
-/// What is to be done to one VM, in order, each with its place in the order.
-type OfOneVm = VecDeque<(usize, Submission)>;
-
-impl Desk {
-    /// Hands in the first of every VM, one after the other: the fleet is asked no faster than it answers.
-    /// What is to be done to the same VM follows when the one before is over.
-    async fn hand_in(self, submissions: Vec<Submission>) {
-        let mut rest = Vec::new();
-        for mut group in by_vm(submissions) {
-            if let Some(first) = group.pop_front() {
-                let operation = self.one(first).await;
-                if !group.is_empty() {
-                    rest.push((operation, group));
-                }
-            }
-        }
-        let following = rest
-            .into_iter()
-            .map(|(before, group)| self.follow(before, group));
-        futures_util::future::join_all(following).await;
-    }
-
-    /// Goes on with one VM. Where one was not admitted, those after it are not handed in.
-    async fn follow(&self, mut before: Option<OperationId>, mut group: OfOneVm) {
-        while let Some(next) = group.pop_front() {
-            before = match before {
-                Some(operation) => {
-                    // How it ended is told where operations are; the next one is tried in any case.
-                    drop(self.handle.outcome(&operation).await);
-                    self.one(next).await
-                }
-                None => self.tell(next.0, Handed::Held).await,
-            };
-        }
-    }
-
-    async fn one(&self, (place, submission): (usize, Submission)) -> Option<OperationId> {
-        let handed = if self.stop.is_cancelled() {
-            Handed::Held
-        } else {
-            match self.handle.submit(submission).await {
-                Ok(operation) => Handed::Started(operation),
-                Err(cause) => Handed::Refused(cause),
-            }
-        };
-        self.tell(place, handed).await
-    }
-
-    async fn tell(&self, place: usize, handed: Handed) -> Option<OperationId> {
-        let operation = match &handed {
-            Handed::Started(operation) => Some(operation.clone()),
-            Handed::Refused(_) | Handed::Held => None,
-        };
-        let answer = Answer::Handed(self.bulk, place, handed);
-        // The screen has been left: nobody wants to know any more.
-        drop(self.answers.send(answer).await);
-        operation
-    }
-}
-
-/// Sorts what is handed in by VM, the order kept: a VM has one operation at a time.
-fn by_vm(submissions: Vec<Submission>) -> Vec<OfOneVm> {
-    let mut groups: Vec<OfOneVm> = Vec::new();
-    let mut places: HashMap<VmRef, usize> = HashMap::new();
-    for (at, submission) in submissions.into_iter().enumerate() {
-        let place = *places.entry(submission.plan.vm.clone()).or_insert_with(|| {
-            groups.push(VecDeque::new());
-            groups.len() - 1
-        });
-        if let Some(group) = groups.get_mut(place) {
-            group.push_back((at, submission));
-        }
-    }
-    groups
-}
-
 /// Opens a console and carries both directions until it ends.
 async fn carry(
     ticket: u64,
@@ -545,6 +464,7 @@ async fn ask(handle: &FleetHandle, effect: Effect) -> Option<Answer> {
             let result = handle.run_store(*submission).await;
             Some(Answer::StoreDone { plan, result })
         }
+        Effect::Guest(asked) => Some(Answer::Guest(asked.carry_out(handle).await)),
         Effect::Screen(ticket, vm) => Some(Answer::Screen(ticket, handle.screen(vm).await)),
         Effect::Audit(vm) => {
             let records = handle.audit_tail(AUDIT_LINES, vm.clone()).await;
@@ -567,12 +487,7 @@ async fn ask(handle: &FleetHandle, effect: Effect) -> Option<Answer> {
         ),
         Effect::AnswerHostKey(host, question, accept) => {
             let said = accept.then(|| format!("trusting {}", question.key.fingerprint));
-            // The dialog has a person type in so many words that a changed key replaces the known one.
-            let decision = match (&question.verdict, accept) {
-                (_, false) => KeyDecision::Leave,
-                (HostKeyVerdict::Changed { .. }, true) => KeyDecision::Replace,
-                (_, true) => KeyDecision::Accept,
-            };
+            let decision = host_key::decision(&question, accept);
             done(
                 said,
                 handle.answer_host_key(host, *question, decision).await,

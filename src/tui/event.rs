@@ -24,6 +24,7 @@ use crate::domain::store_action::{StorePlan, StoreProposal, StoreResult};
 use crate::domain::vm::{VmDetail, VmRef};
 use crate::fleet::request::{ErrorRecord, Finding, Proposal};
 use crate::tui::graphics::GraphicsNews;
+use crate::tui::guest::GuestNews;
 
 /// Something happened.
 #[derive(Debug)]
@@ -120,6 +121,8 @@ pub enum Answer {
         /// How it ended, or why it was not admitted.
         result: Result<StoreResult, Failure>,
     },
+    /// Something about a program in a VM.
+    Guest(GuestNews),
     /// The figures of a VM over the last quarter of an hour.
     Metrics(VmRef, Result<Option<VmMetrics>, Failure>),
     /// Audit records, of one VM or of all.

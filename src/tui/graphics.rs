@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::event::Answer;
+use super::rdp_file::RdpFile;
 use super::viewer::{self, Shown};
 use crate::domain::error_kind::Failure;
 use crate::domain::graphics::DisplayKind;
@@ -103,16 +104,27 @@ async fn carry(wanted: Wanted, teller: Teller) {
         Ok(graphics) => graphics,
         Err(cause) => return teller.tell(GraphicsNews::Closed(Some(cause))).await,
     };
-    let shown = Shown {
+    let mut shown = Shown {
         kind: graphics.display.kind,
         port: graphics.port,
         id: vm.vm.to_string(),
+        file: None,
     };
+    // Kept until the end: the file is there as long as the port.
+    let file = match connection_file(&shown) {
+        Ok(file) => file,
+        Err(cause) => return teller.tell(GraphicsNews::Closed(Some(cause))).await,
+    };
+    shown.file = file.as_ref().map(|file| file.path().display().to_string());
     let address = graphics.address();
     let exposed = graphics.display.exposed.clone();
     let by_hand = |why: String| GraphicsNews::ByHand {
         why: match shown.kind {
-            DisplayKind::Rdp => format!("{why}; the VM's preconnection id is {}", shown.vm_id()),
+            DisplayKind::Rdp => format!(
+                "{why}; the VM's preconnection id is {}, its connection file {}",
+                shown.vm_id(),
+                shown.file.as_deref().unwrap_or_default()
+            ),
             DisplayKind::Vnc | DisplayKind::Spice => why,
         },
         address: address.clone(),
@@ -157,6 +169,16 @@ async fn carry(wanted: Wanted, teller: Teller) {
                 teller.tell(GraphicsNews::Connected(viewers.now, viewers.trouble)).await;
             }
         }
+    }
+}
+
+/// Writes the connection file of a Hyper-V display; the others need none.
+fn connection_file(shown: &Shown) -> Result<Option<RdpFile>, Failure> {
+    match shown.kind {
+        DisplayKind::Rdp => RdpFile::write(shown.port, &shown.vm_id())
+            .map(Some)
+            .map_err(|error| Failure::of(&error)),
+        DisplayKind::Vnc | DisplayKind::Spice => Ok(None),
     }
 }
 

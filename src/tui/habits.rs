@@ -16,6 +16,8 @@ const SORT: &str = "vms.sort";
 const COLUMNS: &str = "vms.columns";
 const WIDE: &str = "vms.wide";
 const FIRST: &str = "vms.first-filter";
+/// Before a VM, or a host, whose VMs were logged in to.
+const LOGIN: &str = "shell.login:";
 /// Before the name of a filter.
 const FILTER: &str = "vms.filter:";
 
@@ -28,6 +30,7 @@ pub(super) struct Habits {
     columns: Columns,
     kept: BTreeMap<String, String>,
     first: Option<String>,
+    logins: BTreeMap<String, String>,
 }
 
 impl Habits {
@@ -40,6 +43,7 @@ impl Habits {
             columns: app.vms.columns.clone(),
             kept: app.vms.kept.clone(),
             first: app.vms.first.clone(),
+            logins: app.logins.clone(),
         }
     }
 
@@ -75,6 +79,9 @@ impl Habits {
         for (name, filter) in &self.kept {
             keep(&format!("{FILTER}{name}"), filter.clone());
         }
+        for (whose, login) in &self.logins {
+            keep(&format!("{LOGIN}{whose}"), login.clone());
+        }
         if let Some(first) = &self.first {
             keep(FIRST, first.clone());
         }
@@ -102,6 +109,10 @@ pub fn restore(app: &mut App, kept: &Preferences) {
     app.vms.kept = kept
         .iter()
         .filter_map(|(name, filter)| Some((name.strip_prefix(FILTER)?.to_owned(), filter.clone())))
+        .collect();
+    app.logins = kept
+        .iter()
+        .filter_map(|(name, login)| Some((name.strip_prefix(LOGIN)?.to_owned(), login.clone())))
         .collect();
     app.vms.first = kept.get(FIRST).cloned();
     let first = app.vms.first.as_ref();
@@ -171,6 +182,8 @@ mod tests {
             .kept
             .insert("noisy: ones".to_owned(), "cpu>80".to_owned());
         left.vms.first = Some("noisy: ones".to_owned());
+        left.logins
+            .insert("host kvm1".to_owned(), "root 22 10.0.3.17 ".to_owned());
         let preferences = kept(Habits::of(&left).since(&before));
         let mut found = app();
         restore(&mut found, &preferences);

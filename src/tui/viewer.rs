@@ -39,6 +39,8 @@ pub struct Shown {
     pub port: u16,
     /// The VM's id.
     pub id: String,
+    /// The connection file, where there is one.
+    pub file: Option<String>,
 }
 
 impl Shown {
@@ -75,6 +77,7 @@ fn filled(words: &[&str], shown: &Shown) -> Vec<String> {
             .replace("{host}", HERE)
             .replace("{port}", &shown.port.to_string())
             .replace("{id}", &shown.vm_id())
+            .replace("{file}", shown.file.as_deref().unwrap_or_default())
     };
     words.iter().map(fill).collect()
 }
@@ -118,6 +121,7 @@ mod tests {
             kind,
             port: 40001,
             id: "6c09bb55-d683-4da0-8931-c9bf705f6480".to_owned(),
+            file: (kind == DisplayKind::Rdp).then(|| "/tmp/x y.rdp".to_owned()),
         }
     }
 
@@ -150,6 +154,9 @@ mod tests {
         }
         let rdp = programs(&[], &shown(DisplayKind::Rdp));
         assert_eq!(rdp[0][2], "/vmconnect:6C09BB55-D683-4DA0-8931-C9BF705F6480");
+        let words = ["mstsc".to_owned(), "{file}".to_owned()];
+        let own = programs(&words, &shown(DisplayKind::Rdp));
+        assert_eq!(own, [["mstsc", "/tmp/x y.rdp"]]);
     }
 
     #[tokio::test]

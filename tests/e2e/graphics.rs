@@ -15,6 +15,7 @@ use crate::dashboard::row;
 use crate::support::deck::Deck;
 use crate::support::lab::{LibvirtHost, new_id};
 use crate::support::pty::Pty;
+use crate::support::windows::EmulatedWindows;
 use crate::support::{wait_for, write};
 
 /// How every VNC server begins (RFC 6143, section 7.1.1).
@@ -170,4 +171,49 @@ fn a_viewer_is_started_without_a_shell_and_the_display_ends_with_it() {
     pty.keys("v");
     pty.wait_text("false ended without connecting");
     pty.wait_text("vnc://127.0.0.1:");
+}
+
+const WINDOWS: &str = r#"
+[[host]]
+name = "win1"
+kind = "hyperv"
+windows = "2022"
+[[host.vm]]
+name = "sql"
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_display_of_hyper_v_has_a_connection_file_as_long_as_its_port() {
+    let host = EmulatedWindows::start(WINDOWS).await;
+    let deck = Deck::new(VMDECK);
+    deck.add_server("win1", &host.sshd, &["--kind", "hyperv"]);
+    let viewer = deck.home().join("viewer");
+    write(
+        &viewer,
+        "#!/bin/sh\ncp \"$1\" \"$HOME/seen\"\nstat -c %a \"$1\" > \"$HOME/mode\"\necho \"$1\" > \"$HOME/path\"\n",
+    );
+    fs::set_permissions(&viewer, fs::Permissions::from_mode(0o755)).unwrap();
+    let program = viewer.display().to_string();
+    let mut pty = open(&deck, &[&program, "{file}"], "sql");
+    pty.keys("v");
+    let screen = pty.wait_text("ended without connecting");
+    let read = |name: &str| fs::read_to_string(deck.home().join(name)).unwrap();
+    let path = Path::new(read("path").trim()).to_owned();
+    assert!(path.exists() && path.extension().is_some_and(|end| end == "rdp"));
+    assert_eq!(read("mode"), "600\n");
+    let seen = read("seen");
+    let (_, port) = screen.split_once("rdp://127.0.0.1:").expect("an address");
+    let port: String = port.chars().take_while(char::is_ascii_digit).collect();
+    assert!(
+        seen.contains(&format!("full address:s:127.0.0.1:{port}\r\n")),
+        "{seen}"
+    );
+    let (_, id) = seen.split_once("pcb:s:").expect("the VM");
+    assert!(screen.contains(id.get(..8).expect("an id")), "{screen}");
+    pty.keys("\x1b");
+    let gone = wait_for(Duration::from_secs(20), || !path.exists());
+    assert!(gone, "the file outlives its port");
+    pty.keys("q");
+    assert_eq!(pty.wait_exit(), 0);
+    host.end().await;
 }

@@ -32,6 +32,10 @@ const READY: &str = "vmdeck guest ready";
 /// How long a guest may take to boot; about 4 s on an idle machine.
 const BOOT_BOUND: Duration = Duration::from_secs(90);
 
+/// The line on which libvirt talks to a guest agent.
+const AGENT_CHANNEL: &str =
+    "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>";
+
 /// Where hosts keep their files. Short, because a path of a unix socket has at most 107 characters.
 const PREFIX: &str = "vml.";
 
@@ -282,12 +286,25 @@ impl LibvirtHost {
 
     /// Defines a guest that boots a small Linux and powers off when asked to.
     pub fn define_obedient(&self, name: &str) -> VmId {
-        let images = self.prepared.images.display();
-        let os = format!(
-            "<os><type arch='x86_64'>hvm</type><kernel>{images}/vmlinuz</kernel>\
-             <initrd>{images}/initramfs.gz</initrd><cmdline>console=ttyS0 quiet</cmdline></os>"
-        );
+        let os = self.small_linux("initramfs.gz", "");
         self.define(name, &os, "<memballoon model='virtio'/>")
+    }
+
+    /// Defines the same guest with QEMU's guest agent in it, which refuses the commands `blocked` (separated
+    /// by commas).
+    pub fn define_with_agent(&self, name: &str, blocked: &str) -> VmId {
+        let os = self.small_linux("initramfs-agent.gz", &format!(" agent.block={blocked}"));
+        self.define(name, &os, AGENT_CHANNEL)
+    }
+
+    fn small_linux(&self, initramfs: &str, more: &str) -> String {
+        let there = self.prepared.images.join(initramfs).exists();
+        assert!(there, "there is no {initramfs} of the guest: {ADVICE}");
+        let images = self.prepared.images.display();
+        format!(
+            "<os><type arch='x86_64'>hvm</type><kernel>{images}/vmlinuz</kernel>\
+             <initrd>{images}/{initramfs}</initrd><cmdline>console=ttyS0 quiet{more}</cmdline></os>"
+        )
     }
 
     /// Defines a guest with a small qcow2 disk, of which snapshots can be taken, and nothing on it.

@@ -9,7 +9,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use tokio::sync::{broadcast, mpsc, watch};
 use vmdeck::domain::action::{Action, ActionKind};
-use vmdeck::domain::console::{ConsoleInput, ConsoleNews};
+use vmdeck::domain::console::{ConsoleInput, ConsoleKind, ConsoleNews};
 use vmdeck::domain::credential::{CredentialId, CredentialKind, CredentialSummary};
 use vmdeck::domain::error_kind::{ErrorKind, Failure};
 use vmdeck::domain::inventory::FleetSnapshot;
@@ -329,6 +329,9 @@ async fn engine(mut inbox: mpsc::Receiver<Request>, state: Arc<FleetSnapshot>, a
                 note(format!("screen of {}", vm.vm.short()));
                 reply.send(Ok(Arc::new(picture()))).unwrap();
             }
+            Request::Reach(
+                request @ (ReachRequest::PlanGuest { .. } | ReachRequest::RunGuest { .. }),
+            ) => crate::guest::answer(&state, request, &note),
             Request::Reach(ReachRequest::Graphics { reply, .. }) => {
                 let cause = Failure::new(ErrorKind::NotFound, "the VM has no graphical display");
                 reply.send(Err(cause)).unwrap();
@@ -504,7 +507,13 @@ type FarEnds = (mpsc::Sender<ConsoleNews>, mpsc::Receiver<ConsoleInput>);
 
 /// A console that says nothing by itself, and what was asked for in words.
 fn console(wish: &ConsoleWish) -> (String, Console, FarEnds) {
-    let how = if wish.take_over { ", taken over" } else { "" };
+    let how = match &wish.kind {
+        ConsoleKind::Serial { take_over: true } => ", taken over".to_owned(),
+        ConsoleKind::Serial { take_over: false } => String::new(),
+        ConsoleKind::Shell(login) => {
+            format!(", as {} at {} with {:?}", login.user, login.at, login.login)
+        }
+    };
     let (columns, lines) = (wish.size.columns(), wish.size.lines());
     let words = format!("console of {} {columns}x{lines}{how}", wish.vm.vm.short());
     let (says, news) = mpsc::channel(1);

@@ -12,8 +12,10 @@ use super::command::{Line, Virsh};
 use super::inventory::{Memory, Moment};
 use super::kept::Kept;
 use super::{
-    address, definition, display, events, node, parse, snapshot, store_parse, uptime, verdict,
+    address, definition, display, events, guest, node, parse, snapshot, store_parse, uptime,
+    verdict,
 };
+use crate::domain::guest_command::GuestOutput;
 use crate::domain::host::{Endpoint, HostName, HostSpec};
 use crate::domain::vm::{AddressSource, RemoteDocument, VmDetail, VmFacts, VmId};
 use crate::hypervisor::PollHint;
@@ -55,6 +57,22 @@ pub(crate) fn tables(data: &[u8]) {
     assert!(store_parse::disks(data).disks.len() <= lines);
     assert!(store_parse::cards(data).0.len() <= lines);
     assert!(usize::try_from(store_parse::rows(data)).is_ok_and(|rows| rows <= lines));
+}
+
+/// What a guest agent answers about programs.
+pub(crate) fn agent_answers(data: &[u8]) {
+    for read in guest::read_both(data) {
+        match read {
+            Ok(Some(run)) => {
+                for output in [run.stdout, run.stderr] {
+                    assert!(output.bytes.len() <= data.len().min(GuestOutput::MOST));
+                    all_shown(&output.lines());
+                }
+            }
+            Ok(None) => {}
+            Err(error) => harmless(&error.to_string()),
+        }
+    }
 }
 
 /// `list --uuid --name`, then readings of `domstats --raw`, joined one after the other.

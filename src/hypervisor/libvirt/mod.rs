@@ -16,6 +16,7 @@ mod events;
 mod facts;
 #[cfg(feature = "testing")]
 pub(crate) mod fuzz;
+mod guest;
 mod inventory;
 mod kept;
 mod keys;

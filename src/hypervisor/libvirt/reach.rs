@@ -11,18 +11,20 @@ use async_trait::async_trait;
 
 use super::command::{Line, QUESTION_LIFE, Virsh};
 use super::display::{self, NoDisplay};
+use super::guest;
 use super::keys::chord;
 use super::verdict::{judge, judge_said};
 use crate::domain::console::{ConsoleEnd, ConsoleEndKind, KeyStrokes};
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::graphics::Display;
+use crate::domain::guest_command::{GuestCommand, GuestRun};
 use crate::domain::host::HostSpec;
 use crate::domain::remote_command::RemoteCommand;
 use crate::domain::text::RemoteText;
 use crate::domain::vm::VmId;
 use crate::hypervisor::picture::RawPicture;
 use crate::hypervisor::reach::{WITHIN, is_typable, is_whole, picture_limits, refused};
-use crate::hypervisor::{HypervisorError, Reach};
+use crate::hypervisor::{GuestTrouble, HypervisorError, Reach};
 use crate::transport::{CommandOutput, ExecLimits, ExitStatus, Transport};
 
 /// How libvirt lets somebody into its VMs.
@@ -151,6 +153,25 @@ impl Reach for LibvirtReach {
         let command = Virsh::of(spec).once(&Line::about("domdisplay", vm), QUESTION_LIFE);
         let output = link.exec(&command, ExecLimits::within(WITHIN)).await?;
         displayed(spec, &output)
+    }
+
+    fn guest_command(
+        &self,
+        spec: &HostSpec,
+        vm: &VmId,
+        words: &GuestCommand,
+    ) -> Result<RemoteCommand, HypervisorError> {
+        Ok(guest::start(spec, vm, words))
+    }
+
+    async fn run_in_guest(
+        &self,
+        link: &dyn Transport,
+        spec: &HostSpec,
+        vm: &VmId,
+        start: (&RemoteCommand, Duration),
+    ) -> Result<GuestRun, GuestTrouble> {
+        guest::run(link, (spec, vm), start).await
     }
 
     async fn press(

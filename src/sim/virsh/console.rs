@@ -137,11 +137,12 @@ enum Happening {
 
 /// A shell that knows a few words.
 #[derive(Debug)]
-struct Shell {
+pub(in crate::sim) struct Shell {
     host: String,
     line: Vec<u8>,
     /// `yes` runs: it prints until it is interrupted.
     floods: bool,
+    left: bool,
 }
 
 impl Shell {
@@ -150,15 +151,17 @@ impl Shell {
         "y\r\n".repeat(PAGE).into_bytes()
     }
 
-    fn new(host: &str) -> Self {
+    pub(in crate::sim) fn new(host: &str) -> Self {
         Self {
             host: host.to_owned(),
             line: Vec::new(),
             floods: false,
+            left: false,
         }
     }
 
-    fn take(&mut self, typed: &[u8]) -> Vec<u8> {
+    /// Takes what was typed; returns what it prints.
+    pub(in crate::sim) fn take(&mut self, typed: &[u8]) -> Vec<u8> {
         let mut printed = Vec::new();
         for byte in typed {
             match byte {
@@ -195,7 +198,12 @@ impl Shell {
         }
     }
 
-    fn prompt(&self) -> Vec<u8> {
+    /// Says whether it was left; on a serial line the next one follows at once.
+    pub(in crate::sim) const fn is_left(&self) -> bool {
+        self.left
+    }
+
+    pub(in crate::sim) fn prompt(&self) -> Vec<u8> {
         format!("root@{}:~# ", self.host).into_bytes()
     }
 
@@ -205,6 +213,10 @@ impl Shell {
             "" => String::new(),
             "echo" => format!("{rest}\r\n"),
             "hostname" => format!("{}\r\n", self.host),
+            "exit" | "logout" => {
+                self.left = true;
+                String::new()
+            }
             "yes" => {
                 self.floods = true;
                 String::new()

@@ -4,6 +4,7 @@
 
 mod about;
 mod act;
+mod agent;
 mod console;
 mod definition;
 mod edit;
@@ -19,6 +20,7 @@ mod stats;
 mod stores;
 mod table;
 
-pub(super) use self::console::Seats;
+pub(super) use self::agent::Agents;
+pub(super) use self::console::{Seats, Shell};
 pub(super) use self::process::run;
 pub(super) use self::screen::{Display, Keyboards};

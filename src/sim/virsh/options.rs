@@ -317,6 +317,11 @@ const COMMANDS: &[Spec] = &[
         words: true,
         ..about("send-key", &[])
     },
+    Spec {
+        values: &["timeout"],
+        words: true,
+        ..about("qemu-agent-command", &["async", "block", "pretty"])
+    },
     about("domdisplay", &["include-password", "all"]),
     Spec {
         flags: &["shell", "xml", "split", "err"],

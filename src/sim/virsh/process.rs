@@ -4,7 +4,7 @@
 use super::options::Command;
 use super::said::Said;
 use super::{
-    about, act, console, definition, events, line, list, screen, snapshots, stats, stores,
+    about, act, agent, console, definition, events, line, list, screen, snapshots, stats, stores,
 };
 use crate::sim::faults::{Access, VirshHealth};
 use crate::sim::host::SimHost;
@@ -373,6 +373,7 @@ fn about_domain(call: &Call<'_>, world: &World, index: usize, command: &Command)
         "snapshot-dumpxml" => snapshots::snapshot_dumpxml(world, vm, command),
         "snapshot-list" => snapshots::snapshot_list(world, vm, command, call.quiet),
         "desc" => about::desc(vm, command, call.quiet),
+        "qemu-agent-command" => agent::ask(&call.host.agents, vm, index, command),
         "send-key" => screen::send_key(&call.host.keyboards, vm, index, command),
         "screenshot" => Said::errors(
             format!("could not take a screenshot of {}", vm.plan.name),

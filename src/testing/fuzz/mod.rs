@@ -48,6 +48,7 @@ pub const TARGETS: &[Target] = &[
     target("virsh_events", libvirt::announcements, &["event '", "lifecycle' for domain '", "reboot' for domain '", "': Defined Added", "'"]),
     target("virsh_complaints", libvirt::complaints, &["error: ", "sudo: ", "a password is required", "Permission denied", "failed to connect", "command not found"]),
     target("virsh_kept", libvirt::kept_answers, &["@@0000000000000000.1@@", "@@0000000000000000.2@@", "@@0000000000000000.3@@", "virsh # ", "virsh > ", "echo ", "echo --err ", "error: ", "--err"]),
+    target("guest_agent", libvirt::agent_answers, &["{\"return\":{", "\"pid\":7", "\"exited\":true", "\"exitcode\":0", "\"signal\":9", "\"out-data\":\"aGkK\"", "\"err-data\":\"\"", "\"out-truncated\":true", "}}"]),
     target("process_table", libvirt::processes, &[ID, " -uuid ", "145 "]),
     target("picture", picture::pictures, &["P6\n", "# c\n", " 255\n", "2 2", "\u{89}PNG", "IHDR", "PLTE", "IDAT", "IEND"]),
     target("powershell_frames", hyperv::frames, &[FRAME, "OK ", "ERR ", "JOB ", "PROG ", "RAW ", "END 1", "LANG ", "e30=", "eyJ2IjoxfQ=="]),

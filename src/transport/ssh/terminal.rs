@@ -22,8 +22,8 @@ const TERM: &str = "xterm-256color";
 
 /// What is to be started.
 pub(super) struct Wanted {
-    /// As the server's shell reads it.
-    pub(super) line: String,
+    /// As the server's shell reads it; `None` is that shell itself.
+    pub(super) line: Option<String>,
     pub(super) size: TerminalSize,
     pub(super) slot: Slot,
 }
@@ -45,7 +45,7 @@ pub(super) async fn run(link: Arc<Link>, wanted: Wanted, reply: Reply) {
 async fn attend(
     link: &Link,
     channel: Channel<Msg>,
-    (command, size): (String, TerminalSize),
+    (command, size): (Option<String>, TerminalSize),
     mut reply: Reply,
 ) {
     let (mut read, write) = channel.split();
@@ -71,7 +71,7 @@ async fn attend(
 async fn start(
     read: &mut ChannelReadHalf,
     write: &ChannelWriteHalf<Msg>,
-    (command, size): (String, TerminalSize),
+    (command, size): (Option<String>, TerminalSize),
 ) -> Result<(), TransportError> {
     let lost = |error: russh::Error| TransportError::Lost {
         reason: explain(&error),
@@ -82,7 +82,11 @@ async fn start(
         .await
         .map_err(lost)?;
     agreed(read, "it does not give this account a terminal").await?;
-    write.exec(true, command).await.map_err(lost)?;
+    let started = match command {
+        Some(command) => write.exec(true, command).await,
+        None => write.request_shell(true).await,
+    };
+    started.map_err(lost)?;
     agreed(read, "it does not let this account run commands").await
 }
 

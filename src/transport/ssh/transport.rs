@@ -35,6 +35,31 @@ impl SshTransport {
     }
 }
 
+impl SshTransport {
+    async fn terminal(
+        &self,
+        line: Option<String>,
+        size: TerminalSize,
+    ) -> Result<RemoteTerminal, TransportError> {
+        let deadline = Instant::now() + START_TIMEOUT;
+        let slot = self.link.slot(deadline, START_TIMEOUT).await?;
+        let wanted = terminal::Wanted { line, size, slot };
+        let (reply, answer) = oneshot::channel();
+        drop(self.link.tasks().spawn(
+            "ssh terminal",
+            terminal::run(Arc::clone(&self.link), wanted, reply),
+        ));
+        match tokio::time::timeout_at(deadline, answer).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_gone)) => Err(self.link.lost()),
+            Err(_elapsed) => Err(TransportError::Timeout {
+                what: "opening a terminal on the host",
+                after: START_TIMEOUT,
+            }),
+        }
+    }
+}
+
 #[async_trait]
 impl Transport for SshTransport {
     async fn exec(
@@ -98,22 +123,11 @@ impl Transport for SshTransport {
         size: TerminalSize,
     ) -> Result<RemoteTerminal, TransportError> {
         let line = quote::render(command)?;
-        let deadline = Instant::now() + START_TIMEOUT;
-        let slot = self.link.slot(deadline, START_TIMEOUT).await?;
-        let wanted = terminal::Wanted { line, size, slot };
-        let (reply, answer) = oneshot::channel();
-        drop(self.link.tasks().spawn(
-            "ssh terminal",
-            terminal::run(Arc::clone(&self.link), wanted, reply),
-        ));
-        match tokio::time::timeout_at(deadline, answer).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_gone)) => Err(self.link.lost()),
-            Err(_elapsed) => Err(TransportError::Timeout {
-                what: "opening a terminal on the host",
-                after: START_TIMEOUT,
-            }),
-        }
+        self.terminal(Some(line), size).await
+    }
+
+    async fn open_shell(&self, size: TerminalSize) -> Result<RemoteTerminal, TransportError> {
+        self.terminal(None, size).await
     }
 
     async fn forward(&self, to: &DisplayPlace, local: TcpStream) -> Result<(), TransportError> {

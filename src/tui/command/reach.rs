@@ -2,7 +2,7 @@
 
 use super::{ALWAYS, RowOf};
 use crate::tui::console::keys;
-use crate::tui::overlay::{graphics, screen};
+use crate::tui::overlay::{graphics, guest_form, screen, shell_form};
 use crate::tui::update::deeds;
 
 pub(super) const REACH: &[RowOf] = &[
@@ -29,6 +29,22 @@ pub(super) const REACH: &[RowOf] = &[
         Some("graphics"),
         keys::can_open,
         graphics::open,
+    ),
+    (
+        "vms.shell",
+        "shell in the VM, over SSH through its host",
+        "e",
+        None,
+        keys::can_open,
+        shell_form::open,
+    ),
+    (
+        "vms.run",
+        "run a program in the VM",
+        "x",
+        None,
+        guest_form::can_open,
+        guest_form::open,
     ),
 ];
 
@@ -122,6 +138,14 @@ pub(super) const CONSOLE_AWAY: &[RowOf] = &[
         Some("take over"),
         keys::is_taken,
         keys::take_over,
+    ),
+    (
+        "shell.login",
+        "log in to the VM as somebody else",
+        "e",
+        Some("log in anew"),
+        keys::is_shell,
+        keys::log_in_anew,
     ),
     (
         "console.again",

@@ -57,7 +57,7 @@ fn draw_title(console: &Console, buf: &mut Buffer, line: Rect, theme: &Theme) {
         Stage::Waiting { .. } => ("waiting", Role::Changing),
         Stage::Over(_) => ("closed", Role::Danger),
     };
-    let title = format!(" console of {} on {}  ", console.name, console.host);
+    let title = format!(" {}  ", console.title());
     paint::put_line(
         buf,
         line,
@@ -84,6 +84,7 @@ fn draw_state(console: &Console, app: &App, buf: &mut Buffer, (line, theme): (Re
         return;
     }
     let (text, role) = match &console.progress.stage {
+        Stage::Opening if console.login.is_some() => ("logging in…".to_owned(), Role::Dim),
         Stage::Opening => ("opening the console…".to_owned(), Role::Dim),
         Stage::Live if !console.heard => (
             "connected; the VM has written nothing yet (Enter often brings a prompt)".to_owned(),

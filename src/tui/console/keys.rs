@@ -2,11 +2,14 @@
 
 use crate::domain::console::{ConsoleEndKind, ConsoleNews};
 use crate::domain::error_kind::Failure;
+use crate::domain::guest_login::GuestLogin;
+use crate::domain::vm::VmRef;
 use crate::tui::acting;
 use crate::tui::app::App;
 use crate::tui::cursor::Motion;
 use crate::tui::effect::Effect;
-use crate::tui::overlay::Overlay;
+use crate::tui::overlay::host_key::HostKey;
+use crate::tui::overlay::{Overlay, shell_form};
 use crate::tui::theme::Role;
 
 use super::Console;
@@ -28,6 +31,33 @@ pub fn open(app: &mut App) -> Vec<Effect> {
     let asks = console.progress.stage == Stage::Opening;
     app.overlays.push(Overlay::Console(Box::new(console)));
     if asks { ask(app, false) } else { Vec::new() }
+}
+
+/// Opens a shell in a VM.
+pub fn open_shell(app: &mut App, vm: VmRef, login: GuestLogin) -> Vec<Effect> {
+    let Some(console) = Console::new(app, vm) else {
+        return Vec::new();
+    };
+    let console = console.with_login(login);
+    app.overlays.push(Overlay::Console(Box::new(console)));
+    ask(app, false)
+}
+
+/// Says whether another login could be given.
+pub fn is_shell(app: &App) -> Result<(), String> {
+    match app.overlays.last() {
+        Some(Overlay::Console(console)) if console.login.is_some() => Ok(()),
+        _ => Err("a console needs no login".to_owned()),
+    }
+}
+
+/// Asks for another login in place of the shell that is closed.
+pub fn log_in_anew(app: &mut App) -> Vec<Effect> {
+    let Some(Overlay::Console(console)) = app.overlays.pop() else {
+        return Vec::new();
+    };
+    shell_form::ask(app, &console.vm, console.login.as_ref());
+    vec![Effect::CloseConsole]
 }
 
 /// Leaves the console; what runs in the VM stays.
@@ -111,6 +141,15 @@ pub fn opened(app: &mut App, ticket: u64, result: Result<bool, Failure>) {
 /// Something came out of it.
 pub fn heard(app: &mut App, ticket: u64, news: ConsoleNews) -> Vec<Effect> {
     let now = app.now;
+    if let ConsoleNews::AskKey(question) = news {
+        let asks =
+            console_of(app, ticket).map(|console| (console.vm.clone(), console.name.clone()));
+        if let Some((vm, name)) = asks {
+            let dialog = HostKey::of_vm(vm, name, *question);
+            app.overlays.push(Overlay::HostKey(Box::new(dialog)));
+        }
+        return Vec::new();
+    }
     console_of(app, ticket)
         .and_then(|console| console.take(news, now))
         .into_iter()

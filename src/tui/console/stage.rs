@@ -116,7 +116,9 @@ impl Progress {
     pub fn ended(&mut self, end: ConsoleEnd, now: Timestamp) {
         self.off_since = None;
         self.stage = match end.why {
-            ConsoleEndKind::InUse | ConsoleEndKind::Impossible => Stage::Over(end),
+            ConsoleEndKind::InUse | ConsoleEndKind::Impossible | ConsoleEndKind::Left => {
+                Stage::Over(end)
+            }
             ConsoleEndKind::VmOff | ConsoleEndKind::Cut | ConsoleEndKind::LinkLost => {
                 let seconds = (1i64 << self.tries.min(5)).min(LONGEST_PAUSE);
                 self.tries = self.tries.saturating_add(1);

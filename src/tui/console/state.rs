@@ -3,7 +3,8 @@
 use super::encode;
 use super::stage::{Look, Progress, Stage};
 use super::terminal::Terminal;
-use crate::domain::console::{ConsoleInput, ConsoleNews, TerminalSize};
+use crate::domain::console::{ConsoleInput, ConsoleKind, ConsoleNews, TerminalSize};
+use crate::domain::guest_login::GuestLogin;
 use crate::domain::vm::{PowerState, VmRef};
 use crate::tui::app::App;
 use crate::tui::command::Context;
@@ -32,6 +33,8 @@ pub struct Console {
     pub may_type: bool,
     /// Whether the VM has written anything since it was opened.
     pub heard: bool,
+    /// How somebody logs in, where it is a shell and no serial console.
+    pub login: Option<GuestLogin>,
 }
 
 /// Returns the room for the emulated screen on a terminal of this size.
@@ -56,8 +59,24 @@ impl Console {
             terminal: Terminal::new(room(app.size)),
             may_type: !(app.snapshot.read_only || host.spec.read_only),
             heard: false,
+            login: None,
             vm,
         })
+    }
+
+    /// Makes it a shell.
+    #[must_use]
+    pub fn with_login(mut self, login: GuestLogin) -> Self {
+        self.login = Some(login);
+        self
+    }
+
+    /// Returns what it is called.
+    pub fn title(&self) -> String {
+        match &self.login {
+            None => format!("console of {} on {}", self.name, self.host),
+            Some(login) => format!("shell in {} on {} as {}", self.name, self.host, login.user),
+        }
     }
 
     /// Returns where its keys are looked up.
@@ -79,7 +98,10 @@ impl Console {
             ticket,
             vm: self.vm.clone(),
             size: Terminal::size_for(room(app_size)),
-            take_over,
+            kind: match &self.login {
+                None => ConsoleKind::Serial { take_over },
+                Some(login) => ConsoleKind::Shell(login.clone()),
+            },
         }
     }
 
@@ -92,6 +114,8 @@ impl Console {
                 let answer = self.terminal.take(&bytes);
                 self.send(answer)
             }
+            // Whoever looks at the screen is asked, not the console.
+            ConsoleNews::AskKey(_) => None,
             ConsoleNews::Ended(end) => {
                 self.progress.ended(end, now);
                 None

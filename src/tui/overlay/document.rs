@@ -31,6 +31,8 @@ pub enum Topic {
     Errors,
     /// The command log.
     Commands,
+    /// A program in a VM, by its ticket.
+    Guest(u64),
 }
 
 /// Lines to read.
@@ -61,7 +63,7 @@ impl Document {
     pub fn fill(&mut self, lines: Vec<Line>) {
         self.scroll = match self.topic {
             Topic::Errors | Topic::Commands => usize::MAX,
-            Topic::Describe | Topic::Credential => 0,
+            Topic::Describe | Topic::Credential | Topic::Guest(_) => 0,
         };
         self.lines = Some(lines);
     }

@@ -9,6 +9,12 @@ use super::document::{Line, draw_lines, fact};
 use super::frame;
 use crate::domain::host::{HostId, HostName};
 use crate::domain::host_key::{HostKeyQuestion, HostKeyVerdict};
+use crate::domain::operation::Actor;
+use crate::domain::vm::VmRef;
+use crate::fleet::request::KeyDecision;
+use crate::fleet::shell::GuestKey;
+use crate::tui::effect::Effect;
+use crate::tui::guest::GuestAsk;
 use crate::tui::theme::{Role, Theme};
 use crate::tui::widget::input::draw_input;
 use crate::tui::widget::paint;
@@ -21,8 +27,10 @@ const TAIL: usize = 6;
 pub struct HostKey {
     /// Whose session asks.
     pub host: HostId,
-    /// Its name.
-    pub name: HostName,
+    /// Name of the host, or of the VM.
+    pub name: String,
+    /// The VM whose SSH server shows it, where it is no host's.
+    pub vm: Option<VmRef>,
     /// What was shown.
     pub question: HostKeyQuestion,
     /// What is typed so far.
@@ -31,13 +39,40 @@ pub struct HostKey {
 
 impl HostKey {
     /// Asks about a key.
-    pub fn new(host: HostId, name: HostName, question: HostKeyQuestion) -> Self {
+    pub fn new(host: HostId, name: &HostName, question: HostKeyQuestion) -> Self {
         Self {
             host,
-            name,
+            name: name.to_string(),
+            vm: None,
             question,
             typed: Input::default(),
         }
+    }
+
+    /// Asks about the key of a VM's SSH server.
+    pub fn of_vm(vm: VmRef, name: String, question: HostKeyQuestion) -> Self {
+        Self {
+            host: vm.host,
+            name,
+            vm: Some(vm),
+            question,
+            typed: Input::default(),
+        }
+    }
+
+    /// Returns what a decision leads to.
+    pub fn decided(&self, trusts: bool, actor: &Actor) -> Effect {
+        let question = self.question.clone();
+        let Some(vm) = self.vm.clone() else {
+            return Effect::AnswerHostKey(self.host, Box::new(question), trusts);
+        };
+        let key = GuestKey {
+            vm,
+            decision: decision(&question, trusts),
+            question,
+            actor: actor.clone(),
+        };
+        Effect::Guest(Box::new(GuestAsk::Key(Box::new(key))))
     }
 
     /// Returns what has to be typed to accept the key; `None` = it cannot be accepted here.
@@ -76,7 +111,11 @@ impl HostKey {
     fn lines(&self, width: u16) -> Vec<Line> {
         let question = &self.question;
         let mut lines = vec![
-            fact("host", self.name.to_string(), Role::Strong),
+            fact(
+                if self.vm.is_some() { "VM" } else { "host" },
+                self.name.clone(),
+                Role::Strong,
+            ),
             fact("filed as", question.label.clone(), Role::Text),
             fact("dialled", question.dialled.clone(), Role::Text),
             fact("key type", question.key.algorithm.clone(), Role::Text),
@@ -152,6 +191,16 @@ impl HostKey {
     }
 }
 
+/// Says what a yes means: the dialog has a person type in so many words that a changed key replaces the known
+/// one.
+pub fn decision(question: &HostKeyQuestion, trusts: bool) -> KeyDecision {
+    match (&question.verdict, trusts) {
+        (_, false) => KeyDecision::Leave,
+        (HostKeyVerdict::Changed { .. }, true) => KeyDecision::Replace,
+        (_, true) => KeyDecision::Accept,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -169,7 +218,7 @@ mod tests {
             key,
             verdict,
         };
-        HostKey::new(HostId(1), "kvm1".parse().unwrap(), question)
+        HostKey::new(HostId(1), &"kvm1".parse().unwrap(), question)
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What lies over a view: a stack of which the last one has the keys. State, keys and drawing of each
 //! are in one file.
 
+pub mod agree;
 pub mod chooser;
 pub mod confirm;
 pub mod credential_form;
@@ -11,6 +12,7 @@ pub mod edit_form;
 pub mod fields;
 pub mod frame;
 pub mod graphics;
+pub mod guest_form;
 pub mod help;
 pub mod host_form;
 pub mod host_key;
@@ -23,8 +25,8 @@ pub mod passphrase;
 pub mod progress;
 pub mod question;
 pub mod screen;
+pub mod shell_form;
 pub mod snapshot_form;
-pub mod store_confirm;
 
 use crossterm::event::KeyEvent;
 
@@ -38,8 +40,12 @@ pub enum Overlay {
     Waiting(u64),
     /// Plans to agree to.
     Confirm(Box<confirm::Confirm>),
-    /// A plan for a pool or a network to agree to.
-    StoreConfirm(Box<store_confirm::StoreConfirm>),
+    /// A plan for something else than an action to agree to.
+    Agree(Box<agree::Agree>),
+    /// A login to a VM.
+    ShellForm(Box<shell_form::ShellForm>),
+    /// A program to run in a VM.
+    GuestForm(Box<guest_form::GuestForm>),
     /// Words that rows must hold.
     Narrow(Box<narrow::Narrow>),
     /// A yes-or-no question about something else.
@@ -91,7 +97,7 @@ impl Overlay {
             Self::Confirm(dialog) if !dialog.wants_name() => {
                 &[Context::Dialog, Context::List, Context::Base]
             }
-            Self::StoreConfirm(dialog) if !dialog.wants_name() => &[Context::Dialog, Context::Base],
+            Self::Agree(dialog) if !dialog.wants_name() => &[Context::Dialog, Context::Base],
             Self::Question(_) | Self::Waiting(_) => &[Context::Dialog, Context::Base],
             Self::Chooser(_) => &[
                 Context::Chooser,
@@ -112,9 +118,11 @@ impl Overlay {
             Self::CredentialForm(_)
             | Self::HostForm(_)
             | Self::SnapshotForm(_)
-            | Self::EditForm(_) => &[Context::Form, Context::Prompt, Context::Base],
+            | Self::EditForm(_)
+            | Self::ShellForm(_) => &[Context::Form, Context::Prompt, Context::Base],
             Self::Confirm(_)
-            | Self::StoreConfirm(_)
+            | Self::Agree(_)
+            | Self::GuestForm(_)
             | Self::Narrow(_)
             | Self::HostKey(_)
             | Self::Help(_)
@@ -129,7 +137,8 @@ impl Overlay {
     pub fn type_key(&mut self, key: &KeyEvent) {
         match self {
             Self::Confirm(dialog) => type_into(&mut dialog.typed, key),
-            Self::StoreConfirm(dialog) => type_into(&mut dialog.typed, key),
+            Self::Agree(dialog) => type_into(&mut dialog.typed, key),
+            Self::GuestForm(form) => type_into(&mut form.input, key),
             Self::Narrow(dialog) => type_into(&mut dialog.input, key),
             Self::HostKey(dialog) => type_into(&mut dialog.typed, key),
             Self::Help(help) => {
@@ -147,6 +156,7 @@ impl Overlay {
             Self::HostForm(form) => form.type_key(key),
             Self::SnapshotForm(form) => form.fields.type_key(key),
             Self::EditForm(form) => form.fields.type_key(key),
+            Self::ShellForm(form) => form.type_key(key),
             Self::Screen(screen) => {
                 if let Some(typing) = &mut screen.typing {
                     type_into(typing, key);

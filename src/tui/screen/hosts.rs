@@ -165,7 +165,7 @@ pub fn question_of(host: &HostSnapshot) -> Option<HostKey> {
             ..
         } => Some(HostKey::new(
             host.spec.id,
-            host.spec.name.clone(),
+            &host.spec.name,
             HostKeyQuestion::clone(question),
         )),
         _ => None,

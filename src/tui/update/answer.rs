@@ -6,6 +6,7 @@ use crate::tui::app::App;
 use crate::tui::console::keys as console;
 use crate::tui::effect::Effect;
 use crate::tui::event::Answer;
+use crate::tui::guest;
 use crate::tui::overlay::details::Details;
 use crate::tui::overlay::document::{self, Line, Topic};
 use crate::tui::overlay::{Overlay, doctor, edit_form, graphics, progress, screen};
@@ -65,10 +66,11 @@ pub(super) fn take(app: &mut App, answer: Answer) -> Vec<Effect> {
         Answer::StorePlanned { ticket, proposal } => {
             if matches!(app.overlays.last(), Some(Overlay::Waiting(wanted)) if *wanted == ticket) {
                 app.overlays.pop();
-                return acting::planned_store(app, *proposal);
+                return acting::proposed(app, *proposal);
             }
         }
         Answer::StoreDone { plan, result } => return acting::store_done(app, &plan, result),
+        Answer::Guest(answer) => return guest::heard(app, answer),
         Answer::Audit(None, records) => app.operations.audit = Some(records),
         Answer::Audit(Some(vm), records) => {
             if let Some(details) = details_of(app, &vm) {
@@ -122,15 +124,16 @@ fn lines<T>(result: Outcome<T>, show: impl FnOnce(T) -> Vec<Line>) -> Vec<Line> 
     }
 }
 
-fn fill(app: &mut App, topic: &Topic, lines: Vec<Line>) {
+pub(in crate::tui) fn fill(app: &mut App, topic: &Topic, lines: Vec<Line>) -> bool {
     for overlay in &mut app.overlays {
         if let Overlay::Document(page) = overlay
             && page.topic == *topic
         {
             page.fill(lines);
-            return;
+            return true;
         }
     }
+    false
 }
 
 fn host_saved(app: &mut App, result: Outcome<()>) {

@@ -16,7 +16,7 @@ use crate::tui::overlay::help::Help;
 use crate::tui::overlay::menu::{self, Choice, Item, Menu};
 use crate::tui::overlay::palette::{self, Palette};
 use crate::tui::overlay::question::{Meaning, Question};
-use crate::tui::overlay::{edit_form, marking, naming, narrow, progress};
+use crate::tui::overlay::{edit_form, guest_form, marking, naming, narrow, progress, shell_form};
 use crate::tui::screen::{snapshots, stores, vms};
 use crate::tui::theme::Role;
 
@@ -63,7 +63,9 @@ pub fn go(app: &mut App, motion: Motion) -> Vec<Effect> {
         Some(
             Overlay::Question(_)
             | Overlay::Waiting(_)
-            | Overlay::StoreConfirm(_)
+            | Overlay::Agree(_)
+            | Overlay::GuestForm(_)
+            | Overlay::ShellForm(_)
             | Overlay::Narrow(_)
             | Overlay::Naming(_)
             | Overlay::Screen(_)
@@ -95,11 +97,7 @@ pub fn go_to(app: &mut App, row: usize) {
 /// Closes what lies on top.
 pub fn close(app: &mut App) -> Vec<Effect> {
     match app.overlays.pop() {
-        Some(Overlay::HostKey(dialog)) => vec![Effect::AnswerHostKey(
-            dialog.host,
-            Box::new(dialog.question),
-            false,
-        )],
+        Some(Overlay::HostKey(dialog)) => vec![dialog.decided(false, &app.settings.actor)],
         // Nothing was chosen: the theme goes back to what it was.
         Some(Overlay::Menu(menu)) if menu.theme().is_some() => {
             vec![Effect::Theme(app.theme.clone())]
@@ -135,9 +133,7 @@ pub fn take_theme(app: &mut App, name: String) -> Vec<Effect> {
 pub fn accept_dialog(app: &mut App) -> Vec<Effect> {
     match app.overlays.pop() {
         Some(Overlay::Confirm(dialog)) => acting::submit(app, &dialog, &Consent::Confirmed),
-        Some(Overlay::StoreConfirm(dialog)) => {
-            acting::submit_store(app, *dialog, Consent::Confirmed)
-        }
+        Some(Overlay::Agree(dialog)) => acting::agreed(app, *dialog, Consent::Confirmed),
         Some(Overlay::Question(question)) => vec![question.effect()],
         Some(other) => {
             app.overlays.push(other);
@@ -179,24 +175,24 @@ pub fn accept_prompt(app: &mut App) -> Vec<Effect> {
         Some(Overlay::SnapshotForm(form)) => form.fields.next(),
         Some(Overlay::EditForm(form)) => form.fields.next(),
         Some(Overlay::HostKey(dialog)) if dialog.is_agreed() => {
-            let effect =
-                Effect::AnswerHostKey(dialog.host, Box::new(dialog.question.clone()), true);
+            let effect = dialog.decided(true, &app.settings.actor);
             app.overlays.pop();
             return vec![effect];
         }
         // Nothing typed and Enter: the safe choice, as in every other dialog.
         Some(Overlay::Confirm(dialog)) if dialog.typed.value().is_empty() => return close(app),
         Some(Overlay::HostKey(dialog)) if dialog.typed.value().is_empty() => return close(app),
-        Some(Overlay::StoreConfirm(dialog)) if dialog.typed.value().is_empty() => {
-            return close(app);
-        }
-        Some(Overlay::StoreConfirm(dialog)) => {
+        Some(Overlay::GuestForm(_)) => return guest_form::accept(app),
+        Some(Overlay::ShellForm(form)) if form.is_last() => return shell_form::accept(app),
+        Some(Overlay::ShellForm(form)) => form.next(),
+        Some(Overlay::Agree(dialog)) if dialog.typed.value().is_empty() => return close(app),
+        Some(Overlay::Agree(dialog)) => {
             let Some(consent) = dialog.consent() else {
                 app.say(Role::Warning, "that is not its name");
                 return Vec::new();
             };
-            if let Some(Overlay::StoreConfirm(dialog)) = app.overlays.pop() {
-                return acting::submit_store(app, *dialog, consent);
+            if let Some(Overlay::Agree(dialog)) = app.overlays.pop() {
+                return acting::agreed(app, *dialog, consent);
             }
         }
         Some(Overlay::Confirm(dialog)) if dialog.consent().is_none() => {
@@ -241,6 +237,7 @@ pub fn next_field(app: &mut App) -> Vec<Effect> {
         Some(Overlay::HostForm(form)) => form.next(),
         Some(Overlay::SnapshotForm(form)) => form.fields.next(),
         Some(Overlay::EditForm(form)) => form.fields.next(),
+        Some(Overlay::ShellForm(form)) => form.next(),
         _ => {}
     }
     Vec::new()
@@ -253,6 +250,7 @@ pub fn previous_field(app: &mut App) -> Vec<Effect> {
         Some(Overlay::HostForm(form)) => form.previous(),
         Some(Overlay::SnapshotForm(form)) => form.fields.previous(),
         Some(Overlay::EditForm(form)) => form.fields.previous(),
+        Some(Overlay::ShellForm(form)) => form.previous(),
         _ => {}
     }
     Vec::new()

@@ -4,6 +4,8 @@
 mod answer;
 pub mod deeds;
 
+pub(super) use self::answer::fill;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -251,6 +253,9 @@ fn close_answered(app: &mut App) {
         let Overlay::HostKey(dialog) = overlay else {
             return true;
         };
+        if dialog.vm.is_some() {
+            return true;
+        }
         let host = snapshot.host(dialog.host);
         let asks = host.and_then(|host| hosts::question_of(host));
         let stays = asks.is_some_and(|asks| asks.question.key == dialog.question.key);
