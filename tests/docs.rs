@@ -75,6 +75,7 @@ fn verbs() -> String {
             ActionKind::SnapshotCreate => "snapshot create",
             ActionKind::SnapshotRevert => "snapshot revert",
             ActionKind::SnapshotDelete => "snapshot delete",
+            ActionKind::Edit => "set",
             _ => spec.id,
         };
         text.extend([format!(

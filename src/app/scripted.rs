@@ -37,6 +37,7 @@ pub(super) const fn is_one_look(task: &ScriptTask) -> bool {
             true
         }
         ScriptTask::Act(_)
+        | ScriptTask::Set(_)
         | ScriptTask::Run(_)
         | ScriptTask::Store(StoreTask::Act(..))
         | ScriptTask::Snapshot(SnapshotTask::Act(_))
@@ -99,6 +100,7 @@ fn output_of(task: &ScriptTask) -> (Option<OutputFormat>, Option<Duration>) {
         ScriptTask::Show(args) => &args.output,
         ScriptTask::Screenshot(args) => &args.output,
         ScriptTask::Act(act) => &act.doing.output,
+        ScriptTask::Set(act) => &act.doing.output,
         ScriptTask::Run(args) => &args.output,
         ScriptTask::Snapshot(task) => task.output(),
         ScriptTask::Store(task) => task.output(),
@@ -149,6 +151,13 @@ fn command(around: &Surroundings, task: &ScriptTask) -> Command {
         }),
         ScriptTask::Snapshot(SnapshotTask::Act(act)) => Command::Act(Act {
             verb: snapshot_verb(around, act),
+            targets: targets(act.filter.as_ref(), &act.targets),
+            yes: act.doing.yes,
+            dry_run: act.doing.dry_run,
+            wait: wait(around, &act.doing),
+        }),
+        ScriptTask::Set(act) => Command::Act(Act {
+            verb: Verb::Set(act.changes.clone()),
             targets: targets(act.filter.as_ref(), &act.targets),
             yes: act.doing.yes,
             dry_run: act.doing.dry_run,

@@ -15,6 +15,7 @@ mod parse;
 mod profile;
 mod script;
 mod serve;
+mod set;
 mod snapshot;
 mod store;
 
@@ -32,6 +33,7 @@ pub use self::script::{
     Act, DoArgs, HostsArgs, ListArgs, OutputFormat, ScriptTask, ShowArgs, WatchArgs,
 };
 pub use self::serve::{ServeArgs, UserAdd, UserCommand};
+pub use self::set::SetAct;
 pub use self::snapshot::{Draft, SnapshotAct, SnapshotTask, SnapshotVerb};
 pub use self::store::{
     NetworkListArgs, StorageListArgs, StoreActArgs, StoreListArgs, StoreShowArgs, StoreTask,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::builder::Resettable;
 use clap::{ArgMatches, Args, Command, FromArgMatches, ValueEnum};
 
+use super::set::{self, SET, SetAct};
 use super::snapshot::{self, SNAPSHOT, SnapshotTask};
 use super::store::{self, NETWORK, STORAGE, StoreTask};
 use crate::domain::action::{ActionKind, ActionSpec};
@@ -24,6 +25,8 @@ pub enum ScriptTask {
     Screenshot(ScreenshotArgs),
     /// Do something to VMs.
     Act(Act),
+    /// Change what VMs are set up with.
+    Set(Box<SetAct>),
     /// Run a program in VMs.
     Run(RunArgs),
     /// Look at VM snapshots, or change them.
@@ -289,6 +292,7 @@ pub(super) fn commands() -> Vec<Command> {
             .subcommand(switch("on", ActionKind::AutostartOn))
             .subcommand(switch("off", ActionKind::AutostartOff)),
     );
+    all.push(set::command());
     all.push(with::<RunArgs>(
         Command::new("run").about("Run a program in VMs, and print what it printed."),
     ));
@@ -327,6 +331,7 @@ pub(super) fn read(name: &str, matches: &ArgMatches) -> Result<Option<ScriptTask
         "watch" => WatchArgs::from_arg_matches(matches).map(|args| Some(ScriptTask::Watch(args))),
         STORAGE => store::read(StoreKind::Pool, matches).map(|task| task.map(ScriptTask::Store)),
         NETWORK => store::read(StoreKind::Network, matches).map(|task| task.map(ScriptTask::Store)),
+        SET => set::read(matches).map(|act| Some(ScriptTask::Set(Box::new(act)))),
         SNAPSHOT => snapshot::read(matches).map(|task| task.map(ScriptTask::Snapshot)),
         AUTOSTART => match matches.subcommand() {
             Some(("on", sub)) => act(ActionKind::AutostartOn, sub),

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::edit::EditRequest;
 use super::snapshot::SnapshotRequest;
 use super::vm::PowerState;
 
@@ -41,6 +42,8 @@ pub enum ActionKind {
     SnapshotRevert,
     /// Delete a snapshot.
     SnapshotDelete,
+    /// Change what the VM is set up with.
+    Edit,
 }
 
 /// How far an action has to be agreed to before it is run.
@@ -66,6 +69,8 @@ pub enum Goal {
     Autostart(bool),
     /// Its snapshots read as was asked.
     Snapshots,
+    /// What it is set up with reads as was asked.
+    Settings,
 }
 
 /// The states that actions aim at.
@@ -135,7 +140,7 @@ const fn seconds(n: u64) -> Duration {
 
 impl ActionKind {
     /// Every action.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Start,
         Self::Shutdown,
         Self::Reboot,
@@ -149,10 +154,11 @@ impl ActionKind {
         Self::SnapshotCreate,
         Self::SnapshotRevert,
         Self::SnapshotDelete,
+        Self::Edit,
     ];
 
     /// The catalogue, in the order of [`Self::ALL`].
-    pub const TABLE: [ActionSpec; 13] = [
+    pub const TABLE: [ActionSpec; 14] = [
         ActionSpec {
             kind: Self::Start,
             id: "start",
@@ -376,6 +382,23 @@ impl ActionKind {
             goal: Goal::Snapshots,
             deadline: seconds(300),
         },
+        ActionSpec {
+            kind: Self::Edit,
+            id: "edit",
+            verb: "change",
+            past: "has been changed",
+            doing: "changing",
+            summary: "Change its vCPUs, memory, autostart, title or description.",
+            key: None,
+            mnemonic: 'e',
+            from: &[],
+            asks: Ask::Confirm,
+            asks_on_prod: Ask::Confirm,
+            asks_in_bulk: Ask::Confirm,
+            consequence: None,
+            goal: Goal::Settings,
+            deadline: seconds(60),
+        },
     ];
 
     /// Returns this action's row.
@@ -394,15 +417,16 @@ impl ActionKind {
             Self::SnapshotCreate => &Self::TABLE[10],
             Self::SnapshotRevert => &Self::TABLE[11],
             Self::SnapshotDelete => &Self::TABLE[12],
+            Self::Edit => &Self::TABLE[13],
         }
     }
 
-    /// Returns the rows of actions that are said in one word: no snapshot has to be named for them. These
+    /// Returns the rows of actions that are said in one word: nothing else has to be named for them. These
     /// have a key, a place in the menus and a command of their own.
     pub fn plain() -> impl Iterator<Item = &'static ActionSpec> {
         Self::TABLE
             .iter()
-            .filter(|spec| !spec.kind.is_about_a_snapshot())
+            .filter(|spec| !spec.kind.takes_arguments())
     }
 
     /// Returns true when the action is about one of the VM's snapshots.
@@ -411,6 +435,11 @@ impl ActionKind {
             self,
             Self::SnapshotCreate | Self::SnapshotRevert | Self::SnapshotDelete
         )
+    }
+
+    /// Returns true when the action says nothing without what is asked beside it.
+    pub const fn takes_arguments(self) -> bool {
+        self.is_about_a_snapshot() || matches!(self, Self::Edit)
     }
 
     /// Returns the stable id.
@@ -452,6 +481,9 @@ pub struct Action {
     /// What is asked about snapshots; there exactly where the kind is about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<SnapshotRequest>,
+    /// What is to be changed; there exactly where the kind is [`ActionKind::Edit`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edit: Option<Box<EditRequest>>,
 }
 
 impl Action {
@@ -460,15 +492,22 @@ impl Action {
         Self {
             kind,
             snapshot: None,
+            edit: None,
         }
     }
 
     /// Returns what it is about beside the VM, as it is shown: ` (snapshot clean)`, or nothing.
     pub fn about(&self) -> String {
-        self.snapshot
-            .as_ref()
-            .map(|request| format!(" (snapshot {})", request.name()))
-            .unwrap_or_default()
+        match (&self.snapshot, &self.edit) {
+            (Some(request), _) => format!(" (snapshot {})", request.name()),
+            (None, Some(request)) => format!(" ({})", request.summary()),
+            (None, None) => String::new(),
+        }
+    }
+
+    /// Returns what has to be known beside the outcome once it was done.
+    pub fn remark(&self) -> Option<&'static str> {
+        self.edit.as_ref()?.later()
     }
 }
 
@@ -481,6 +520,16 @@ impl From<SnapshotRequest> for Action {
                 SnapshotRequest::Delete(..) => ActionKind::SnapshotDelete,
             },
             snapshot: Some(request),
+            edit: None,
+        }
+    }
+}
+
+impl From<EditRequest> for Action {
+    fn from(request: EditRequest) -> Self {
+        Self {
+            edit: Some(Box::new(request)),
+            ..Self::new(ActionKind::Edit)
         }
     }
 }

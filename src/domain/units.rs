@@ -102,6 +102,58 @@ impl fmt::Display for Age {
     }
 }
 
+/// Reads a size with its unit: `4G`, `1536M`, `2.5 GiB`.
+pub fn read_size(text: &str) -> Result<Bytes, String> {
+    let wrong = || format!("`{text}` is no size (like `4G` or `1536M`)");
+    let bare = text.trim();
+    let digits = bare
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(bare.len());
+    let (number, unit) = bare.split_at_checked(digits).ok_or_else(wrong)?;
+    let unit = unit.trim().to_ascii_uppercase();
+    let unit = unit.strip_suffix("IB").unwrap_or(&unit);
+    let shift: u32 = match unit {
+        "K" => 10,
+        "M" => 20,
+        "G" => 30,
+        "T" => 40,
+        _ => return Err(wrong()),
+    };
+    let (whole, part) = number.split_once('.').unwrap_or((number, ""));
+    let has_part = number.contains('.');
+    if part.len() > 6 || (has_part && part.is_empty()) {
+        return Err(wrong());
+    }
+    let whole: u128 = whole.parse().ok().ok_or_else(wrong)?;
+    let below: u128 = if part.is_empty() {
+        0
+    } else {
+        part.parse().ok().ok_or_else(wrong)?
+    };
+    let ten = 10_u128.pow(u32::try_from(part.len()).unwrap_or_default());
+    let unit = 1_u128 << shift;
+    let scaled = whole
+        .checked_mul(ten)
+        .and_then(|all| all.checked_add(below))
+        .and_then(|all| all.checked_mul(unit))
+        .ok_or_else(wrong)?;
+    u64::try_from(scaled / ten)
+        .map(Bytes)
+        .map_err(|_too_large| wrong())
+}
+
+/// Writes a size so that [`read_size`] reads the same again, as far as its units go.
+pub fn written_size(size: Bytes) -> String {
+    let units = [(40, 'T'), (30, 'G'), (20, 'M'), (10, 'K')];
+    units
+        .into_iter()
+        .find(|(shift, _)| size.0 > 0 && size.0.is_multiple_of(1_u64 << shift))
+        .map_or_else(
+            || format!("{} B", size.0),
+            |(shift, unit)| format!("{}{unit}", size.0 >> shift),
+        )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,5 +197,34 @@ mod tests {
         for (seconds, text) in cases {
             assert_eq!(Age(Duration::from_secs(seconds)).to_string(), text);
         }
+    }
+
+    #[test]
+    fn sizes_are_written_so_that_they_are_read_again() {
+        for (text, mib) in [
+            ("4G", 4096),
+            ("1536M", 1536),
+            ("2.5 GiB", 2560),
+            ("1T", 1 << 20),
+            ("2048k", 2),
+        ] {
+            let size = read_size(text).unwrap();
+            assert_eq!(size, Bytes::from_mib(mib), "{text}");
+            assert_eq!(read_size(&written_size(size)), Ok(size), "{text}");
+        }
+        for wrong in [
+            "",
+            "4",
+            "G",
+            "-1G",
+            "1.G",
+            "4GB",
+            "99999999999999T",
+            "1.5.5G",
+            "٣G",
+        ] {
+            assert!(read_size(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(written_size(Bytes::from_kib(1025)), "1025K");
     }
 }

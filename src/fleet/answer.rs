@@ -21,7 +21,7 @@ use crate::domain::host_key::{HostKeyQuestion, HostKeyVerdict};
 use crate::domain::operation::{Actor, Operation, OperationId, Phase, Submission};
 use crate::domain::policy::Verdict;
 use crate::domain::recording::Recording;
-use crate::domain::vm::{VmDetail, VmRef};
+use crate::domain::vm::{VmId, VmRef};
 use crate::session::{HostCommand, SessionHandle};
 use crate::task::send_or_gone;
 
@@ -44,11 +44,6 @@ impl Engine {
                 reply,
             } => self.send_keys(&vm, &keys, (actor, reply)),
         }
-    }
-
-    fn detail(&mut self, vm: &VmRef, reply: Reply<Arc<VmDetail>>) {
-        let wanted = vm.vm.clone();
-        self.ask_session(vm, reply, |reply| HostCommand::Detail { vm: wanted, reply });
     }
 
     /// Answers one request, now or later.
@@ -82,16 +77,17 @@ impl Engine {
                 self.focus(hosts);
                 send_or_gone(reply, Ok(()));
             }
-            Request::Detail { vm, reply } => self.detail(&vm, reply),
+            Request::Detail { vm, reply } => {
+                self.ask_session(vm, reply, |vm, reply| HostCommand::Detail { vm, reply });
+            }
             Request::Metrics { vm, reply } => {
                 send_or_gone(reply, Ok(self.state.metrics.of(&vm).cloned()));
             }
             Request::Snapshots { vm, reply } => {
-                let wanted = vm.vm.clone();
-                self.ask_session(&vm, reply, |reply| HostCommand::Snapshots {
-                    vm: wanted,
-                    reply,
-                });
+                self.ask_session(vm, reply, |vm, reply| HostCommand::Snapshots { vm, reply });
+            }
+            Request::Settings { vm, reply } => {
+                self.ask_session(vm, reply, |vm, reply| HostCommand::Settings { vm, reply });
             }
             Request::Store(request) => self.answer_store(request),
             Request::Reach(wanted) => self.reach(wanted),
@@ -295,11 +291,11 @@ impl Engine {
     /// Passes a question about one VM on to its host's session.
     fn ask_session<T>(
         &self,
-        vm: &VmRef,
+        vm: VmRef,
         reply: Reply<T>,
-        command: impl FnOnce(Reply<T>) -> HostCommand,
+        command: impl FnOnce(VmId, Reply<T>) -> HostCommand,
     ) {
-        self.ask_host(vm.host, reply, command);
+        self.ask_host(vm.host, reply, |reply| command(vm.vm, reply));
     }
 
     /// Passes a question on to a host's session.

@@ -18,6 +18,7 @@ use crate::domain::action::Action;
 use crate::domain::audit::{AuditPage, AuditPlace, AuditRecord};
 use crate::domain::console::KeyStrokes;
 use crate::domain::credential::{CredentialName, CredentialSummary};
+use crate::domain::edit::VmSettings;
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::event::{CommandRecord, FleetEvent};
 use crate::domain::guest_command::{GuestProposal, GuestResult, GuestSubmission};
@@ -196,6 +197,11 @@ impl FleetHandle {
     /// Reads the snapshots of one VM, parents before children.
     pub async fn snapshots(&self, vm: VmRef) -> Result<Arc<[VmSnapshot]>, Failure> {
         self.ask(|reply| Request::Snapshots { vm, reply }).await
+    }
+
+    /// Reads what one VM is set up with, now: what an edit is made from.
+    pub async fn settings(&self, vm: VmRef) -> Result<VmSettings, Failure> {
+        self.ask(|reply| Request::Settings { vm, reply }).await
     }
 
     /// Reads storage and networks of one host, with who uses them.

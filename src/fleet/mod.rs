@@ -16,6 +16,7 @@ pub mod console;
 pub mod credential;
 pub mod diff;
 pub mod doctor;
+mod edit;
 pub mod engine;
 pub mod error_log;
 pub mod graphics;

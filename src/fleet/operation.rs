@@ -26,6 +26,7 @@ use crate::domain::audit::AuditEntry;
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::inventory::FleetSnapshot;
 use crate::domain::operation::{Operation, OperationId, Outcome, Phase, Plan, Submission};
+use crate::domain::snapshot::VmSnapshot;
 use crate::domain::text::RemoteText;
 use crate::hypervisor::{HypervisorError, ProgressNews, ProgressSink};
 use crate::session::{HostCommand, Observation, PerformError, SessionHandle};
@@ -145,15 +146,9 @@ impl Runner {
             Err(refused) => refused,
             Ok(place) => {
                 let before = self.snapshots_known(&plan);
-                match (self.send(&plan, place).await, &plan.action.snapshot) {
-                    (Err(ended), None) => ended,
-                    (Err(ended), Some(request)) => {
-                        self.look_at_part(request, before.as_deref(), ended).await
-                    }
-                    (Ok(watcher), None) => self.verify(&plan, watcher, &mut after).await,
-                    (Ok(watcher), Some(request)) => {
-                        self.verify_snapshots(request, watcher, &mut after).await
-                    }
+                match self.send(&plan, place).await {
+                    Err(ended) => self.after_failure(&plan, before.as_deref(), ended).await,
+                    Ok(watcher) => self.see_it_through(&plan, watcher, &mut after).await,
                 }
             }
         };
@@ -177,6 +172,38 @@ impl Runner {
         self.moved(Phase::Done).await;
     }
 
+    /// Looks for the goal, where it shows.
+    async fn see_it_through(
+        &mut self,
+        plan: &Plan,
+        watcher: Watcher,
+        after: &mut Option<Watcher>,
+    ) -> Outcome {
+        if let Some(request) = &plan.action.snapshot {
+            self.verify_snapshots(request, watcher, after).await
+        } else if let Some(request) = &plan.action.edit {
+            self.verify_edit(request, watcher, after).await
+        } else {
+            self.verify(plan, watcher, after).await
+        }
+    }
+
+    /// Says how far it came, where it may have come part of the way.
+    async fn after_failure(
+        &self,
+        plan: &Plan,
+        before: Option<&[VmSnapshot]>,
+        ended: Outcome,
+    ) -> Outcome {
+        if let Some(request) = &plan.action.snapshot {
+            self.look_at_part(request, before, ended).await
+        } else if let Some(request) = &plan.action.edit {
+            self.look_at_edit(request, ended).await
+        } else {
+            ended
+        }
+    }
+
     /// Waits for a place, looks once more, writes the intent.
     async fn start(&mut self, intent: &AuditEntry, turn: &mut Place) -> Result<Place, Outcome> {
         let Places { sending, bulk } = self.places.clone();
@@ -194,6 +221,16 @@ impl Runner {
         };
         let unchanged = admission::unchanged(&self.state.borrow(), &self.submission);
         unchanged.map_err(|cause| Outcome::Refused { cause })?;
+        let plan = Arc::clone(&self.operation.plan);
+        if let Some(request) = &plan.action.edit {
+            tokio::select! {
+                biased;
+                () = self.called_back() => return Err(self.never_sent()),
+                looked = self.still_as_shown(request) => {
+                    looked.map_err(|cause| Outcome::Refused { cause })?;
+                }
+            }
+        }
         if let Err(error) = self.audit.append(intent.clone()).await {
             let cause = error.refusal("the action");
             return Err(Outcome::Refused { cause });

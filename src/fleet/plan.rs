@@ -1,6 +1,7 @@
 //! Makes plans: exactly what would be run, and what that means for those who use the VM. Pure.
 
 use crate::domain::action::{Action, Goal, GoalState};
+use crate::domain::edit::EditRequest;
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::host::HypervisorKind;
 use crate::domain::inventory::{FleetSnapshot, HostSnapshot};
@@ -21,7 +22,9 @@ pub fn make(
         .ok_or_else(|| Failure::new(ErrorKind::NotFound, "the VM is not there any more"))?;
     if let Some(request) = &action.snapshot {
         is_possible(found, request)?;
-    } else if action.kind.is_about_a_snapshot() {
+    } else if let Some(request) = &action.edit {
+        is_about(found, request)?;
+    } else if action.kind.takes_arguments() {
         return Err(nothing_named(action));
     }
     let commands = drivers
@@ -34,7 +37,7 @@ pub fn make(
         action: action.clone(),
         commands,
         state: found.state.clone(),
-        consequences: consequences(found, action),
+        consequences: consequences(host, found, action),
     })
 }
 
@@ -61,8 +64,35 @@ pub(super) fn kind_of(host: &HostSnapshot) -> Result<HypervisorKind, Failure> {
 fn nothing_named(action: &Action) -> Failure {
     Failure::new(
         ErrorKind::Usage,
-        format!("`{}` needs a snapshot to be named", action.kind),
+        if action.kind.is_about_a_snapshot() {
+            format!("`{}` needs a snapshot to be named", action.kind)
+        } else {
+            format!("`{}` needs to be told what to change", action.kind)
+        },
     )
+}
+
+/// Refuses a change of a VM that does something else by now, or has no definition that could be changed.
+fn is_about(vm: &Vm, request: &EditRequest) -> Result<(), Failure> {
+    let name = &vm.name;
+    if vm.state != request.state {
+        return Err(Failure::new(
+            ErrorKind::Conflict,
+            format!(
+                "{name} is {} now; it was {} when its settings were read",
+                vm.state, request.state
+            ),
+        )
+        .with_hint("look at its settings again, then decide"));
+    }
+    if vm.facts.persistent == Some(false) {
+        return Err(Failure::new(
+            ErrorKind::Refused,
+            format!("{name} has no definition of its own that could be changed"),
+        )
+        .with_hint("define it on the host first: `virsh dumpxml`, then `virsh define`"));
+    }
+    Ok(())
 }
 
 /// Refuses what the tree that is known shows to be impossible; where it is not known, the host decides.
@@ -93,12 +123,18 @@ fn is_possible(vm: &Vm, request: &SnapshotRequest) -> Result<(), Failure> {
     }
 }
 
-fn consequences(vm: &Vm, action: &Action) -> Vec<String> {
+fn consequences(host: &HostSnapshot, vm: &Vm, action: &Action) -> Vec<String> {
     let spec = action.kind.spec();
     let mut all: Vec<String> = spec.consequence.map(str::to_owned).into_iter().collect();
     if let Some(request) = &action.snapshot {
         let tree = vm.facts.snapshot_tree.as_deref();
         all.extend(snapshot::consequences(request, &vm.state, tree));
+    }
+    if let Some(request) = &action.edit {
+        let able = host.capabilities.as_ref();
+        let cpus = able.and_then(|able| able.host_cpus);
+        let memory = able.and_then(|able| able.host_memory);
+        all.extend(request.consequences(cpus, memory));
     }
     let ends = spec.goal == Goal::State(GoalState::Stopped);
     if ends && vm.facts.persistent == Some(false) {

@@ -13,6 +13,7 @@ use crate::domain::action::Action;
 use crate::domain::audit::{AuditEntry, AuditPage, AuditPlace, AuditRecord};
 use crate::domain::console::KeyStrokes;
 use crate::domain::credential::CredentialSummary;
+use crate::domain::edit::VmSettings;
 use crate::domain::error_kind::Failure;
 use crate::domain::event::CommandRecord;
 use crate::domain::guest_command::{GuestProposal, GuestResult, GuestSubmission};
@@ -286,6 +287,13 @@ pub enum Request {
         vm: VmRef,
         /// Its snapshots, parents before children.
         reply: Reply<Arc<[VmSnapshot]>>,
+    },
+    /// Read what one VM is set up with.
+    Settings {
+        /// Which.
+        vm: VmRef,
+        /// Its settings.
+        reply: Reply<VmSettings>,
     },
     /// Something about storage and networks.
     Store(StoreRequest),

@@ -12,7 +12,8 @@ use super::verify::Watcher;
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::operation::{Outcome, Phase, Plan};
 use crate::domain::snapshot::{SnapshotRequest, VmSnapshot};
-use crate::session::HostCommand;
+use crate::domain::vm::VmId;
+use crate::session::{HostCommand, SessionHandle};
 
 /// How long the VM's row is waited for once its snapshots are as wanted: it says what the VM does now.
 const ROW_WITHIN: Duration = Duration::from_secs(5);
@@ -33,9 +34,29 @@ impl Runner {
     pub(super) async fn verify_snapshots(
         &mut self,
         request: &SnapshotRequest,
-        mut watcher: Watcher,
+        watcher: Watcher,
         after: &mut Option<Watcher>,
     ) -> Outcome {
+        let (session, vm) = (self.session.clone(), self.operation.plan.vm.vm.clone());
+        let look = Look {
+            what: "snapshots",
+            full: false,
+            read: || read(session.clone(), vm.clone()),
+            met: |tree: &Tree| request.is_met_by(tree),
+        };
+        self.verify_by(look, watcher, after).await
+    }
+
+    /// Reads something of the VM until it is as wanted or time is up.
+    pub(super) async fn verify_by<T, F>(
+        &mut self,
+        look: Look<impl Fn() -> F, impl Fn(&T) -> bool>,
+        mut watcher: Watcher,
+        after: &mut Option<Watcher>,
+    ) -> Outcome
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
         self.moved(Phase::Verifying).await;
         let accepted = Instant::now();
         let plan = Arc::clone(&self.operation.plan);
@@ -47,7 +68,7 @@ impl Runner {
             }
         } else {
             let cancel = self.cancel.clone();
-            let looking = self.until_met(request, &watcher, patience);
+            let looking = look.until_met(&watcher, patience);
             tokio::select! {
                 biased;
                 () = cancel.cancelled() => {
@@ -56,9 +77,9 @@ impl Runner {
                 outcome = looking => outcome,
             }
         };
-        // What the VM does after it, and how many snapshots its row shows.
+        // What the VM does after it, and what its row shows.
         let mut reads = self.session.observations.clone();
-        drop(self.session.send(HostCommand::Read { full: false }));
+        drop(self.session.send(HostCommand::Read { full: look.full }));
         let row = tokio::time::timeout(ROW_WITHIN, next_read(&mut reads, accepted));
         if !self.cancel.is_cancelled()
             && let Ok(Some(seen)) = row.await
@@ -67,44 +88,6 @@ impl Runner {
         }
         *after = Some(watcher);
         outcome
-    }
-
-    async fn until_met(
-        &self,
-        request: &SnapshotRequest,
-        watcher: &Watcher,
-        patience: Duration,
-    ) -> Outcome {
-        let deadline = Instant::now() + patience;
-        let mut pause = FIRST_PAUSE;
-        let mut last = None;
-        loop {
-            match tokio::time::timeout_at(deadline, self.read_snapshots()).await {
-                Ok(Ok(tree)) if request.is_met_by(&tree) => return Outcome::Confirmed,
-                Ok(read) => last = Some(read.map(drop)),
-                Err(_elapsed) => {}
-            }
-            if Instant::now() + pause >= deadline {
-                break;
-            }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LAST_PAUSE);
-        }
-        match last {
-            Some(Ok(())) => Outcome::Accepted {
-                note: watcher.note(patience),
-            },
-            Some(Err(cause)) => Outcome::Unknown {
-                cause: Failure {
-                    message: format!(
-                        "the hypervisor took it, but its snapshots could not be read: {}",
-                        cause.message
-                    ),
-                    ..cause
-                },
-            },
-            None => unknown("the hypervisor took it, but its snapshots could not be read in time"),
-        }
     }
 
     /// Reads the tree after something has failed: what is known must be what is there, and of a delete of
@@ -122,7 +105,8 @@ impl Runner {
                 return ended;
             }
         };
-        let Ok(Ok(tree)) = tokio::time::timeout(ROW_WITHIN, self.read_snapshots()).await else {
+        let reading = read(self.session.clone(), self.operation.plan.vm.vm.clone());
+        let Ok(Ok(tree)) = tokio::time::timeout(ROW_WITHIN, reading).await else {
             return ended;
         };
         drop(self.session.send(HostCommand::Read { full: false }));
@@ -139,16 +123,68 @@ impl Runner {
             Outcome::Failed { cause }
         }
     }
+}
 
-    async fn read_snapshots(&self) -> Result<Tree, Failure> {
-        let (reply, answer) = oneshot::channel();
-        self.session.send(HostCommand::Snapshots {
-            vm: self.operation.plan.vm.vm.clone(),
-            reply,
-        })?;
-        answer.await.unwrap_or_else(|_| {
-            let why = "the host's session ended";
-            Err(Failure::new(ErrorKind::Unreachable, why))
-        })
+/// How a goal is seen that a read of all VMs does not show.
+pub(super) struct Look<R, M> {
+    /// What is read of the VM.
+    pub(super) what: &'static str,
+    /// Whether its row shows it only after a read with slow facts.
+    pub(super) full: bool,
+    /// Reads it.
+    pub(super) read: R,
+    /// Tells whether it is as wanted.
+    pub(super) met: M,
+}
+
+impl<R, M> Look<R, M> {
+    async fn until_met<T, F>(&self, watcher: &Watcher, patience: Duration) -> Outcome
+    where
+        R: Fn() -> F,
+        M: Fn(&T) -> bool,
+        F: Future<Output = Result<T, Failure>>,
+    {
+        let what = self.what;
+        let deadline = Instant::now() + patience;
+        let mut pause = FIRST_PAUSE;
+        let mut last = None;
+        loop {
+            match tokio::time::timeout_at(deadline, (self.read)()).await {
+                Ok(Ok(read)) if (self.met)(&read) => return Outcome::Confirmed,
+                Ok(read) => last = Some(read.map(drop)),
+                Err(_elapsed) => {}
+            }
+            if Instant::now() + pause >= deadline {
+                break;
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LAST_PAUSE);
+        }
+        match last {
+            Some(Ok(())) => Outcome::Accepted {
+                note: watcher.note(patience),
+            },
+            Some(Err(cause)) => Outcome::Unknown {
+                cause: Failure {
+                    message: format!(
+                        "the hypervisor took it, but its {what} could not be read: {}",
+                        cause.message
+                    ),
+                    ..cause
+                },
+            },
+            None => unknown(&format!(
+                "the hypervisor took it, but its {what} could not be read in time"
+            )),
+        }
     }
+}
+
+async fn read(session: SessionHandle, vm: VmId) -> Result<Tree, Failure> {
+    let (reply, answer) = oneshot::channel();
+    session.send(HostCommand::Snapshots { vm, reply })?;
+    answer.await.unwrap_or_else(|_| {
+        let why = "the host's session ended";
+        Err(Failure::new(ErrorKind::Unreachable, why))
+    })
 }

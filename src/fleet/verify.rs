@@ -56,7 +56,7 @@ impl Watcher {
 
     /// Returns true when the goal shows only in the slow facts.
     pub fn wants_full(&self) -> bool {
-        matches!(self.action.spec().goal, Goal::Autostart(_))
+        matches!(self.action.spec().goal, Goal::Autostart(_) | Goal::Settings)
     }
 
     /// Judges a read that began after the hypervisor had accepted.
@@ -70,8 +70,8 @@ impl Watcher {
             Goal::State(goal) => met(goal.is_met_by(&vm.state)),
             Goal::Autostart(wanted) => met(vm.facts.autostart == Some(wanted)),
             Goal::Restarted => self.judge_restart(vm, seen),
-            // Seen in the tree, which is read for it; here only the VM's state is looked at.
-            Goal::Snapshots => Judgement::NotYet,
+            // Seen in what is read for it; here only the VM's state is looked at.
+            Goal::Snapshots | Goal::Settings => Judgement::NotYet,
         }
     }
 
@@ -86,7 +86,8 @@ impl Watcher {
             Goal::State(GoalState::Running | GoalState::Paused | GoalState::Saved)
             | Goal::Restarted
             | Goal::Autostart(_)
-            | Goal::Snapshots => {
+            | Goal::Snapshots
+            | Goal::Settings => {
                 Judgement::CannotBeSeen("the VM is not on the host any more".to_owned())
             }
         }
@@ -138,6 +139,9 @@ impl Watcher {
             }
             (Goal::Snapshots, _) => {
                 format!("its snapshots did not read as wanted within {seconds} s")
+            }
+            (Goal::Settings, _) => {
+                format!("its settings did not read as wanted within {seconds} s")
             }
             (Goal::State(_), _) => format!("it is still {state} after {seconds} s"),
         }

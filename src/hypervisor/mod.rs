@@ -31,6 +31,7 @@ use tokio::time::Instant;
 
 use crate::domain::action::Action;
 use crate::domain::capability::Capabilities;
+use crate::domain::edit::VmSettings;
 use crate::domain::error_kind::{Classify, ErrorKind, Hint};
 use crate::domain::host::{HostSpec, HypervisorKind};
 use crate::domain::inventory::{HostInventory, Scope};
@@ -61,6 +62,10 @@ pub trait Hypervisor: Send + Sync + Debug {
     /// Reads the snapshots of one VM, parents before children. What the host would not tell is an error,
     /// never an empty tree.
     async fn snapshots(&self, vm: &VmId) -> Result<Vec<VmSnapshot>, HypervisorError>;
+
+    /// Reads what one VM is set up with: its definition, also where the VM runs with other values until it was
+    /// off. Read afresh, never from what is known.
+    async fn settings(&self, vm: &VmId) -> Result<VmSettings, HypervisorError>;
 
     /// Reads storage and networks with who uses them. Asked for when somebody looks, never on a tick. What a
     /// host does not tell is said in the answer; an error means that nothing could be read.

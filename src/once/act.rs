@@ -157,7 +157,7 @@ fn agree(planned: &[Planned], act: &Act, named: bool) -> Result<(), Complaint> {
                     )
                 }
                 ([one], None) => format!("to {verb} {} has to be agreed to", one.row.vm.name),
-                (many, _) if first.plan.action.snapshot.is_some() => {
+                (many, _) if first.plan.action.kind.is_about_a_snapshot() => {
                     format!("to {verb} VMs {} times has to be agreed to", many.len())
                 }
                 (many, _) => format!("to {verb} {} VMs has to be agreed to", many.len()),

@@ -7,6 +7,7 @@
 mod act;
 mod cell;
 mod console;
+mod edit;
 mod field;
 mod hosts;
 mod list;
@@ -35,6 +36,7 @@ pub use self::output::Format;
 pub use self::targets::Targets;
 use crate::clock::Clock;
 use crate::domain::action::ActionKind;
+use crate::domain::edit::Changes;
 use crate::domain::error_kind::ExitCode;
 use crate::domain::operation::Actor;
 use crate::domain::selector::Filter;
@@ -156,6 +158,8 @@ pub enum Verb {
     Delete(Vec<String>, DeleteScope),
     /// Delete the snapshots that are older.
     Expire(Duration),
+    /// Change what it is set up with.
+    Set(Changes),
 }
 
 /// Which snapshots and columns to print, in which order.

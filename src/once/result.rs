@@ -8,6 +8,7 @@ use super::row::VmRow;
 use super::run::RunBody;
 use super::{Format, output};
 use crate::domain::action::{ActionKind, Ask};
+use crate::domain::edit::Setting;
 use crate::domain::error_kind::{ErrorKind, ExitCode, Failure};
 use crate::domain::guest_command::{GuestPlan, GuestResult, GuestRun, GuestVerb};
 use crate::domain::operation::{Operation, Outcome, Plan};
@@ -68,6 +69,8 @@ pub(super) struct ActResult {
     words: Words,
     /// The snapshot it is about.
     snapshot: Option<RemoteText>,
+    /// What it changes.
+    edit: Option<Edited>,
     outcome: &'static str,
     state_before: String,
     state_after: Option<String>,
@@ -91,6 +94,10 @@ struct Document<'a> {
     action: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     snapshot: Option<&'a RemoteText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changes: Option<&'a [Change]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<&'a str>,
     outcome: &'a str,
     state_before: &'a str,
     state_after: Option<&'a str>,
@@ -108,6 +115,35 @@ fn commands(plan: &Plan) -> Vec<String> {
         .iter()
         .map(RemoteCommand::shown_line)
         .collect()
+}
+
+/// What a change of settings is about.
+#[derive(Debug, Clone)]
+struct Edited {
+    changes: Vec<Change>,
+    summary: String,
+    /// What has to be known beside it: when it comes into effect, what the host has not.
+    note: Option<String>,
+}
+
+/// One setting that is changed.
+#[derive(Debug, Clone, Serialize)]
+struct Change {
+    setting: Setting,
+    from: String,
+    to: String,
+}
+
+fn edit(plan: &Plan) -> Option<Edited> {
+    let request = plan.action.edit.as_ref()?;
+    let rows = request.rows().into_iter();
+    Some(Edited {
+        changes: rows
+            .map(|(setting, from, to)| Change { setting, from, to })
+            .collect(),
+        summary: request.summary(),
+        note: (!plan.consequences.is_empty()).then(|| plan.consequences.join("; ")),
+    })
 }
 
 /// Returns the name of the snapshot that a plan is about.
@@ -149,6 +185,7 @@ impl ActResult {
             id: row.vm.id.to_string(),
             words: kind.into(),
             snapshot: None,
+            edit: None,
             outcome: "refused",
             state_before: row.vm.state.word().to_owned(),
             state_after: None,
@@ -172,6 +209,7 @@ impl ActResult {
             exit: failure.kind.spec().exit,
             commands: plan.map(commands).unwrap_or_default(),
             snapshot: plan.and_then(snapshot),
+            edit: plan.and_then(edit),
             failure: Some(failure),
             ..Self::blank(row, kind)
         }
@@ -184,6 +222,7 @@ impl ActResult {
             state_before: plan.state.word().to_owned(),
             commands: commands(plan),
             snapshot: snapshot(plan),
+            edit: edit(plan),
             asks: Some(asks),
             ..Self::blank(row, plan.action.kind)
         }
@@ -197,6 +236,7 @@ impl ActResult {
             exit: ExitCode::Unknown,
             commands: commands(plan),
             snapshot: snapshot(plan),
+            edit: edit(plan),
             failure: Some(failure),
             ..Self::blank(row, plan.action.kind)
         }
@@ -220,6 +260,7 @@ impl ActResult {
             elapsed_ms: u64::try_from(elapsed).ok(),
             commands: commands(plan),
             snapshot: snapshot(plan),
+            edit: edit(plan),
             failure,
             exit,
             ..Self::blank(row, plan.action.kind)
@@ -235,6 +276,7 @@ impl ActResult {
             id: plan.target.id.to_string(),
             words: plan.verb.into(),
             snapshot: None,
+            edit: None,
             outcome: "refused",
             state_before: store_word(plan.state).to_owned(),
             state_after: None,
@@ -255,6 +297,7 @@ impl ActResult {
             id: plan.vm.vm.to_string(),
             words: GuestVerb::Exec.into(),
             snapshot: None,
+            edit: None,
             outcome: "refused",
             state_before: plan.state.word().to_owned(),
             state_after: None,
@@ -371,21 +414,24 @@ impl ActResult {
     fn sentence(&self) -> Option<String> {
         let vm = self.place();
         let spec = self.words;
-        let about = match &self.snapshot {
-            Some(name) => format!(": {name}"),
-            None => String::new(),
+        let about = match (&self.snapshot, &self.edit) {
+            (Some(name), _) => format!(": {name}"),
+            (None, Some(edited)) => format!(": {}", edited.summary),
+            (None, None) => String::new(),
         };
+        let note = self.edit.as_ref().and_then(|edited| edited.note.as_ref());
+        let note = note.map_or_else(String::new, |note| format!("  {note}\n"));
         match self.outcome {
             "confirmed" => {
                 let seconds = self.elapsed_ms.unwrap_or_default() / 100;
                 let state = self.state_after.as_deref().unwrap_or("–");
                 let (whole, tenth) = (seconds / 10, seconds % 10);
                 Some(format!(
-                    "{vm}: {}{about} ({state}, {whole}.{tenth} s)\n",
+                    "{vm}: {}{about} ({state}, {whole}.{tenth} s)\n{note}",
                     spec.past
                 ))
             }
-            "accepted" => Some(format!("{vm}: {}{about} accepted\n", spec.verb)),
+            "accepted" => Some(format!("{vm}: {}{about} accepted\n{note}", spec.verb)),
             "planned" => {
                 let asks = match self.asks {
                     Some(Ask::Confirm) => "; asks for --yes",
@@ -393,7 +439,7 @@ impl ActResult {
                     Some(Ask::Nothing) | None => "",
                 };
                 let mut text = format!(
-                    "{vm} ({}): would {}{about}{asks}\n",
+                    "{vm} ({}): would {}{about}{asks}\n{note}",
                     self.state_before, spec.verb
                 );
                 for command in &self.commands {
@@ -415,6 +461,8 @@ impl ActResult {
             id: &self.id,
             action: self.words.id,
             snapshot: self.snapshot.as_ref(),
+            changes: self.edit.as_ref().map(|edited| edited.changes.as_slice()),
+            note: self.edit.as_ref().and_then(|edited| edited.note.as_deref()),
             outcome: self.outcome,
             state_before: &self.state_before,
             state_after: self.state_after.as_deref(),

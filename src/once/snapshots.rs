@@ -7,7 +7,7 @@ use super::cell::Cell;
 use super::console::Console;
 use super::field::{self, Field};
 use super::row::VmRow;
-use super::{Ended, Script, SnapshotListing, Verb, output, targets};
+use super::{Ended, Script, SnapshotListing, Verb, edit, output, targets};
 use crate::clock::Clock;
 use crate::domain::action::{Action, ActionKind};
 use crate::domain::error_kind::{ErrorKind, ExitCode, Failure};
@@ -120,6 +120,10 @@ pub(super) async fn actions(
 ) -> Vec<(ActionKind, Result<Action, Failure>)> {
     match verb {
         Verb::Plain(kind) => vec![(*kind, Ok(Action::new(*kind)))],
+        Verb::Set(changes) => {
+            let action = edit::action(handle, row, changes).await;
+            vec![(ActionKind::Edit, action)]
+        }
         Verb::Create(new) => {
             // So that a name that is taken is told before anything is sent; what cannot be read is left to
             // the host.

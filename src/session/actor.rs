@@ -300,6 +300,10 @@ impl Actor {
                 Some(link) => link.snapshots(vm, reply),
                 None => send_or_gone(reply, Err(not_connected())),
             },
+            HostCommand::Settings { vm, reply } => match &self.link {
+                Some(link) => link.settings(vm, reply),
+                None => send_or_gone(reply, Err(not_connected())),
+            },
             HostCommand::Stores { reply } => match &self.link {
                 Some(link) => link.stores(reply),
                 None => send_or_gone(reply, Err(not_connected())),

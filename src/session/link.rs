@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::command_log::CHANGES;
 use super::limits::{CLOSE, DETAIL, DETAILS_AT_ONCE, STORES};
 use crate::domain::capability::Capabilities;
+use crate::domain::edit::VmSettings;
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::remote_command::RemoteCommand;
 use crate::domain::snapshot::VmSnapshot;
@@ -114,6 +115,13 @@ impl Link {
     ) {
         self.ask(("the snapshots", DETAIL), reply, |driver| async move {
             driver.snapshots(&vm).await.map(Arc::from)
+        });
+    }
+
+    /// Reads what one VM is set up with.
+    pub(super) fn settings(&self, vm: VmId, reply: oneshot::Sender<Result<VmSettings, Failure>>) {
+        self.ask(("the settings", DETAIL), reply, |driver| async move {
+            driver.settings(&vm).await
         });
     }
 

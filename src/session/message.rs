@@ -13,6 +13,7 @@ use super::limits::{HANDSHAKES, READ_FAST};
 use super::link::PerformError;
 use crate::clock::Clock;
 use crate::domain::capability::Capabilities;
+use crate::domain::edit::VmSettings;
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::health::HostHealth;
 use crate::domain::host::HostId;
@@ -129,6 +130,13 @@ pub enum HostCommand {
         vm: VmId,
         /// Its snapshots, parents before children.
         reply: oneshot::Sender<Result<Arc<[VmSnapshot]>, Failure>>,
+    },
+    /// Read what one VM is set up with.
+    Settings {
+        /// Which.
+        vm: VmId,
+        /// Its settings.
+        reply: oneshot::Sender<Result<VmSettings, Failure>>,
     },
     /// Read storage and networks.
     Stores {

@@ -74,10 +74,36 @@ struct Meter {
     since: Option<f64>,
 }
 
+/// What is kept about a VM while it runs with other values: what it is started with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Defined {
+    pub(super) vcpus: u32,
+    pub(super) vcpus_max: u32,
+    pub(super) memory_kib: u64,
+    pub(super) memory_max_kib: u64,
+    pub(super) title: Option<String>,
+    pub(super) description: Option<String>,
+}
+
+impl Defined {
+    fn of(plan: &VmPlan) -> Self {
+        Self {
+            vcpus: plan.vcpus,
+            vcpus_max: plan.vcpus,
+            memory_kib: plan.memory_kib,
+            memory_max_kib: plan.memory_kib,
+            title: plan.title.clone(),
+            description: plan.description.clone(),
+        }
+    }
+}
+
 /// A VM.
 #[derive(Debug)]
 pub(super) struct SimVm {
+    /// What it runs with, or would.
     pub(super) plan: VmPlan,
+    pub(super) kept: Defined,
     pub(super) power: Power,
     pub(super) reason: Reason,
     /// libvirt's running number, present while a process of the VM exists.
@@ -117,6 +143,7 @@ impl SimVm {
             ),
             meter: Meter::default(),
             began: -plan.uptime.as_secs_f64(),
+            kept: Defined::of(&plan),
             plan,
         };
         if vm.is_active() {
@@ -177,6 +204,23 @@ impl SimVm {
         self.power = Power::Shutoff;
         self.reason = reason;
         self.meter = Meter::default();
+        self.take_over();
+    }
+
+    /// Changes what is kept about it; without a process, it is that at once.
+    pub(super) fn define(&mut self, change: impl FnOnce(&mut Defined)) {
+        change(&mut self.kept);
+        if !self.is_active() {
+            self.take_over();
+        }
+    }
+
+    fn take_over(&mut self) {
+        let kept = self.kept.clone();
+        self.plan.vcpus = kept.vcpus;
+        self.plan.memory_kib = kept.memory_kib;
+        self.plan.title = kept.title;
+        self.plan.description = kept.description;
     }
 
     /// Returns the age of its process in seconds, where it has one.

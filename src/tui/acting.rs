@@ -81,6 +81,11 @@ pub fn allowed(app: &App, kind: ActionKind) -> Result<(), String> {
     Err(refusal.unwrap_or_else(|| "no VM is selected".to_owned()))
 }
 
+/// Says whether something could be done to one VM now.
+pub fn may(app: &App, vm: &VmRef, kind: ActionKind) -> Result<(), String> {
+    judge(app, vm, &Action::new(kind), 1).map_err(|failure| failure.message)
+}
+
 fn judge(app: &App, vm: &VmRef, action: &Action, count: usize) -> Result<(), Failure> {
     let actor = &app.settings.actor;
     admission::decide(&app.snapshot, vm, action, actor, count, app.now).map(drop)
@@ -170,7 +175,7 @@ pub fn planned(
             Vec::new()
         }
         // Capital keys ask: what is sent is shown even where policy wants nothing agreed to.
-        Ask::Nothing if dialog.skipped.is_empty() && action.snapshot.is_none() && !anew => {
+        Ask::Nothing if dialog.skipped.is_empty() && !action.kind.takes_arguments() && !anew => {
             submit(app, &dialog, &Consent::Nothing)
         }
         _ => {
@@ -215,7 +220,9 @@ pub fn submit(app: &mut App, dialog: &Confirm, consent: &Consent) -> Vec<Effect>
             only.plan.vm_name.shown(),
             only.plan.action.about()
         ),
-        many if dialog.action.snapshot.is_some() => format!("{verb} VMs, {} times", many.len()),
+        many if dialog.action.kind.is_about_a_snapshot() => {
+            format!("{verb} VMs, {} times", many.len())
+        }
         many => format!("{verb} {} VMs", many.len()),
     };
     app.say(Role::Changing, what);

@@ -67,6 +67,8 @@ pub enum Effect {
     Metrics(VmRef),
     /// Read the snapshots of a VM.
     Snapshots(VmRef),
+    /// Read what a VM is set up with.
+    Settings(u64, VmRef),
     /// Read storage and networks of a host.
     Stores(HostId),
     /// Ask for a plan for a pool or a network.
@@ -447,6 +449,11 @@ async fn carry(
     }
 }
 
+async fn settings(handle: &FleetHandle, ticket: u64, vm: VmRef) -> Option<Answer> {
+    let read = Box::new(handle.settings(vm.clone()).await);
+    Some(Answer::Settings(ticket, vm, read))
+}
+
 async fn ask(handle: &FleetHandle, effect: Effect) -> Option<Answer> {
     let done = |said: Option<String>, result| Some(Answer::Done { said, result });
     match effect {
@@ -482,6 +489,7 @@ async fn ask(handle: &FleetHandle, effect: Effect) -> Option<Answer> {
                 result: read.map(drop),
             })
         }
+        Effect::Settings(ticket, vm) => settings(handle, ticket, vm).await,
         Effect::Stores(host) => Some(Answer::Stores(host, handle.stores(host).await)),
         Effect::RunStore(submission) => {
             let plan = Box::new(submission.plan.clone());

@@ -12,6 +12,7 @@ use crate::domain::action::Action;
 use crate::domain::audit::{AuditPage, AuditPlace, AuditRecord};
 use crate::domain::console::ConsoleNews;
 use crate::domain::credential::CredentialSummary;
+use crate::domain::edit::VmSettings;
 use crate::domain::error_kind::Failure;
 use crate::domain::event::{CommandRecord, FleetEvent};
 use crate::domain::host::{HostId, HostName};
@@ -103,6 +104,8 @@ pub enum Answer {
     },
     /// Everything about a VM.
     Detail(VmRef, Result<Arc<VmDetail>, Failure>),
+    /// What a VM is set up with.
+    Settings(u64, VmRef, Box<Result<VmSettings, Failure>>),
     /// Storage and networks of a host.
     Stores(HostId, Result<Arc<HostStores>, Failure>),
     /// A plan for a pool or a network.

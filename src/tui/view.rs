@@ -207,6 +207,7 @@ fn draw_overlay(
         Overlay::CredentialForm(form) => return form.draw(buf, area, theme),
         Overlay::HostForm(form) => return form.draw(buf, area, theme),
         Overlay::SnapshotForm(form) => return form.draw(buf, area, theme),
+        Overlay::EditForm(form) => return form.draw(buf, area, theme),
     }
     None
 }
@@ -227,6 +228,7 @@ pub fn hints(app: &App) -> Vec<Hint> {
                 | Overlay::CredentialForm(_)
                 | Overlay::HostForm(_)
                 | Overlay::SnapshotForm(_)
+                | Overlay::EditForm(_)
                 | Overlay::Chooser(_)
                 | Overlay::Naming(_)
                 | Overlay::Export(_)

@@ -16,6 +16,7 @@ use vmdeck::sim::hyperv::WindowsControl;
 use vmdeck::transport::Transport;
 
 use crate::driver_suite::{self as suite, Bench};
+use crate::edit;
 use crate::snapshots;
 use crate::support::simulated::SimFleet;
 
@@ -162,6 +163,7 @@ impl Bench for EmulatedHost {
                 ActionKind::SnapshotCreate,
                 ActionKind::SnapshotRevert,
                 ActionKind::SnapshotDelete,
+                ActionKind::Edit,
             ],
             _ => &[],
         }
@@ -236,6 +238,14 @@ macro_rules! suite_on {
                         snapshots::come_and_go(&bench).await;
                         snapshots::bear_any_name(&bench).await;
                     }
+                })
+                .await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn settings() {
+                on_every_kind($windows, async |bench| {
+                    edit::takes_changes(&bench).await;
                 })
                 .await;
             }

@@ -14,6 +14,7 @@ use vmdeck::transport::ssh::{SshConnector, SshOptions};
 use vmdeck::transport::{Connector, Hop, Target, Transport};
 
 use crate::driver_suite::{self as suite, BOUND, Bench};
+use crate::edit;
 use crate::hyperv::{Profile, VMS};
 use crate::support::windows::EmulatedWindows;
 
@@ -143,6 +144,11 @@ async fn behind_sshd_every_verb() {
 #[tokio::test(flavor = "multi_thread")]
 async fn behind_sshd_guests_asked_to_stop() {
     suite::asks_guests_to_stop(&HostBehindSshd::start(GERMAN).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_sshd_settings() {
+    edit::takes_changes(&HostBehindSshd::start(GERMAN).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,6 +17,7 @@ use vmdeck::hypervisor::{Drivers, Hypervisor, HypervisorError, ProgressSink};
 use vmdeck::transport::{Chunk, RemoteProcess, Transport};
 
 use crate::driver_suite::{self as suite, Bench};
+use crate::edit;
 use crate::snapshots;
 use crate::support::lab::LibvirtHost;
 use crate::support::wait_for;
@@ -113,6 +114,11 @@ async fn laboratory_every_verb() {
 #[tokio::test(flavor = "multi_thread")]
 async fn laboratory_guests_asked_to_stop() {
     suite::asks_guests_to_stop(&RealHost::start()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn laboratory_settings() {
+    edit::takes_changes(&RealHost::start()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

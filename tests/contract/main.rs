@@ -9,6 +9,7 @@ mod support;
 mod client_config;
 mod dice;
 mod driver_suite;
+mod edit;
 mod host_keys;
 mod hostile;
 mod hyperv;

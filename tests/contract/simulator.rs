@@ -9,6 +9,7 @@ use vmdeck::domain::vm::VmId;
 use vmdeck::transport::Transport;
 
 use crate::driver_suite::{self as suite, Bench};
+use crate::edit;
 use crate::snapshots;
 use crate::support::simulated::SimFleet;
 use crate::virsh;
@@ -100,6 +101,11 @@ async fn simulator_snapshots() {
     let bench = SimulatedHost::start().await;
     snapshots::come_and_go(&bench).await;
     snapshots::bear_any_name(&bench).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn simulator_settings() {
+    edit::takes_changes(&SimulatedHost::start().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,6 +11,7 @@ mod bulk;
 mod console;
 mod dashboard;
 mod details;
+mod edit;
 mod graphics;
 mod mixed;
 mod own;

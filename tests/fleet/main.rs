@@ -5,6 +5,7 @@
 mod bulk;
 mod clock;
 mod credentials;
+mod edit;
 mod hosts;
 mod lab;
 mod operations;

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use vmdeck::domain::action::{Action, ActionKind};
 use vmdeck::domain::capability::Capabilities;
+use vmdeck::domain::edit::{Setting, VmSettings};
 use vmdeck::domain::host::{HostSpec, HypervisorKind};
 use vmdeck::domain::host_key::{HostKey, HostKeyQuestion, HostKeyVerdict, KnownAt, PinnedKey};
 use vmdeck::domain::inventory::{HostInventory, Scope};
@@ -72,6 +73,10 @@ pub(crate) struct Machine {
     pub(crate) obeys: Obeys,
     /// VMs of which it refuses everything.
     pub(crate) refuses: Vec<VmId>,
+    /// Words of commands that it refuses.
+    pub(crate) refuses_words: Vec<&'static str>,
+    /// What VMs are set up with.
+    pub(crate) settings: HashMap<VmId, VmSettings>,
     pub(crate) announces: bool,
     /// How it is read.
     pub(crate) channel: &'static str,
@@ -99,6 +104,8 @@ impl Machine {
             read_takes: Duration::from_millis(10),
             obeys: Obeys::Yes,
             refuses: Vec::new(),
+            refuses_words: Vec::new(),
+            settings: HashMap::new(),
             announces: true,
             channel: "scripted",
             vms: vec![
@@ -153,6 +160,18 @@ impl Machine {
 
     fn note(&mut self, what: impl Into<String>) {
         self.log.push((Instant::now(), what.into()));
+    }
+
+    fn change(&mut self, action: &str, id: &VmId, to: &str) {
+        let settings = self.settings.entry(id.clone()).or_default();
+        match action {
+            "set-vCPUs" => settings.vcpus = to.parse().ok(),
+            "set-autostart" => settings.autostart = Some(to == "on"),
+            "set-description" => {
+                settings.description = Some(RemoteText::new(to.trim_matches('"')));
+            }
+            other => panic!("no such setting: {other}"),
+        }
     }
 
     fn act(&mut self, action: &str, id: &VmId) {
@@ -398,6 +417,13 @@ impl Drivers for WorldDrivers {
         vm: &VmId,
         action: &Action,
     ) -> Result<Vec<RemoteCommand>, HypervisorError> {
+        if let Some(request) = &action.edit {
+            let one = |(setting, _, to): (Setting, String, String)| {
+                let command = RemoteCommand::posix("do").arg(format!("set-{}", setting.word()));
+                command.arg(vm.as_str()).arg(to)
+            };
+            return Ok(request.rows().into_iter().map(one).collect());
+        }
         let command = RemoteCommand::posix("do").arg(action.kind.id());
         Ok(vec![command.arg(vm.as_str())])
     }
@@ -501,6 +527,13 @@ impl Hypervisor for Driver {
         Ok(VmDetail::default())
     }
 
+    async fn settings(&self, vm: &VmId) -> Result<VmSettings, HypervisorError> {
+        let mut machine = locked(&self.machine);
+        machine.note("settings");
+        let found = machine.settings.get(vm).cloned();
+        found.ok_or_else(|| lost().into())
+    }
+
     async fn stores(&self) -> Result<HostStores, HypervisorError> {
         Ok(locked(&self.machine).stores.clone())
     }
@@ -526,7 +559,9 @@ impl Hypervisor for Driver {
                     machine.note(seen);
                 }
                 let id = VmId::parse(&command.args[1].value);
-                if id.is_some_and(|id| machine.refuses.contains(&id)) {
+                let word = command.args[0].value.as_str();
+                let refused = machine.refuses_words.contains(&word);
+                if refused || id.is_some_and(|id| machine.refuses.contains(&id)) {
                     Obeys::Refuses
                 } else {
                     machine.obeys.clone()
@@ -537,7 +572,11 @@ impl Hypervisor for Driver {
             match obeys {
                 Obeys::Yes => {
                     let id = VmId::parse(&command.args[1].value).unwrap();
-                    locked(&self.machine).act(&command.args[0].value, &id);
+                    let mut machine = locked(&self.machine);
+                    machine.act(&command.args[0].value, &id);
+                    if let Some(to) = command.args.get(2) {
+                        machine.change(&command.args[0].value, &id, &to.value);
+                    }
                 }
                 Obeys::Slowly(step) => {
                     for percent in 1..=100 {

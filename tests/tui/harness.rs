@@ -290,7 +290,7 @@ async fn engine(mut inbox: mpsc::Receiver<Request>, state: Arc<FleetSnapshot>, a
                 let about = action.about();
                 note(format!("plan {}{about} for {}", action.kind, vm.vm.short()));
                 let proposal = propose(&state, &vm, action.kind, count)
-                    .map(|proposal| with_snapshot(&state, proposal, action));
+                    .map(|proposal| with_arguments(&state, proposal, action));
                 reply.send(proposal).unwrap();
             }
             Request::Submit { submission, reply } => {
@@ -442,6 +442,10 @@ fn credential(request: CredentialRequest, asked: &Asked) {
 fn kept(request: Request, asked: &Asked) {
     let note = |text: String| asked.lock().unwrap().push(text);
     match request {
+        Request::Settings { vm, reply } => {
+            note(format!("settings of {}", vm.vm.short()));
+            reply.send(Ok(crate::edit::settings())).unwrap();
+        }
         Request::Remember { name, value, reply } => {
             note(format!("remember {name} = {value:?}"));
             reply.send(Ok(())).unwrap();
@@ -503,16 +507,18 @@ fn kept(request: Request, asked: &Asked) {
     }
 }
 
-/// The same plan, with what is asked about snapshots.
-fn with_snapshot(state: &FleetSnapshot, proposal: Proposal, action: Action) -> Proposal {
-    let Some(request) = &action.snapshot else {
-        return proposal;
-    };
+/// The same plan, with what is asked about snapshots or settings.
+fn with_arguments(state: &FleetSnapshot, proposal: Proposal, action: Action) -> Proposal {
     let (host, vm) = state.vm(&proposal.plan.vm).unwrap();
     let tree = vm.facts.snapshot_tree.as_deref();
+    let consequences = match (&action.snapshot, &action.edit) {
+        (Some(request), _) => snapshot::consequences(request, &vm.state, tree),
+        (None, Some(request)) => request.consequences(Some(16), None),
+        (None, None) => return proposal,
+    };
     let plan = Plan {
         commands: libvirt::commands(&host.spec, &vm.id, &action).unwrap(),
-        consequences: snapshot::consequences(request, &vm.state, tree),
+        consequences,
         action,
         ..proposal.plan
     };

@@ -5,6 +5,7 @@ mod bulk;
 mod bytes;
 mod console;
 mod details;
+mod edit;
 mod graphics;
 mod guest;
 mod habits;

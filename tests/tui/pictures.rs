@@ -40,6 +40,11 @@ async fn the_table() {
 }
 
 #[tokio::test]
+async fn the_form_of_a_vm() {
+    check("edit.svg", "dark", "j E", (100, 20)).await;
+}
+
+#[tokio::test]
 async fn the_table_on_light() {
     check("table-light.svg", "light", "j j j", (120, 19)).await;
 }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::edit;
 use super::script::Task;
 use serde_json::json;
 
@@ -44,7 +45,10 @@ pub fn commands(vm: &VmId, action: &Action) -> Result<Vec<RemoteCommand>, Hyperv
     if let Some(request) = &action.snapshot {
         return Ok(vec![checkpoint(vm, request)?]);
     }
-    let task = task_of(action.kind).ok_or_else(|| cannot("do that without a checkpoint"))?;
+    if let Some(request) = &action.edit {
+        return edit::commands(vm, request, (USUAL_LIMIT, AROUND));
+    }
+    let task = task_of(action.kind).ok_or_else(|| cannot("do that without being told more"))?;
     let limit = match action.kind {
         ActionKind::Start => START_LIMIT,
         ActionKind::Save => SAVE_LIMIT,
@@ -58,7 +62,8 @@ pub fn commands(vm: &VmId, action: &Action) -> Result<Vec<RemoteCommand>, Hyperv
         | ActionKind::AutostartOff
         | ActionKind::SnapshotCreate
         | ActionKind::SnapshotRevert
-        | ActionKind::SnapshotDelete => USUAL_LIMIT,
+        | ActionKind::SnapshotDelete
+        | ActionKind::Edit => USUAL_LIMIT,
     };
     let arguments = format!("{{\"id\":\"{vm}\",\"limit\":{}}}", limit.as_secs());
     let command = RemoteCommand::powershell(task.body(), arguments);
@@ -112,7 +117,7 @@ fn point(chosen: &Chosen) -> Result<VmId, HypervisorError> {
     })
 }
 
-fn cannot(what: &str) -> HypervisorError {
+pub(super) fn cannot(what: &str) -> HypervisorError {
     HypervisorError::Unsupported {
         kind: HypervisorKind::HyperV,
         what: what.to_owned(),
@@ -131,7 +136,10 @@ const fn task_of(kind: ActionKind) -> Option<Task> {
         ActionKind::Save => Task::Save,
         ActionKind::AutostartOn => Task::AutostartOn,
         ActionKind::AutostartOff => Task::AutostartOff,
-        ActionKind::SnapshotCreate | ActionKind::SnapshotRevert | ActionKind::SnapshotDelete => {
+        ActionKind::SnapshotCreate
+        | ActionKind::SnapshotRevert
+        | ActionKind::SnapshotDelete
+        | ActionKind::Edit => {
             return None;
         }
     })

@@ -18,8 +18,9 @@ use super::parse::{self, Answer, Listed, Memory};
 use super::script::Task;
 use super::stream::Watch;
 use super::verdict::{self, Way};
-use super::{detail, look, stores};
+use super::{detail, edit, look, stores};
 use crate::domain::capability::Capabilities;
+use crate::domain::edit::VmSettings;
 use crate::domain::host::{HostId, HypervisorKind};
 use crate::domain::inventory::{HostInventory, Scope};
 use crate::domain::redact::Private;
@@ -503,6 +504,18 @@ impl Hypervisor for HyperV {
             })?;
         self.learnt().memory.learn_snapshots(vm, &tree);
         Ok(detail.snapshots)
+    }
+
+    async fn settings(&self, vm: &VmId) -> Result<VmSettings, HypervisorError> {
+        if self.learnt().way == Way::Constrained {
+            return Err(no_details());
+        }
+        let arguments = format!("{{\"id\":\"{vm}\"}}");
+        match self.ask(Task::Settings, &arguments, DETAIL_WITHIN).await {
+            Ok(answer) => edit::read(answer),
+            Err(Trouble::Constrained) => Err(no_details()),
+            Err(trouble) => Err(self.look_closer(trouble).await),
+        }
     }
 
     async fn stores(&self) -> Result<HostStores, HypervisorError> {

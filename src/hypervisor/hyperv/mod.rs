@@ -17,6 +17,7 @@ mod detail_tests;
 mod driver;
 #[cfg(test)]
 mod driver_tests;
+mod edit;
 mod envelope;
 mod facts;
 mod failure;

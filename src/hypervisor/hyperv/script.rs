@@ -77,11 +77,19 @@ pub(crate) enum Task {
     Screen,
     /// Press keys of one VM's keyboard.
     SendKeys,
+    /// Read what one VM is set up with.
+    Settings,
+    /// Change a setting.
+    SetProcessors,
+    /// Change a setting.
+    SetMemory,
+    /// Change a setting.
+    SetNotes,
 }
 
 impl Task {
     /// Every task.
-    pub(crate) const ALL: [Self; 25] = [
+    pub(crate) const ALL: [Self; 29] = [
         Self::Probe,
         Self::List,
         Self::ListCmdlets,
@@ -107,6 +115,10 @@ impl Task {
         Self::CheckpointRemove,
         Self::Screen,
         Self::SendKeys,
+        Self::Settings,
+        Self::SetProcessors,
+        Self::SetMemory,
+        Self::SetNotes,
     ];
 
     /// Returns the name of its file.
@@ -137,6 +149,10 @@ impl Task {
             Self::CheckpointRemove => "checkpoint-remove.ps1",
             Self::Screen => "screen.ps1",
             Self::SendKeys => "send-keys.ps1",
+            Self::Settings => "settings.ps1",
+            Self::SetProcessors => "set-processors.ps1",
+            Self::SetMemory => "set-memory.ps1",
+            Self::SetNotes => "set-notes.ps1",
         }
     }
 
@@ -167,6 +183,10 @@ impl Task {
             Self::CheckpointRemove => file!("checkpoint-remove"),
             Self::Screen => file!("screen"),
             Self::SendKeys => file!("send-keys"),
+            Self::Settings => file!("settings"),
+            Self::SetProcessors => file!("set-processors"),
+            Self::SetMemory => file!("set-memory"),
+            Self::SetNotes => file!("set-notes"),
         }
     }
 
@@ -182,7 +202,11 @@ impl Task {
             | Self::ConstrainedProbe
             | Self::ConstrainedList
             | Self::Leftover
-            | Self::CheckpointCreate => &[],
+            | Self::CheckpointCreate
+            | Self::Settings
+            | Self::SetProcessors
+            | Self::SetMemory
+            | Self::SetNotes => &[],
             Self::Watch => &[READ_LIST],
             Self::Shutdown | Self::Reboot => &[MACHINE, GUEST],
             Self::Start

@@ -84,6 +84,7 @@ pub(crate) fn capabilities(facts: &HostFacts, way: Way, tells_own_share: bool) -
         actions.remove(&ActionKind::SnapshotCreate);
         actions.remove(&ActionKind::SnapshotRevert);
         actions.remove(&ActionKind::SnapshotDelete);
+        actions.remove(&ActionKind::Edit);
     }
     let mut remarks = Vec::new();
     let mut remark = |holds: bool, text: &str| {
@@ -97,11 +98,11 @@ pub(crate) fn capabilities(facts: &HostFacts, way: Way, tells_own_share: bool) -
     );
     remark(
         !has_module,
-        "the PowerShell module Hyper-V is missing: fewer details, and neither autostart nor checkpoints can be changed",
+        "the PowerShell module Hyper-V is missing: fewer details, and neither settings nor checkpoints can be changed",
     );
     remark(
         facts.gets_copies(),
-        "PowerShell 7 gets copies of Hyper-V's objects on this Windows: fewer details, and neither autostart nor checkpoints can be changed",
+        "PowerShell 7 gets copies of Hyper-V's objects on this Windows: fewer details, and neither settings nor checkpoints can be changed",
     );
     remark(
         way == Way::Constrained,

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use super::edit;
 use crate::domain::action::{Action, ActionKind};
 use crate::domain::error_kind::ErrorKind;
 use crate::domain::host::{HostSpec, LibvirtUri};
@@ -106,6 +107,9 @@ impl Virsh {
         if let Some(request) = &action.snapshot {
             return Ok(vec![self.snapshot(vm, request)?]);
         }
+        if let Some(request) = &action.edit {
+            return Ok(edit::commands(self, vm, request, ACTION_LIFE));
+        }
         let (line, lifetime) = match action.kind {
             ActionKind::Start => (Line::about("start", vm), MEMORY_LIFE),
             ActionKind::Shutdown => (Line::about("shutdown", vm), ACTION_LIFE),
@@ -122,6 +126,7 @@ impl Virsh {
             ActionKind::SnapshotCreate
             | ActionKind::SnapshotRevert
             | ActionKind::SnapshotDelete => return Err(refused("no snapshot was named", None)),
+            ActionKind::Edit => return Err(refused("nothing to change was named", None)),
         };
         Ok(vec![self.once(&line, lifetime)])
     }

@@ -105,6 +105,16 @@ fn take_definition(xml: &Reply, gaps: &mut Vec<RemoteText>) -> Definition {
     })
 }
 
+/// Returns whether a VM starts together with its host, out of the lines of `dominfo`.
+pub(super) fn autostart(pairs: &[(String, String)]) -> Option<bool> {
+    let found = pairs.iter().find(|(name, _)| name == "Autostart");
+    match found.map(|(_, value)| value.as_str()) {
+        Some("enable") => Some(true),
+        Some("disable") => Some(false),
+        Some(_) | None => None,
+    }
+}
+
 fn take_info(facts: &mut VmFacts, info: &Reply, gaps: &mut Vec<RemoteText>) {
     if !sound(info, "autostart", gaps) {
         return;
@@ -116,11 +126,7 @@ fn take_info(facts: &mut VmFacts, info: &Reply, gaps: &mut Vec<RemoteText>) {
             .find(|(name, _)| name == label)
             .map(|(_, value)| value.as_str())
     };
-    facts.autostart = match of("Autostart") {
-        Some("enable") => Some(true),
-        Some("disable") => Some(false),
-        Some(_) | None => None,
-    };
+    facts.autostart = autostart(&pairs);
     facts.persistent = match of("Persistent") {
         Some("yes") => Some(true),
         Some("no") => Some(false),

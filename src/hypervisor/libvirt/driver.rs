@@ -16,12 +16,13 @@ use super::inventory::{Memory, Moment};
 use super::kept::Reply;
 use super::parse::{self, Misshapen, Record};
 use super::state::has_process;
-use super::verdict::{judge, judge_said};
+use super::verdict::{judge, judge_said, unparsable};
 use super::worker::{Fallback, Patience, Worker};
-use super::{detail, look, node, snapshot, stores, uptime};
+use super::{detail, edit, look, node, snapshot, stores, uptime};
 use crate::clock::Clock;
 use crate::domain::action::{Action, ActionKind};
 use crate::domain::capability::Capabilities;
+use crate::domain::edit::VmSettings;
 use crate::domain::host::{HostSpec, HypervisorKind};
 use crate::domain::inventory::{HostInventory, Scope};
 use crate::domain::redact::Private;
@@ -551,6 +552,10 @@ impl Hypervisor for Libvirt {
         Ok(tree)
     }
 
+    async fn settings(&self, vm: &VmId) -> Result<VmSettings, HypervisorError> {
+        edit::read(&self.slow, vm).await
+    }
+
     async fn stores(&self) -> Result<HostStores, HypervisorError> {
         stores::read(&self.slow).await
     }
@@ -628,14 +633,6 @@ pub(super) fn list() -> Line {
 /// Asks for the numbers of all VMs that run.
 pub(super) fn numbers() -> Line {
     Line::new("list --uuid --id")
-}
-
-fn unparsable(problem: &Misshapen) -> HypervisorError {
-    HypervisorError::Unparsable {
-        program: "virsh".to_owned(),
-        what: problem.what.to_owned(),
-        said: problem.line.clone(),
-    }
 }
 
 #[cfg(test)]

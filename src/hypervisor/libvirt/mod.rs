@@ -11,6 +11,7 @@ mod definition;
 mod detail;
 mod display;
 mod driver;
+mod edit;
 mod events;
 mod facts;
 #[cfg(feature = "testing")]

@@ -6,6 +6,7 @@ use crate::hypervisor::HypervisorError;
 use crate::transport::{ExitStatus, TransportError};
 
 use super::command::Virsh;
+use super::parse::Misshapen;
 
 /// Exit code of a shell that did not find the program.
 const NOT_FOUND: u32 = 127;
@@ -83,6 +84,15 @@ pub(crate) fn judge(
 pub(crate) fn judge_said(virsh: &Virsh, said: RemoteText) -> HypervisorError {
     let words = said.raw().to_owned();
     judge_words(virsh, None, said, words.as_bytes())
+}
+
+/// Tells of an answer that is not what `virsh` is documented to print.
+pub(super) fn unparsable(problem: &Misshapen) -> HypervisorError {
+    HypervisorError::Unparsable {
+        program: "virsh".to_owned(),
+        what: problem.what.to_owned(),
+        said: problem.line.clone(),
+    }
 }
 
 fn judge_words(

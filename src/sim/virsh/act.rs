@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::edit;
 use super::options::Command;
 use super::said::Said;
 use crate::sim::host::SimHost;
@@ -12,7 +13,7 @@ use crate::sim::world::{ALREADY_ACTIVE, Refusal, StartOptions, World};
 const MODES: [&str; 5] = ["acpi", "agent", "initctl", "signal", "paravirt"];
 
 /// The commands that need the lock of a domain.
-const CHANGES: [&str; 8] = [
+const CHANGES: [&str; 11] = [
     "start",
     "shutdown",
     "reboot",
@@ -21,6 +22,9 @@ const CHANGES: [&str; 8] = [
     "suspend",
     "resume",
     "managedsave",
+    "setvcpus",
+    "setmem",
+    "setmaxmem",
 ];
 
 /// Runs a command that changes the domain `index`; `None` when it is no such command.
@@ -69,7 +73,7 @@ pub(super) async fn act(
             host.world(|world| world.set_autostart(index, on));
             Said::nothing()
         }
-        _ => return None,
+        _ => return edit::edit(host, index, command),
     };
     Some(tell(said, quiet, || success(name, shown, command)))
 }

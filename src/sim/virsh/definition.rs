@@ -14,25 +14,45 @@ pub(super) fn dumpxml(vm: &SimVm, command: &Command) -> Said {
     put_line!(&mut out, "<domain type='kvm'{id}>");
     put_line!(&mut out, "  <name>{}</name>", escaped(&vm.plan.name));
     put_line!(&mut out, "  <uuid>{}</uuid>", vm.plan.uuid);
-    if let Some(title) = &vm.plan.title {
+    // What is kept, or what runs.
+    let runs = live.is_some();
+    let (title, text) = if runs {
+        (&vm.plan.title, &vm.plan.description)
+    } else {
+        (&vm.kept.title, &vm.kept.description)
+    };
+    if let Some(title) = title {
         put_line!(&mut out, "  <title>{}</title>", escaped(title));
     }
-    if let Some(text) = &vm.plan.description {
+    if let Some(text) = text {
         put_line!(&mut out, "  <description>{}</description>", escaped(text));
     }
-    let memory = vm.plan.memory_kib;
-    put_line!(&mut out, "  <memory unit='KiB'>{memory}</memory>");
+    let (memory, most) = if runs {
+        (vm.plan.memory_kib, vm.plan.memory_kib)
+    } else {
+        (vm.kept.memory_kib, vm.kept.memory_max_kib)
+    };
+    put_line!(&mut out, "  <memory unit='KiB'>{most}</memory>");
     put_line!(
         &mut out,
         "  <currentMemory unit='KiB'>{memory}</currentMemory>"
     );
+    let (count, most) = if runs {
+        (vm.plan.vcpus, vm.plan.vcpus)
+    } else {
+        (vm.kept.vcpus, vm.kept.vcpus_max)
+    };
+    let current = if count == most {
+        String::new()
+    } else {
+        format!(" current='{count}'")
+    };
     put_line!(
         &mut out,
-        "  <vcpu placement='static'>{}</vcpu>",
-        vm.plan.vcpus
+        "  <vcpu placement='static'{current}>{most}</vcpu>"
     );
     out.push_str(MACHINE);
-    devices(&mut out, vm, live.is_some());
+    devices(&mut out, vm, runs);
     out.push_str("</domain>\n");
     Said::out(out)
 }

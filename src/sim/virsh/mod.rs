@@ -7,6 +7,7 @@ mod act;
 mod agent;
 mod console;
 mod definition;
+mod edit;
 mod events;
 mod line;
 mod list;

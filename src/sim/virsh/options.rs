@@ -246,7 +246,35 @@ const COMMANDS: &[Spec] = &[
     of_network("net-start", &[]),
     of_network("net-destroy", &[]),
     of_network("net-autostart", &["disable"]),
-    about("desc", &["live", "config", "current", "title"]),
+    Spec {
+        values: &["new-desc"],
+        ..about("desc", &["live", "config", "current", "title"])
+    },
+    Spec {
+        positional: &["domain", "count"],
+        required: 2,
+        ..about(
+            "setvcpus",
+            &[
+                "maximum",
+                "config",
+                "live",
+                "current",
+                "guest",
+                "hotpluggable",
+            ],
+        )
+    },
+    Spec {
+        positional: &["domain", "size"],
+        required: 2,
+        ..about("setmem", &["config", "live", "current"])
+    },
+    Spec {
+        positional: &["domain", "size"],
+        required: 2,
+        ..about("setmaxmem", &["config", "live", "current"])
+    },
     about(
         "start",
         &[

@@ -5,6 +5,7 @@
 //! here at all: they come from the verb catalogue.
 
 mod common;
+mod edit;
 mod keeping;
 mod logs;
 mod many;
@@ -16,6 +17,7 @@ mod views;
 use std::sync::LazyLock;
 
 use self::common::{BASE, CHOOSER, DETAILS, DIALOG, DOCUMENT, FORM, GLOBAL, LIST, MENU, PROMPT};
+use self::edit::EDIT;
 use self::keeping::DOCTOR;
 use self::logs::{ACTIVITY, LOGS};
 use self::many::{BULK, BULK_PANEL, MARKING};
@@ -262,6 +264,7 @@ const SECTIONS: &[(&[Context], &[RowOf])] = &[
     (&[Context::Operations], ACTIVITY),
     (&[Context::Profile], PROFILE),
     (&[Context::Details], DETAILS),
+    (&[Context::Vms, Context::Details], EDIT),
     (&[Context::Vms, Context::Details], REACH),
     (&[Context::Doctor], DOCTOR),
     (&[Context::Document], DOCUMENT),

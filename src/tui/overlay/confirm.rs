@@ -325,6 +325,22 @@ fn one(proposal: &Proposal, tier: Option<&str>, width: u16) -> Vec<Line> {
             (request.name().to_owned(), Role::Strong),
         ]);
     }
+    if let Some(request) = &plan.action.edit {
+        for (n, (setting, from, to)) in request.rows().into_iter().enumerate() {
+            let label = if n == 0 { "changes" } else { "" };
+            let text = format!("{:<12} {from} → {to}", setting.word());
+            for (part, text) in paint::wrap(&text, width.saturating_sub(9))
+                .into_iter()
+                .enumerate()
+            {
+                let label = if part == 0 { label } else { "" };
+                lines.push(vec![
+                    (format!("{label:<9}"), Role::Dim),
+                    (text, Role::Strong),
+                ]);
+            }
+        }
+    }
     facts(&mut lines, std::slice::from_ref(proposal), width);
     lines
 }

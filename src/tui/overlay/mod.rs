@@ -8,6 +8,8 @@ pub mod credential_form;
 pub mod details;
 pub mod doctor;
 pub mod document;
+pub mod edit_form;
+pub mod fields;
 pub mod frame;
 pub mod graphics;
 pub mod guest_form;
@@ -89,6 +91,8 @@ pub enum Overlay {
     HostForm(Box<host_form::HostForm>),
     /// A snapshot to take.
     SnapshotForm(Box<snapshot_form::SnapshotForm>),
+    /// What a VM is set up with, to be changed.
+    EditForm(Box<edit_form::EditForm>),
 }
 
 impl Overlay {
@@ -121,6 +125,7 @@ impl Overlay {
             Self::CredentialForm(_)
             | Self::HostForm(_)
             | Self::SnapshotForm(_)
+            | Self::EditForm(_)
             | Self::ShellForm(_) => &[Context::Form, Context::Prompt, Context::Base],
             Self::Confirm(_)
             | Self::Agree(_)
@@ -159,7 +164,8 @@ impl Overlay {
             Self::Passphrase(dialog) => dialog.type_key(key),
             Self::CredentialForm(form) => form.type_key(key),
             Self::HostForm(form) => form.type_key(key),
-            Self::SnapshotForm(form) => form.type_key(key),
+            Self::SnapshotForm(form) => form.fields.type_key(key),
+            Self::EditForm(form) => form.fields.type_key(key),
             Self::ShellForm(form) => form.type_key(key),
             Self::Screen(screen) => {
                 if let Some(typing) = &mut screen.typing {

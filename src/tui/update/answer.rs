@@ -10,7 +10,7 @@ use crate::tui::guest;
 use crate::tui::overlay::details::Details;
 use crate::tui::overlay::document::{Line, Topic};
 use crate::tui::overlay::log::{self, Record};
-use crate::tui::overlay::{Overlay, doctor, graphics, progress, screen};
+use crate::tui::overlay::{Overlay, doctor, edit_form, graphics, progress, screen};
 use crate::tui::own;
 use crate::tui::theme::Role;
 
@@ -60,6 +60,7 @@ pub(super) fn take(app: &mut App, answer: Answer) -> Vec<Effect> {
                 details.metrics = Some(metrics);
             }
         }
+        Answer::Settings(ticket, vm, read) => edit_form::opened(app, ticket, vm, *read),
         Answer::Stores(host, told) => {
             app.stores.heard(host, told, app.now);
             app.stores.take(&app.snapshot);

@@ -16,7 +16,9 @@ use crate::tui::overlay::help::Help;
 use crate::tui::overlay::menu::{self, Choice, Item, Menu};
 use crate::tui::overlay::palette::{self, Palette};
 use crate::tui::overlay::question::{Meaning, Question};
-use crate::tui::overlay::{guest_form, log, marking, naming, narrow, progress, shell_form};
+use crate::tui::overlay::{
+    edit_form, guest_form, log, marking, naming, narrow, progress, shell_form,
+};
 use crate::tui::own;
 use crate::tui::screen::{snapshots, stores, vms};
 use crate::tui::theme::Role;
@@ -81,7 +83,8 @@ pub fn go(app: &mut App, motion: Motion) -> Vec<Effect> {
             | Overlay::HostKey(_)
             | Overlay::CredentialForm(_)
             | Overlay::HostForm(_)
-            | Overlay::SnapshotForm(_),
+            | Overlay::SnapshotForm(_)
+            | Overlay::EditForm(_),
         ) => {}
     }
     Vec::new()
@@ -194,10 +197,12 @@ pub fn accept_prompt(app: &mut App) -> Vec<Effect> {
             return form.accept().map(Effect::SaveHost).into_iter().collect();
         }
         Some(Overlay::HostForm(form)) => form.next(),
-        Some(Overlay::SnapshotForm(form)) if form.on_button() => {
+        Some(Overlay::SnapshotForm(form)) if form.fields.on_button() => {
             return snapshots::accept_form(app);
         }
-        Some(Overlay::SnapshotForm(form)) => form.next(),
+        Some(Overlay::EditForm(form)) if form.fields.on_button() => return edit_form::accept(app),
+        Some(Overlay::SnapshotForm(form)) => form.fields.next(),
+        Some(Overlay::EditForm(form)) => form.fields.next(),
         Some(Overlay::HostKey(dialog)) if dialog.is_agreed() => {
             let effect = dialog.decided(true, &app.settings.actor);
             app.overlays.pop();
@@ -263,7 +268,8 @@ pub fn next_field(app: &mut App) -> Vec<Effect> {
     match app.overlays.last_mut() {
         Some(Overlay::CredentialForm(form)) => form.next(),
         Some(Overlay::HostForm(form)) => form.next(),
-        Some(Overlay::SnapshotForm(form)) => form.next(),
+        Some(Overlay::SnapshotForm(form)) => form.fields.next(),
+        Some(Overlay::EditForm(form)) => form.fields.next(),
         Some(Overlay::ShellForm(form)) => form.next(),
         _ => {}
     }
@@ -275,7 +281,8 @@ pub fn previous_field(app: &mut App) -> Vec<Effect> {
     match app.overlays.last_mut() {
         Some(Overlay::CredentialForm(form)) => form.previous(),
         Some(Overlay::HostForm(form)) => form.previous(),
-        Some(Overlay::SnapshotForm(form)) => form.previous(),
+        Some(Overlay::SnapshotForm(form)) => form.fields.previous(),
+        Some(Overlay::EditForm(form)) => form.fields.previous(),
         Some(Overlay::ShellForm(form)) => form.previous(),
         _ => {}
     }

@@ -300,7 +300,14 @@ fn tell(app: &mut App, operation: &Operation) {
     };
     let reason = outcome.reason().unwrap_or_default();
     let (role, text) = match outcome {
-        Outcome::Confirmed => (Role::Success, format!("{name} {}{about}", spec.past)),
+        Outcome::Confirmed => {
+            let remark = operation.plan.action.remark();
+            let remark = remark.map_or_else(String::new, |remark| format!("; {remark}"));
+            (
+                Role::Success,
+                format!("{name} {}{about}{remark}", spec.past),
+            )
+        }
         Outcome::Accepted { .. } => (
             Role::Warning,
             format!("{} {name}{about} was accepted: {reason}", spec.verb),

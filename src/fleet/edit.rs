@@ -1,0 +1,95 @@
+//! What becomes of a change of a VM's settings: they are read right before it, and must be as they were shown; its
+//! goal is seen in what is read after it. Where it ended half-way, what is read says how far it came.
+
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::operation::Runner;
+use super::snapshots::Look;
+use super::verify::Watcher;
+use crate::domain::edit::{EditRequest, VmSettings};
+use crate::domain::error_kind::{ErrorKind, Failure};
+use crate::domain::operation::Outcome;
+use crate::domain::vm::VmId;
+use crate::session::{HostCommand, SessionHandle};
+
+/// How long the settings are waited for, before a change and after one that failed.
+const READ_WITHIN: Duration = Duration::from_secs(30);
+
+impl Runner {
+    /// Refuses a change where the VM is not set up any more as it was shown. What cannot be read is not changed.
+    pub(super) async fn still_as_shown(&self, request: &EditRequest) -> Result<(), Failure> {
+        let reading = read(self.session.clone(), self.operation.plan.vm.vm.clone());
+        let now = match tokio::time::timeout(READ_WITHIN, reading).await {
+            Ok(read) => read?,
+            Err(_elapsed) => {
+                let why = "its settings could not be read in time, so nothing was changed";
+                return Err(Failure::new(ErrorKind::Timeout, why));
+            }
+        };
+        match request.difference(&now) {
+            None => Ok(()),
+            Some(difference) => Err(Failure::new(
+                ErrorKind::Conflict,
+                format!("{difference}; nothing was changed"),
+            )
+            .with_hint("look at its settings again, then decide")),
+        }
+    }
+
+    /// Reads the settings until they are as wanted or time is up.
+    pub(super) async fn verify_edit(
+        &mut self,
+        request: &EditRequest,
+        watcher: Watcher,
+        after: &mut Option<Watcher>,
+    ) -> Outcome {
+        let (session, vm) = (self.session.clone(), self.operation.plan.vm.vm.clone());
+        let look = Look {
+            what: "settings",
+            // Some of them are slow facts.
+            full: true,
+            read: || read(session.clone(), vm.clone()),
+            met: |now: &VmSettings| request.is_met_by(now),
+        };
+        self.verify_by(look, watcher, after).await
+    }
+
+    /// Reads the settings after something has failed, and says which of them are changed all the same.
+    pub(super) async fn look_at_edit(&self, request: &EditRequest, ended: Outcome) -> Outcome {
+        let (cause, is_unknown) = match &ended {
+            Outcome::Failed { cause } => (cause, false),
+            Outcome::Unknown { cause } => (cause, true),
+            Outcome::Confirmed | Outcome::Accepted { .. } | Outcome::Refused { .. } => {
+                return ended;
+            }
+        };
+        let reading = read(self.session.clone(), self.operation.plan.vm.vm.clone());
+        let Ok(Ok(now)) = tokio::time::timeout(READ_WITHIN, reading).await else {
+            return ended;
+        };
+        drop(self.session.send(HostCommand::Read { full: true }));
+        let Some(part) = request.part_done(&now) else {
+            return ended;
+        };
+        let cause = Failure {
+            message: format!("{part}: {}", cause.message),
+            ..cause.clone()
+        };
+        if is_unknown {
+            Outcome::Unknown { cause }
+        } else {
+            Outcome::Failed { cause }
+        }
+    }
+}
+
+async fn read(session: SessionHandle, vm: VmId) -> Result<VmSettings, Failure> {
+    let (reply, answer) = oneshot::channel();
+    session.send(HostCommand::Settings { vm, reply })?;
+    answer.await.unwrap_or_else(|_| {
+        let why = "the host's session ended";
+        Err(Failure::new(ErrorKind::Unreachable, why))
+    })
+}
