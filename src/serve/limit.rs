@@ -34,6 +34,10 @@ const SWEEP_EVERY: u32 = 4096;
 /// Addresses that may be locked out at the same time; beyond that the oldest ends first.
 const MOST_LOCKED: usize = 10_000;
 
+/// Slow checks of keys a minute for an address that is locked out: enough for the first use of a key that was
+/// taken over, too few to keep a processor busy with.
+const SLOW_CHECKS: u32 = 4;
+
 type Rate<K> = DefaultKeyedRateLimiter<K>;
 
 /// The ceilings and what is under way below them.
@@ -44,6 +48,7 @@ pub struct Limits {
     keys: Rate<String>,
     addresses: Rate<IpAddr>,
     failures: Rate<IpAddr>,
+    slow_checks: Rate<IpAddr>,
     registrations: Rate<IpAddr>,
     dials: Rate<i64>,
     locked: Mutex<HashMap<IpAddr, Instant>>,
@@ -107,6 +112,7 @@ impl Limits {
             failures: RateLimiter::keyed(Quota::per_minute(at_least_one(
                 config.failures_per_address,
             ))),
+            slow_checks: RateLimiter::keyed(Quota::per_minute(at_least_one(SLOW_CHECKS))),
             registrations: RateLimiter::keyed(Quota::per_hour(at_least_one(
                 config.registrations_per_address,
             ))),
@@ -194,7 +200,12 @@ impl Limits {
         }
     }
 
-    /// Returns for how many more seconds wrong keys of an address are not looked at.
+    /// Counts the slow check of a key for an address that is locked out; false when there were enough of them.
+    pub fn admit_slow_check(&self, address: IpAddr) -> bool {
+        ask(&self.slow_checks, &client(address)).is_ok()
+    }
+
+    /// Returns for how many more seconds wrong keys of an address are answered as too many.
     pub fn locked_out(&self, address: IpAddr) -> Option<u64> {
         let until = *lock(&self.locked).get(&client(address))?;
         let left = until.checked_duration_since(Instant::now())?;
@@ -205,6 +216,7 @@ impl Limits {
         self.keys.retain_recent();
         self.addresses.retain_recent();
         self.failures.retain_recent();
+        self.slow_checks.retain_recent();
         self.registrations.retain_recent();
         self.dials.retain_recent();
         let now = Instant::now();

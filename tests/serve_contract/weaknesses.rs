@@ -3,7 +3,8 @@
 use axum::body::Body;
 use serde_json::json;
 
-use crate::rig::{API_KEY, HMAC_SECRET, Plan, Rig, request};
+use crate::rig::{API_KEY, HMAC_SECRET, Plan, Rig, request, signed};
+use crate::signatures::{now, signing};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn users_are_made_by_an_administrator_only() {
@@ -26,6 +27,32 @@ async fn users_are_made_by_an_administrator_only() {
     rig.portal(&rig.admin, "POST", "/users", body())
         .await
         .expect(201);
+    rig.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_keys_do_not_lock_the_right_bot_out() {
+    let (rig, clock) = signing(|plan| plan.config.limit.failures_per_address = 3).await;
+    let get = |key: &str, stamp: &str| {
+        let mut request = signed("GET", "/vm/list", "", stamp);
+        request
+            .headers_mut()
+            .insert("x-api-key", key.parse().unwrap());
+        rig.send(request)
+    };
+    for _ in 0..4 {
+        get("wrong", &now(&clock)).await.expect(401);
+    }
+    let refused = get("wrong", &now(&clock)).await.expect(429);
+    assert!(refused.headers.contains_key("retry-after"));
+    // A right key with a wrong signature is a guess as well.
+    let mut guess = signed("GET", "/vm/list", "", &now(&clock));
+    guess
+        .headers_mut()
+        .insert("x-signature", "0".repeat(64).parse().unwrap());
+    rig.send(guess).await.expect(429);
+    get(API_KEY, &now(&clock)).await.expect(200);
+    get("wrong", &now(&clock)).await.expect(429);
     rig.end().await;
 }
 
