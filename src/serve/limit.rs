@@ -3,7 +3,6 @@
 //! Everything here is decided before a handler runs, and nothing here grows with what clients send: maps
 //! are swept, and an IPv6 client counts by its /64, which is what one customer of a provider has.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -22,6 +21,7 @@ use tokio::time::Instant;
 
 use super::client_address::{self, ClientAddress, Peer};
 use super::error::refuse;
+use super::lockout::LockedOut;
 use super::places::{Place, Places};
 use super::state::ServeState;
 use crate::config::ServeLimits;
@@ -31,7 +31,7 @@ use crate::domain::host::{HostId, HostSpec};
 /// Admissions after which what is over is swept out of the maps.
 const SWEEP_EVERY: u32 = 4096;
 
-/// Addresses that may be locked out at the same time; beyond that the oldest ends first.
+/// Addresses that may be locked out at the same time; beyond that the one that would end first ends.
 const MOST_LOCKED: usize = 10_000;
 
 /// Slow checks of keys a minute for an address that is locked out: enough for the first use of a key that was
@@ -51,7 +51,7 @@ pub struct Limits {
     slow_checks: Rate<IpAddr>,
     registrations: Rate<IpAddr>,
     dials: Rate<i64>,
-    locked: Mutex<HashMap<IpAddr, Instant>>,
+    locked: Mutex<LockedOut>,
     busy_keys: Places<String>,
     waiting: Arc<Semaphore>,
     awaited: Places<(String, HostId)>,
@@ -117,7 +117,7 @@ impl Limits {
                 config.registrations_per_address,
             ))),
             dials: RateLimiter::keyed(Quota::per_minute(at_least_one(config.dials_per_user))),
-            locked: Mutex::default(),
+            locked: Mutex::new(LockedOut::new(MOST_LOCKED)),
             busy_keys: Places::new(config.in_flight_per_key),
             waiting: places((config.in_flight - config.in_flight / 4).max(1)),
             awaited: Places::new(config.in_flight_per_host),
@@ -188,15 +188,8 @@ impl Limits {
     pub fn failed(&self, address: IpAddr) {
         let address = client(address);
         if let Err(seconds) = ask(&self.failures, &address) {
-            let mut locked = lock(&self.locked);
-            if locked.len() >= MOST_LOCKED {
-                let now = Instant::now();
-                locked.retain(|_, until| *until > now);
-                if locked.len() >= MOST_LOCKED {
-                    locked.clear();
-                }
-            }
-            locked.insert(address, Instant::now() + Duration::from_secs(seconds));
+            let until = Instant::now() + Duration::from_secs(seconds);
+            lock(&self.locked).lock(address, until);
         }
     }
 
@@ -207,9 +200,8 @@ impl Limits {
 
     /// Returns for how many more seconds wrong keys of an address are answered as too many.
     pub fn locked_out(&self, address: IpAddr) -> Option<u64> {
-        let until = *lock(&self.locked).get(&client(address))?;
-        let left = until.checked_duration_since(Instant::now())?;
-        (!left.is_zero()).then(|| left.as_secs() + 1)
+        let left = lock(&self.locked).left(client(address), Instant::now());
+        left.map(|left| left.as_secs() + 1)
     }
 
     fn sweep(&self) {
@@ -219,8 +211,7 @@ impl Limits {
         self.slow_checks.retain_recent();
         self.registrations.retain_recent();
         self.dials.retain_recent();
-        let now = Instant::now();
-        lock(&self.locked).retain(|_, until| *until > now);
+        lock(&self.locked).sweep(Instant::now());
     }
 }
 
@@ -404,6 +395,21 @@ mod tests {
         assert!(limits.locked_out(one).unwrap() >= 1);
         assert!(limits.locked_out(same).is_some());
         assert_eq!(limits.locked_out(other), None);
+    }
+
+    #[test]
+    fn a_crowd_of_locked_out_addresses_does_not_let_the_others_go() {
+        let limits = limits(|config| config.failures_per_address = 1);
+        let address = |n: usize| {
+            let n = u32::try_from(n).unwrap();
+            IpAddr::from((0x0a00_0000 + n).to_be_bytes())
+        };
+        for n in 0..=MOST_LOCKED {
+            limits.failed(address(n));
+            limits.failed(address(n));
+        }
+        let still = (0..=MOST_LOCKED).filter(|n| limits.locked_out(address(*n)).is_some());
+        assert_eq!(still.count(), MOST_LOCKED);
     }
 
     #[test]

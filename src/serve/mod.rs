@@ -26,6 +26,7 @@ pub(crate) mod fuzz;
 mod leftover;
 pub mod limit;
 pub mod listen;
+mod lockout;
 pub mod log;
 pub mod meter;
 mod patience;
