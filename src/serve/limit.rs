@@ -226,9 +226,10 @@ pub(super) fn wrap(routes: Router<ServeState>, state: &ServeState) -> Router<Ser
             state.clone(),
             super::contract::bot::allow_list,
         ))
+        // Inside the log, so that a request that ends in a panic has its line and is counted.
+        .layer(from_fn(super::error::no_panic))
         .layer(from_fn_with_state(state.clone(), super::log::record))
         .layer(from_fn_with_state(state.clone(), find_client))
-        .layer(from_fn(super::error::no_panic))
 }
 
 async fn find_client(

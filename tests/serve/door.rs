@@ -1,8 +1,9 @@
 //! What every request goes through before a handler sees it, and the tenants behind it.
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -53,6 +54,7 @@ fn router(state: &ServeState, gate: &Gate) -> Router {
     let keyed = Router::new()
         .route("/v1/whoami", get(whoami))
         .route("/v1/slow", get(slow))
+        .route("/v1/panics/{name}", get(panics))
         .route_layer(from_fn_with_state(state.clone(), auth::require_key));
     let open = Router::new()
         .route(
@@ -298,6 +300,72 @@ async fn a_request_has_a_time_and_a_panic_tells_nothing() {
     assert_eq!(broken.json()["kind"], "internal");
     assert!(!broken.text().contains("hunter2"));
     door.whoami(&key).await.expect(200);
+    door.serving.end().await;
+}
+
+#[derive(Clone, Default)]
+struct Page(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Page {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_panic_has_its_line_and_is_counted() {
+    let door = Door::with(|_| {}).await;
+    let page = Page::default();
+    let out = page.clone();
+    let log = tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_writer(move || out.clone())
+        .finish();
+    let key = door.serving.admin.clone();
+    let key_id = door.whoami(&key).await.expect(200).json()["key"].clone();
+    {
+        let _until_here = tracing::subscriber::set_default(log);
+        door.serving
+            .get("/v1/panics/canary", &key)
+            .await
+            .expect(500);
+        // Nobody is known for it, and still it is no refusal.
+        let open = request(Method::GET, "/v1/panics", None, None);
+        door.serving.send(open).await.expect(500);
+    }
+    let text = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
+    assert!(
+        !text.contains("hunter2") && !text.contains("canary"),
+        "{text}"
+    );
+    let lines: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .filter(|line: &Value| line["target"] == "vmdeck::request")
+        .collect();
+    let told = |line: &Value| {
+        let members = ["level", "message", "method", "path", "status", "key"];
+        members.map(|name| line[name].clone())
+    };
+    let what = "a request ended in a panic";
+    let mut expected = ["ERROR", what, "GET", "/v1/panics/{name}", "", ""].map(|text| json!(text));
+    expected[4] = json!(500);
+    expected[5] = key_id;
+    assert_eq!(told(&lines[0]), expected, "{text}");
+    expected[3] = json!("/v1/panics");
+    expected[5] = Value::Null;
+    assert_eq!(told(&lines[1]), expected, "{text}");
+    assert_eq!(lines.len(), 2);
+    assert!(lines[0]["address"].is_string());
+    let counted = door.serving.state.meter.render();
+    let line = r#"http_requests_total{method="GET",path="/v1/panics/{name}",status="500"} 1"#;
+    assert!(counted.contains(line), "{counted}");
     door.serving.end().await;
 }
 
