@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use serde_json::json;
+use vmdeck::domain::secret::SecretText;
 
 use crate::rig::{API_KEY, HMAC_SECRET, Plan, Rig, request, signed};
 use crate::signatures::{now, signing};
@@ -53,6 +54,20 @@ async fn wrong_keys_do_not_lock_the_right_bot_out() {
     rig.send(guess).await.expect(429);
     get(API_KEY, &now(&clock)).await.expect(200);
     get("wrong", &now(&clock)).await.expect(429);
+    rig.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn making_users_counts_against_the_administrators_key() {
+    let rig = Rig::of(Plan::with(|plan| plan.config.limit.in_flight_per_key = 1)).await;
+    let token = SecretText::from(rig.admin.clone());
+    let key = rig.state.accounts.authenticate(&token).await.unwrap().key;
+    let make = || rig.portal(&rig.admin, "POST", "/users", Some(json!({"name": "Ann"})));
+    let place = rig.state.limits.admit_key(&key.id).unwrap();
+    let told = make().await.expect(429);
+    assert!(told.headers.contains_key("retry-after"));
+    drop(place);
+    make().await.expect(201);
     rig.end().await;
 }
 

@@ -57,6 +57,15 @@ pub(super) fn forbidden(failure: &Failure) -> Answer {
     Answer::failure(failure)
 }
 
+/// Takes a place among the requests of a key.
+pub(super) fn place_of(state: &ServeState, caller: &Caller) -> Result<KeyPlace, Answer> {
+    let place = state.limits.admit_key(&caller.key_id);
+    place.map_err(|seconds| {
+        Answer::detail(StatusCode::TOO_MANY_REQUESTS, "this key asks too often")
+            .retry_after(seconds)
+    })
+}
+
 impl Tenant {
     /// Lets a request in, or says why not.
     pub(super) async fn enter(state: ServeState, request: Request) -> Result<Self, Answer> {
@@ -64,10 +73,7 @@ impl Tenant {
         let identified = auth::identify(&state, request.headers(), address).await;
         let caller = identified.map_err(|refusal| turned_away(&refusal))?;
         crate::serve::log::known(&request, &caller.key_id);
-        let place = state.limits.admit_key(&caller.key_id).map_err(|seconds| {
-            Answer::detail(StatusCode::TOO_MANY_REQUESTS, "this key asks too often")
-                .retry_after(seconds)
-        })?;
+        let place = place_of(&state, &caller)?;
         let user = caller.user.as_ref().map_or(0, |user| user.id);
         let (parts, body) = request.into_parts();
         let body = axum::body::to_bytes(body, MAX_BODY)

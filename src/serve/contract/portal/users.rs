@@ -45,7 +45,7 @@ pub(super) async fn add(State(state): State<ServeState>, request: Request) -> An
 async fn make(state: ServeState, request: Request) -> Result<Answer, Answer> {
     let address = ClientAddress::of(&request);
     let open = state.config.compat.open_registration;
-    if open {
+    let _place = if open {
         state
             .limits
             .admit_registration(address)
@@ -53,15 +53,18 @@ async fn make(state: ServeState, request: Request) -> Result<Answer, Answer> {
                 let text = "too many users were made from this address";
                 Answer::detail(StatusCode::TOO_MANY_REQUESTS, text).retry_after(seconds)
             })?;
+        None
     } else {
         let identified = auth::identify(&state, request.headers(), address).await;
         let caller = identified.map_err(|refusal| gate::turned_away(&refusal))?;
         crate::serve::log::known(&request, &caller.key_id);
+        let place = gate::place_of(&state, &caller)?;
         if !caller.admin {
             let text = "users are made with the administrator's key, or by `vmdeck user add NAME`";
             return Err(Answer::detail(StatusCode::FORBIDDEN, text));
         }
-    }
+        Some(place)
+    };
     let (parts, body) = request.into_parts();
     let bytes = axum::body::to_bytes(body, MAX_BODY)
         .await
