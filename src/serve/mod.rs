@@ -29,6 +29,7 @@ pub mod listen;
 mod lockout;
 pub mod log;
 pub mod meter;
+mod note;
 mod patience;
 pub mod places;
 pub mod refusals;

@@ -15,6 +15,7 @@ use crate::serve::client_address::ClientAddress;
 use crate::serve::contract::answer::Answer;
 use crate::serve::contract::path;
 use crate::serve::limit::KeyPlace;
+use crate::serve::note::Change;
 use crate::serve::state::ServeState;
 
 /// Bytes of a body: a private key and everything around it.
@@ -131,18 +132,19 @@ impl Tenant {
     }
 
     /// Writes into the user's audit log what is no action on a VM; what cannot be recorded is not done.
-    pub(super) async fn note(&self, action: &str, details: String) -> Result<(), Answer> {
-        let entry = self
-            .caller
-            .note(action, "ok", details, self.state.clock.now());
-        let fleets = self.state.tenants.fleets();
-        let noted = fleets.note(&self.caller.profile, entry).await;
+    pub(super) async fn note(&self, change: &Change<'_>) -> Result<(), Answer> {
+        let noted = change.begins(&self.state, &self.caller).await;
         noted.map_err(|failure| {
             Answer::failure(&Failure {
                 kind: ErrorKind::Store,
                 ..failure
             })
         })
+    }
+
+    /// Writes that what was noted has not been done.
+    pub(super) async fn note_failed(&self, change: &Change<'_>, failure: &Failure) {
+        change.failed(&self.state, &self.caller, failure).await;
     }
 }
 
