@@ -53,6 +53,8 @@ pub struct Limits {
     dials: Rate<i64>,
     locked: Mutex<LockedOut>,
     busy_keys: Places<String>,
+    most_hosts: u32,
+    most_credentials: u32,
     waiting: Arc<Semaphore>,
     awaited: Places<(String, HostId)>,
     admitted: AtomicU32,
@@ -89,6 +91,18 @@ fn ask<K: std::hash::Hash + Eq + Clone>(rate: &Rate<K>, key: &K) -> Result<(), u
     })
 }
 
+fn one_more(there: usize, most: u32, (what, key): (&str, &str)) -> Result<(), Failure> {
+    if u32::try_from(there).is_ok_and(|there| there < most) {
+        return Ok(());
+    }
+    let message = format!("this profile has as many {what} as it may ({most}); nothing was added");
+    Err(
+        Failure::new(ErrorKind::Conflict, message).with_hint(format!(
+            "remove what is not needed any more, or raise `serve.limit.{key}`"
+        )),
+    )
+}
+
 /// Returns what of an address counts as one client.
 pub(super) fn client(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
@@ -118,6 +132,8 @@ impl Limits {
             ))),
             dials: RateLimiter::keyed(Quota::per_minute(at_least_one(config.dials_per_user))),
             locked: Mutex::new(LockedOut::new(MOST_LOCKED)),
+            most_hosts: config.hosts_per_profile,
+            most_credentials: config.credentials_per_profile,
             busy_keys: Places::new(config.in_flight_per_key),
             waiting: places((config.in_flight - config.in_flight / 4).max(1)),
             awaited: Places::new(config.in_flight_per_host),
@@ -177,6 +193,18 @@ impl Limits {
     /// Counts a host that a user adds or moves.
     pub fn admit_dial(&self, user: i64) -> Result<(), u64> {
         ask(&self.dials, &user)
+    }
+
+    /// Says whether a profile that has so many hosts may get one more. Requests at the same time may each
+    /// find the last place free: the ceiling is about what a profile grows to, not about the last one.
+    pub fn one_more_host(&self, there: usize) -> Result<(), Failure> {
+        one_more(there, self.most_hosts, ("hosts", "hosts_per_profile"))
+    }
+
+    /// The same for credentials.
+    pub fn one_more_credential(&self, there: usize) -> Result<(), Failure> {
+        let what = ("credentials", "credentials_per_profile");
+        one_more(there, self.most_credentials, what)
     }
 
     /// Takes a place among the readers of the event stream; `None` when there is none left.

@@ -257,6 +257,41 @@ async fn a_tenant_cannot_make_the_server_dial_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_user_has_so_many_agents_and_credentials_and_no_more() {
+    let rig = Rig::of(Plan::with(|plan| {
+        plan.config.limit.hosts_per_profile = 2;
+        plan.config.limit.credentials_per_profile = 1;
+    }))
+    .await;
+    let key = rig.user("Ann").await;
+    rig.agent(&key, "kvm1").await;
+    let more = || rig.portal(&key, "POST", "/agents", Some(rig.agent_body("kvm2")));
+    let told = more().await.expect(409);
+    assert!(
+        told.detail().contains("credentials as it may (1)"),
+        "{}",
+        told.text
+    );
+    rig.end().await;
+
+    let rig = Rig::of(Plan::with(|plan| plan.config.limit.hosts_per_profile = 1)).await;
+    let key = rig.user("Ann").await;
+    let id = rig.agent(&key, "kvm1").await;
+    let more = || rig.portal(&key, "POST", "/agents", Some(rig.agent_body("kvm2")));
+    let told = more().await.expect(409);
+    assert!(
+        told.detail().contains("hosts as it may (1)"),
+        "{}",
+        told.text
+    );
+    rig.portal(&key, "DELETE", &format!("/agents/{id}"), None)
+        .await
+        .expect(204);
+    more().await.expect(201);
+    rig.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn refusals_never_tell_a_secret_back() {
     let rig = Rig::start().await;
     let key = rig.user("Ann").await;

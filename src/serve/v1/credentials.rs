@@ -57,6 +57,10 @@ pub(super) async fn put(
         let message = format!("`private_key`: {objection}");
         return Err(Failure::new(ErrorKind::Usage, message).into());
     }
+    let known = asking.fleet().await?.credentials().await?;
+    if !known.iter().any(|known| known.name == name) {
+        asking.state.limits.one_more_credential(known.len())?;
+    }
     let fleets = asking.state.tenants.fleets();
     let profile = &asking.caller.profile;
     let change = Change {

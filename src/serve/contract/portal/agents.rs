@@ -221,6 +221,11 @@ async fn make(tenant: &Tenant) -> Result<Answer, Answer> {
         ));
     };
     refuse_twice(&fleet, &name, None)?;
+    let more = tenant
+        .state
+        .limits
+        .one_more_host(fleet.snapshot().hosts.len());
+    more.map_err(|failure| Answer::failure(&failure))?;
     let endpoint = Endpoint::new(hostname, wanted.port.unwrap_or(Endpoint::DEFAULT_PORT));
     let credential = seal(tenant, key, wanted.passphrase).await?;
     let spec = HostSpec {
@@ -299,6 +304,10 @@ async fn seal(
         .map_err(|error: crate::domain::credential::CredentialNameError| {
             Answer::failure(&Failure::new(ErrorKind::Internal, error.to_string()))
         })?;
+    let there = tenant.fleet().await?.credentials().await;
+    let there = there.map_err(|failure| Answer::failure(&failure))?.len();
+    let more = tenant.state.limits.one_more_credential(there);
+    more.map_err(|failure| Answer::failure(&failure))?;
     put(tenant, &name, pem, passphrase).await?;
     Ok(name)
 }
