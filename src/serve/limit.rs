@@ -12,7 +12,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, Version, header};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state, map_response_with_state};
 use axum::response::Response;
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
@@ -256,6 +256,7 @@ pub(super) fn wrap(routes: Router<ServeState>, state: &ServeState) -> Router<Ser
         ))
         // Inside the log, so that a request that ends in a panic has its line and is counted.
         .layer(from_fn(super::error::no_panic))
+        .layer(map_response_with_state(state.clone(), super::headers::add))
         .layer(from_fn_with_state(state.clone(), super::log::record))
         .layer(from_fn_with_state(state.clone(), find_client))
 }

@@ -23,6 +23,7 @@ pub mod error;
 pub mod find;
 #[cfg(feature = "testing")]
 pub(crate) mod fuzz;
+mod headers;
 mod leftover;
 pub mod limit;
 pub mod listen;

@@ -303,6 +303,39 @@ async fn a_request_has_a_time_and_a_panic_tells_nothing() {
     door.serving.end().await;
 }
 
+#[tokio::test]
+async fn every_answer_tells_browsers_what_not_to_do_with_it() {
+    let mut serving = Serving::start(TWO_HOSTS).await;
+    let admin = serving.admin.clone();
+    for tls in [false, true] {
+        serving.state.plaintext = !tls;
+        serving.router = serve::router(serving.state.clone());
+        for (path, status, file) in [
+            ("/v1/hosts", 200, Some("api.json")),
+            ("/v1/hosts?format=ndjson", 400, Some("problem.json")),
+            ("/v1/nothing", 404, Some("problem.json")),
+            ("/nothing", 404, Some("api.json")),
+            ("/users/me", 200, Some("api.json")),
+            ("/v1/docs", 200, None),
+        ] {
+            let told = serving.get(path, &admin).await.expect(status);
+            let header = |name| told.headers.get(name).map(|value| value.to_str().unwrap());
+            assert_eq!(header("x-content-type-options"), Some("nosniff"), "{path}");
+            let file = file.map(|name| format!("attachment; filename=\"{name}\""));
+            assert_eq!(header("content-disposition"), file.as_deref(), "{path}");
+            let year = tls.then_some("max-age=31536000");
+            assert_eq!(header("strict-transport-security"), year, "{path}");
+        }
+        let mut lines = request(Method::GET, "/v1/hosts", Some(&admin), None);
+        let accept = "application/x-ndjson".parse().unwrap();
+        lines.headers_mut().insert(header::ACCEPT, accept);
+        let told = serving.send(lines).await.expect(200);
+        let file = &told.headers[header::CONTENT_DISPOSITION];
+        assert_eq!(file, "attachment; filename=\"api.ndjson\"");
+    }
+    serving.end().await;
+}
+
 #[derive(Clone, Default)]
 struct Page(Arc<Mutex<Vec<u8>>>);
 
