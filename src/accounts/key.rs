@@ -218,9 +218,20 @@ fn read(row: &Row<'_>) -> rusqlite::Result<KeyInfo> {
 impl Accounts {
     /// Says who comes with a key. The only question asked on every request.
     pub async fn authenticate(&self, token: &SecretText) -> Result<Access, AuthRefusal> {
+        self.authenticate_if(token, || true).await
+    }
+
+    /// The same; `slowly` is asked whether the slow check of a key that was taken over and not used yet
+    /// may be made. It is asked at most once, and only when there is such a key with these first
+    /// characters; without it the key opens nothing.
+    pub async fn authenticate_if(
+        &self,
+        token: &SecretText,
+        slowly: impl FnOnce() -> bool + Send,
+    ) -> Result<Access, AuthRefusal> {
         if !token::is_well_formed(token.expose()) {
             if legacy::is_well_formed(token.expose()) {
-                return legacy::authenticate(self, token).await;
+                return legacy::authenticate(self, token, slowly).await;
             }
             return Err(AuthRefusal::Malformed);
         }

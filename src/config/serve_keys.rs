@@ -161,6 +161,18 @@ pub(super) const SERVE_KEYS: &[KeySpec] = &[
         |c| Slot::Count(&mut c.serve.limit.dials_per_user),
     ),
     key(
+        "serve.limit.hosts_per_profile",
+        count(1, 10_000),
+        "Hosts that a profile may have; one more over the API is answered with 409.",
+        |c| Slot::Count(&mut c.serve.limit.hosts_per_profile),
+    ),
+    key(
+        "serve.limit.credentials_per_profile",
+        count(1, 20_000),
+        "Credentials that a profile may have; one more over the API is answered with 409.",
+        |c| Slot::Count(&mut c.serve.limit.credentials_per_profile),
+    ),
+    key(
         "serve.limit.event_readers",
         count(1, 100_000),
         "Readers of the event stream at the same time; more are answered with 503.",

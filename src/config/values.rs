@@ -306,6 +306,10 @@ pub struct ServeLimits {
     pub registrations_per_address: u32,
     /// Hosts dialled for the first time a minute by one user.
     pub dials_per_user: u32,
+    /// Hosts that a profile may have before the API adds no more.
+    pub hosts_per_profile: u32,
+    /// Credentials that a profile may have before the API seals no more.
+    pub credentials_per_profile: u32,
     /// Readers of the event stream at the same time.
     pub event_readers: u32,
     /// Events kept for one of them before it is cut off.
@@ -333,6 +337,9 @@ impl Default for ServeLimits {
             failures_per_address: 10,
             registrations_per_address: 5,
             dials_per_user: 10,
+            hosts_per_profile: 2_000,
+            // Each agent of the portal contract has one of its own, and some are being exchanged.
+            credentials_per_profile: 4_000,
             event_readers: 64,
             event_buffer: 64,
             fleets: 256,

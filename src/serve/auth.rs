@@ -11,7 +11,7 @@ use super::caller::Caller;
 use super::client_address::ClientAddress;
 use super::error::Problem;
 use super::state::ServeState;
-use crate::accounts::{AccountsError, AuthRefusal, token};
+use crate::accounts::{AccountsError, AuthRefusal};
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::secret::SecretText;
 
@@ -48,14 +48,11 @@ pub async fn identify(
 ) -> Result<Caller, Refusal> {
     let token = bearer(headers).ok_or(Refusal::Missing)?;
     let locked = state.limits.locked_out(address);
-    // Of an address that is locked out only what has the form of a key is looked up: others behind the
-    // same address may have right ones, and nothing slow can be set off by guessing.
-    if let Some(seconds) = locked
-        && !token::is_well_formed(token.expose())
-    {
-        return Err(Refusal::TooMany(seconds));
-    }
-    match (state.accounts.authenticate(&token).await, locked) {
+    // Keys of an address that is locked out are looked up all the same: others behind it may have right
+    // ones. What is slow about a key of the older portal is done for it now and then only.
+    let slowly = || locked.is_none() || state.limits.admit_slow_check(address);
+    let found = state.accounts.authenticate_if(&token, slowly).await;
+    match (found, locked) {
         (Ok(access), _) => Ok(Caller::of(access, address)),
         (Err(AuthRefusal::Accounts(error)), _) => Err(Refusal::Unavailable(error)),
         (Err(_refused), Some(seconds)) => Err(Refusal::TooMany(seconds)),

@@ -165,19 +165,25 @@ pub(super) async fn not_allowed(request: Request) -> Response {
     )
 }
 
-/// Middleware: a panic in a handler ends that request and nothing else, and says nothing of itself.
+/// Marks the answer to a request that ended in a panic.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Panicked;
+
+/// Middleware: a panic in a handler ends that request and nothing else, and says nothing of itself: its
+/// words may hold a secret. The log of requests tells of it by the mark.
 pub(super) async fn no_panic(request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
     let answer = std::panic::AssertUnwindSafe(next.run(request)).catch_unwind();
     answer.await.unwrap_or_else(|_panic| {
-        tracing::error!("a request ended in a panic");
-        refuse(
+        let mut response = refuse(
             &path,
             StatusCode::INTERNAL_SERVER_ERROR,
             ErrorKind::Internal,
             "this is a bug of the server; the request may or may not have acted",
             None,
-        )
+        );
+        response.extensions_mut().insert(Panicked);
+        response
     })
 }
 

@@ -3,7 +3,6 @@
 //! Everything here is decided before a handler runs, and nothing here grows with what clients send: maps
 //! are swept, and an IPv6 client counts by its /64, which is what one customer of a provider has.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,7 +12,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, Version, header};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state, map_response_with_state};
 use axum::response::Response;
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
@@ -22,6 +21,7 @@ use tokio::time::Instant;
 
 use super::client_address::{self, ClientAddress, Peer};
 use super::error::refuse;
+use super::lockout::LockedOut;
 use super::places::{Place, Places};
 use super::state::ServeState;
 use crate::config::ServeLimits;
@@ -31,8 +31,12 @@ use crate::domain::host::{HostId, HostSpec};
 /// Admissions after which what is over is swept out of the maps.
 const SWEEP_EVERY: u32 = 4096;
 
-/// Addresses that may be locked out at the same time; beyond that the oldest ends first.
+/// Addresses that may be locked out at the same time; beyond that the one that would end first ends.
 const MOST_LOCKED: usize = 10_000;
+
+/// Slow checks of keys a minute for an address that is locked out: enough for the first use of a key that was
+/// taken over, too few to keep a processor busy with.
+const SLOW_CHECKS: u32 = 4;
 
 type Rate<K> = DefaultKeyedRateLimiter<K>;
 
@@ -44,10 +48,13 @@ pub struct Limits {
     keys: Rate<String>,
     addresses: Rate<IpAddr>,
     failures: Rate<IpAddr>,
+    slow_checks: Rate<IpAddr>,
     registrations: Rate<IpAddr>,
     dials: Rate<i64>,
-    locked: Mutex<HashMap<IpAddr, Instant>>,
+    locked: Mutex<LockedOut>,
     busy_keys: Places<String>,
+    most_hosts: u32,
+    most_credentials: u32,
     waiting: Arc<Semaphore>,
     awaited: Places<(String, HostId)>,
     admitted: AtomicU32,
@@ -84,6 +91,18 @@ fn ask<K: std::hash::Hash + Eq + Clone>(rate: &Rate<K>, key: &K) -> Result<(), u
     })
 }
 
+fn one_more(there: usize, most: u32, (what, key): (&str, &str)) -> Result<(), Failure> {
+    if u32::try_from(there).is_ok_and(|there| there < most) {
+        return Ok(());
+    }
+    let message = format!("this profile has as many {what} as it may ({most}); nothing was added");
+    Err(
+        Failure::new(ErrorKind::Conflict, message).with_hint(format!(
+            "remove what is not needed any more, or raise `serve.limit.{key}`"
+        )),
+    )
+}
+
 /// Returns what of an address counts as one client.
 pub(super) fn client(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
@@ -107,11 +126,14 @@ impl Limits {
             failures: RateLimiter::keyed(Quota::per_minute(at_least_one(
                 config.failures_per_address,
             ))),
+            slow_checks: RateLimiter::keyed(Quota::per_minute(at_least_one(SLOW_CHECKS))),
             registrations: RateLimiter::keyed(Quota::per_hour(at_least_one(
                 config.registrations_per_address,
             ))),
             dials: RateLimiter::keyed(Quota::per_minute(at_least_one(config.dials_per_user))),
-            locked: Mutex::default(),
+            locked: Mutex::new(LockedOut::new(MOST_LOCKED)),
+            most_hosts: config.hosts_per_profile,
+            most_credentials: config.credentials_per_profile,
             busy_keys: Places::new(config.in_flight_per_key),
             waiting: places((config.in_flight - config.in_flight / 4).max(1)),
             awaited: Places::new(config.in_flight_per_host),
@@ -173,6 +195,18 @@ impl Limits {
         ask(&self.dials, &user)
     }
 
+    /// Says whether a profile that has so many hosts may get one more. Requests at the same time may each
+    /// find the last place free: the ceiling is about what a profile grows to, not about the last one.
+    pub fn one_more_host(&self, there: usize) -> Result<(), Failure> {
+        one_more(there, self.most_hosts, ("hosts", "hosts_per_profile"))
+    }
+
+    /// The same for credentials.
+    pub fn one_more_credential(&self, there: usize) -> Result<(), Failure> {
+        let what = ("credentials", "credentials_per_profile");
+        one_more(there, self.most_credentials, what)
+    }
+
     /// Takes a place among the readers of the event stream; `None` when there is none left.
     pub fn event_reader(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.event_readers).try_acquire_owned().ok()
@@ -182,33 +216,30 @@ impl Limits {
     pub fn failed(&self, address: IpAddr) {
         let address = client(address);
         if let Err(seconds) = ask(&self.failures, &address) {
-            let mut locked = lock(&self.locked);
-            if locked.len() >= MOST_LOCKED {
-                let now = Instant::now();
-                locked.retain(|_, until| *until > now);
-                if locked.len() >= MOST_LOCKED {
-                    locked.clear();
-                }
-            }
-            locked.insert(address, Instant::now() + Duration::from_secs(seconds));
+            let until = Instant::now() + Duration::from_secs(seconds);
+            lock(&self.locked).lock(address, until);
         }
     }
 
-    /// Returns for how many more seconds wrong keys of an address are not looked at.
+    /// Counts the slow check of a key for an address that is locked out; false when there were enough of them.
+    pub fn admit_slow_check(&self, address: IpAddr) -> bool {
+        ask(&self.slow_checks, &client(address)).is_ok()
+    }
+
+    /// Returns for how many more seconds wrong keys of an address are answered as too many.
     pub fn locked_out(&self, address: IpAddr) -> Option<u64> {
-        let until = *lock(&self.locked).get(&client(address))?;
-        let left = until.checked_duration_since(Instant::now())?;
-        (!left.is_zero()).then(|| left.as_secs() + 1)
+        let left = lock(&self.locked).left(client(address), Instant::now());
+        left.map(|left| left.as_secs() + 1)
     }
 
     fn sweep(&self) {
         self.keys.retain_recent();
         self.addresses.retain_recent();
         self.failures.retain_recent();
+        self.slow_checks.retain_recent();
         self.registrations.retain_recent();
         self.dials.retain_recent();
-        let now = Instant::now();
-        lock(&self.locked).retain(|_, until| *until > now);
+        lock(&self.locked).sweep(Instant::now());
     }
 }
 
@@ -223,9 +254,11 @@ pub(super) fn wrap(routes: Router<ServeState>, state: &ServeState) -> Router<Ser
             state.clone(),
             super::contract::bot::allow_list,
         ))
+        // Inside the log, so that a request that ends in a panic has its line and is counted.
+        .layer(from_fn(super::error::no_panic))
+        .layer(map_response_with_state(state.clone(), super::headers::add))
         .layer(from_fn_with_state(state.clone(), super::log::record))
         .layer(from_fn_with_state(state.clone(), find_client))
-        .layer(from_fn(super::error::no_panic))
 }
 
 async fn find_client(
@@ -392,6 +425,21 @@ mod tests {
         assert!(limits.locked_out(one).unwrap() >= 1);
         assert!(limits.locked_out(same).is_some());
         assert_eq!(limits.locked_out(other), None);
+    }
+
+    #[test]
+    fn a_crowd_of_locked_out_addresses_does_not_let_the_others_go() {
+        let limits = limits(|config| config.failures_per_address = 1);
+        let address = |n: usize| {
+            let n = u32::try_from(n).unwrap();
+            IpAddr::from((0x0a00_0000 + n).to_be_bytes())
+        };
+        for n in 0..=MOST_LOCKED {
+            limits.failed(address(n));
+            limits.failed(address(n));
+        }
+        let still = (0..=MOST_LOCKED).filter(|n| limits.locked_out(address(*n)).is_some());
+        assert_eq!(still.count(), MOST_LOCKED);
     }
 
     #[test]

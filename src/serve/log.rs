@@ -1,6 +1,7 @@
 //! One line for every request: method, path template, status, time, key id, address. Never a path as it
 //! was sent, never a body, never a key: nothing that a client chose freely is in it. Requests that were
-//! refused before anybody was known for them get a line each only up to a number (`refusals`).
+//! refused before anybody was known for them get a line each only up to a number (`refusals`). A request
+//! that ended in a panic has its line at the level of errors, without the words of the panic.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -11,6 +12,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 
 use super::client_address::ClientAddress;
+use super::error::Panicked;
 use super::state::ServeState;
 
 /// Where the auth layers write down whose request it was.
@@ -57,22 +59,36 @@ pub(super) async fn record(
     let status = response.status().as_u16();
     state.meter.count(method, path, status, took);
     let key = whose.0.get().map(String::as_str);
-    let refused = key.is_none() && status >= 400;
+    let panicked = response.extensions().get::<Panicked>().is_some();
+    let refused = key.is_none() && status >= 400 && !panicked;
     if refused && !super::refusals::gets_line(&state, address, status) {
         return response;
     }
     let ms = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     #[expect(clippy::cast_precision_loss, reason = "milliseconds of one request")]
     let ms = ms as f64 / 1000.0;
-    tracing::info!(
-        target: "vmdeck::request",
-        method,
-        path,
-        status,
-        ms,
-        key,
-        address = %address,
-        "request"
-    );
+    if panicked {
+        tracing::error!(
+            target: "vmdeck::request",
+            method,
+            path,
+            status,
+            ms,
+            key,
+            address = %address,
+            "a request ended in a panic"
+        );
+    } else {
+        tracing::info!(
+            target: "vmdeck::request",
+            method,
+            path,
+            status,
+            ms,
+            key,
+            address = %address,
+            "request"
+        );
+    }
     response
 }

@@ -23,11 +23,14 @@ pub mod error;
 pub mod find;
 #[cfg(feature = "testing")]
 pub(crate) mod fuzz;
+mod headers;
 mod leftover;
 pub mod limit;
 pub mod listen;
+mod lockout;
 pub mod log;
 pub mod meter;
+mod note;
 mod patience;
 pub mod places;
 pub mod refusals;

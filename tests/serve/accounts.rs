@@ -252,8 +252,8 @@ async fn there_is_one_first_administrator_however_many_begin() {
 
 /// The older portal's key `vmdeck-test-key-000000000000000000000000000`, hashed by Python's
 /// `hashlib.pbkdf2_hmac("sha256", key, bytes(range(16)), 600_000)`.
-const OLDER_KEY: &str = "vmdeck-test-key-000000000000000000000000000";
-const OLDER_HASH: [u8; 32] = [
+pub(crate) const OLDER_KEY: &str = "vmdeck-test-key-000000000000000000000000000";
+pub(crate) const OLDER_HASH: [u8; 32] = [
     0x7e, 0xcb, 0xfe, 0x13, 0x43, 0xbb, 0x67, 0x05, 0xe1, 0x73, 0x85, 0x81, 0xc0, 0x7c, 0x11, 0x83,
     0x90, 0x65, 0x7e, 0x82, 0xaf, 0x92, 0xd2, 0x8b, 0xab, 0x9f, 0x9a, 0xd7, 0x77, 0xf3, 0x28, 0xad,
 ];

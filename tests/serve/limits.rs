@@ -83,6 +83,16 @@ const TESTED: &[(&str, &str, &str)] = &[
         "a_client_cannot_make_the_server_dial_itself",
     ),
     (
+        "hosts_per_profile",
+        "v1/keeping.rs",
+        "a_profile_has_so_many_hosts_and_credentials_and_no_more",
+    ),
+    (
+        "credentials_per_profile",
+        "v1/keeping.rs",
+        "a_profile_has_so_many_hosts_and_credentials_and_no_more",
+    ),
+    (
         "event_readers",
         "v1/events.rs",
         "places_are_bounded_and_a_slow_reader_is_let_go",

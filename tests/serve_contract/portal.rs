@@ -23,6 +23,34 @@ async fn with_agent() -> (Rig, String, i64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_could_not_be_exchanged_is_no_success_in_the_audit_log() {
+    let (rig, key) = with_user().await;
+    let database = rig.root.path().join("server/server.db");
+    let connection = rusqlite::Connection::open(database).unwrap();
+    connection
+        .execute_batch(
+            "CREATE TRIGGER full BEFORE INSERT ON api_key \
+             BEGIN SELECT RAISE(ABORT, 'the disk is full'); END",
+        )
+        .unwrap();
+    let rotate = || rig.portal(&key, "POST", "/users/me/api-key/rotate", None);
+    rotate().await.expect(503);
+    connection.execute_batch("DROP TRIGGER full").unwrap();
+    rotate().await.expect(200);
+    let user = rig.state.accounts.find_user("Ann").await.unwrap();
+    let fleet = rig.state.tenants.fleet(&user.profile).await.unwrap();
+    let records = fleet.audit_tail(100, None).await.unwrap();
+    let mut told: Vec<String> = records
+        .iter()
+        .filter(|record| record.entry.action == "api-key-rotated")
+        .map(|record| record.entry.status.clone())
+        .collect();
+    told.sort();
+    assert_eq!(told, ["failed", "ok", "ok"]);
+    rig.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn keys_are_asked_for_in_the_old_words() {
     let rig = Rig::start().await;
     let calls = [

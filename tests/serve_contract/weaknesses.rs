@@ -2,8 +2,10 @@
 
 use axum::body::Body;
 use serde_json::json;
+use vmdeck::domain::secret::SecretText;
 
-use crate::rig::{API_KEY, HMAC_SECRET, Plan, Rig, request};
+use crate::rig::{API_KEY, HMAC_SECRET, Plan, Rig, request, signed};
+use crate::signatures::{now, signing};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn users_are_made_by_an_administrator_only() {
@@ -26,6 +28,46 @@ async fn users_are_made_by_an_administrator_only() {
     rig.portal(&rig.admin, "POST", "/users", body())
         .await
         .expect(201);
+    rig.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_keys_do_not_lock_the_right_bot_out() {
+    let (rig, clock) = signing(|plan| plan.config.limit.failures_per_address = 3).await;
+    let get = |key: &str, stamp: &str| {
+        let mut request = signed("GET", "/vm/list", "", stamp);
+        request
+            .headers_mut()
+            .insert("x-api-key", key.parse().unwrap());
+        rig.send(request)
+    };
+    for _ in 0..4 {
+        get("wrong", &now(&clock)).await.expect(401);
+    }
+    let refused = get("wrong", &now(&clock)).await.expect(429);
+    assert!(refused.headers.contains_key("retry-after"));
+    // A right key with a wrong signature is a guess as well.
+    let mut guess = signed("GET", "/vm/list", "", &now(&clock));
+    guess
+        .headers_mut()
+        .insert("x-signature", "0".repeat(64).parse().unwrap());
+    rig.send(guess).await.expect(429);
+    get(API_KEY, &now(&clock)).await.expect(200);
+    get("wrong", &now(&clock)).await.expect(429);
+    rig.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn making_users_counts_against_the_administrators_key() {
+    let rig = Rig::of(Plan::with(|plan| plan.config.limit.in_flight_per_key = 1)).await;
+    let token = SecretText::from(rig.admin.clone());
+    let key = rig.state.accounts.authenticate(&token).await.unwrap().key;
+    let make = || rig.portal(&rig.admin, "POST", "/users", Some(json!({"name": "Ann"})));
+    let place = rig.state.limits.admit_key(&key.id).unwrap();
+    let told = make().await.expect(429);
+    assert!(told.headers.contains_key("retry-after"));
+    drop(place);
+    make().await.expect(201);
     rig.end().await;
 }
 
@@ -211,6 +253,41 @@ async fn a_tenant_cannot_make_the_server_dial_itself() {
     )
     .await
     .expect(422);
+    rig.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_has_so_many_agents_and_credentials_and_no_more() {
+    let rig = Rig::of(Plan::with(|plan| {
+        plan.config.limit.hosts_per_profile = 2;
+        plan.config.limit.credentials_per_profile = 1;
+    }))
+    .await;
+    let key = rig.user("Ann").await;
+    rig.agent(&key, "kvm1").await;
+    let more = || rig.portal(&key, "POST", "/agents", Some(rig.agent_body("kvm2")));
+    let told = more().await.expect(409);
+    assert!(
+        told.detail().contains("credentials as it may (1)"),
+        "{}",
+        told.text
+    );
+    rig.end().await;
+
+    let rig = Rig::of(Plan::with(|plan| plan.config.limit.hosts_per_profile = 1)).await;
+    let key = rig.user("Ann").await;
+    let id = rig.agent(&key, "kvm1").await;
+    let more = || rig.portal(&key, "POST", "/agents", Some(rig.agent_body("kvm2")));
+    let told = more().await.expect(409);
+    assert!(
+        told.detail().contains("hosts as it may (1)"),
+        "{}",
+        told.text
+    );
+    rig.portal(&key, "DELETE", &format!("/agents/{id}"), None)
+        .await
+        .expect(204);
+    more().await.expect(201);
     rig.end().await;
 }
 

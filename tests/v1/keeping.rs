@@ -95,6 +95,43 @@ async fn a_host_is_added_changed_and_forgotten() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_profile_has_so_many_hosts_and_credentials_and_no_more() {
+    let scenario = vmdeck::sim::Scenario::from_toml(TWO_HOSTS).unwrap();
+    let rig = Rig::with(scenario, |config| {
+        config.limit.hosts_per_profile = 3;
+        config.limit.credentials_per_profile = 1;
+    })
+    .await;
+    rig.ready().await;
+    let key = json!({"private_key": rig.serving.sim.demo.login_key_pem.expose()});
+    let put = async |name: &str| {
+        let path = format!("/v1/credentials/{name}");
+        rig.ask(Method::PUT, &path, &[], Some(&key)).await
+    };
+    assert_eq!(put("k").await.status, StatusCode::OK);
+    let refused = put("l").await.problem(409, "conflict");
+    let told = "this profile has as many credentials as it may (1); nothing was added";
+    assert_eq!(refused["detail"], told);
+    // In place of the one that is there.
+    assert_eq!(put("k").await.status, StatusCode::OK);
+
+    let add = async |name: &str| {
+        let host = json!({"name": name, "address": "192.0.2.7", "credential": "k"});
+        rig.post("/v1/hosts", Some(&host)).await
+    };
+    assert_eq!(add("third").await.status, StatusCode::CREATED);
+    let refused = add("fourth").await.problem(409, "conflict");
+    let told = "this profile has as many hosts as it may (3); nothing was added";
+    assert_eq!(refused["detail"], told);
+    let hint = refused["hint"].as_str().unwrap();
+    assert!(hint.contains("serve.limit.hosts_per_profile"), "{hint}");
+    let gone = rig.ask(Method::DELETE, "/v1/hosts/third", &[], None).await;
+    assert_eq!(gone.status, StatusCode::NO_CONTENT);
+    assert_eq!(add("fourth").await.status, StatusCode::CREATED);
+    assert_eq!(rig.get("/v1/hosts").await.column("name").len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn definitions_are_checked_and_secrets_are_not_repeated() {
     let rig = Rig::start(TWO_HOSTS).await;
     rig.ready().await;

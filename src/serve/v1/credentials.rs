@@ -6,13 +6,14 @@ use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 
-use super::answer::{self, Answer, Refusal};
+use super::answer::{self, Answer};
 use super::asking::Asking;
 use super::wire::{Credential, CredentialInput};
 use crate::accounts::Permission;
 use crate::domain::credential::{CredentialName, CredentialSecret};
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::serve::contract::portal::key_gate;
+use crate::serve::note::Change;
 
 fn name_of(text: &str) -> Result<CredentialName, Failure> {
     text.parse()
@@ -56,10 +57,22 @@ pub(super) async fn put(
         let message = format!("`private_key`: {objection}");
         return Err(Failure::new(ErrorKind::Usage, message).into());
     }
+    let known = asking.fleet().await?.credentials().await?;
+    if !known.iter().any(|known| known.name == name) {
+        asking.state.limits.one_more_credential(known.len())?;
+    }
     let fleets = asking.state.tenants.fleets();
     let profile = &asking.caller.profile;
-    note(&asking, "credential-set", &name).await?;
-    let summary = fleets.set_credential(profile, &name, secret).await?;
+    let change = Change {
+        action: "credential-set",
+        about: &format!("credential {name}"),
+    };
+    change.begins(&asking.state, &asking.caller).await?;
+    let set = fleets.set_credential(profile, &name, secret).await;
+    if let Err(failure) = &set {
+        change.failed(&asking.state, &asking.caller, failure).await;
+    }
+    let summary = set?;
     Ok(answer::json(StatusCode::OK, &Credential::from(&summary)))
 }
 
@@ -83,17 +96,18 @@ pub(super) async fn delete(asking: Asking, path: Result<Path<String>, PathReject
             .with_hint("give these hosts another credential first")
             .into());
     }
-    note(&asking, "credential-removed", &name).await?;
+    let change = Change {
+        action: "credential-removed",
+        about: &format!("credential {name}"),
+    };
+    change.begins(&asking.state, &asking.caller).await?;
     let fleets = asking.state.tenants.fleets();
-    fleets
+    let removed = fleets
         .remove_credential(&asking.caller.profile, &name)
-        .await?;
+        .await;
+    if let Err(failure) = &removed {
+        change.failed(&asking.state, &asking.caller, failure).await;
+    }
+    removed?;
     Ok(StatusCode::NO_CONTENT.into_response())
-}
-
-async fn note(asking: &Asking, action: &str, name: &CredentialName) -> Result<(), Refusal> {
-    let details = format!("credential {name}");
-    let entry = asking.caller.note(action, "ok", details, asking.now());
-    let fleets = asking.state.tenants.fleets();
-    Ok(fleets.note(&asking.caller.profile, entry).await?)
 }

@@ -179,10 +179,6 @@ fn fixed(media_type: &'static str, body: impl Into<axum::body::Body>) -> Respons
         ),
     );
     headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
-    headers.insert(
         header::REFERRER_POLICY,
         HeaderValue::from_static("no-referrer"),
     );

@@ -141,6 +141,8 @@ pub(super) async fn add(asking: Asking, body: Result<Bytes, BytesRejection>) -> 
         let message = "there is a host of this name already";
         return Err(Failure::new(ErrorKind::Conflict, message).into());
     }
+    let there = fleet.snapshot().hosts.len();
+    asking.state.limits.one_more_host(there)?;
     dial::allowed(&asking, &spec).await?;
     let host = save(&fleet, spec).await?;
     let mut response = shown(&asking, StatusCode::CREATED, &host);

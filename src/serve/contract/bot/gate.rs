@@ -106,11 +106,6 @@ pub(super) async fn pass(state: &ServeState, request: Request) -> Result<Passed,
         return Err(Answer::not_found());
     };
     let address = ClientAddress::of(&request);
-    if let Some(seconds) = state.limits.locked_out(address) {
-        let text = "too many wrong keys came from this address";
-        refused::record(state, address, text);
-        return Err(Answer::detail(StatusCode::TOO_MANY_REQUESTS, text).retry_after(seconds));
-    }
     if !has_key(&bot, request.headers()) {
         return Err(refused(state, address, "the API key is missing or wrong"));
     }
@@ -139,8 +134,14 @@ pub(super) async fn pass(state: &ServeState, request: Request) -> Result<Passed,
     })
 }
 
-/// A refusal counts against the address: signatures are not to be guessed at either.
+/// A refusal counts against the address: signatures are not to be guessed at either. What is right comes
+/// in from everywhere; what is wrong from an address with too much of it is told no more than that.
 fn refused(state: &ServeState, address: IpAddr, why: &str) -> Answer {
+    if let Some(seconds) = state.limits.locked_out(address) {
+        let text = "too many wrong keys came from this address";
+        refused::record(state, address, text);
+        return Answer::detail(StatusCode::TOO_MANY_REQUESTS, text).retry_after(seconds);
+    }
     state.limits.failed(address);
     refused::record(state, address, why);
     if state.refusals.may_say(address) {

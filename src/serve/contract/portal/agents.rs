@@ -20,6 +20,7 @@ use crate::fleet::FleetHandle;
 use crate::serve::client_address::{AddressList, Peer};
 use crate::serve::contract::answer::Answer;
 use crate::serve::dial_guard;
+use crate::serve::note::Change;
 use crate::serve::state::ServeState;
 
 /// How long a definition may take to show in the fleet.
@@ -220,6 +221,11 @@ async fn make(tenant: &Tenant) -> Result<Answer, Answer> {
         ));
     };
     refuse_twice(&fleet, &name, None)?;
+    let more = tenant
+        .state
+        .limits
+        .one_more_host(fleet.snapshot().hosts.len());
+    more.map_err(|failure| Answer::failure(&failure))?;
     let endpoint = Endpoint::new(hostname, wanted.port.unwrap_or(Endpoint::DEFAULT_PORT));
     let credential = seal(tenant, key, wanted.passphrase).await?;
     let spec = HostSpec {
@@ -298,6 +304,10 @@ async fn seal(
         .map_err(|error: crate::domain::credential::CredentialNameError| {
             Answer::failure(&Failure::new(ErrorKind::Internal, error.to_string()))
         })?;
+    let there = tenant.fleet().await?.credentials().await;
+    let there = there.map_err(|failure| Answer::failure(&failure))?.len();
+    let more = tenant.state.limits.one_more_credential(there);
+    more.map_err(|failure| Answer::failure(&failure))?;
     put(tenant, &name, pem, passphrase).await?;
     Ok(name)
 }
@@ -313,13 +323,18 @@ async fn put(
         passphrase: passphrase.filter(|text| !text.expose().is_empty()),
         certificate: None,
     };
-    tenant
-        .note("credential-set", format!("credential {name}"))
-        .await?;
+    let change = Change {
+        action: "credential-set",
+        about: &format!("credential {name}"),
+    };
+    tenant.note(&change).await?;
     let fleets = tenant.state.tenants.fleets();
     let sealed = fleets
         .keep_credential(&tenant.caller.profile, name, secret)
         .await;
+    if let Err(failure) = &sealed {
+        tenant.note_failed(&change, failure).await;
+    }
     match sealed {
         Ok(_) => Ok(()),
         Err(failure) if failure.kind == ErrorKind::Usage => {
@@ -335,13 +350,17 @@ async fn put(
 }
 
 async fn unseal(tenant: &Tenant, name: &CredentialName) {
-    let noted = tenant.note("credential-removed", format!("credential {name}"));
-    if noted.await.is_err() {
+    let change = Change {
+        action: "credential-removed",
+        about: &format!("credential {name}"),
+    };
+    if tenant.note(&change).await.is_err() {
         tracing::warn!(credential = %name, "a credential that nobody uses was left behind: its end could not be recorded");
         return;
     }
     let fleets = tenant.state.tenants.fleets();
     if let Err(failure) = fleets.remove_credential(&tenant.caller.profile, name).await {
+        tenant.note_failed(&change, &failure).await;
         tracing::warn!(%failure, credential = %name, "a credential that nobody uses was left behind");
     }
 }
@@ -505,12 +524,11 @@ async fn export(tenant: &Tenant) -> Result<Answer, Answer> {
     let spec = spec_of(&tenant.fleet().await?, &agent)?;
     // Recorded before anything is opened: an export nobody can read about does not happen.
     tracing::warn!(user = tenant.user, agent = agent.id, key = %tenant.caller.key_id, "a private key is given out");
-    tenant
-        .note(
-            "credential-exported",
-            format!("{} ({})", spec.name, spec.endpoint),
-        )
-        .await?;
+    let change = Change {
+        action: "credential-exported",
+        about: &format!("{} ({})", spec.name, spec.endpoint),
+    };
+    tenant.note(&change).await?;
     let (key, passphrase) = open(tenant, &spec).await?;
     Ok(Answer::ok(&Exported {
         agent: shown(&agent, &spec),

@@ -15,6 +15,7 @@ use crate::serve::client_address::ClientAddress;
 use crate::serve::contract::answer::Answer;
 use crate::serve::contract::path;
 use crate::serve::limit::KeyPlace;
+use crate::serve::note::Change;
 use crate::serve::state::ServeState;
 
 /// Bytes of a body: a private key and everything around it.
@@ -57,6 +58,15 @@ pub(super) fn forbidden(failure: &Failure) -> Answer {
     Answer::failure(failure)
 }
 
+/// Takes a place among the requests of a key.
+pub(super) fn place_of(state: &ServeState, caller: &Caller) -> Result<KeyPlace, Answer> {
+    let place = state.limits.admit_key(&caller.key_id);
+    place.map_err(|seconds| {
+        Answer::detail(StatusCode::TOO_MANY_REQUESTS, "this key asks too often")
+            .retry_after(seconds)
+    })
+}
+
 impl Tenant {
     /// Lets a request in, or says why not.
     pub(super) async fn enter(state: ServeState, request: Request) -> Result<Self, Answer> {
@@ -64,10 +74,7 @@ impl Tenant {
         let identified = auth::identify(&state, request.headers(), address).await;
         let caller = identified.map_err(|refusal| turned_away(&refusal))?;
         crate::serve::log::known(&request, &caller.key_id);
-        let place = state.limits.admit_key(&caller.key_id).map_err(|seconds| {
-            Answer::detail(StatusCode::TOO_MANY_REQUESTS, "this key asks too often")
-                .retry_after(seconds)
-        })?;
+        let place = place_of(&state, &caller)?;
         let user = caller.user.as_ref().map_or(0, |user| user.id);
         let (parts, body) = request.into_parts();
         let body = axum::body::to_bytes(body, MAX_BODY)
@@ -125,18 +132,19 @@ impl Tenant {
     }
 
     /// Writes into the user's audit log what is no action on a VM; what cannot be recorded is not done.
-    pub(super) async fn note(&self, action: &str, details: String) -> Result<(), Answer> {
-        let entry = self
-            .caller
-            .note(action, "ok", details, self.state.clock.now());
-        let fleets = self.state.tenants.fleets();
-        let noted = fleets.note(&self.caller.profile, entry).await;
+    pub(super) async fn note(&self, change: &Change<'_>) -> Result<(), Answer> {
+        let noted = change.begins(&self.state, &self.caller).await;
         noted.map_err(|failure| {
             Answer::failure(&Failure {
                 kind: ErrorKind::Store,
                 ..failure
             })
         })
+    }
+
+    /// Writes that what was noted has not been done.
+    pub(super) async fn note_failed(&self, change: &Change<'_>, failure: &Failure) {
+        change.failed(&self.state, &self.caller, failure).await;
     }
 }
 

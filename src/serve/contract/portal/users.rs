@@ -6,10 +6,12 @@ use serde::Serialize;
 
 use super::gate::{self, Tenant};
 use crate::accounts::{AccountsError, NewKey, NewUser, Permission, User};
+use crate::domain::error_kind::Failure;
 use crate::domain::secret::SecretText;
 use crate::serve::auth;
 use crate::serve::client_address::ClientAddress;
 use crate::serve::contract::answer::Answer;
+use crate::serve::note::Change;
 use crate::serve::state::ServeState;
 
 /// Bytes of a body that makes a user.
@@ -45,7 +47,7 @@ pub(super) async fn add(State(state): State<ServeState>, request: Request) -> An
 async fn make(state: ServeState, request: Request) -> Result<Answer, Answer> {
     let address = ClientAddress::of(&request);
     let open = state.config.compat.open_registration;
-    if open {
+    let _place = if open {
         state
             .limits
             .admit_registration(address)
@@ -53,15 +55,18 @@ async fn make(state: ServeState, request: Request) -> Result<Answer, Answer> {
                 let text = "too many users were made from this address";
                 Answer::detail(StatusCode::TOO_MANY_REQUESTS, text).retry_after(seconds)
             })?;
+        None
     } else {
         let identified = auth::identify(&state, request.headers(), address).await;
         let caller = identified.map_err(|refusal| gate::turned_away(&refusal))?;
         crate::serve::log::known(&request, &caller.key_id);
+        let place = gate::place_of(&state, &caller)?;
         if !caller.admin {
             let text = "users are made with the administrator's key, or by `vmdeck user add NAME`";
             return Err(Answer::detail(StatusCode::FORBIDDEN, text));
         }
-    }
+        Some(place)
+    };
     let (parts, body) = request.into_parts();
     let bytes = axum::body::to_bytes(body, MAX_BODY)
         .await
@@ -140,9 +145,19 @@ async fn exchange(state: ServeState, request: Request) -> Result<Answer, Answer>
     let tenant = Tenant::enter(state, request).await?;
     // A key for less must not be able to take the others away.
     tenant.may(Permission::Manage)?;
-    tenant.note("api-key-rotated", String::new()).await?;
-    let rotated = tenant.state.accounts.rotate(tenant.user, None).await;
-    let issued = rotated.map_err(|error| gate::failed(&error))?;
+    let change = Change {
+        action: "api-key-rotated",
+        about: "",
+    };
+    tenant.note(&change).await?;
+    let issued = match tenant.state.accounts.rotate(tenant.user, None).await {
+        Ok(issued) => issued,
+        Err(error) => {
+            let failure = Failure::of(&error);
+            tenant.note_failed(&change, &failure).await;
+            return Err(Answer::failure(&failure));
+        }
+    };
     Ok(Answer::ok(&Rotated {
         api_key: issued.token.expose(),
         api_key_prefix: &issued.info.prefix,
