@@ -132,6 +132,10 @@ impl Engine {
             Request::Credential(request) => {
                 self.job("credential", self.keeper.clone().credential(request));
             }
+            Request::Importable { reply } => {
+                send_or_gone(reply, self.keeper.targets.importable());
+            }
+            Request::Rotation(request) => self.rotation(request),
             Request::Preferences { reply } => {
                 self.job("preferences", self.keeper.clone().preferences(reply));
             }
@@ -154,7 +158,7 @@ impl Engine {
     }
 
     /// Starts the slow half of a request; it answers by itself.
-    fn job(&self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
+    pub(super) fn job(&self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
         self.groups.jobs.spawn(name, work);
     }
 

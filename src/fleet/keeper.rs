@@ -152,6 +152,13 @@ impl Keeper {
         }
     }
 
+    /// Reads definitions afresh after they were changed in several places.
+    pub(super) async fn reread(&self) {
+        if let Err((cause, _)) = self.hand_in(nothing()).await {
+            self.trouble(cause).await;
+        }
+    }
+
     /// Reads what another process may have changed.
     pub(super) async fn reload(self) {
         let _turn = self.turn.acquire().await;

@@ -7,6 +7,8 @@ use tokio::sync::oneshot;
 use super::console::{Console, ConsoleWish};
 use super::credential::CredentialRequest;
 use super::graphics::Graphics;
+use super::import::Importable;
+use super::rotation::RotationRequest;
 use crate::domain::action::Action;
 use crate::domain::audit::AuditRecord;
 use crate::domain::console::KeyStrokes;
@@ -314,6 +316,13 @@ pub enum Request {
     },
     /// Add, remove or replace credentials.
     Credential(CredentialRequest),
+    /// The hosts that the SSH client's configuration names.
+    Importable {
+        /// Where each leads.
+        reply: Reply<Vec<Importable>>,
+    },
+    /// Put a new key in the place of an old one.
+    Rotation(RotationRequest),
     /// What a person has set up on the screen.
     Preferences {
         /// All of it, by name.

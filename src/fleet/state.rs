@@ -17,7 +17,7 @@ use super::request::ErrorRecord;
 use crate::domain::error_kind::Failure;
 use crate::domain::event::Fact;
 use crate::domain::health::HostHealth;
-use crate::domain::host::{HostId, HostName, HostSpec};
+use crate::domain::host::{HostId, HostName, HostSpec, HypervisorKind};
 use crate::domain::inventory::{AuditState, FleetSnapshot, HostInventory, HostSnapshot, LockState};
 use crate::domain::operation::{Operation, OperationId, Outcome};
 use crate::domain::policy::Rule;
@@ -374,7 +374,18 @@ impl FleetState {
         });
     }
 
-    /// Returns the operations that have not ended.
+    /// Returns what is known of the kind of each host.
+    pub fn kinds(&self) -> Vec<(HostId, Option<HypervisorKind>)> {
+        let hosts = self.hosts.iter();
+        hosts
+            .map(|host| {
+                let found = host.capabilities.as_ref().map(|found| found.kind);
+                (host.spec.id, found)
+            })
+            .collect()
+    }
+
+    /// Returns the operations that are under way.
     pub fn running(&self) -> impl Iterator<Item = &Arc<Operation>> {
         self.operations.iter().filter(|kept| !kept.is_finished())
     }

@@ -3,12 +3,16 @@
 
 use super::app::{App, Screen};
 use super::effect::Effect;
-use super::overlay::Overlay;
+use super::overlay::{Overlay, import, rotation};
 use super::theme::Role;
 use crate::domain::credential::{CredentialName, CredentialSummary};
 use crate::domain::error_kind::Failure;
+use crate::domain::host::{HostId, HostName, HostSpec};
 use crate::fleet::FleetHandle;
 use crate::fleet::credential::NewSecret;
+use crate::fleet::import::Importable;
+use crate::fleet::request::HostSelection;
+use crate::fleet::rotation::{Finished, RotationPlan};
 
 /// Something to be kept or forgotten.
 #[derive(Debug)]
@@ -17,6 +21,18 @@ pub enum Keep {
     AddCredential(CredentialName, NewSecret),
     /// Remove one.
     RemoveCredential(CredentialName),
+    /// Read the hosts of the SSH client's configuration.
+    ReadAliases,
+    /// Add hosts, one after the other.
+    AddHosts(Vec<HostSpec>),
+    /// Say what giving its hosts a new key would do.
+    PlanRotation(CredentialName),
+    /// Move one host to the new key of a credential.
+    MoveHost(CredentialName, HostId),
+    /// Take the key of a credential off a host.
+    RetireKey(CredentialName, HostId),
+    /// Settle the names; keep the old key or not.
+    FinishRotation(CredentialName, bool),
 }
 
 /// How that ended.
@@ -26,6 +42,18 @@ pub enum Kept {
     CredentialAdded(Result<CredentialSummary, Failure>),
     /// One was removed.
     CredentialRemoved(CredentialName, Result<(), Failure>),
+    /// The hosts of the SSH client's configuration.
+    Aliases(Result<Vec<Importable>, Failure>),
+    /// Hosts were added; the first that was not, and why.
+    HostsAdded(Vec<HostName>, Option<(HostName, Failure)>),
+    /// What a rotation would do.
+    RotationPlanned(Result<RotationPlan, Failure>),
+    /// What became of one host.
+    HostMoved(Result<Vec<String>, Failure>),
+    /// What became of the old key on one host.
+    KeyRetired(Result<String, Failure>),
+    /// How the names stand.
+    RotationFinished(Result<Finished, Failure>),
 }
 
 impl Keep {
@@ -44,6 +72,18 @@ impl Keep {
                 let removed = handle.remove_credential(name.clone()).await;
                 Kept::CredentialRemoved(name, removed)
             }
+            Self::ReadAliases => Kept::Aliases(handle.importable().await),
+            Self::AddHosts(specs) => add_hosts(handle, specs).await,
+            Self::PlanRotation(name) => {
+                Kept::RotationPlanned(handle.plan_rotation(name, Vec::new()).await)
+            }
+            Self::MoveHost(name, host) => {
+                Kept::HostMoved(handle.move_host(host, Some(name), None).await)
+            }
+            Self::RetireKey(name, host) => Kept::KeyRetired(handle.retire_key(host, name).await),
+            Self::FinishRotation(name, keep_old) => {
+                Kept::RotationFinished(handle.finish_rotation(name, keep_old).await)
+            }
         }
     }
 }
@@ -57,12 +97,34 @@ impl Kept {
             Self::CredentialRemoved(name, Ok(())) => {
                 app.say(Role::Success, format!("removed credential {name}"));
             }
+            Self::Aliases(found) => import::read(app, found),
+            Self::HostsAdded(names, failed) => import::added(app, &names, failed),
+            Self::RotationPlanned(plan) => rotation::planned(app, plan),
+            Self::HostMoved(result) => return rotation::moved(app, result),
+            Self::KeyRetired(result) => return rotation::retired(app, result),
+            Self::RotationFinished(result) => rotation::finished(app, result),
         }
         if app.screen == Screen::Profile {
             return vec![Effect::Credentials];
         }
         Vec::new()
     }
+}
+
+async fn add_hosts(handle: &FleetHandle, specs: Vec<HostSpec>) -> Kept {
+    let mut names = Vec::new();
+    for spec in specs {
+        let name = spec.name.clone();
+        match handle.upsert_host(spec).await {
+            Ok(id) => {
+                // A host that was just chosen is meant to be seen.
+                drop(handle.connect(HostSelection::Only(vec![id])).await);
+                names.push(name);
+            }
+            Err(cause) => return Kept::HostsAdded(names, Some((name, cause))),
+        }
+    }
+    Kept::HostsAdded(names, None)
 }
 
 fn added(app: &mut App, result: Result<CredentialSummary, Failure>) {

@@ -172,6 +172,8 @@ fn draw_overlay(
         Overlay::Palette(palette) => return palette.draw(buf, areas.body, theme),
         Overlay::Details(details) => return details.draw(app, buf, areas.body, theme),
         Overlay::Doctor(findings) => findings.draw(app.now, buf, areas.body, theme),
+        Overlay::Import(import) => import.draw(buf, areas.body, theme),
+        Overlay::Rotation(rotation) => rotation.draw(buf, areas.body, theme),
         Overlay::Document(page) => page.draw(buf, areas.body, theme),
         Overlay::Passphrase(dialog) => return dialog.draw(buf, area, theme),
         Overlay::HostKey(dialog) => return dialog.draw(buf, area, theme),

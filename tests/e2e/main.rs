@@ -13,6 +13,7 @@ mod dashboard;
 mod details;
 mod graphics;
 mod mixed;
+mod rotate;
 mod screen;
 mod script;
 mod slow;

@@ -14,7 +14,7 @@ mod views;
 use std::sync::LazyLock;
 
 use self::common::{BASE, CHOOSER, DETAILS, DIALOG, DOCUMENT, FORM, GLOBAL, LIST, MENU, PROMPT};
-use self::keeping::DOCTOR;
+use self::keeping::{DOCTOR, IMPORT, ROTATION};
 use self::many::{BULK, BULK_PANEL, MARKING};
 use self::reach::{CONSOLE, CONSOLE_AWAY, GRAPHICS, REACH, SCREEN};
 use self::stores::STORES;
@@ -47,6 +47,10 @@ pub enum Context {
     Details,
     /// The findings about a host.
     Doctor,
+    /// Hosts of the SSH client's configuration.
+    Import,
+    /// A new key for the hosts of a credential.
+    Rotation,
     /// Lines to read.
     Document,
     /// A VM's console.
@@ -86,6 +90,8 @@ impl Context {
         Self::List,
         Self::Details,
         Self::Doctor,
+        Self::Import,
+        Self::Rotation,
         Self::Document,
         Self::Console,
         Self::ConsoleAway,
@@ -113,6 +119,8 @@ impl Context {
             Self::List => "Moving",
             Self::Details => "Details of a VM",
             Self::Doctor => "Findings about a host",
+            Self::Import => "Hosts of the SSH client",
+            Self::Rotation => "A new key",
             Self::Document => "Reading",
             Self::Console => "Console of a VM",
             Self::Screen => "Screen of a VM",
@@ -254,6 +262,8 @@ const SECTIONS: &[(&[Context], &[RowOf])] = &[
     (&[Context::Details], DETAILS),
     (&[Context::Vms, Context::Details], REACH),
     (&[Context::Doctor], DOCTOR),
+    (&[Context::Import], IMPORT),
+    (&[Context::Rotation], ROTATION),
     (&[Context::Document], DOCUMENT),
     (&[Context::Console], CONSOLE),
     (&[Context::ConsoleAway], CONSOLE_AWAY),

@@ -2,7 +2,7 @@
 //! it can be run, and what it runs.
 
 use super::{ALWAYS, RowOf};
-use crate::tui::overlay::progress;
+use crate::tui::overlay::{import, progress};
 use crate::tui::screen::{hosts, operations, profile, snapshots, vms};
 use crate::tui::update::deeds;
 
@@ -244,6 +244,14 @@ pub(super) const HOSTS: &[RowOf] = &[
         hosts::add,
     ),
     (
+        "hosts.import",
+        "add hosts of the SSH client's configuration",
+        "I",
+        Some("import"),
+        ALWAYS,
+        import::open,
+    ),
+    (
         "hosts.edit",
         "change the host",
         "E",
@@ -463,6 +471,14 @@ pub(super) const PROFILE: &[RowOf] = &[
         Some("add"),
         ALWAYS,
         profile::add,
+    ),
+    (
+        "profile.rotate",
+        "give its hosts a new key: shows the plan, and asks",
+        "R",
+        Some("rotate"),
+        profile::can_rotate,
+        profile::rotate,
     ),
     (
         "profile.remove",

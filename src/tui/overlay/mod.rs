@@ -12,6 +12,7 @@ pub mod graphics;
 pub mod help;
 pub mod host_form;
 pub mod host_key;
+pub mod import;
 pub mod marking;
 pub mod menu;
 pub mod naming;
@@ -20,6 +21,7 @@ pub mod palette;
 pub mod passphrase;
 pub mod progress;
 pub mod question;
+pub mod rotation;
 pub mod screen;
 pub mod snapshot_form;
 pub mod store_confirm;
@@ -60,6 +62,10 @@ pub enum Overlay {
     Details(Box<details::Details>),
     /// The findings about a host.
     Doctor(Box<doctor::Findings>),
+    /// Hosts of the SSH client's configuration.
+    Import(Box<import::Import>),
+    /// A new key for the hosts of a credential.
+    Rotation(Box<rotation::Rotation>),
     /// Lines to read.
     Document(document::Document),
     /// The passphrase.
@@ -103,6 +109,8 @@ impl Overlay {
             Self::Screen(screen) => screen.contexts(),
             Self::Graphics(_) => &[Context::Graphics, Context::Base],
             Self::Doctor(_) => &[Context::Doctor, Context::List, Context::Base],
+            Self::Import(_) => &[Context::Import, Context::List, Context::Base],
+            Self::Rotation(_) => &[Context::Rotation, Context::List, Context::Base],
             Self::Document(_) => &[Context::Document, Context::List, Context::Base],
             Self::HostKey(dialog) if dialog.phrase().is_none() => &[Context::Dialog, Context::Base],
             Self::CredentialForm(_) | Self::HostForm(_) | Self::SnapshotForm(_) => {
@@ -155,6 +163,8 @@ impl Overlay {
             | Self::Chooser(_)
             | Self::Console(_)
             | Self::Doctor(_)
+            | Self::Rotation(_)
+            | Self::Import(_)
             | Self::Document(_) => {}
         }
     }

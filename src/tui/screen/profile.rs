@@ -16,6 +16,7 @@ use crate::tui::overlay::credential_form::CredentialForm;
 use crate::tui::overlay::document::{Document, Topic, fact};
 use crate::tui::overlay::passphrase::Passphrase;
 use crate::tui::overlay::question::Question;
+use crate::tui::overlay::rotation;
 use crate::tui::theme::{Role, Theme};
 use crate::tui::widget::list::{self, Field, List};
 
@@ -133,6 +134,28 @@ pub fn remove(app: &mut App) -> Vec<Effect> {
         app.overlays.push(Overlay::Question(question));
     }
     Vec::new()
+}
+
+/// Says whether the credential under the cursor can get a new key: its hosts are logged in to with the old one.
+pub fn can_rotate(app: &App) -> Result<(), String> {
+    has_selected(app)?;
+    if app.snapshot.read_only {
+        return Err("the program is read-only".to_owned());
+    }
+    match app.snapshot.lock {
+        LockState::Unlocked => Ok(()),
+        LockState::Empty | LockState::Locked => {
+            Err("the profile is locked: u unlocks it".to_owned())
+        }
+    }
+}
+
+/// Shows what giving the hosts of the credential under the cursor a new key would do.
+pub fn rotate(app: &mut App) -> Vec<Effect> {
+    match selected(app).map(|found| found.name.clone()) {
+        Some(name) => rotation::open(app, name),
+        None => Vec::new(),
+    }
 }
 
 /// Shows everything that may be shown of the credential under the cursor.

@@ -22,7 +22,7 @@ use crate::tui::theme::Role;
 
 /// Moves in whatever has the keys.
 pub fn go(app: &mut App, motion: Motion) -> Vec<Effect> {
-    let page = app.page();
+    let (page, width) = (app.page(), app.size.0);
     let state = Arc::clone(&app.snapshot);
     let keymap = Arc::clone(&app.settings.keymap);
     let lines = match app.overlays.last() {
@@ -54,6 +54,10 @@ pub fn go(app: &mut App, motion: Motion) -> Vec<Effect> {
         Some(Overlay::Help(help)) => help.go(&keymap, motion, page.saturating_sub(3)),
         Some(Overlay::Console(console)) => console.go(motion, page),
         Some(Overlay::Doctor(findings)) => findings.go(motion, page),
+        Some(Overlay::Import(import)) => import.go(motion, page),
+        Some(Overlay::Rotation(rotation)) => {
+            rotation.go(motion, page.saturating_sub(1), width.saturating_sub(4));
+        }
         Some(Overlay::Document(page_of)) => page_of.go(motion, page.saturating_sub(1)),
         Some(Overlay::Details(details)) => details.go(lines, motion, page.saturating_sub(3)),
         Some(Overlay::Progress(panel)) => panel.go(lines, motion, page.saturating_sub(4)),
