@@ -273,3 +273,63 @@ fn every_picture_is_shown_in_a_document() {
         );
     }
 }
+
+fn read(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[test]
+fn every_test_that_the_checklist_names_is_there() {
+    let page = read("docs/asvs.md");
+    let named = regex::Regex::new(r"`((?:src|tests)/[a-z0-9_/]+\.rs)::([a-z0-9_]+)`").unwrap();
+    let mut found = 0;
+    let mut missing = Vec::new();
+    for name in named.captures_iter(&page) {
+        let (file, function) = (&name[1], &name[2]);
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+        let source = std::fs::read_to_string(path).unwrap_or_default();
+        found += 1;
+        if !source.contains(&format!("fn {function}(")) {
+            missing.push(format!("{file}::{function}"));
+        }
+    }
+    assert_eq!(missing, Vec::<String>::new());
+    assert!(found >= 100, "{found} names in docs/asvs.md");
+}
+
+#[test]
+fn the_checklist_counts_its_rows() {
+    let page = read("docs/asvs.md");
+    let row = regex::Regex::new(
+        r"(?m)^\| ([0-9]+\.[0-9]+\.[0-9]+) \| [12] \| [^|]+ \| (test|page|n/a|open) \| [^|]+ \|$",
+    )
+    .unwrap();
+    let mut numbers = std::collections::BTreeSet::new();
+    let mut words = Vec::new();
+    for found in row.captures_iter(&page) {
+        assert!(numbers.insert(found[1].to_owned()), "{} twice", &found[1]);
+        words.push(found[2].to_owned());
+    }
+    let numbered = page.lines().filter(|line| {
+        let rest = line.strip_prefix("| ").unwrap_or_default();
+        rest.starts_with(|first: char| first.is_ascii_digit())
+    });
+    assert_eq!(numbered.count(), words.len(), "rows that are not read");
+    let all = words.len();
+    let of = |word: &str| words.iter().filter(|found| *found == word).count();
+    let apply = all - of("n/a");
+    let share = |part: usize, whole: usize| (part * 100 + whole / 2) / whole;
+    let mut lines = vec![
+        format!("| n/a | {} | {} % | – |", of("n/a"), share(of("n/a"), all)),
+        format!("| all | {all} | 100 % | {apply} apply |"),
+    ];
+    for word in ["test", "page", "open"] {
+        let count = of(word);
+        let (of_all, of_these) = (share(count, all), share(count, apply));
+        lines.push(format!("| {word} | {count} | {of_all} % | {of_these} % |"));
+    }
+    for line in lines {
+        assert!(page.lines().any(|have| have == line), "should be: {line}");
+    }
+}

@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{Surroundings, compose};
-use crate::config::{ColorChoice, Origin};
+use crate::config::{ColorChoice, Origin, PictureChoice};
 use crate::domain::error_kind::{ErrorKind, ExitCode, Failure};
 use crate::domain::operation::Door;
 use crate::report::Complaint;
 use crate::tui::keymap::Keymap;
+use crate::tui::pixels::{PictureWay, TerminalTraits};
 use crate::tui::theme::ColourDepth;
 use crate::tui::theme::shelf::ThemeShelf;
 use crate::tui::{self, TuiOptions};
@@ -62,6 +63,7 @@ fn options(around: &Surroundings) -> TuiOptions {
     options.ascii = config.ascii;
     options.mouse = config.mouse;
     options.compact = config.compact;
+    options.pictures = pictures(around, config.pictures);
     options.viewer.clone_from(&config.viewer);
     options.keys.clone_from(&config.keys);
     options
@@ -122,6 +124,19 @@ impl ThemeShelf for OwnThemes {
         let written = std::fs::metadata(self.path(name)?).ok()?.modified().ok()?;
         let since = written.duration_since(std::time::UNIX_EPOCH).ok()?;
         Some(since.as_nanos())
+    }
+}
+
+fn pictures(around: &Surroundings, choice: PictureChoice) -> PictureWay {
+    match choice {
+        PictureChoice::Auto => PictureWay::guess(&TerminalTraits {
+            term: around.environment.term(),
+            program: around.environment.term_program(),
+            multiplexed: around.environment.multiplexed(),
+        }),
+        PictureChoice::Blocks => PictureWay::Blocks,
+        PictureChoice::Kitty => PictureWay::Kitty,
+        PictureChoice::Sixel => PictureWay::Sixel,
     }
 }
 

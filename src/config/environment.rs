@@ -39,6 +39,9 @@ impl Environment {
             "LOGNAME",
             "TERM",
             "COLORTERM",
+            "TERM_PROGRAM",
+            "TMUX",
+            "STY",
             "NO_COLOR",
             "EDITOR",
             "VISUAL",
@@ -135,6 +138,16 @@ impl Environment {
     /// `TERM`
     pub fn term(&self) -> Option<String> {
         self.text("TERM")
+    }
+
+    /// `TERM_PROGRAM`: the terminal's name, where it says so.
+    pub fn term_program(&self) -> Option<String> {
+        self.text("TERM_PROGRAM")
+    }
+
+    /// Whether tmux or screen stands between us and the terminal (`TMUX`, `STY`).
+    pub fn multiplexed(&self) -> bool {
+        self.get("TMUX").is_some() || self.get("STY").is_some()
     }
 
     /// `SSH_AUTH_SOCK`: where the SSH agent listens.

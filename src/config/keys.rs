@@ -11,7 +11,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::serve_keys::SERVE_KEYS;
-use super::values::{ColorChoice, Config, LogLevel, OutputChoice};
+use super::values::{ColorChoice, Config, LogLevel, OutputChoice, PictureChoice};
 
 /// One key.
 #[derive(Debug, Clone, Copy)]
@@ -84,6 +84,7 @@ pub(super) enum Slot<'a> {
     Listen(&'a mut SocketAddr),
     Networks(&'a mut Vec<IpNet>),
     Color(&'a mut ColorChoice),
+    Picture(&'a mut PictureChoice),
     Output(&'a mut OutputChoice),
     Level(&'a mut LogLevel),
 }
@@ -283,6 +284,12 @@ const GENERAL_KEYS: &[KeySpec] = &[
         |c| Slot::Flag(&mut c.tui.compact),
     ),
     key(
+        "tui.pictures",
+        Kind::Word(PictureChoice::WORDS),
+        "How the screens of VMs are shown: as half blocks, or as pixels by the protocol of kitty or as sixels. `auto` goes by TERM and TERM_PROGRAM and asks the terminal nothing; behind tmux it is half blocks.",
+        |c| Slot::Picture(&mut c.tui.pictures),
+    ),
+    key(
         "tui.viewer",
         Kind::Names,
         "Program for the graphics of VMs and its arguments, one list, never read by a shell; `{url}`, `{host}`, `{port}` and `{id}` are filled in. Empty: the first that is installed of remote-viewer, vncviewer, spicy, xfreerdp3 and xfreerdp that fits.",
@@ -351,6 +358,7 @@ impl KeySpec {
             Slot::Listen(value) => quote(&value.to_string()),
             Slot::Networks(value) => list(value.iter().map(IpNet::to_string)),
             Slot::Color(value) => quote(value.word()),
+            Slot::Picture(value) => quote(value.word()),
             Slot::Output(value) => quote(value.word()),
             Slot::Level(value) => quote(value.word()),
         }
@@ -429,6 +437,9 @@ impl KeySpec {
             }
             (_, Slot::Color(slot), Value::Text(word)) => {
                 *slot = ColorChoice::from_word(word).ok_or_else(unfit)?;
+            }
+            (_, Slot::Picture(slot), Value::Text(word)) => {
+                *slot = PictureChoice::from_word(word).ok_or_else(unfit)?;
             }
             (_, Slot::Output(slot), Value::Text(word)) => {
                 *slot = OutputChoice::from_word(word).ok_or_else(unfit)?;

@@ -25,5 +25,6 @@ pub use self::paths::Paths;
 pub use self::resolve::{Loaded, Origin, Sources, load};
 pub use self::values::{
     AuditConfig, BotConfig, ColorChoice, CompatConfig, Config, LogConfig, LogLevel, OnceConfig,
-    OutputChoice, PollConfig, ServeConfig, ServeLimits, SshConfig, TuiConfig, VaultConfig,
+    OutputChoice, PictureChoice, PollConfig, ServeConfig, ServeLimits, SshConfig, TuiConfig,
+    VaultConfig,
 };

@@ -160,6 +160,8 @@ pub struct TuiConfig {
     pub mouse: bool,
     /// Short header.
     pub compact: bool,
+    /// How pictures are shown.
+    pub pictures: PictureChoice,
     /// Program for the graphics of VMs, with its arguments; empty = whichever is there.
     pub viewer: Vec<String>,
     /// Command id to its keys, in place of the built-in ones; an empty list takes the keys away.
@@ -174,6 +176,7 @@ impl Default for TuiConfig {
             ascii: false,
             mouse: false,
             compact: false,
+            pictures: PictureChoice::Auto,
             viewer: Vec::new(),
             keys: BTreeMap::new(),
         }
@@ -403,6 +406,21 @@ words!(
         Always = "always",
         /// Never.
         Never = "never",
+    }
+);
+
+words!(
+    /// How pictures of VMs' screens are shown.
+    PictureChoice {
+        /// As the name of the terminal suggests.
+        #[default]
+        Auto = "auto",
+        /// As half blocks.
+        Blocks = "blocks",
+        /// As pixels, by the protocol of kitty.
+        Kitty = "kitty",
+        /// As pixels, as sixels.
+        Sixel = "sixel",
     }
 );
 

@@ -24,6 +24,7 @@ pub mod keymap;
 pub mod layout;
 pub mod overlay;
 pub mod picture;
+pub mod pixels;
 pub mod pointer;
 pub mod rows;
 pub mod run;

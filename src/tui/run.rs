@@ -18,6 +18,7 @@ use super::effect::{Effect, Local, Runner};
 use super::event::{Answer, Event, Input, Pointer};
 use super::habits;
 use super::keymap::Keymap;
+use super::pixels::PictureWay;
 use super::pointer;
 use super::terminal::{Surface, TerminalGuard};
 use super::theme::shelf::{self, NoShelf, ThemeShelf};
@@ -34,8 +35,15 @@ use crate::fleet::FleetHandle;
 use crate::fleet::request::HostSelection;
 use crate::task::Tasks;
 
-/// The shortest time between two frames.
+/// The shortest time between two frames of what hosts say.
 const FRAME: Duration = Duration::from_millis(33);
+
+/// The shortest time between two frames of what a person does: nobody sees a delay of this, and a key that is held
+/// down comes more slowly.
+const FRAME_OF_A_KEY: Duration = Duration::from_millis(8);
+
+/// How long after a key what a console writes is taken for its echo.
+const ECHO: Duration = Duration::from_millis(200);
 
 /// The theme that holds where no other can be used.
 const DEFAULT_THEME: &str = "dark";
@@ -66,6 +74,8 @@ pub struct TuiOptions {
     pub ascii: bool,
     /// Take the mouse.
     pub mouse: bool,
+    /// How pictures are shown.
+    pub pictures: PictureWay,
     /// Begin with one line of header.
     pub compact: bool,
     /// Program for the graphics of VMs, with its arguments; empty = whichever is there.
@@ -87,6 +97,7 @@ impl TuiOptions {
             colours: ColourDepth::Full,
             ascii: false,
             mouse: false,
+            pictures: PictureWay::Blocks,
             compact: false,
             viewer: Vec::new(),
             keys: BTreeMap::new(),
@@ -158,13 +169,18 @@ pub async fn run(
         app,
         theme,
         watched,
-        state: ViewState::default(),
+        state: ViewState {
+            pictures: options.pictures,
+            cell: cell_size(),
+            ..ViewState::default()
+        },
         surface,
         runner,
         clock: options.clock.clone(),
         options,
         drawn: None,
-        dirty: true,
+        pace: Some(FRAME_OF_A_KEY),
+        pressed: None,
         leaving: None,
         console_budget: CONSOLE_BUDGET,
     };
@@ -268,7 +284,10 @@ struct Loop {
     runner: Runner,
     clock: Clock,
     drawn: Option<Instant>,
-    dirty: bool,
+    /// How soon after the last frame the next one is due; `None` while it would be the same.
+    pace: Option<Duration>,
+    /// When the last key came.
+    pressed: Option<Instant>,
     leaving: Option<TuiExit>,
     /// Bytes of a console that may still be taken before the next frame.
     console_budget: usize,
@@ -380,13 +399,30 @@ impl Loop {
         };
         if let Input::Resize(width, height) = input {
             self.surface.resize((width, height));
+            self.state.cell = cell_size();
         }
-        self.dirty = true;
+        let pace = self.pace_of(&input);
+        self.pace = Some(self.pace.map_or(pace, |before| before.min(pace)));
         let at = self.clock.now();
         for effect in update(&mut self.app, Event { at, input }) {
             self.perform(effect, guard)?;
         }
         Ok(())
+    }
+
+    /// How soon something is to be seen: at once when it is an answer to a person.
+    fn pace_of(&mut self, input: &Input) -> Duration {
+        match input {
+            Input::Key(_) | Input::Paste(_) => {
+                self.pressed = Some(Instant::now());
+                FRAME_OF_A_KEY
+            }
+            Input::Pointer(_) | Input::Resize(..) | Input::Answer(_) => FRAME_OF_A_KEY,
+            Input::Console(..) if self.pressed.is_some_and(|at| at.elapsed() < ECHO) => {
+                FRAME_OF_A_KEY
+            }
+            _ => FRAME,
+        }
     }
 
     fn perform(&mut self, effect: Effect, guard: &TerminalGuard) -> io::Result<()> {
@@ -429,15 +465,15 @@ impl Loop {
     /// Draws when something has changed and the last frame is old enough; returns when to wake up.
     fn draw_if_due(&mut self) -> io::Result<Option<Instant>> {
         let now = Instant::now();
-        if self.dirty {
-            let due = self.drawn.map_or(now, |drawn| drawn + FRAME);
+        if let Some(pace) = self.pace {
+            let due = self.drawn.map_or(now, |drawn| drawn + pace);
             if now < due {
                 return Ok(Some(due));
             }
             self.draw()?;
             self.console_budget = CONSOLE_BUDGET;
             self.drawn = Some(now);
-            self.dirty = false;
+            self.pace = None;
         }
         Ok(self.app.next_tick().map(|wait| now + wait))
     }
@@ -450,14 +486,23 @@ impl Loop {
             surface,
             ..
         } = self;
-        surface.draw(|buf| {
+        let (way, cell) = (state.pictures, state.cell);
+        surface.draw_with_picture((way, cell), |buf| {
             let cursor = view(app, theme, state, buf);
             if app.settings.ascii {
                 make_ascii(buf);
             }
-            cursor
+            (cursor, state.picture.take())
         })
     }
+}
+
+/// Pixels of a cell, where the terminal says so.
+fn cell_size() -> Option<(u16, u16)> {
+    let window = crossterm::terminal::window_size().ok()?;
+    let width = window.width.checked_div(window.columns)?;
+    let height = window.height.checked_div(window.rows)?;
+    (width > 0 && height > 0).then_some((width, height))
 }
 
 /// Returns the next key if there is one. Polls with the waker of this very task: the stream keeps the

@@ -20,6 +20,8 @@ use ratatui::backend::{Backend, CrosstermBackend};
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 
+use super::pixels::{self, PictureWay, Placed};
+
 /// Most bytes put on the clipboard: what every terminal takes.
 pub const MAX_COPY: usize = 64 * 1024;
 
@@ -153,6 +155,8 @@ pub struct Surface<W: Write> {
     next: Buffer,
     cursor: Option<Position>,
     fresh: bool,
+    /// The picture that is over the cells, and how it was shown.
+    placed: Option<(Placed, PictureWay)>,
 }
 
 impl<W: Write> Surface<W> {
@@ -165,6 +169,7 @@ impl<W: Write> Surface<W> {
             next: Buffer::empty(area),
             cursor: None,
             fresh: true,
+            placed: None,
         }
     }
 
@@ -178,20 +183,34 @@ impl<W: Write> Surface<W> {
 
     /// Forgets what is on the terminal; everything is drawn again.
     pub fn invalidate(&mut self) {
+        self.placed = None;
         self.fresh = true;
         self.shown.reset();
     }
 
     /// Draws a frame and writes what has changed in one piece.
     pub fn draw(&mut self, paint: impl FnOnce(&mut Buffer) -> Option<Position>) -> io::Result<()> {
+        self.draw_with_picture((PictureWay::Blocks, None), |buf| (paint(buf), None))
+    }
+
+    /// Draws a frame and the picture over it. A picture that is there already is not sent again.
+    pub fn draw_with_picture(
+        &mut self,
+        (way, cell): (PictureWay, Option<(u16, u16)>),
+        paint: impl FnOnce(&mut Buffer) -> (Option<Position>, Option<Placed>),
+    ) -> io::Result<()> {
         self.next.reset();
-        let cursor = paint(&mut self.next);
+        let (cursor, picture) = paint(&mut self.next);
+        let picture = picture.map(|placed| (placed, way));
+        let other_picture = picture != self.placed;
+        let takes_away = self.take_picture_away(picture.as_ref());
         let changes = self.shown.diff(&self.next);
-        if changes.is_empty() && cursor == self.cursor && !self.fresh {
+        if changes.is_empty() && cursor == self.cursor && !self.fresh && !other_picture {
             return Ok(());
         }
         let mut bytes = Vec::with_capacity(4096);
         queue!(bytes, BeginSynchronizedUpdate)?;
+        bytes.extend_from_slice(takes_away);
         if self.cursor.is_some() || self.fresh {
             queue!(bytes, Hide)?;
         }
@@ -200,16 +219,36 @@ impl<W: Write> Surface<W> {
         }
         let mut backend = CrosstermBackend::new(&mut bytes);
         backend.draw(changes.into_iter())?;
+        if other_picture && let Some((placed, way)) = &picture {
+            queue!(bytes, MoveTo(placed.area.x, placed.area.y))?;
+            bytes.extend(pixels::show(placed, *way, cell));
+        }
         if let Some(at) = cursor {
             queue!(bytes, MoveTo(at.x, at.y), Show)?;
         }
         queue!(bytes, EndSynchronizedUpdate)?;
         self.out.write_all(&bytes)?;
         self.out.flush()?;
+        self.placed = picture;
         self.cursor = cursor;
         self.fresh = false;
         std::mem::swap(&mut self.shown, &mut self.next);
         Ok(())
+    }
+
+    /// Returns what takes the last picture away, where the next one does not cover it. Where nothing does, all cells
+    /// are drawn again.
+    fn take_picture_away(&mut self, next: Option<&(Placed, PictureWay)>) -> &'static [u8] {
+        let Some((before, way)) = &self.placed else {
+            return b"";
+        };
+        if next.is_some_and(|(placed, _)| placed.area == before.area) {
+            return b"";
+        }
+        pixels::hide(*way).unwrap_or_else(|| {
+            self.invalidate();
+            b""
+        })
     }
 
     /// Puts text on the person's clipboard through the terminal (OSC 52). Text that is too long is
@@ -230,9 +269,12 @@ impl<W: Write> Surface<W> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use ratatui::style::Style;
 
     use super::*;
+    use crate::domain::picture::Picture;
 
     fn surface() -> Surface<Vec<u8>> {
         Surface::new(Vec::new(), (20, 3))
@@ -269,6 +311,76 @@ mod tests {
             text.contains("one") && text.contains("\u{1b}[2J"),
             "{text:?}"
         );
+    }
+
+    fn picture_at(x: u16, shade: u8) -> Option<Placed> {
+        let picture = Picture::new(4, 4, vec![shade; 48])?;
+        Some(Placed {
+            area: Rect::new(x, 0, 2, 1),
+            picture: Arc::new(picture),
+        })
+    }
+
+    /// What is written for each of these pictures in turn.
+    fn written(way: PictureWay, pictures: &[Option<Placed>]) -> Vec<String> {
+        let mut surface = surface();
+        let mut written = Vec::new();
+        for picture in pictures {
+            surface.out.clear();
+            let paint = |buf: &mut Buffer| {
+                buf.set_string(0, 2, "text", Style::new());
+                (None, picture.clone())
+            };
+            surface
+                .draw_with_picture((way, Some((8, 16))), paint)
+                .unwrap();
+            written.push(String::from_utf8(surface.out.clone()).unwrap());
+        }
+        written
+    }
+
+    #[test]
+    fn a_picture_is_sent_once_and_taken_away_when_it_is_over() {
+        let (one, other) = (picture_at(1, 9), picture_at(1, 90));
+        let frames = [one.clone(), one, other, None, None];
+        let sent = written(PictureWay::Kitty, &frames);
+        assert!(sent[0].contains("\u{1b}_Ga=T,"), "{sent:?}");
+        assert_eq!(sent[1], "");
+        assert!(
+            sent[2].contains("a=T,") && !sent[2].contains("a=d"),
+            "{sent:?}"
+        );
+        assert!(
+            sent[3].contains("a=d,d=I") && !sent[3].contains("text"),
+            "{sent:?}"
+        );
+        assert_eq!(sent[4], "");
+
+        let sent = written(PictureWay::Sixel, &frames);
+        assert!(sent[0].contains("\u{1b}P0;1;0q"), "{sent:?}");
+        assert_eq!(sent[1], "");
+        // Pixels that no protocol takes away: all cells are drawn again.
+        assert!(
+            sent[3].contains("\u{1b}[2J") && sent[3].contains("text"),
+            "{sent:?}"
+        );
+        assert_eq!(sent[4], "");
+    }
+
+    #[test]
+    fn a_picture_comes_back_after_everything_was_drawn_again() {
+        let mut surface = surface();
+        let mut draw = |surface: &mut Surface<Vec<u8>>| {
+            surface
+                .draw_with_picture((PictureWay::Kitty, None), |_| (None, picture_at(0, 1)))
+                .unwrap();
+        };
+        draw(&mut surface);
+        surface.out.clear();
+        surface.invalidate();
+        draw(&mut surface);
+        let text = String::from_utf8(surface.out.clone()).unwrap();
+        assert!(text.contains("a=T,"), "{text:?}");
     }
 
     #[test]

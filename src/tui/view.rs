@@ -9,6 +9,7 @@ use super::console;
 use super::glyph;
 use super::layout::{self, Areas};
 use super::overlay::{Overlay, progress};
+use super::pixels::{PictureWay, Placed};
 use super::screen::{hosts, operations, profile, snapshots, stores, vms};
 use super::theme::{Role, Theme};
 use super::widget::footer::{self, Hint};
@@ -29,11 +30,18 @@ pub struct ViewState {
     pub operations_top: usize,
     /// Of the credentials.
     pub profile_top: usize,
+    /// How this terminal shows pictures.
+    pub pictures: PictureWay,
+    /// Pixels of a cell, where the terminal says so.
+    pub cell: Option<(u16, u16)>,
+    /// The picture that belongs over the frame that was drawn last.
+    pub picture: Option<Placed>,
 }
 
 /// Draws a frame; returns where the text cursor is, if there is one.
 pub fn view(app: &App, theme: &Theme, state: &mut ViewState, buf: &mut Buffer) -> Option<Position> {
     let area = buf.area;
+    state.picture = None;
     let Some(areas) = layout::areas(area, app.compact) else {
         too_small(buf, area, theme);
         return None;
@@ -53,7 +61,24 @@ pub fn view(app: &App, theme: &Theme, state: &mut ViewState, buf: &mut Buffer) -
     for overlay in &app.overlays {
         cursor = draw_overlay(app, theme, buf, (overlay, &areas));
     }
+    // What lies over a picture is drawn with cells, and the picture then as well.
+    if let Some(Overlay::Screen(screen)) = app.overlays.last()
+        && state.shows_pixels()
+    {
+        state.picture = screen.place(buf);
+    }
     cursor
+}
+
+impl ViewState {
+    /// Tells whether pictures can be more than cells here.
+    const fn shows_pixels(&self) -> bool {
+        match self.pictures {
+            PictureWay::Blocks => false,
+            PictureWay::Kitty => true,
+            PictureWay::Sixel => self.cell.is_some(),
+        }
+    }
 }
 
 /// Replaces our signs by their stand-ins where only ASCII can be shown.

@@ -207,7 +207,7 @@ fn encrypt(
 ) -> Result<Vec<u8>, VaultError> {
     let failed = |why: String| VaultError::Damaged { what, why };
     let encryptor = Encryptor::with_recipients(std::iter::once(recipient))
-        .map_err(|error| failed(error.to_string()))?;
+        .map_err(|error| failed(refusal(&error)))?;
     let mut blob = Vec::with_capacity(payload.len() + 512);
     encryptor
         .wrap_output(&mut blob)
@@ -217,6 +217,15 @@ fn encrypt(
         })
         .map_err(|error| failed(error.to_string()))?;
     Ok(blob)
+}
+
+/// Says why nothing can be sealed to a recipient. The library's own words would be assembled by code whose order
+/// changes from build to build (kellpossible/cargo-i18n, issue 150), and no build would be like another.
+fn refusal(error: &age::EncryptError) -> String {
+    match error {
+        age::EncryptError::Io(error) => error.to_string(),
+        _ => "nothing can be sealed to this recipient".to_owned(),
+    }
 }
 
 fn decrypt(

@@ -112,6 +112,20 @@ async fn many_vms_are_listed_with_those_left_out() {
 }
 
 #[tokio::test]
+async fn what_is_sent_to_each_of_many_vms_can_be_read_before_it_is_agreed_to() {
+    let mut screen = Screen::small((100, 60));
+    screen.keys("* S").await;
+    let shown = screen.text().matches("virsh shutdown --domain").count();
+    screen.keys("y").await;
+    let asked = screen.asked();
+    let submitted = asked
+        .iter()
+        .filter(|line| line.starts_with("submit"))
+        .count();
+    assert_eq!(shown, submitted, "{asked:?}");
+}
+
+#[tokio::test]
 async fn a_refused_key_says_why_in_one_line() {
     let mut screen = Screen::small((100, 24));
     screen.keys("/ \"win-test\" enter S").await;

@@ -1,6 +1,7 @@
 //! The picture of a VM's screen, and typing into it.
 
 use vmdeck::tui::event::Input;
+use vmdeck::tui::pixels::PictureWay;
 use vmdeck::tui::theme::{ColourDepth, Theme};
 
 use crate::harness::{Screen, styles_of};
@@ -24,6 +25,31 @@ async fn without_colours_it_is_drawn_in_shades() {
     let mut screen = open((40, 14)).await;
     screen.theme = Theme::built_in("dark", ColourDepth::None).unwrap();
     insta::assert_snapshot!(screen.text());
+}
+
+#[tokio::test]
+async fn where_pixels_can_be_shown_the_cells_are_left_to_them() {
+    let mut screen = open((40, 14)).await;
+    screen.state.pictures = PictureWay::Kitty;
+    let blank = screen.text();
+    assert!(!blank.contains('▀'), "{blank}");
+    let placed = screen.state.picture.clone().unwrap();
+    assert!(
+        placed.area.y >= 1 && placed.area.bottom() <= 12,
+        "{placed:?}"
+    );
+
+    // Sixels need to know how large a cell is.
+    screen.state.pictures = PictureWay::Sixel;
+    assert!(screen.text().contains('▀') && screen.state.picture.is_none());
+    screen.state.cell = Some((8, 16));
+    assert!(!screen.text().contains('▀') && screen.state.picture.is_some());
+
+    // A question lies over cells, not over pixels.
+    screen.keys("D").await;
+    assert!(screen.text().contains('▀') && screen.state.picture.is_none());
+    screen.keys("esc esc").await;
+    assert!(!screen.text().contains('▀') && screen.state.picture.is_none());
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! The dialog before anything that disrupts a VM: which VM, where, exactly what is sent, what it means,
 //! which rule asks. `y` accepts; Enter is the safe choice; the worst verbs want the name typed.
 
+use std::collections::BTreeSet;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use tui_input::Input;
@@ -8,7 +10,7 @@ use tui_input::Input;
 use super::frame;
 use crate::domain::action::{Action, ActionKind, Ask};
 use crate::domain::error_kind::Failure;
-use crate::domain::operation::Consent;
+use crate::domain::operation::{Consent, Plan};
 use crate::domain::policy::Decision;
 use crate::domain::text::{RemoteText, fit_middle};
 use crate::domain::vm::VmRef;
@@ -264,10 +266,8 @@ impl Confirm {
                 (plan.action.about(), Role::Text),
             ]);
         }
-        if let Some(first) = self.plans.first() {
-            lines.push(Vec::new());
-            facts(&mut lines, first, width);
-        }
+        lines.push(Vec::new());
+        facts(&mut lines, &self.plans, width);
         if !self.skipped.is_empty() {
             lines.push(Vec::new());
             lines.push(vec![(
@@ -280,6 +280,14 @@ impl Confirm {
                     (skipped.cause.message.clone(), Role::Dim),
                 ]);
             }
+        }
+        if self.plans.len() > 1 {
+            lines.extend([Vec::new(), vec![("Sends".to_owned(), Role::Dim)]]);
+        }
+        for proposal in self.plans.iter().filter(|_| self.plans.len() > 1) {
+            let name = proposal.plan.vm_name.fit(24);
+            lines.push(vec![(name, Role::Strong)]);
+            commands(&mut lines, &proposal.plan, "", width);
         }
         lines
     }
@@ -317,28 +325,55 @@ fn one(proposal: &Proposal, tier: Option<&str>, width: u16) -> Vec<Line> {
             (request.name().to_owned(), Role::Strong),
         ]);
     }
-    facts(&mut lines, proposal, width);
+    facts(&mut lines, std::slice::from_ref(proposal), width);
     lines
 }
 
-/// What it means, exactly what is sent, and which rule asks.
-fn facts(lines: &mut Vec<Line>, proposal: &Proposal, width: u16) {
-    let plan = &proposal.plan;
-    let room = width.saturating_sub(9);
-    let mut say = |label: &str, text: &str, role: Role| {
-        for (n, part) in paint::wrap(text, room).into_iter().enumerate() {
-            let label = if n == 0 { label } else { "" };
-            lines.push(vec![(format!("{label:<9}"), Role::Dim), (part, role)]);
+/// What it means for any of them, exactly what is sent, and which rules ask. What is sent for several is listed
+/// behind everything else.
+fn facts(lines: &mut Vec<Line>, proposals: &[Proposal], width: u16) {
+    let plans = || proposals.iter().map(|proposal| &proposal.plan);
+    let mut told = BTreeSet::new();
+    for consequence in plans().flat_map(|plan| &plan.consequences) {
+        if told.insert(consequence) {
+            say(lines, "means", consequence, (width, Role::Warning));
         }
-    };
-    for consequence in &plan.consequences {
-        say("means", consequence, Role::Warning);
     }
+    match proposals {
+        [only] => commands(lines, &only.plan, "sends", width),
+        many => {
+            let count: usize = plans().map(|plan| plan.commands.len()).sum();
+            let text = format!("{count} commands to {} VMs, listed below", many.len());
+            say(lines, "sends", &text, (width, Role::Text));
+        }
+    }
+    let rules: BTreeSet<&str> = proposals
+        .iter()
+        .map(|proposal| proposal.verdict.rule.as_str())
+        .collect();
+    for (n, rule) in rules.into_iter().enumerate() {
+        let label = if n == 0 { "rule" } else { "" };
+        say(lines, label, rule, (width, Role::Dim));
+    }
+}
+
+/// The exact commands of a plan.
+fn commands(lines: &mut Vec<Line>, plan: &Plan, label: &str, width: u16) {
     for (n, command) in plan.commands.iter().enumerate() {
-        let label = if n == 0 { "sends" } else { "" };
-        say(label, &command.shown_line(), Role::Text);
+        let label = if n == 0 { label } else { "" };
+        say(lines, label, &command.shown_line(), (width, Role::Text));
     }
-    say("rule", &proposal.verdict.rule, Role::Dim);
+}
+
+/// A text behind its label, on as many lines as it needs.
+fn say(lines: &mut Vec<Line>, label: &str, text: &str, (width, role): (u16, Role)) {
+    for (n, part) in paint::wrap(text, width.saturating_sub(9))
+        .into_iter()
+        .enumerate()
+    {
+        let label = if n == 0 { label } else { "" };
+        lines.push(vec![(format!("{label:<9}"), Role::Dim), (part, role)]);
+    }
 }
 
 fn capital(word: &str) -> String {

@@ -19,6 +19,7 @@ use crate::tui::command::Context;
 use crate::tui::effect::Effect;
 use crate::tui::overlay::Overlay;
 use crate::tui::overlay::question::Question;
+use crate::tui::pixels::Placed;
 use crate::tui::theme::{GuestColour, Role, Theme};
 use crate::tui::widget::footer::{self, Hint};
 use crate::tui::widget::input::draw_input;
@@ -215,13 +216,8 @@ impl Screen {
                 Piece::new(size, bar.patch(theme.style(Role::Dim))),
             ],
         );
-        let body = Rect {
-            y: area.y + 1,
-            height: area.height.saturating_sub(OWN_LINES),
-            ..area
-        };
         if let Some(picture) = &self.drawn {
-            draw_picture(picture, buf, body, theme);
+            draw_picture(picture, buf, body(area), theme);
         }
         let last = area.height.saturating_sub(1);
         let cursor = self.draw_state(
@@ -232,6 +228,18 @@ impl Screen {
         );
         footer::draw(buf, paint::line_of(area, last), theme, hints);
         cursor
+    }
+
+    /// Leaves room for the picture in place of the half blocks, and says where it belongs.
+    pub fn place(&self, buf: &mut Buffer) -> Option<Placed> {
+        let area = place_of(self.drawn.as_ref()?, body(buf.area));
+        for position in area.positions() {
+            if let Some(cell) = buf.cell_mut(position) {
+                cell.reset();
+            }
+        }
+        let picture = Arc::clone(self.picture.as_ref()?);
+        (!area.is_empty()).then_some(Placed { area, picture })
     }
 
     fn draw_state(
@@ -268,9 +276,7 @@ impl Screen {
 
 /// Draws a picture in the middle of an area, two of its lines to one of the terminal's.
 fn draw_picture(picture: &Picture, buf: &mut Buffer, body: Rect, theme: &Theme) {
-    let small = |side: u32| u16::try_from(side).unwrap_or(u16::MAX);
-    let (columns, lines) = (small(picture.width()), small(picture.height().div_ceil(2)));
-    let area = crate::tui::layout::centred(body, columns, lines);
+    let area = place_of(picture, body);
     for y in 0..area.height {
         for x in 0..area.width {
             let upper = picture.pixel(u32::from(x), u32::from(y) * 2);
@@ -286,6 +292,22 @@ fn draw_picture(picture: &Picture, buf: &mut Buffer, body: Rect, theme: &Theme) 
             }
         }
     }
+}
+
+/// Where pictures are shown.
+fn body(area: Rect) -> Rect {
+    Rect {
+        y: area.y + 1,
+        height: area.height.saturating_sub(OWN_LINES),
+        ..area
+    }
+}
+
+/// The cells of a picture in the size it is drawn in.
+fn place_of(picture: &Picture, body: Rect) -> Rect {
+    let small = |side: u32| u16::try_from(side).unwrap_or(u16::MAX);
+    let (columns, lines) = (small(picture.width()), small(picture.height().div_ceil(2)));
+    crate::tui::layout::centred(body, columns, lines)
 }
 
 /// How light two pixels are together.
