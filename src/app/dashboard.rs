@@ -9,12 +9,13 @@ use super::{Surroundings, compose};
 use crate::config::{ColorChoice, Origin, PictureChoice};
 use crate::domain::error_kind::{ErrorKind, ExitCode, Failure};
 use crate::domain::operation::Door;
+use crate::profile::Profile;
 use crate::report::Complaint;
 use crate::tui::keymap::Keymap;
 use crate::tui::pixels::{PictureWay, TerminalTraits};
 use crate::tui::theme::ColourDepth;
 use crate::tui::theme::shelf::ThemeShelf;
-use crate::tui::{self, TuiOptions};
+use crate::tui::{self, TuiExit, TuiOptions};
 
 /// Theme files that are listed.
 const MAX_THEMES: usize = 200;
@@ -22,15 +23,42 @@ const MAX_THEMES: usize = 200;
 /// Bytes of a theme file that are read.
 const MAX_THEME: u64 = 64 * 1024;
 
-pub(super) async fn run(around: &Surroundings, err: &mut dyn Write) -> Result<ExitCode, Complaint> {
-    let options = options(around);
-    // The dashboard asks for the passphrase itself, when it is needed.
-    let fleet = compose::open(around, err, false, |_| false).await?;
-    let shown = tui::run(fleet.handle.clone(), options, &fleet.front).await;
-    fleet.end(Some(err)).await;
-    shown
-        .map(|_| ExitCode::Done)
-        .map_err(|error| Complaint::of(&error))
+/// Shows one profile after the other, until the person leaves. One that cannot be opened is told in the one
+/// before it.
+pub(super) async fn run(
+    mut around: Surroundings,
+    err: &mut dyn Write,
+) -> Result<ExitCode, Complaint> {
+    let mut notice = None;
+    let mut before = None;
+    loop {
+        let mut options = options(&around);
+        options.notice = notice.take();
+        // The dashboard asks for the passphrase itself, when it is needed.
+        let fleet = match (
+            compose::open(&around, err, false, |_| false).await,
+            before.take(),
+        ) {
+            (Ok(fleet), _) => fleet,
+            (Err(complaint), None) => return Err(complaint),
+            (Err(complaint), Some(profile)) => {
+                notice = Some(complaint.failure);
+                around.globals.profile = profile;
+                continue;
+            }
+        };
+        let shown = tui::run(fleet.handle.clone(), options, &fleet.front).await;
+        fleet.end(Some(err)).await;
+        match shown {
+            Ok(TuiExit::Switch(name)) => {
+                before = Some(around.globals.profile.replace(name));
+                // What was given on the way in was for the first one.
+                around.switched = true;
+            }
+            Ok(TuiExit::Quit | TuiExit::Ended) => return Ok(ExitCode::Done),
+            Err(error) => return Err(Complaint::of(&error)),
+        }
+    }
 }
 
 /// Checks what only the screen can: whether the theme is one, whether commands and keys exist.
@@ -66,6 +94,12 @@ fn options(around: &Surroundings) -> TuiOptions {
     options.pictures = pictures(around, config.pictures);
     options.viewer.clone_from(&config.viewer);
     options.keys.clone_from(&config.keys);
+    options.lift_for = around.loaded.config.actions.lift_for;
+    if !around.globals.demo {
+        // Profiles that cannot be listed cannot be switched to either.
+        let all = Profile::list(&around.profiles()).unwrap_or_default();
+        options.profiles = all.iter().map(ToString::to_string).collect();
+    }
     options
 }
 

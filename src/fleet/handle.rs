@@ -9,6 +9,7 @@ use super::console::{Console, ConsoleWish};
 use super::credential::{CredentialRequest, NewSecret};
 use super::graphics::Graphics;
 use super::import::Importable;
+use super::lift::LiftRequest;
 use super::request::{
     ErrorRecord, Finding, HostSelection, KeyDecision, Proposal, ReachRequest, Reply, Request,
     StoreRequest,
@@ -371,6 +372,24 @@ impl FleetHandle {
         let actor = self.actor.clone();
         self.ask(|reply| Request::Credential(CredentialRequest::Remove { name, actor, reply }))
             .await
+    }
+
+    /// Lifts the read-only that hosts have by their own flag, for a while; nothing ends it now.
+    pub async fn lift_read_only(
+        &self,
+        hosts: Vec<HostId>,
+        lasting: Duration,
+    ) -> Result<(), Failure> {
+        let actor = self.actor.clone();
+        self.ask(|reply| {
+            Request::Lift(LiftRequest {
+                hosts,
+                lasting,
+                actor,
+                reply,
+            })
+        })
+        .await
     }
 
     /// Returns the hosts that the SSH client's configuration names, as it was read at the start.

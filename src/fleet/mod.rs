@@ -22,6 +22,7 @@ pub mod graphics;
 pub mod handle;
 pub mod import;
 mod keeper;
+pub mod lift;
 pub mod metrics;
 pub mod operation;
 pub mod plan;

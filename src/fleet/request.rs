@@ -8,6 +8,7 @@ use super::console::{Console, ConsoleWish};
 use super::credential::CredentialRequest;
 use super::graphics::Graphics;
 use super::import::Importable;
+use super::lift::LiftRequest;
 use super::rotation::RotationRequest;
 use crate::domain::action::Action;
 use crate::domain::audit::AuditRecord;
@@ -321,6 +322,8 @@ pub enum Request {
         /// Where each leads.
         reply: Reply<Vec<Importable>>,
     },
+    /// Lift the read-only of hosts for a while.
+    Lift(LiftRequest),
     /// Put a new key in the place of an old one.
     Rotation(RotationRequest),
     /// What a person has set up on the screen.

@@ -129,6 +129,8 @@ pub enum Effect {
     Redraw,
     /// Give the terminal back until the person returns.
     Suspend,
+    /// Leave for another profile.
+    SwitchProfile(String),
     /// Leave.
     Quit,
 }
@@ -144,6 +146,8 @@ pub enum Local {
     Redraw,
     /// Give the terminal back for a while.
     Suspend,
+    /// Leave for another profile.
+    Switch(String),
     /// Leave.
     Quit,
 }
@@ -213,6 +217,7 @@ impl Runner {
             Effect::Theme(name) => return Some(Local::Theme(name)),
             Effect::Redraw => return Some(Local::Redraw),
             Effect::Suspend => return Some(Local::Suspend),
+            Effect::SwitchProfile(name) => return Some(Local::Switch(name)),
             Effect::Quit => return Some(Local::Quit),
             Effect::Plan {
                 ticket,
@@ -593,6 +598,7 @@ async fn ask(handle: &FleetHandle, effect: Effect) -> Option<Answer> {
         | Effect::Theme(_)
         | Effect::Redraw
         | Effect::Suspend
+        | Effect::SwitchProfile(_)
         | Effect::Quit => None,
     }
 }

@@ -1,6 +1,8 @@
 //! What the dashboard keeps in the profile: credentials. Each wish is an effect, each end an answer; what they do
 //! to the screen is said beside them.
 
+use std::time::Duration;
+
 use super::app::{App, Screen};
 use super::effect::Effect;
 use super::overlay::{Overlay, import, rotation};
@@ -25,6 +27,8 @@ pub enum Keep {
     ReadAliases,
     /// Add hosts, one after the other.
     AddHosts(Vec<HostSpec>),
+    /// Lift the read-only of hosts for a while; nothing ends it.
+    Lift(Vec<HostId>, Duration),
     /// Say what giving its hosts a new key would do.
     PlanRotation(CredentialName),
     /// Move one host to the new key of a credential.
@@ -46,6 +50,8 @@ pub enum Kept {
     Aliases(Result<Vec<Importable>, Failure>),
     /// Hosts were added; the first that was not, and why.
     HostsAdded(Vec<HostName>, Option<(HostName, Failure)>),
+    /// The read-only of hosts was lifted for so long.
+    Lifted(Duration, Result<(), Failure>),
     /// What a rotation would do.
     RotationPlanned(Result<RotationPlan, Failure>),
     /// What became of one host.
@@ -74,6 +80,9 @@ impl Keep {
             }
             Self::ReadAliases => Kept::Aliases(handle.importable().await),
             Self::AddHosts(specs) => add_hosts(handle, specs).await,
+            Self::Lift(hosts, lasting) => {
+                Kept::Lifted(lasting, handle.lift_read_only(hosts, lasting).await)
+            }
             Self::PlanRotation(name) => {
                 Kept::RotationPlanned(handle.plan_rotation(name, Vec::new()).await)
             }
@@ -93,12 +102,24 @@ impl Kept {
     pub fn take(self, app: &mut App) -> Vec<Effect> {
         match self {
             Self::CredentialAdded(result) => added(app, result),
-            Self::CredentialRemoved(_, Err(cause)) => app.fail(&cause),
+            Self::CredentialRemoved(_, Err(cause)) | Self::Lifted(_, Err(cause)) => {
+                app.fail(&cause);
+            }
             Self::CredentialRemoved(name, Ok(())) => {
                 app.say(Role::Success, format!("removed credential {name}"));
             }
             Self::Aliases(found) => import::read(app, found),
             Self::HostsAdded(names, failed) => import::added(app, &names, failed),
+            Self::Lifted(lasting, Ok(())) if lasting.is_zero() => {
+                app.say(Role::Success, "read-only again");
+            }
+            Self::Lifted(lasting, Ok(())) => {
+                let minutes = lasting.as_secs().div_ceil(60);
+                app.say(
+                    Role::Warning,
+                    format!("changes are allowed for {minutes} minutes"),
+                );
+            }
             Self::RotationPlanned(plan) => rotation::planned(app, plan),
             Self::HostMoved(result) => return rotation::moved(app, result),
             Self::KeyRetired(result) => return rotation::retired(app, result),

@@ -22,6 +22,7 @@ pub mod keeping;
 pub mod key;
 pub mod keymap;
 pub mod layout;
+pub mod lift;
 pub mod overlay;
 pub mod picture;
 pub mod pixels;

@@ -13,6 +13,7 @@ mod dashboard;
 mod details;
 mod graphics;
 mod mixed;
+mod profiles;
 mod rotate;
 mod screen;
 mod script;

@@ -7,6 +7,7 @@ mod clock;
 mod credentials;
 mod hosts;
 mod lab;
+mod lift;
 mod operations;
 mod progress;
 mod stores;

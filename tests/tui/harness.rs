@@ -76,6 +76,8 @@ impl Screen {
             actor: fleet::actor(),
             keymap: Arc::new(Keymap::new(&BTreeMap::new()).unwrap()),
             ascii: false,
+            lift_for: std::time::Duration::from_secs(900),
+            profiles: ["home".to_owned(), "lab".to_owned()].into(),
             themes: vmdeck::tui::theme::shelf::names(&vmdeck::tui::theme::shelf::NoShelf).into(),
         };
         let earlier = Arc::new(fleet::earlier(&snapshot, 3));
@@ -562,6 +564,14 @@ fn kept(request: Request, asked: &Asked) {
         Request::Doctor { host, reply } => {
             note(format!("check {host}"));
             reply.send(Ok(findings())).unwrap();
+        }
+        Request::Lift(request) => {
+            note(format!(
+                "lift {:?} for {} s",
+                request.hosts,
+                request.lasting.as_secs()
+            ));
+            request.reply.send(Ok(())).unwrap();
         }
         Request::Lock { reply } => {
             note("lock".to_owned());

@@ -505,6 +505,14 @@ pub(super) const PROFILE: &[RowOf] = &[
         profile::lock,
     ),
     (
+        "profile.switch",
+        "go on with another profile",
+        "P",
+        Some("switch profile"),
+        profile::can_switch,
+        profile::switch,
+    ),
+    (
         "profile.copy",
         "copy the public key",
         "c",
