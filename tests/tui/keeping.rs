@@ -304,7 +304,7 @@ async fn read_only_of_a_tier_is_lifted_by_typing_it() {
     for (typed, asked) in [
         ("rw prod", Some(900)),
         ("rw prod 30", Some(1800)),
-        ("rw kvm1 5m", Some(300)),
+        ("rw hv1 5m", Some(300)),
         ("ro prod", Some(0)),
         ("rw prod soon", None),
         ("rw nowhere", None),
@@ -333,11 +333,11 @@ async fn a_lift_is_counted_down_in_the_header_and_nothing_lifts_a_read_only_prog
     let until = fleet::now() + SignedDuration::from_secs(90);
     state.lifts = Arc::from([Lift { host, until }]);
     let mut screen = Screen::new(state.clone(), (140, 24));
-    assert!(screen.text().contains("RW kvm1 90s"), "{}", screen.text());
+    assert!(screen.text().contains("RW hv1 90s"), "{}", screen.text());
     screen.later(60).await;
-    assert!(screen.text().contains("RW kvm1 30s"), "{}", screen.text());
+    assert!(screen.text().contains("RW hv1 30s"), "{}", screen.text());
     screen.later(30).await;
-    assert!(!screen.text().contains("RW kvm1"), "{}", screen.text());
+    assert!(!screen.text().contains("RW hv1"), "{}", screen.text());
     state.read_only = true;
     let mut screen = Screen::new(state, (140, 24));
     screen.keys(": \"rw prod\" enter").await;
