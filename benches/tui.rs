@@ -47,6 +47,8 @@ impl Deck {
             actor: fleet::actor(),
             keymap: Arc::new(Keymap::new(&BTreeMap::new()).ok()?),
             ascii: false,
+            lift_for: std::time::Duration::from_secs(900),
+            profiles: Arc::new([]),
             themes: vmdeck::tui::theme::shelf::names(&vmdeck::tui::theme::shelf::NoShelf).into(),
         };
         Some(Self {

@@ -11,6 +11,7 @@ use crate::config::{ColorChoice, Origin, PictureChoice};
 use crate::domain::error_kind::{ErrorKind, ExitCode, Failure};
 use crate::domain::operation::Door;
 use crate::hooks;
+use crate::profile::Profile;
 use crate::program;
 use crate::report::Complaint;
 use crate::tui::keymap::Keymap;
@@ -20,7 +21,7 @@ use crate::tui::pixels::{PictureWay, TerminalTraits};
 use crate::tui::recording::Recording;
 use crate::tui::theme::ColourDepth;
 use crate::tui::theme::shelf::ThemeShelf;
-use crate::tui::{self, TuiOptions};
+use crate::tui::{self, TuiExit, TuiOptions};
 
 /// Theme files that are listed.
 const MAX_THEMES: usize = 200;
@@ -28,23 +29,56 @@ const MAX_THEMES: usize = 200;
 /// Bytes of a theme file that are read.
 const MAX_THEME: u64 = 64 * 1024;
 
+/// Shows one profile after the other, until the person leaves. One that cannot be opened is told in the one
+/// before it.
 pub(super) async fn run(
-    around: &Surroundings,
+    mut around: Surroundings,
     args: &DashboardArgs,
     err: &mut dyn Write,
 ) -> Result<ExitCode, Complaint> {
-    let options = options(around);
     let limit = around.loaded.config.tui.record_limit;
-    let recording = args.record.as_deref();
-    let recording = recording
+    let mut recording = args
+        .record
+        .as_deref()
         .map(|path| Recording::create(path, limit))
         .transpose()?;
     let fate = recording.as_ref().map(Recording::fate);
-    // The dashboard asks for the passphrase itself, when it is needed.
-    let fleet = compose::open(around, err, false, |_| false).await?;
-    hooks::start(&around.loaded.config.hooks, &fleet.handle, &fleet.front);
-    let shown = tui::run(fleet.handle.clone(), options, recording, &fleet.front).await;
-    fleet.end(Some(err)).await;
+    let mut notice = None;
+    let mut before = None;
+    let shown = loop {
+        let mut options = options(&around);
+        options.notice = notice.take();
+        if args.record.is_some() {
+            // A recording is of one profile.
+            options.profiles.clear();
+        }
+        // The dashboard asks for the passphrase itself, when it is needed.
+        let fleet = match (
+            compose::open(&around, err, false, |_| false).await,
+            before.take(),
+        ) {
+            (Ok(fleet), _) => fleet,
+            (Err(complaint), None) => return Err(complaint),
+            (Err(complaint), Some(profile)) => {
+                notice = Some(complaint.failure);
+                around.globals.profile = profile;
+                continue;
+            }
+        };
+        hooks::start(&around.loaded.config.hooks, &fleet.handle, &fleet.front);
+        let (handle, recorded) = (fleet.handle.clone(), recording.take());
+        let shown = tui::run(handle, options, recorded, &fleet.front).await;
+        fleet.end(Some(err)).await;
+        match shown {
+            Ok(TuiExit::Switch(name)) => {
+                before = Some(around.globals.profile.replace(name));
+                // What was given on the way in was for the first one.
+                around.switched = true;
+            }
+            Ok(TuiExit::Quit | TuiExit::Ended) => break Ok(ExitCode::Done),
+            Err(error) => break Err(Complaint::of(&error)),
+        }
+    };
     if let Some(path) = &args.record
         && shown.is_err()
         && std::fs::metadata(path).is_ok_and(|meta| meta.len() == 0)
@@ -58,8 +92,6 @@ pub(super) async fn run(
         drop(writeln!(err, "vmdeck: {text}"));
     }
     shown
-        .map(|_| ExitCode::Done)
-        .map_err(|error| Complaint::of(&error))
 }
 
 /// Checks what only the screen can: whether the theme is one, whether commands and keys exist.
@@ -112,6 +144,12 @@ fn options(around: &Surroundings) -> TuiOptions {
         way: config.notify_by,
         command: config.notify_command.clone(),
     };
+    options.lift_for = around.loaded.config.actions.lift_for;
+    if !around.globals.demo {
+        // Profiles that cannot be listed cannot be switched to either.
+        let all = Profile::list(&around.profiles()).unwrap_or_default();
+        options.profiles = all.iter().map(ToString::to_string).collect();
+    }
     options
 }
 

@@ -5,11 +5,16 @@ use std::io::Write;
 use super::Surroundings;
 use super::compose::{self, Fleet};
 use super::signals;
-use crate::cli::{AuditCommand, HostCommand, HostImport, ImportCommand, Task};
+use crate::cli::{
+    AuditCommand, CredentialCommand, CredentialRotate, HostCommand, HostImport, ImportCommand, Task,
+};
 use crate::domain::error_kind::{ErrorKind, ExitCode, Failure};
+use crate::domain::host::HostSpec;
 use crate::domain::operation::Door;
+use crate::fleet::import::{Importable, importable};
 use crate::manage::{
-    self, Desk, audit, credential, doctor, host, import, profile, recording, trust,
+    self, Desk, audit, could_not, credential, doctor, host, import, profile, recording, rotate,
+    trust,
 };
 use crate::report::Complaint;
 use crate::task::Tasks;
@@ -40,6 +45,9 @@ pub(super) async fn run(
     }
     match task {
         Task::Profile(command) => profile::run(&mut desk, command).await,
+        Task::Credential(CredentialCommand::Rotate(args)) => {
+            rotate_key(around, &mut desk, args).await
+        }
         Task::Credential(command) => credential::run(&mut desk, command).await,
         Task::Import(ImportCommand::Portal { file, dry_run }) => {
             let usual = around.environment.portal_database();
@@ -75,7 +83,7 @@ async fn hosts(
     desk: &mut Desk<'_>,
     command: &HostCommand,
 ) -> Result<ExitCode, Complaint> {
-    let label = |spec: &crate::domain::host::HostSpec| around.label_of(spec);
+    let label = |spec: &HostSpec| around.label_of(spec);
     let read_only = around.globals.read_only;
     match command {
         HostCommand::Add(args) => host::add(desk, args, read_only, &label).await,
@@ -96,6 +104,13 @@ async fn hosts(
             fleet.end(None).await;
             told
         }
+        HostCommand::DeployKey(args) => {
+            let fleet = dial_with(around, desk, |_| true).await?;
+            let handle = fleet.handle.clone().acting_as(desk.actor.clone());
+            let told = rotate::deploy(desk, &handle, args).await;
+            fleet.end(None).await;
+            told
+        }
         HostCommand::Doctor { name, json } => {
             let fleet = dial(around, desk, name).await?;
             let told = doctor::run(desk, &fleet.handle, name, *json).await;
@@ -103,6 +118,32 @@ async fn hosts(
             told
         }
     }
+}
+
+/// Gives a credential a new key: its hosts are logged in to with the old one, so the profile is unlocked first.
+async fn rotate_key(
+    around: &Surroundings,
+    desk: &mut Desk<'_>,
+    args: &CredentialRotate,
+) -> Result<ExitCode, Complaint> {
+    // What is only shown needs no secret.
+    let fleet = dial_with(around, desk, |_| !args.dry_run).await?;
+    let handle = fleet.handle.clone().acting_as(desk.actor.clone());
+    let told = rotate::run(desk, &handle, args).await;
+    fleet.end(None).await;
+    told
+}
+
+/// Starts a fleet for those hosts of the profile that may want a passphrase.
+async fn dial_with(
+    around: &Surroundings,
+    desk: &mut Desk<'_>,
+    needed: impl Fn(&HostSpec) -> bool,
+) -> Result<Fleet, Complaint> {
+    let profile = desk.open().await?;
+    let specs = profile.hosts().await.map_err(could_not("read the hosts"))?;
+    let specs: Vec<HostSpec> = specs.into_iter().filter(|spec| needed(spec)).collect();
+    compose::start(around, profile, &specs).await
 }
 
 /// Starts a fleet for one host; a passphrase is asked for only when that host needs it.
@@ -117,30 +158,12 @@ async fn dial(
 }
 
 /// Reads the hosts of the SSH client's configuration, patterns left out.
-fn found(around: &Surroundings, args: &HostImport) -> Result<Vec<import::Found>, Complaint> {
+fn found(around: &Surroundings, args: &HostImport) -> Result<Vec<Importable>, Complaint> {
     let config = around
         .client_config(args.file.clone())
         .map_err(Complaint::from)?;
-    let Some(config) = config else {
-        return Ok(Vec::new());
-    };
-    Ok(config
-        .aliases()
-        .into_iter()
-        .map(|alias| {
-            let leads = config.resolve(&alias);
-            let user = leads
-                .user
-                .map(|user| format!("{user}@"))
-                .unwrap_or_default();
-            let port = leads
-                .port
-                .map(|port| format!(":{port}"))
-                .unwrap_or_default();
-            import::Found {
-                leads_to: format!("{user}{}{port}", leads.hostname),
-                alias,
-            }
-        })
-        .collect())
+    match config {
+        Some(config) => importable(&config).map_err(Complaint::from),
+        None => Ok(Vec::new()),
+    }
 }

@@ -42,6 +42,8 @@ struct Surroundings {
     interactive: bool,
     /// Whether hosts are looked at once and left, so that what comes later is of no interest.
     one_look: bool,
+    /// Whether the profile in use is another one than the program was started with.
+    switched: bool,
 }
 
 /// Runs what the words ask for; everything it has to say has been written when it returns.
@@ -115,7 +117,7 @@ async fn dispatch(
         Task::Dashboard(args) => {
             let around = Surroundings::read(globals)?;
             around.log(true)?;
-            dashboard::run(&around, &args, err).await
+            dashboard::run(around, &args, err).await
         }
         Task::Once(task) => {
             let mut around = Surroundings::read(globals)?;
@@ -168,6 +170,7 @@ impl Surroundings {
             clock: Clock::system(),
             interactive: std::io::stdin().is_terminal() && std::io::stderr().is_terminal(),
             one_look: false,
+            switched: false,
         })
     }
 
@@ -236,6 +239,9 @@ impl Surroundings {
 
     /// Returns where the passphrase comes from.
     fn passphrase(&self) -> Option<PassphraseSource> {
+        if self.switched {
+            return self.interactive.then_some(PassphraseSource::Prompt);
+        }
         let file = || {
             self.environment
                 .passphrase_file()

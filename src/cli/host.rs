@@ -40,10 +40,27 @@ pub enum HostCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Let a key of the profile into the account, and log in with it from now on.
+    DeployKey(HostDeployKey),
     /// Record its answers to questions that change nothing, for tests and bug reports.
     Record(HostRecord),
     /// Take hosts over from the SSH client's configuration.
     Import(HostImport),
+}
+
+/// `host deploy-key`.
+#[derive(Debug, Clone, Args)]
+pub struct HostDeployKey {
+    /// Its name.
+    pub name: HostName,
+
+    /// The credential whose key it is; `vmdeck credential add NAME --generate ed25519` makes one.
+    #[arg(long, value_name = "NAME")]
+    pub credential: CredentialName,
+
+    /// Do not ask.
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// How to log in; at most one.

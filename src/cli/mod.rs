@@ -22,12 +22,14 @@ mod store;
 pub use self::command::{Globals, command};
 pub use self::dashboard::DashboardArgs;
 pub use self::documents::{Shell, complete, manual};
-pub use self::host::{HostAdd, HostCommand, HostEdit, HostImport, HostTrust, LoginArgs};
+pub use self::host::{
+    HostAdd, HostCommand, HostDeployKey, HostEdit, HostImport, HostTrust, LoginArgs,
+};
 pub use self::import::ImportCommand;
 pub use self::parse::{Invocation, Task, UsageError, parse};
 pub use self::profile::{
     AuditAcceptCut, AuditCommand, AuditTail, ConfigCommand, CredentialAdd, CredentialCommand,
-    ProfileCommand,
+    CredentialRotate, ProfileCommand,
 };
 pub use self::script::{
     Act, DoArgs, HostsArgs, ListArgs, OutputFormat, ScriptTask, ShowArgs, WatchArgs,

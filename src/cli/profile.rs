@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use crate::domain::credential::CredentialName;
+use crate::domain::host::HostName;
 
 /// What to do with profiles.
 #[derive(Debug, Clone, Subcommand)]
@@ -59,6 +60,8 @@ pub enum CredentialCommand {
         /// Its name.
         name: CredentialName,
     },
+    /// Give the hosts that log in with it a new key, one after the other.
+    Rotate(CredentialRotate),
     /// Print the public half of a key, for `authorized_keys`.
     Public {
         /// Its name.
@@ -88,6 +91,45 @@ pub struct CredentialAdd {
     /// OpenSSH certificate for the key [default: `PATH-cert.pub` beside it, where there is one].
     #[arg(long, value_name = "PATH")]
     pub certificate: Option<PathBuf>,
+}
+
+/// `credential rotate`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+For each host: log in as now and let the new key in, log in with it over a connection of its own, and only then
+use it; the old key is taken away last. Wherever it stops there is a login that works, and it can be run again.
+
+Examples:
+  vmdeck credential rotate ops --dry-run
+  vmdeck credential rotate ops --host kvm1 --keep-old
+  vmdeck credential rotate ops --remove-old")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the command line"
+)]
+pub struct CredentialRotate {
+    /// Its name; the new key has it in the end.
+    pub name: CredentialName,
+
+    /// Only this host; may be repeated.
+    #[arg(long, value_name = "HOST")]
+    pub host: Vec<HostName>,
+
+    /// Leave the old key on the hosts, and keep it as `NAME.old`.
+    #[arg(long)]
+    pub keep_old: bool,
+
+    /// Take a key that was kept as `NAME.old` off the hosts, and forget it.
+    #[arg(long, conflicts_with = "keep_old")]
+    pub remove_old: bool,
+
+    /// Show what would be run, and change nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Do not ask.
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// Where a credential comes from; exactly one.

@@ -262,6 +262,12 @@ const GENERAL_KEYS: &[KeySpec] = &[
         |c| Slot::Count(&mut c.actions.bulk_per_host),
     ),
     key(
+        "actions.lift_for",
+        seconds(60, 8 * 3600),
+        "How long `:rw` in the dashboard lifts the read-only of a tier's hosts, or of one host, unless it says so.",
+        |c| Slot::Duration(&mut c.actions.lift_for),
+    ),
+    key(
         "tui.theme",
         Kind::Text,
         "Name of the theme: a built-in one, or a file `themes/NAME.toml` beside this one.",

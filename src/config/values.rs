@@ -144,11 +144,16 @@ impl Default for AuditConfig {
 pub struct ActionsConfig {
     /// Operations of one order about several VMs that go on at once on a host.
     pub bulk_per_host: u32,
+    /// How long `:rw` lifts the read-only of hosts unless it says so.
+    pub lift_for: Duration,
 }
 
 impl Default for ActionsConfig {
     fn default() -> Self {
-        Self { bulk_per_host: 8 }
+        Self {
+            bulk_per_host: 8,
+            lift_for: Duration::from_secs(15 * 60),
+        }
     }
 }
 

@@ -131,6 +131,15 @@ pub enum AuditState {
     Blocked(super::error_kind::Failure),
 }
 
+/// The read-only of a host, lifted for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lift {
+    /// Of which host.
+    pub host: HostId,
+    /// Until when.
+    pub until: Timestamp,
+}
+
 /// The whole fleet at one moment. Immutable; readers hold it as long as they like.
 #[derive(Debug, Clone)]
 pub struct FleetSnapshot {
@@ -144,6 +153,8 @@ pub struct FleetSnapshot {
     pub lock: LockState,
     /// Whether everything that changes a VM is refused.
     pub read_only: bool,
+    /// Hosts whose own read-only is lifted for a while.
+    pub lifts: Arc<[Lift]>,
     /// Whether actions can be recorded.
     pub audit: AuditState,
     /// The policy rules in force, so that a front end can tell beforehand what would be refused.
@@ -160,6 +171,12 @@ impl FleetSnapshot {
     /// Returns the host with this id.
     pub fn host(&self, id: HostId) -> Option<&Arc<HostSnapshot>> {
         self.hosts.iter().find(|host| host.spec.id == id)
+    }
+
+    /// Tells whether a host's own flag refuses everything that changes a VM there.
+    pub fn is_read_only(&self, host: &HostSpec, now: Timestamp) -> bool {
+        let lifted = |lift: &Lift| lift.host == host.id && lift.until > now;
+        host.read_only && !self.lifts.iter().any(lifted)
     }
 
     /// Returns a VM with the host it is on.

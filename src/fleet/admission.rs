@@ -214,7 +214,7 @@ pub(super) fn ask_policy(
         count,
         snapshot_age,
         read_only: state.read_only,
-        host_read_only: host.spec.read_only,
+        host_read_only: state.is_read_only(&host.spec, state.at),
     };
     policy::decide(&state.policy, &query)
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::admission;
 use super::doctor;
 use super::engine::{Engine, Reins};
+use super::import::Importable;
 use super::operation::Runner;
 use super::plan;
 use super::record;
@@ -130,6 +131,9 @@ impl Engine {
             Request::Credential(request) => {
                 self.job("credential", self.keeper.clone().credential(request));
             }
+            Request::Importable { reply } => self.importable(reply),
+            Request::Lift(request) => self.lift(request),
+            Request::Rotation(request) => self.rotation(request),
             Request::Preferences { reply } => {
                 self.job("preferences", self.keeper.clone().preferences(reply));
             }
@@ -339,6 +343,10 @@ impl Engine {
         self.groups.jobs.spawn("recorder", async move {
             send_or_gone(reply, recorder::record(&context, &spec).await);
         });
+    }
+
+    fn importable(&self, reply: Reply<Vec<Importable>>) {
+        send_or_gone(reply, self.keeper.targets.importable());
     }
 
     fn remove_host(&self, host: HostId, actor: Option<Actor>, reply: Reply<()>) {

@@ -161,6 +161,7 @@ impl Engine {
     /// Runs once a second.
     pub(super) fn do_chores(&mut self) {
         self.look_at_vault();
+        self.end_lifts();
         self.chores.seconds += 1;
         let second = self.chores.seconds;
         if second.is_multiple_of(LOOK_EVERY) && !self.chores.looking {

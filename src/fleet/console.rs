@@ -129,7 +129,7 @@ impl Engine {
         };
         Ok(Task {
             intent,
-            may_type: !(view.read_only || host.spec.read_only),
+            may_type: !(view.read_only || view.is_read_only(&host.spec, now)),
             spec: Arc::clone(&host.spec),
             command,
             reach,

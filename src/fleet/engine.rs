@@ -458,6 +458,11 @@ impl Engine {
                     self.groups.jobs.spawn("reload", reload);
                 }
             }
+            Note::Lifted { lifts, then } => {
+                self.state.lift(lifts, now);
+                self.publish();
+                then();
+            }
             Note::Cached => self.chores.cached(),
             Note::HeadMirrored(head) => self.chores.mirrored(head),
             Note::EndCut(cause) => {

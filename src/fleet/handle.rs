@@ -9,10 +9,13 @@ use super::console::{Console, ConsoleWish};
 use super::credential::{CredentialRequest, NewSecret};
 use super::graphics::Graphics;
 use super::guest::GuestWish;
+use super::import::Importable;
+use super::lift::LiftRequest;
 use super::request::{
     ErrorRecord, Finding, HostSelection, KeyDecision, LogRequest, Proposal, ReachRequest, Reply,
     Request, StoreRequest,
 };
+use super::rotation::{Finished, RotationPlan, RotationRequest};
 use super::shell::GuestKey;
 use crate::domain::action::Action;
 use crate::domain::audit::{AuditPage, AuditPlace, AuditRecord};
@@ -22,7 +25,7 @@ use crate::domain::edit::VmSettings;
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::event::{CommandRecord, FleetEvent};
 use crate::domain::guest_command::{GuestProposal, GuestResult, GuestSubmission};
-use crate::domain::host::{HostId, HostSpec};
+use crate::domain::host::{HostId, HostName, HostSpec};
 use crate::domain::host_key::HostKeyQuestion;
 use crate::domain::inventory::FleetSnapshot;
 use crate::domain::metrics::VmMetrics;
@@ -423,6 +426,102 @@ impl FleetHandle {
         let actor = self.actor.clone();
         self.ask(|reply| Request::Credential(CredentialRequest::Remove { name, actor, reply }))
             .await
+    }
+
+    /// Lifts the read-only that hosts have by their own flag, for a while; nothing ends it now.
+    pub async fn lift_read_only(
+        &self,
+        hosts: Vec<HostId>,
+        lasting: Duration,
+    ) -> Result<(), Failure> {
+        let actor = self.actor.clone();
+        self.ask(|reply| {
+            Request::Lift(LiftRequest {
+                hosts,
+                lasting,
+                actor,
+                reply,
+            })
+        })
+        .await
+    }
+
+    /// Returns the hosts that the SSH client's configuration names, as it was read at the start.
+    pub async fn importable(&self) -> Result<Vec<Importable>, Failure> {
+        self.ask(|reply| Request::Importable { reply }).await
+    }
+
+    /// Says what giving a credential a new key would do. Sends nothing.
+    pub async fn plan_rotation(
+        &self,
+        credential: CredentialName,
+        hosts: Vec<HostName>,
+    ) -> Result<RotationPlan, Failure> {
+        self.ask(|reply| {
+            Request::Rotation(RotationRequest::Plan {
+                credential,
+                hosts,
+                reply,
+            })
+        })
+        .await
+    }
+
+    /// Moves one host to another key, and returns what was done: to `to`, or to the successor of `credential`,
+    /// which is made where it is not there.
+    pub async fn move_host(
+        &self,
+        host: HostId,
+        credential: Option<CredentialName>,
+        to: Option<CredentialName>,
+    ) -> Result<Vec<String>, Failure> {
+        let actor = self.actor.clone();
+        self.ask(|reply| {
+            Request::Rotation(RotationRequest::Move {
+                host,
+                credential,
+                to,
+                actor,
+                reply,
+            })
+        })
+        .await
+    }
+
+    /// Takes the key of a credential away from a host that logs in with another one.
+    pub async fn retire_key(
+        &self,
+        host: HostId,
+        credential: CredentialName,
+    ) -> Result<String, Failure> {
+        let actor = self.actor.clone();
+        self.ask(|reply| {
+            Request::Rotation(RotationRequest::Retire {
+                host,
+                credential,
+                actor,
+                reply,
+            })
+        })
+        .await
+    }
+
+    /// Gives the new key of a credential its name, once no host uses the old one.
+    pub async fn finish_rotation(
+        &self,
+        credential: CredentialName,
+        keep_old: bool,
+    ) -> Result<Finished, Failure> {
+        let actor = self.actor.clone();
+        self.ask(|reply| {
+            Request::Rotation(RotationRequest::Finish {
+                credential,
+                keep_old,
+                actor,
+                reply,
+            })
+        })
+        .await
     }
 
     /// Returns what a person has set up on the screen, by name.

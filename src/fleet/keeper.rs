@@ -21,7 +21,7 @@ use crate::domain::error_kind::{Classify, ErrorKind, Failure};
 use crate::domain::host::{HostId, HostName, HostSpec};
 use crate::domain::host_key::{HostKeyQuestion, HostKeyVerdict, PinnedKey};
 use crate::domain::host_words;
-use crate::domain::inventory::HostInventory;
+use crate::domain::inventory::{HostInventory, Lift};
 use crate::domain::operation::Actor;
 use crate::domain::preference::Preferences;
 use crate::domain::secret::SecretText;
@@ -61,6 +61,13 @@ pub(super) enum Note {
     },
     /// The profile's database was written by another process since it was last asked.
     ProfileVersion(i64),
+    /// The read-only of hosts is lifted; it is recorded.
+    Lifted {
+        /// Which, until when.
+        lifts: Vec<Lift>,
+        /// What comes after.
+        then: Then,
+    },
     /// Inventories were written back.
     Cached,
     /// The end of the audit log was mirrored.
@@ -123,7 +130,7 @@ impl Keeper {
         self.audit.append(entry).await
     }
 
-    async fn tell(&self, note: Note) {
+    pub(super) async fn tell(&self, note: Note) {
         if self.notes.send(note).await.is_err() {
             tracing::debug!("the fleet has ended");
         }
@@ -149,6 +156,13 @@ impl Keeper {
                 Ok(())
             }
             Err(error) => Err((failure(&error), then)),
+        }
+    }
+
+    /// Reads definitions afresh after they were changed in several places.
+    pub(super) async fn reread(&self) {
+        if let Err((cause, _)) = self.hand_in(nothing()).await {
+            self.trouble(cause).await;
         }
     }
 

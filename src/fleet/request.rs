@@ -8,6 +8,9 @@ use super::console::{Console, ConsoleWish};
 use super::credential::CredentialRequest;
 use super::graphics::Graphics;
 use super::guest::GuestWish;
+use super::import::Importable;
+use super::lift::LiftRequest;
+use super::rotation::RotationRequest;
 use super::shell::GuestKey;
 use crate::domain::action::Action;
 use crate::domain::audit::{AuditEntry, AuditPage, AuditPlace, AuditRecord};
@@ -390,6 +393,15 @@ pub enum Request {
     },
     /// Add, remove or replace credentials.
     Credential(CredentialRequest),
+    /// The hosts that the SSH client's configuration names.
+    Importable {
+        /// Where each leads.
+        reply: Reply<Vec<Importable>>,
+    },
+    /// Lift the read-only of hosts for a while.
+    Lift(LiftRequest),
+    /// Put a new key in the place of an old one.
+    Rotation(RotationRequest),
     /// What a person has set up on the screen.
     Preferences {
         /// All of it, by name.

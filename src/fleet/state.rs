@@ -17,8 +17,10 @@ use super::request::ErrorRecord;
 use crate::domain::error_kind::Failure;
 use crate::domain::event::Fact;
 use crate::domain::health::HostHealth;
-use crate::domain::host::{HostId, HostName, HostSpec};
-use crate::domain::inventory::{AuditState, FleetSnapshot, HostInventory, HostSnapshot, LockState};
+use crate::domain::host::{HostId, HostName, HostSpec, HypervisorKind};
+use crate::domain::inventory::{
+    AuditState, FleetSnapshot, HostInventory, HostSnapshot, Lift, LockState,
+};
 use crate::domain::operation::{Operation, OperationId, Outcome};
 use crate::domain::policy::Rule;
 use crate::session::News;
@@ -42,6 +44,8 @@ pub struct FleetState {
     pub lock: LockState,
     /// Whether everything that changes a VM is refused.
     pub read_only: bool,
+    /// Hosts whose own read-only is lifted for a while.
+    pub lifts: Arc<[Lift]>,
     /// Whether actions can be recorded.
     pub audit: AuditState,
     policy: Arc<[Rule]>,
@@ -85,6 +89,7 @@ impl FleetState {
             generation: 0,
             lock: LockState::Empty,
             read_only,
+            lifts: Arc::from([]),
             audit: AuditState::Writable,
             policy,
             tick,
@@ -364,7 +369,41 @@ impl FleetState {
         self.errors.add(record);
     }
 
-    /// Returns the operations that have not ended.
+    /// Lifts the read-only of hosts; what held for them before is replaced.
+    pub fn lift(&mut self, lifts: Vec<Lift>, now: Timestamp) {
+        let mut all: Vec<Lift> = self.lifts.to_vec();
+        all.retain(|old| !lifts.iter().any(|new| new.host == old.host));
+        all.extend(lifts.into_iter().filter(|lift| lift.until > now));
+        self.lifts = all.into();
+    }
+
+    /// Ends the lifts that are over; returns the names of their hosts.
+    pub fn end_lifts(&mut self, now: Timestamp) -> Vec<String> {
+        let (over, stay): (Vec<Lift>, Vec<Lift>) = self
+            .lifts
+            .iter()
+            .cloned()
+            .partition(|lift| lift.until <= now);
+        if over.is_empty() {
+            return Vec::new();
+        }
+        self.lifts = stay.into();
+        let hosts = over.iter().filter_map(|lift| self.host(lift.host));
+        hosts.map(|host| host.spec.name.to_string()).collect()
+    }
+
+    /// Returns what is known of the kind of each host.
+    pub fn kinds(&self) -> Vec<(HostId, Option<HypervisorKind>)> {
+        let hosts = self.hosts.iter();
+        hosts
+            .map(|host| {
+                let found = host.capabilities.as_ref().map(|found| found.kind);
+                (host.spec.id, found)
+            })
+            .collect()
+    }
+
+    /// Returns the operations that are under way.
     pub fn running(&self) -> impl Iterator<Item = &Arc<Operation>> {
         self.operations.iter().filter(|kept| !kept.is_finished())
     }
@@ -388,6 +427,7 @@ impl FleetState {
             profile: Arc::clone(&self.profile),
             lock: self.lock,
             read_only: self.read_only,
+            lifts: Arc::clone(&self.lifts),
             audit: self.audit.clone(),
             policy: Arc::clone(&self.policy),
             errors: self.errors.taken(),

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
+use super::import::{Importable, importable};
 use crate::domain::credential::{Credential, CredentialKind, CredentialName, CredentialSecret};
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::guest_login::{GuestLogin, key_label};
@@ -52,6 +53,11 @@ pub struct Alias {
 pub trait AliasSource: Send + Sync + std::fmt::Debug {
     /// Looks a name up; one it does not know is an empty alias.
     fn resolve(&self, name: &str) -> Result<Alias, Failure>;
+
+    /// Returns the names it has; patterns are none.
+    fn names(&self) -> Result<Vec<String>, Failure> {
+        Ok(Vec::new())
+    }
 }
 
 /// Knows no aliases.
@@ -89,6 +95,10 @@ impl AliasSource for ClientConfig {
             key_alias: found.host_key_alias,
         })
     }
+
+    fn names(&self) -> Result<Vec<String>, Failure> {
+        Ok(self.aliases())
+    }
 }
 
 /// A configuration that could not be read: no host is dialled by half of what is configured.
@@ -97,6 +107,10 @@ pub struct BrokenConfig(pub Failure);
 
 impl AliasSource for BrokenConfig {
     fn resolve(&self, _name: &str) -> Result<Alias, Failure> {
+        Err(self.0.clone())
+    }
+
+    fn names(&self) -> Result<Vec<String>, Failure> {
         Err(self.0.clone())
     }
 }
@@ -148,6 +162,11 @@ impl Targets {
     pub fn label(&self, spec: &HostSpec) -> Option<String> {
         let target = assemble(spec, Some(&[]), self.aliases.as_ref(), &self.options).ok()?;
         target.hops.last().map(Hop::key_label)
+    }
+
+    /// Returns the hosts that the SSH client's configuration names.
+    pub fn importable(&self) -> Result<Vec<Importable>, Failure> {
+        importable(self.aliases.as_ref())
     }
 
     /// Fetches what a definition names to log in with; `None` leaves it to the defaults.

@@ -84,6 +84,7 @@ pub(super) fn fleet(hosts: Vec<Arc<HostSnapshot>>) -> FleetSnapshot {
         profile: Arc::from("lab"),
         lock: LockState::Unlocked,
         read_only: false,
+        lifts: Arc::new([]),
         audit: AuditState::Writable,
         policy: Arc::new([]),
         errors: 0,

@@ -8,6 +8,7 @@
 #![warn(missing_docs)]
 #![deny(clippy::wildcard_enum_match_arm)]
 
+pub mod account;
 pub mod drivers;
 pub mod hyperv;
 pub mod libvirt;

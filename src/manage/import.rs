@@ -5,20 +5,11 @@ use super::desk::{Desk, Told, could_not, refuse};
 use super::record::{Change, written_down};
 use crate::cli::HostImport;
 use crate::domain::error_kind::{ErrorKind, ExitCode};
-use crate::domain::host::{HostName, HostSpec};
 use crate::domain::host_words;
-
-/// An alias of the configuration and where it leads, for the list.
-#[derive(Debug, Clone)]
-pub struct Found {
-    /// The alias.
-    pub alias: String,
-    /// Where it leads: `user@host:port`.
-    pub leads_to: String,
-}
+use crate::fleet::import::Importable;
 
 /// Lists or takes over what was found.
-pub async fn run(desk: &mut Desk<'_>, args: &HostImport, found: Vec<Found>) -> Told {
+pub async fn run(desk: &mut Desk<'_>, args: &HostImport, found: Vec<Importable>) -> Told {
     for name in &args.names {
         if !found.iter().any(|found| found.alias == *name) {
             return Err(refuse(
@@ -32,19 +23,19 @@ pub async fn run(desk: &mut Desk<'_>, args: &HostImport, found: Vec<Found>) -> T
     let existing = profile.hosts().await.map_err(could_not("read the hosts"))?;
     let chosen = |alias: &str| args.all || args.names.iter().any(|name| name == alias);
     let mut added = 0;
-    for Found { alias, leads_to } in &found {
-        let known = existing
-            .iter()
-            .any(|spec| spec.name.as_str() == alias || spec.endpoint.address == *alias);
-        let parsed = (alias.parse::<HostName>(), alias.parse());
-        let (Ok(name), Ok(endpoint)) = parsed else {
+    for found in &found {
+        let Importable {
+            alias, leads_to, ..
+        } = found;
+        let known = found.is_known(&existing);
+        let Some(spec) = found.spec.clone() else {
             desk.say(&format!("skip   {alias:<20} its name cannot be used"));
             continue;
         };
         if known {
             desk.say(&format!("skip   {alias:<20} is in the profile already"));
         } else if chosen(alias) {
-            let spec = HostSpec::new(name.clone(), endpoint);
+            let name = spec.name.clone();
             let change = Change {
                 action: "host-added",
                 host: Some(&name),

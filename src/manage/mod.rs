@@ -14,6 +14,7 @@ pub mod import_portal;
 pub mod passphrase;
 pub mod profile;
 pub mod recording;
+pub mod rotate;
 pub mod served;
 pub mod trust;
 pub mod unlock;

@@ -210,6 +210,38 @@ impl Profile {
             .await
     }
 
+    /// Gives a credential the name of another one, which gets the name `keep_as` or is removed. Refused while a
+    /// host uses that one.
+    pub async fn succeed_credential(
+        &self,
+        old: &CredentialName,
+        new: &CredentialName,
+        keep_as: Option<&CredentialName>,
+    ) -> Result<(), ProfileError> {
+        let (old, new, keep_as) = (old.clone(), new.clone(), keep_as.cloned());
+        self.store
+            .write("replacing a credential", move |transaction| {
+                let failed = |error| ProfileError::of("replacing a credential", error);
+                let (old_id, new_id) = (id_of(transaction, &old)?, id_of(transaction, &new)?);
+                let hosts = users_of(transaction, old_id)?;
+                if !hosts.is_empty() {
+                    return Err(ProfileError::CredentialInUse { name: old, hosts });
+                }
+                if let Some(kept) = keep_as {
+                    if find(transaction, &kept)?.is_some() {
+                        return Err(ProfileError::DuplicateCredential { name: kept });
+                    }
+                    rename(transaction, old_id, &kept).map_err(failed)?;
+                } else {
+                    transaction
+                        .execute("DELETE FROM credential WHERE id = ?1", [old_id.0])
+                        .map_err(failed)?;
+                }
+                rename(transaction, new_id, &old).map_err(failed)
+            })
+            .await
+    }
+
     /// Returns the wrapped identity; `None` before a passphrase was set.
     pub async fn identity(&self) -> Result<Option<WrappedIdentity>, ProfileError> {
         self.store
@@ -271,6 +303,19 @@ fn find(
         )
         .optional()
         .map_err(|error| ProfileError::of("looking for a credential", error))
+}
+
+fn rename(
+    connection: &Connection,
+    id: CredentialId,
+    name: &CredentialName,
+) -> Result<(), rusqlite::Error> {
+    connection
+        .execute(
+            "UPDATE credential SET name = ?1 WHERE id = ?2",
+            params![name.as_str(), id.0],
+        )
+        .map(drop)
 }
 
 fn users_of(connection: &Connection, id: CredentialId) -> Result<Vec<String>, ProfileError> {

@@ -363,6 +363,7 @@ pub fn state(mut hosts: Vec<HostSnapshot>) -> FleetSnapshot {
         profile: Arc::from("lab"),
         lock: LockState::Unlocked,
         read_only: false,
+        lifts: Arc::from([]),
         audit: AuditState::Writable,
         policy: Arc::from([]),
         errors: 0,

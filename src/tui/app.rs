@@ -39,6 +39,10 @@ pub struct Settings {
     pub ascii: bool,
     /// The names of the themes there are.
     pub themes: Arc<[String]>,
+    /// How long `:rw` lifts the read-only of hosts unless it says so.
+    pub lift_for: Duration,
+    /// The names of the profiles there are, this one included.
+    pub profiles: Arc<[String]>,
 }
 
 /// The views.
@@ -400,7 +404,10 @@ impl App {
             Some(Overlay::Doctor(findings)) if findings.is_checking() => Some(second),
             _ => None,
         };
+        // How long a lift still holds is counted down.
+        let lift = (!self.snapshot.lifts.is_empty()).then_some(second);
         ages.chain(toast)
+            .chain(lift)
             .chain(doctor)
             .chain(stores)
             .chain(console)

@@ -145,6 +145,8 @@ pub enum Effect {
     Redraw,
     /// Give the terminal back until the person returns.
     Suspend,
+    /// Leave for another profile.
+    SwitchProfile(String),
     /// Leave.
     Quit,
 }
@@ -164,6 +166,8 @@ pub enum Local {
     Redraw,
     /// Give the terminal back for a while.
     Suspend,
+    /// Leave for another profile.
+    Switch(String),
     /// Leave.
     Quit,
 }
@@ -252,6 +256,7 @@ impl Runner {
             Effect::StopOwn => self.own.stop(),
             Effect::Redraw => return Some(Local::Redraw),
             Effect::Suspend => return Some(Local::Suspend),
+            Effect::SwitchProfile(name) => return Some(Local::Switch(name)),
             Effect::Quit => return Some(Local::Quit),
             Effect::Plan {
                 ticket,
@@ -550,6 +555,7 @@ async fn ask(handle: &FleetHandle, effect: Effect) -> Option<Answer> {
         | Effect::StopOwn
         | Effect::Redraw
         | Effect::Suspend
+        | Effect::SwitchProfile(_)
         | Effect::Quit => None,
     }
 }

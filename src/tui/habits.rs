@@ -161,6 +161,8 @@ mod tests {
             keymap: Arc::new(Keymap::default()),
             ascii: false,
             themes: Arc::new([]),
+            lift_for: std::time::Duration::from_secs(900),
+            profiles: Arc::new([]),
         };
         let snapshot = Arc::new(fleet::small());
         App::new(settings, snapshot, fleet::now(), (120, 30))

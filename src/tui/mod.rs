@@ -24,6 +24,7 @@ pub mod keeping;
 pub mod key;
 pub mod keymap;
 pub mod layout;
+pub mod lift;
 pub mod logs;
 pub mod notify;
 pub mod overlay;

@@ -85,6 +85,12 @@ pub struct TuiOptions {
     pub own: Vec<OwnCommand>,
     /// Keys a person has changed: command id -> keys.
     pub keys: BTreeMap<String, Vec<String>>,
+    /// How long `:rw` lifts the read-only of hosts unless it says so.
+    pub lift_for: Duration,
+    /// The profiles that can be switched to, this one included.
+    pub profiles: Vec<String>,
+    /// What is to be said first.
+    pub notice: Option<Failure>,
     /// Who sits at the terminal.
     pub actor: Actor,
     /// The time.
@@ -106,6 +112,9 @@ impl TuiOptions {
             notify: NotifyOptions::default(),
             own: Vec::new(),
             keys: BTreeMap::new(),
+            lift_for: Duration::from_secs(15 * 60),
+            profiles: Vec::new(),
+            notice: None,
             actor,
             clock,
         }
@@ -118,10 +127,12 @@ impl TuiOptions {
 }
 
 /// Why the screen was left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TuiExit {
     /// The person wanted to.
     Quit,
+    /// The person wanted to go on with the profile of this name.
+    Switch(String),
     /// A signal, or the rest of the program, ended it.
     Ended,
 }
@@ -244,6 +255,8 @@ async fn open(
         keymap: Arc::new(keymap.unwrap_or_default()),
         ascii: options.ascii,
         themes: shelf::names(options.shelf.as_ref()).into(),
+        lift_for: options.lift_for,
+        profiles: options.profiles.clone().into(),
     };
     let mut app = App::new(settings, handle.snapshot(), options.clock.now(), size);
     app.compact = options.compact;
@@ -269,8 +282,8 @@ async fn open(
         Err(cause) => return Err(TuiError::Terminal(io::Error::other(cause.message))),
     };
     update::greet(&mut app);
-    for mistake in mistakes {
-        app.fail(&mistake);
+    for mistake in mistakes.iter().chain(&options.notice) {
+        app.fail(mistake);
     }
     Ok((app, theme))
 }
@@ -339,7 +352,7 @@ impl Loop {
     ) -> Result<TuiExit, TuiError> {
         let mut signals = Signals::listen()?;
         loop {
-            if let Some(exit) = self.leaving {
+            if let Some(exit) = self.leaving.take() {
                 return Ok(exit);
             }
             let wake = self.draw_if_due()?;
@@ -494,6 +507,7 @@ impl Loop {
     fn perform(&mut self, effect: Effect, guard: &TerminalGuard) -> io::Result<()> {
         match self.runner.run(effect) {
             None => {}
+            Some(Local::Switch(name)) => self.leaving = Some(TuiExit::Switch(name)),
             Some(Local::Quit) => self.leaving = Some(TuiExit::Quit),
             Some(Local::Redraw) => self.surface.invalidate(),
             Some(Local::Copy(text)) => self.copy(&text)?,

@@ -199,6 +199,8 @@ fn draw_overlay(
         Overlay::Palette(palette) => return palette.draw(buf, areas.body, theme),
         Overlay::Details(details) => return details.draw(app, buf, areas.body, theme),
         Overlay::Doctor(findings) => findings.draw(app.now, buf, areas.body, theme),
+        Overlay::Import(import) => import.draw(buf, areas.body, theme),
+        Overlay::Rotation(rotation) => rotation.draw(buf, areas.body, theme),
         Overlay::Document(page) => page.draw(buf, areas.body, theme),
         Overlay::Log(list) => return list.draw(buf, areas.body, theme),
         Overlay::Export(dialog) => return dialog.draw(buf, area, theme),

@@ -15,6 +15,8 @@ mod edit;
 mod graphics;
 mod mixed;
 mod own;
+mod profiles;
+mod rotate;
 mod run;
 mod screen;
 mod script;

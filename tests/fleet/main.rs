@@ -8,6 +8,7 @@ mod credentials;
 mod edit;
 mod hosts;
 mod lab;
+mod lift;
 mod operations;
 mod progress;
 mod stores;

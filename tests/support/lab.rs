@@ -400,6 +400,15 @@ impl LibvirtHost {
         self.dir.path().join("d").join(name)
     }
 
+    /// Gives a file or directory to the account that is logged in to.
+    pub fn give(&self, path: &Path) {
+        if is_root() {
+            chown(path, Some(self.prepared.uid), Some(self.prepared.gid)).expect("owner");
+        }
+        let mode = if path.is_dir() { 0o700 } else { 0o600 };
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("mode");
+    }
+
     /// Process ids of everything this host runs beside sshd: libvirt's daemons and QEMU.
     pub fn pids(&self) -> Vec<i32> {
         pids_under(self.dir.path())

@@ -13,6 +13,7 @@ use vmdeck::domain::audit::AuditPage;
 use vmdeck::domain::console::{ConsoleInput, ConsoleKind, ConsoleNews};
 use vmdeck::domain::credential::{CredentialId, CredentialKind, CredentialSummary};
 use vmdeck::domain::error_kind::{ErrorKind, Failure};
+use vmdeck::domain::host::{HostId, HostSpec, HypervisorKind};
 use vmdeck::domain::inventory::FleetSnapshot;
 use vmdeck::domain::metrics::VmMetrics;
 use vmdeck::domain::operation::{OperationId, Plan, Submission};
@@ -24,8 +25,12 @@ use vmdeck::domain::vm::{RemoteDocument, VmDetail, VmRef, VmStats};
 use vmdeck::fleet::FleetHandle;
 use vmdeck::fleet::console::{Console, ConsoleWish};
 use vmdeck::fleet::credential::{CredentialRequest, NewSecret};
+use vmdeck::fleet::import::Importable;
 use vmdeck::fleet::request::{
     ErrorRecord, Finding, LogRequest, OwnRequest, Proposal, ReachRequest, Request,
+};
+use vmdeck::fleet::rotation::{
+    Finished, PlannedHost, RotationPlan, RotationRequest, old_of, successor_of,
 };
 use vmdeck::hypervisor::libvirt;
 use vmdeck::task::Tasks;
@@ -74,6 +79,8 @@ impl Screen {
             actor: fleet::actor(),
             keymap: Arc::new(Keymap::new(&BTreeMap::new()).unwrap()),
             ascii: false,
+            lift_for: std::time::Duration::from_secs(900),
+            profiles: ["home".to_owned(), "lab".to_owned()].into(),
             themes: vmdeck::tui::theme::shelf::names(&vmdeck::tui::theme::shelf::NoShelf).into(),
         };
         let earlier = Arc::new(fleet::earlier(&snapshot, 3));
@@ -357,6 +364,8 @@ async fn engine(mut inbox: mpsc::Receiver<Request>, state: Arc<FleetSnapshot>, a
             Request::CommandLog { reply, .. } => reply.send(Ok(Vec::new())).unwrap(),
             Request::Credentials { reply } => reply.send(Ok(credentials())).unwrap(),
             Request::Credential(request) => credential(request, &asked),
+            Request::Rotation(request) => rotation(request, &asked),
+            Request::Importable { reply } => reply.send(Ok(importable())).unwrap(),
             Request::Preferences { reply } => reply.send(Ok(BTreeMap::new())).unwrap(),
             Request::Record { reply, .. } => {
                 let cause = Failure::new(ErrorKind::Internal, "not from here");
@@ -438,6 +447,99 @@ fn credential(request: CredentialRequest, asked: &Asked) {
     }
 }
 
+/// Two aliases that are new, one that is there, and one that cannot be a host.
+fn importable() -> Vec<Importable> {
+    let one = |alias: &str, leads_to: &str, how: &str| Importable {
+        alias: alias.to_owned(),
+        leads_to: leads_to.to_owned(),
+        how: how.to_owned(),
+        spec: alias
+            .parse()
+            .ok()
+            .zip(alias.parse().ok())
+            .map(|(name, at)| HostSpec::new(name, at)),
+    };
+    vec![
+        one(
+            "inner",
+            "root@10.9.0.4:2222",
+            "key /home/ann/.ssh/lab, via ops@gate",
+        ),
+        one("kvm1", "kvm1.lan", ""),
+        one("outer", "ann@outer", "key /home/ann/.ssh/id_ed25519"),
+        one("a/b", "ann@a", ""),
+    ]
+}
+
+/// Two hosts, of which the second does not take the new key until it is asked again.
+fn rotation(request: RotationRequest, asked: &Asked) {
+    let note = |text: String| {
+        let mut asked = asked.lock().unwrap();
+        let before = asked.iter().filter(|line| **line == text).count();
+        asked.push(text);
+        before
+    };
+    match request {
+        RotationRequest::Plan {
+            credential, reply, ..
+        } => {
+            note(format!("plan the rotation of {credential}"));
+            let host = |id, name: &str| PlannedHost {
+                id: HostId(id),
+                name: name.parse().unwrap(),
+                kind: Some(HypervisorKind::Libvirt),
+                add: "sh -c 'add the new key'".to_owned(),
+                remove: Some("sh -c 'remove the old key'".to_owned()),
+                moved: false,
+            };
+            let plan = RotationPlan {
+                successor: successor_of(&credential).unwrap(),
+                credential,
+                resumed: false,
+                fingerprint: Some("SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU".to_owned()),
+                hosts: vec![host(1, "kvm1"), host(2, "kvm2")],
+            };
+            reply.send(Ok(plan)).unwrap();
+        }
+        RotationRequest::Move { host, reply, .. } => {
+            let before = note(format!("move {host}"));
+            let answer = if host == HostId(2) && before == 0 {
+                let cause = "the new key is not let in by kvm2; it was taken away again";
+                Err(Failure::new(ErrorKind::Auth, cause))
+            } else {
+                Ok(vec![format!("host {host} logs in with it")])
+            };
+            reply.send(answer).unwrap();
+        }
+        RotationRequest::Retire { host, reply, .. } => {
+            note(format!("retire on {host}"));
+            reply
+                .send(Ok(format!("took the old key off host {host}")))
+                .unwrap();
+        }
+        RotationRequest::Finish {
+            keep_old,
+            reply,
+            credential,
+            ..
+        } => {
+            note(format!("finish, keep the old one: {keep_old}"));
+            let moved = asked
+                .lock()
+                .unwrap()
+                .iter()
+                .filter(|line| *line == "move 2")
+                .count();
+            let answer = match (moved, keep_old) {
+                (0 | 1, _) => Finished::StillUsed(vec!["kvm2".to_owned()]),
+                (_, true) => Finished::OldKept(old_of(&credential).unwrap()),
+                (_, false) => Finished::OldForgotten,
+            };
+            reply.send(Ok(answer)).unwrap();
+        }
+    }
+}
+
 /// Answers what changes the profile, or only moves on.
 fn kept(request: Request, asked: &Asked) {
     let note = |text: String| asked.lock().unwrap().push(text);
@@ -479,6 +581,14 @@ fn kept(request: Request, asked: &Asked) {
         Request::Doctor { host, reply } => {
             note(format!("check {host}"));
             reply.send(Ok(findings())).unwrap();
+        }
+        Request::Lift(request) => {
+            note(format!(
+                "lift {:?} for {} s",
+                request.hosts,
+                request.lasting.as_secs()
+            ));
+            request.reply.send(Ok(())).unwrap();
         }
         Request::Lock { reply } => {
             note("lock".to_owned());

@@ -425,6 +425,14 @@ pub(super) const GLOBAL: &[RowOf] = &[
         profile::lock,
     ),
     (
+        "app.profile",
+        "switch profile",
+        "",
+        None,
+        profile::can_switch,
+        profile::switch,
+    ),
+    (
         "app.read-only",
         "read-only on or off",
         "",

@@ -1,7 +1,7 @@
 //! The commands that keep hosts and credentials: what lies over their views.
 
 use super::{ALWAYS, RowOf};
-use crate::tui::overlay::doctor;
+use crate::tui::overlay::{doctor, import, rotation};
 use crate::tui::update::deeds;
 
 pub(super) const DOCTOR: &[RowOf] = &[
@@ -31,6 +31,68 @@ pub(super) const DOCTOR: &[RowOf] = &[
     ),
     (
         "doctor.close",
+        "back",
+        "esc q enter",
+        Some("back"),
+        ALWAYS,
+        deeds::close,
+    ),
+];
+
+pub(super) const ROTATION: &[RowOf] = &[
+    (
+        "rotation.accept",
+        "yes",
+        "y",
+        Some("yes"),
+        rotation::wants_yes,
+        rotation::accept,
+    ),
+    (
+        "rotation.copy",
+        "copy what is planned, or what was done",
+        "c",
+        Some("copy"),
+        ALWAYS,
+        rotation::copy,
+    ),
+    (
+        "rotation.leave",
+        "no, or back",
+        "esc q n enter",
+        Some("leave it"),
+        ALWAYS,
+        rotation::leave,
+    ),
+];
+
+pub(super) const IMPORT: &[RowOf] = &[
+    (
+        "import.toggle",
+        "choose the host, or no longer",
+        "space",
+        Some("choose"),
+        ALWAYS,
+        import::toggle,
+    ),
+    (
+        "import.all",
+        "choose all that are not there yet, or none",
+        "*",
+        Some("all"),
+        ALWAYS,
+        import::toggle_all,
+    ),
+    (
+        "import.accept",
+        "add the chosen hosts",
+        "A",
+        Some("add them"),
+        import::has_chosen,
+        import::accept,
+    ),
+    (
+        "import.close",
         "back",
         "esc q enter",
         Some("back"),

@@ -18,7 +18,7 @@ use std::sync::LazyLock;
 
 use self::common::{BASE, CHOOSER, DETAILS, DIALOG, DOCUMENT, FORM, GLOBAL, LIST, MENU, PROMPT};
 use self::edit::EDIT;
-use self::keeping::DOCTOR;
+use self::keeping::{DOCTOR, IMPORT, ROTATION};
 use self::logs::{ACTIVITY, LOGS};
 use self::many::{BULK, BULK_PANEL, MARKING};
 use self::own::{OWN, WATCHING};
@@ -53,6 +53,10 @@ pub enum Context {
     Details,
     /// The findings about a host.
     Doctor,
+    /// Hosts of the SSH client's configuration.
+    Import,
+    /// A new key for the hosts of a credential.
+    Rotation,
     /// Lines to read.
     Document,
     /// What happened, as a list.
@@ -94,6 +98,8 @@ impl Context {
         Self::List,
         Self::Details,
         Self::Doctor,
+        Self::Import,
+        Self::Rotation,
         Self::Document,
         Self::Log,
         Self::Console,
@@ -122,6 +128,8 @@ impl Context {
             Self::List => "Moving",
             Self::Details => "Details of a VM",
             Self::Doctor => "Findings about a host",
+            Self::Import => "Hosts of the SSH client",
+            Self::Rotation => "A new key",
             Self::Document => "Reading",
             Self::Log => "Logs",
             Self::Console => "Console of a VM",
@@ -267,6 +275,8 @@ const SECTIONS: &[(&[Context], &[RowOf])] = &[
     (&[Context::Vms, Context::Details], EDIT),
     (&[Context::Vms, Context::Details], REACH),
     (&[Context::Doctor], DOCTOR),
+    (&[Context::Import], IMPORT),
+    (&[Context::Rotation], ROTATION),
     (&[Context::Document], DOCUMENT),
     (&[Context::Log], LOGS),
     (&[Context::Console], CONSOLE),

@@ -2,7 +2,7 @@
 //! it can be run, and what it runs.
 
 use super::{ALWAYS, RowOf};
-use crate::tui::overlay::progress;
+use crate::tui::overlay::{import, progress};
 use crate::tui::screen::{hosts, operations, profile, snapshots, vms};
 use crate::tui::update::deeds;
 
@@ -244,6 +244,14 @@ pub(super) const HOSTS: &[RowOf] = &[
         hosts::add,
     ),
     (
+        "hosts.import",
+        "add hosts of the SSH client's configuration",
+        "I",
+        Some("import"),
+        ALWAYS,
+        import::open,
+    ),
+    (
         "hosts.edit",
         "change the host",
         "E",
@@ -465,6 +473,14 @@ pub(super) const PROFILE: &[RowOf] = &[
         profile::add,
     ),
     (
+        "profile.rotate",
+        "give its hosts a new key: shows the plan, and asks",
+        "R",
+        Some("rotate"),
+        profile::can_rotate,
+        profile::rotate,
+    ),
+    (
         "profile.remove",
         "remove a credential that no host uses",
         "D",
@@ -487,6 +503,14 @@ pub(super) const PROFILE: &[RowOf] = &[
         Some("lock"),
         profile::can_lock,
         profile::lock,
+    ),
+    (
+        "profile.switch",
+        "go on with another profile",
+        "P",
+        Some("switch profile"),
+        profile::can_switch,
+        profile::switch,
     ),
     (
         "profile.copy",

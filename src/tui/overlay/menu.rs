@@ -12,6 +12,7 @@ use crate::tui::cursor::scroll_to;
 use crate::tui::effect::Effect;
 use crate::tui::layout;
 use crate::tui::own;
+use crate::tui::screen::profile;
 use crate::tui::screen::vms::{self, Quick};
 use crate::tui::theme::{Role, Theme};
 use crate::tui::update::deeds;
@@ -38,6 +39,8 @@ pub enum Choice {
     First(String),
     /// Takes a theme.
     Theme(String),
+    /// Goes on with another profile.
+    Profile(String),
     /// Copies a text.
     Copy(String),
 }
@@ -289,6 +292,7 @@ pub fn choose(app: &mut App, index: usize) -> Vec<Effect> {
         Choice::Forget(name) => vms::forget(app, &name),
         Choice::First(name) => vms::begin_with(app, name),
         Choice::Theme(name) => return deeds::take_theme(app, name),
+        Choice::Profile(name) => return profile::switch_to(app, name),
         Choice::Copy(text) => return vms::copied(app, text),
     }
     Vec::new()

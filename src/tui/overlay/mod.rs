@@ -16,6 +16,7 @@ pub mod guest_form;
 pub mod help;
 pub mod host_form;
 pub mod host_key;
+pub mod import;
 pub mod log;
 pub mod marking;
 pub mod menu;
@@ -25,6 +26,7 @@ pub mod palette;
 pub mod passphrase;
 pub mod progress;
 pub mod question;
+pub mod rotation;
 pub mod screen;
 pub mod shell_form;
 pub mod snapshot_form;
@@ -69,6 +71,10 @@ pub enum Overlay {
     Details(Box<details::Details>),
     /// The findings about a host.
     Doctor(Box<doctor::Findings>),
+    /// Hosts of the SSH client's configuration.
+    Import(Box<import::Import>),
+    /// A new key for the hosts of a credential.
+    Rotation(Box<rotation::Rotation>),
     /// Lines to read.
     Document(document::Document),
     /// What happened, as a list.
@@ -120,6 +126,8 @@ impl Overlay {
             Self::Doctor(_) => &[Context::Doctor, Context::List, Context::Base],
             Self::Log(list) if list.filter.editing => &[Context::Prompt, Context::Base],
             Self::Log(_) => &[Context::Log, Context::List, Context::Base],
+            Self::Import(_) => &[Context::Import, Context::List, Context::Base],
+            Self::Rotation(_) => &[Context::Rotation, Context::List, Context::Base],
             Self::Document(_) => &[Context::Document, Context::List, Context::Base],
             Self::HostKey(dialog) if dialog.phrase().is_none() => &[Context::Dialog, Context::Base],
             Self::CredentialForm(_)
@@ -181,6 +189,8 @@ impl Overlay {
             | Self::Chooser(_)
             | Self::Console(_)
             | Self::Doctor(_)
+            | Self::Rotation(_)
+            | Self::Import(_)
             | Self::Document(_) => {}
         }
     }

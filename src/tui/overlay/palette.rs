@@ -12,6 +12,7 @@ use crate::tui::app::{App, Screen};
 use crate::tui::command::{Command, Context, commands};
 use crate::tui::cursor::{Motion, scroll_to};
 use crate::tui::effect::Effect;
+use crate::tui::lift;
 use crate::tui::own;
 use crate::tui::screen::vms;
 use crate::tui::theme::{Role, Theme};
@@ -24,6 +25,8 @@ enum Deed {
     Command(&'static Command),
     Own(usize),
     Host(HostId),
+    /// Lifts the read-only of what its label names.
+    Lift,
 }
 
 #[derive(Debug, Clone)]
@@ -71,6 +74,11 @@ impl Palette {
             remark: format!("{} VMs, {}", host.vms().len(), host.health.word()),
             deed: Deed::Host(host.spec.id),
         }));
+        entries.extend(lift::offers(app).into_iter().map(|(label, remark)| Entry {
+            label,
+            remark,
+            deed: Deed::Lift,
+        }));
         let mut palette = Self {
             input: Input::default(),
             entries,
@@ -108,9 +116,9 @@ impl Palette {
         self.index = motion.apply(self.index, self.found.len(), page);
     }
 
-    fn chosen(&self) -> Option<Deed> {
+    fn chosen(&self) -> Option<&Entry> {
         let at = self.found.get(self.index)?;
-        self.entries.get(*at).map(|entry| entry.deed)
+        self.entries.get(*at)
     }
 
     /// Draws it; returns where the text cursor is.
@@ -128,7 +136,12 @@ impl Palette {
             ..room
         };
         if self.found.is_empty() {
-            paint::put(buf, list, "nothing is called that", theme.style(Role::Dim));
+            let text = if lift::is_about(self.input.value()) {
+                "enter: rw TIER or HOST, with minutes; ro ends it"
+            } else {
+                "nothing is called that"
+            };
+            paint::put(buf, list, text, theme.style(Role::Dim));
         }
         let page = usize::from(list.height);
         let top = scroll_to(0, self.index, page, self.found.len());
@@ -168,11 +181,28 @@ pub fn accept(app: &mut App) -> Vec<Effect> {
     let Some(super::Overlay::Palette(palette)) = app.overlays.last() else {
         return Vec::new();
     };
-    let Some(deed) = palette.chosen() else {
+    let typed = palette.input.value().to_owned();
+    let chosen = palette.chosen().cloned();
+    let typed = match &chosen {
+        // Half of a name, and the rest was chosen from the list.
+        Some(Entry {
+            label,
+            deed: Deed::Lift,
+            ..
+        }) if !lift::names_something(app, &typed) => label.clone(),
+        _ => typed,
+    };
+    if let Some(effects) = lift::typed(app, &typed) {
+        app.overlays
+            .retain(|overlay| !matches!(overlay, super::Overlay::Palette(_)));
+        return effects;
+    }
+    let Some(Entry { label, deed, .. }) = chosen else {
         return Vec::new();
     };
     app.overlays.pop();
     match deed {
+        Deed::Lift => lift::typed(app, &label).unwrap_or_default(),
         Deed::Command(command) => command.run(app),
         Deed::Own(at) => own::begin(app, at),
         Deed::Host(host) => {

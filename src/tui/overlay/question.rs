@@ -25,6 +25,8 @@ pub enum Meaning {
     CtrlAltDel(VmRef),
     /// Run a command of the operator's own.
     Own(Box<OwnRun>),
+    /// Leave for another profile.
+    Switch(String),
     /// Leave the program.
     Quit,
 }
@@ -80,6 +82,15 @@ impl Question {
         }
     }
 
+    /// Asks whether to go on with another profile while operations are under way in this one.
+    pub fn switch(name: String, running: usize) -> Self {
+        Self {
+            title: format!("Switch to {name}?"),
+            meaning: Meaning::Switch(name),
+            ..Self::quit(running)
+        }
+    }
+
     /// Asks whether ctrl-alt-del is to be pressed in a VM.
     pub fn ctrl_alt_del(vm: VmRef, name: &str) -> Self {
         Self {
@@ -105,6 +116,7 @@ impl Question {
             Meaning::RemoveHost(id, name) => Effect::RemoveHost(id, name),
             Meaning::RemoveCredential(name) => Effect::Keep(Keep::RemoveCredential(name)),
             Meaning::CtrlAltDel(vm) => Effect::SendKeys(vm, KeyStrokes::CtrlAltDel),
+            Meaning::Switch(name) => Effect::SwitchProfile(name),
             Meaning::Quit => Effect::Quit,
         }
     }
@@ -125,6 +137,7 @@ impl Question {
             Meaning::RemoveCredential(_) => "remove it",
             Meaning::CtrlAltDel(_) => "press them",
             Meaning::Own(_) => "run it",
+            Meaning::Switch(_) => "switch",
             Meaning::Quit => "leave",
         };
         frame::keys(buf, last, theme, &[("y", yes), ("enter", "stay")]);

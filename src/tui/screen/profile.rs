@@ -14,8 +14,10 @@ use crate::tui::glyph;
 use crate::tui::overlay::Overlay;
 use crate::tui::overlay::credential_form::CredentialForm;
 use crate::tui::overlay::document::{Document, Topic, fact};
+use crate::tui::overlay::menu::{Choice, Item, Menu};
 use crate::tui::overlay::passphrase::Passphrase;
 use crate::tui::overlay::question::Question;
+use crate::tui::overlay::rotation;
 use crate::tui::theme::{Role, Theme};
 use crate::tui::widget::list::{self, Field, List};
 
@@ -135,6 +137,28 @@ pub fn remove(app: &mut App) -> Vec<Effect> {
     Vec::new()
 }
 
+/// Says whether the credential under the cursor can get a new key: its hosts are logged in to with the old one.
+pub fn can_rotate(app: &App) -> Result<(), String> {
+    has_selected(app)?;
+    if app.snapshot.read_only {
+        return Err("the program is read-only".to_owned());
+    }
+    match app.snapshot.lock {
+        LockState::Unlocked => Ok(()),
+        LockState::Empty | LockState::Locked => {
+            Err("the profile is locked: u unlocks it".to_owned())
+        }
+    }
+}
+
+/// Shows what giving the hosts of the credential under the cursor a new key would do.
+pub fn rotate(app: &mut App) -> Vec<Effect> {
+    match selected(app).map(|found| found.name.clone()) {
+        Some(name) => rotation::open(app, name),
+        None => Vec::new(),
+    }
+}
+
 /// Shows everything that may be shown of the credential under the cursor.
 pub fn show(app: &mut App) -> Vec<Effect> {
     let Some(found) = selected(app) else {
@@ -164,6 +188,42 @@ pub fn show(app: &mut App) -> Vec<Effect> {
         scroll: 0,
     };
     app.overlays.push(Overlay::Document(page));
+    Vec::new()
+}
+
+/// Says whether there is another profile.
+pub fn can_switch(app: &App) -> Result<(), String> {
+    let others = app.settings.profiles.iter();
+    if others
+        .filter(|name| ***name != *app.snapshot.profile)
+        .count()
+        > 0
+    {
+        return Ok(());
+    }
+    Err("there is no other profile: `vmdeck profile create NAME` makes one".to_owned())
+}
+
+/// Offers the other profiles.
+pub fn switch(app: &mut App) -> Vec<Effect> {
+    let all = app.settings.profiles.iter();
+    let others = all.filter(|name| ***name != *app.snapshot.profile);
+    let items = others
+        .map(|name| Item::unlettered(name.clone(), Choice::Profile(name.clone())))
+        .collect();
+    let menu = Menu::new("Go on with profile", items);
+    app.overlays.push(Overlay::Menu(menu));
+    Vec::new()
+}
+
+/// Goes on with another profile; asks first while operations are under way here.
+pub fn switch_to(app: &mut App, name: String) -> Vec<Effect> {
+    let running = app.running();
+    if running == 0 {
+        return vec![Effect::SwitchProfile(name)];
+    }
+    let question = Question::switch(name, running);
+    app.overlays.push(Overlay::Question(question));
     Vec::new()
 }
 

@@ -25,8 +25,7 @@ use crate::tui::theme::Role;
 
 /// Moves in whatever has the keys.
 pub fn go(app: &mut App, motion: Motion) -> Vec<Effect> {
-    let page = app.page();
-    let columns = app.size.0;
+    let (page, width) = (app.page(), app.size.0);
     let state = Arc::clone(&app.snapshot);
     let (keymap, own) = (Arc::clone(&app.settings.keymap), Arc::clone(&app.own));
     let lines = match app.overlays.last() {
@@ -60,8 +59,12 @@ pub fn go(app: &mut App, motion: Motion) -> Vec<Effect> {
         }
         Some(Overlay::Console(console)) => console.go(motion, page),
         Some(Overlay::Doctor(findings)) => findings.go(motion, page),
+        Some(Overlay::Import(import)) => import.go(motion, page),
+        Some(Overlay::Rotation(rotation)) => {
+            rotation.go(motion, page.saturating_sub(1), width.saturating_sub(4));
+        }
         Some(Overlay::Document(page_of)) => page_of.go(motion, page.saturating_sub(1)),
-        Some(Overlay::Log(list)) => list.go(motion, (page.saturating_sub(1), columns)),
+        Some(Overlay::Log(list)) => list.go(motion, (page.saturating_sub(1), width)),
         Some(Overlay::Details(details)) => details.go(lines, motion, page.saturating_sub(3)),
         Some(Overlay::Progress(panel)) => panel.go(lines, motion, page.saturating_sub(4)),
         Some(Overlay::Confirm(dialog)) => {

@@ -62,7 +62,7 @@ pub fn draw(
         draw_line(buf, paint::line_of(area, 0), theme, &short(state, now));
         return;
     }
-    let name = profile(state);
+    let name = profile(state, now);
     let room = area.width.saturating_sub(width_of(&name) + WIDE_GAP + 2);
     let mut first = vec![name, fitting_hosts(state, now, room)];
     let mut second = vec![vms(state), load(state)];
@@ -120,7 +120,7 @@ fn draw_line(buf: &mut Buffer, line: Rect, theme: &Theme, segments: &[Segment]) 
 
 /// The barest: name, lock if it matters, how many hosts are how.
 fn short(state: &FleetSnapshot, now: Timestamp) -> Vec<Segment> {
-    let mut name = profile(state).split_off(1);
+    let mut name = profile(state, now).split_off(1);
     if state.lock == LockState::Unlocked {
         name.truncate(1);
     }
@@ -142,7 +142,23 @@ fn word(text: impl Into<String>, role: Role) -> (String, Role) {
     (text.into(), role)
 }
 
-fn profile(state: &FleetSnapshot) -> Segment {
+/// Which hosts may be changed although they are read-only, and for how long.
+fn lifted(state: &FleetSnapshot, now: Timestamp) -> Option<String> {
+    let hold = state.lifts.iter().filter(|lift| lift.until > now);
+    let names: Vec<&str> = hold
+        .clone()
+        .filter_map(|lift| Some(state.host(lift.host)?.spec.name.as_str()))
+        .collect();
+    let until = hold.map(|lift| lift.until).max()?;
+    let left = std::time::Duration::try_from(until.duration_since(now)).unwrap_or_default();
+    let which = match names.as_slice() {
+        [one] => (*one).to_owned(),
+        many => format!("{} hosts", many.len()),
+    };
+    Some(format!("RW {which} {}", Age(left)))
+}
+
+fn profile(state: &FleetSnapshot, now: Timestamp) -> Segment {
     let (lock, role) = match state.lock {
         LockState::Empty => ("no secrets", Role::Dim),
         LockState::Locked => ("locked", Role::Warning),
@@ -157,6 +173,10 @@ fn profile(state: &FleetSnapshot) -> Segment {
     if state.read_only {
         segment.push(word(format!(" {} ", glyph::DOT), Role::Dim));
         segment.push(word("READ-ONLY", Role::Warning));
+    }
+    if let Some(lifted) = lifted(state, now) {
+        segment.push(word(format!(" {} ", glyph::DOT), Role::Dim));
+        segment.push(word(lifted, Role::Danger));
     }
     if matches!(state.audit, AuditState::Blocked(_)) {
         segment.push(word(format!(" {} ", glyph::DOT), Role::Dim));
