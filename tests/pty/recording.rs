@@ -14,7 +14,7 @@ use crate::support::campaign;
 use crate::support::cast::Cast;
 use crate::support::pty::Pty;
 use crate::support::simulated::SimFleet;
-use crate::{Demo, RUNNING, VMDECK};
+use crate::{Demo, RUNNING, VMDECK, support};
 
 #[test]
 fn a_recording_shows_what_the_terminal_showed_and_holds_no_passphrase() {
@@ -27,7 +27,11 @@ fn a_recording_shows_what_the_terminal_showed_and_holds_no_passphrase() {
     demo.pty.keys(&format!("{SECRET}\r"));
     demo.pty.wait_text("Once more");
     demo.pty.keys(&format!("{SECRET}\r"));
-    demo.pty.wait_text("unlocked");
+    // The header may say so before the dialog has heard of it, and that still takes the keys.
+    demo.pty
+        .wait_for("the profile open and the dialog gone", |screen| {
+            screen.contains("unlocked") && !screen.contains("passphrase: ")
+        });
     demo.pty.resize(90, 30);
     demo.pty.keys("/name:vpn\r");
     demo.pty.wait_for("one VM in a smaller terminal", |screen| {
@@ -68,10 +72,12 @@ fn nothing_is_recorded_over_and_a_full_recording_ends_without_the_dashboard() {
     );
     let cast = demo.home.path().join("CAST");
     demo.pty.wait_text(RUNNING);
-    for _ in 0..6 {
-        // Every redraw is a whole screen.
+    for _ in 0..12 {
+        // Every redraw is a whole screen, and one is waited for: those asked for at once are one.
+        let before = demo.pty.bytes_written();
         demo.pty.keys("\x0c");
-        demo.pty.still();
+        let redrawn = || demo.pty.bytes_written() > before + 4096;
+        assert!(support::wait_for(Duration::from_secs(20), redrawn));
     }
     demo.pty.keys("!");
     demo.pty.wait_for("a line of the error log", |screen| {
