@@ -80,11 +80,11 @@ pub fn markdown() -> String {
     );
     rows(&mut text, RULE_KEYS);
     text.push_str(
-        "\n### `[[command]]`\n\nA program of your own on a key ([own.md](own.md)).\n\n| key | takes | meaning |\n|---|---|---|\n",
+        "\n### `[[command]]`\n\nA program of your own on a key (`docs/own.md`).\n\n| key | takes | meaning |\n|---|---|---|\n",
     );
     rows(&mut text, COMMAND_KEYS);
     text.push_str(
-        "\n### `[[hook]]`\n\nA program that is run when something happens ([own.md](own.md)).\n\n| key | takes | meaning |\n|---|---|---|\n",
+        "\n### `[[hook]]`\n\nA program that is run when something happens (`docs/own.md`).\n\n| key | takes | meaning |\n|---|---|---|\n",
     );
     rows(&mut text, HOOK_KEYS);
     text

@@ -111,6 +111,8 @@ fn a_change_is_told_a_command_gets_its_arguments_and_a_hook_that_hangs_is_ended(
     );
     // Its keys are the dashboard's again, from the first one on.
     pty.keys("?");
+    pty.wait_text("VM table");
+    pty.keys("ask me");
     pty.wait_text("Commands of your own");
     pty.keys("\x1b");
     pty.wait_for("the table", |screen| {

@@ -301,18 +301,7 @@ async fn engine(mut inbox: mpsc::Receiver<Request>, state: Arc<FleetSnapshot>, a
                 reply.send(proposal).unwrap();
             }
             Request::Submit { submission, reply } => {
-                let Submission {
-                    plan,
-                    consent,
-                    count,
-                    ..
-                } = *submission;
-                let name = plan.vm_name.shown();
-                note(format!(
-                    "submit {}{} {name} ({consent:?}, {count})",
-                    plan.action.kind,
-                    plan.action.about()
-                ));
+                note(submitted_in_words(*submission));
                 submitted += 1;
                 let id = format!("op-{submitted}");
                 reply.send(Ok(OperationId(Arc::from(id)))).unwrap();
@@ -385,6 +374,21 @@ async fn engine(mut inbox: mpsc::Receiver<Request>, state: Arc<FleetSnapshot>, a
             other => kept(other, &asked),
         }
     }
+}
+
+fn submitted_in_words(submission: Submission) -> String {
+    let Submission {
+        plan,
+        consent,
+        count,
+        ..
+    } = submission;
+    format!(
+        "submit {}{} {} ({consent:?}, {count})",
+        plan.action.kind,
+        plan.action.about(),
+        plan.vm_name.shown()
+    )
 }
 
 /// A key that two hosts log in with, and a password that none does.

@@ -112,52 +112,56 @@ fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
 mod tests {
     use super::*;
 
-    /// A reader of what a terminal would show: the colour of each pixel, by its number in the cube.
-    fn decoded(bytes: &[u8]) -> (BTreeMap<(u32, u32), u32>, BTreeMap<u32, Vec<u32>>) {
+    /// What a terminal would show: the colour of each pixel by its number in the cube, and what each number is.
+    #[derive(Default)]
+    struct Shown {
+        pixels: BTreeMap<(u32, u32), u32>,
+        colours: BTreeMap<u32, Vec<u32>>,
+    }
+
+    fn decoded(bytes: &[u8]) -> Shown {
         let text = std::str::from_utf8(bytes).unwrap();
         let body = text.strip_prefix("\x1bP0;1;0q").unwrap();
-        let mut rest = body.strip_suffix("\x1b\\").unwrap();
-        let (mut pixels, mut colours) = (BTreeMap::new(), BTreeMap::new());
+        let mut rest = body.strip_suffix("\x1b\\").unwrap().chars().peekable();
+        let mut shown = Shown::default();
         let (mut x, mut top, mut now, mut repeat) = (0, 0, 0, 1);
-        while let Some(sign) = rest.chars().next() {
-            rest = &rest[1..];
-            let end = rest
-                .find(|c: char| !c.is_ascii_digit() && c != ';')
-                .unwrap_or(rest.len());
+        while let Some(sign) = rest.next() {
+            let mut digits = String::new();
+            while matches!(sign, '"' | '#' | '!')
+                && let Some(c) = rest.next_if(|c| c.is_ascii_digit() || *c == ';')
+            {
+                digits.push(c);
+            }
             let numbers = || {
-                rest[..end]
+                digits
                     .split(';')
                     .map(|n| n.parse().unwrap())
                     .collect::<Vec<u32>>()
             };
             match sign {
-                '"' => rest = &rest[end..],
+                '"' => {}
                 '#' => {
                     let said = numbers();
                     now = said[0];
                     if said.len() > 1 {
-                        colours.insert(now, said[2..].to_vec());
+                        shown.colours.insert(now, said[2..].to_vec());
                     }
-                    rest = &rest[end..];
                 }
-                '!' => {
-                    repeat = numbers()[0];
-                    rest = &rest[end..];
-                }
+                '!' => repeat = numbers()[0],
                 '$' => x = 0,
                 '-' => (x, top) = (0, top + 6),
                 sign => {
                     let bits = u32::from(sign) - 63;
                     for _ in 0..std::mem::replace(&mut repeat, 1) {
                         for line in (0..6).filter(|line| bits & (1 << line) != 0) {
-                            pixels.insert((x, top + line), now);
+                            shown.pixels.insert((x, top + line), now);
                         }
                         x += 1;
                     }
                 }
             }
         }
-        (pixels, colours)
+        shown
     }
 
     #[test]
@@ -168,11 +172,11 @@ mod tests {
             [n, n.wrapping_mul(7), 255 - n]
         });
         let picture = Picture::new(width, height, pixels.collect()).unwrap();
-        let (shown, colours) = decoded(&encode(&picture));
-        assert_eq!(shown.len(), 23 * 15);
-        for (at, number) in shown {
+        let shown = decoded(&encode(&picture));
+        assert_eq!(shown.pixels.len(), 23 * 15);
+        for (at, number) in shown.pixels {
             assert_eq!(number, colour(picture.pixel(at.0, at.1)), "{at:?}");
-            assert_eq!(colours[&number].len(), 3);
+            assert_eq!(shown.colours[&number].len(), 3);
         }
     }
 
