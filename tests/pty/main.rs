@@ -263,3 +263,38 @@ fn the_mouse_is_listened_to_where_it_is_wanted_and_given_back() {
     demo.assert_restored();
     assert!(!demo.pty.takes_mouse(), "the mouse is still taken");
 }
+
+#[test]
+fn a_vm_of_the_demo_lets_somebody_in_and_runs_programs() {
+    let mut demo = Demo::start((120, 40));
+    demo.pty.wait_text(RUNNING);
+    demo.pty.keys("/name:cache-1\r");
+    demo.pty.wait_for("the VM alone", |screen| {
+        screen.contains("1 of ") && screen.contains("cache-1")
+    });
+    demo.pty.keys("e");
+    demo.pty.wait_text("Shell in cache-1");
+    // Its address may be there already: addresses are read last.
+    demo.pty.keys("root\r\r\x1510.0.3.31\r");
+    let dialog = demo.pty.wait_text("of the fingerprint:");
+    let (_, print) = dialog.split_once("SHA256:").expect("a fingerprint");
+    let print: String = print.chars().take_while(|c| !c.is_whitespace()).collect();
+    let (_, tail) = print.split_at(print.len() - 6);
+    demo.pty.keys(&format!("{tail}\r"));
+    demo.pty.wait_text("root@cache-1:~#");
+    demo.pty.keys("exit\r");
+    demo.pty.wait_text("the shell ended (exit 0)");
+    demo.pty.keys("\x1b");
+    demo.pty.wait_text("NAME");
+    demo.pty.keys("x");
+    demo.pty.wait_text("Run a program in cache-1");
+    demo.pty.keys("uname -a\r");
+    demo.pty.wait_text("guest-exec");
+    // On a host of tier `prod` its name is wanted.
+    demo.pty.keys("cache-1\r");
+    demo.pty.wait_text("Linux cache-1");
+    demo.pty.keys("\x1b");
+    demo.pty.wait_text("NAME");
+    demo.pty.keys("q");
+    demo.assert_restored();
+}
