@@ -13,6 +13,7 @@ use super::capability::Capabilities;
 use super::health::HostHealth;
 use super::host::{HostId, HostSpec};
 use super::operation::Operation;
+use super::store_operation::StoreOperation;
 use super::text::RemoteText;
 use super::units::{Bytes, Percent};
 use super::vm::{Vm, VmRef};
@@ -165,6 +166,8 @@ pub struct FleetSnapshot {
     pub hosts: Vec<Arc<HostSnapshot>>,
     /// Running operations and the last finished ones, oldest first.
     pub operations: Vec<Arc<Operation>>,
+    /// The same of pools and networks.
+    pub store_operations: Vec<Arc<StoreOperation>>,
 }
 
 impl FleetSnapshot {
@@ -177,6 +180,14 @@ impl FleetSnapshot {
     pub fn is_read_only(&self, host: &HostSpec, now: Timestamp) -> bool {
         let lifted = |lift: &Lift| lift.host == host.id && lift.until > now;
         host.read_only && !self.lifts.iter().any(lifted)
+    }
+
+    /// Tells whether what is typed into VMs of a host may reach them; not where the host is gone.
+    pub fn may_type_on(&self, host: HostId, now: Timestamp) -> bool {
+        !self.read_only
+            && self
+                .host(host)
+                .is_some_and(|host| !self.is_read_only(&host.spec, now))
     }
 
     /// Returns a VM with the host it is on.

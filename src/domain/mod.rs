@@ -35,6 +35,7 @@ pub mod selector;
 pub mod snapshot;
 pub mod store;
 pub mod store_action;
+pub mod store_operation;
 pub mod text;
 pub mod units;
 pub mod vm;

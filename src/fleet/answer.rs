@@ -275,9 +275,11 @@ impl Engine {
             reins.cancel.cancel();
             return Ok(());
         }
-        Err(match self.state.operation(id) {
-            Some(_) => Failure::new(ErrorKind::Conflict, "the operation has ended already"),
-            None => Failure::new(ErrorKind::NotFound, format!("there is no operation {id}")),
+        let is_known = self.state.operation(id).is_some() || self.state.store_operations.knows(id);
+        Err(if is_known {
+            Failure::new(ErrorKind::Conflict, "the operation has ended already")
+        } else {
+            Failure::new(ErrorKind::NotFound, format!("there is no operation {id}"))
         })
     }
 
@@ -287,6 +289,7 @@ impl Engine {
         let waiting = ids.iter().filter(|id| {
             let queued = self.state.operation(id);
             queued.is_some_and(|operation| operation.phase == Phase::Queued)
+                || self.state.store_operations.is_queued(id)
         });
         let called = waiting.filter_map(|id| self.reins.get(id));
         called.inspect(|reins| reins.withdraw.cancel()).count()

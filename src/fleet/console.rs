@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +25,7 @@ use crate::domain::console::{
 use crate::domain::error_kind::{Classify, ErrorKind, Failure};
 use crate::domain::host::HostSpec;
 use crate::domain::host_key::HostKeyQuestion;
+use crate::domain::inventory::FleetSnapshot;
 use crate::domain::operation::Actor;
 use crate::domain::remote_command::RemoteCommand;
 use crate::domain::vm::VmRef;
@@ -65,7 +66,7 @@ pub struct Console {
     pub news: mpsc::Receiver<ConsoleNews>,
     /// What goes in.
     pub input: mpsc::Sender<ConsoleInput>,
-    /// Whether anything that is typed reaches the VM: not in read-only mode.
+    /// Whether anything that is typed reaches the VM: not in read-only mode. It ends when that begins.
     pub may_type: bool,
 }
 
@@ -73,7 +74,8 @@ pub struct Console {
 struct Task {
     wish: ConsoleWish,
     intent: AuditEntry,
-    may_type: bool,
+    /// The fleet as it is while the console is open: read-only mode may begin then.
+    state: watch::Receiver<Arc<FleetSnapshot>>,
     spec: Arc<HostSpec>,
     command: RemoteCommand,
     reach: &'static dyn Reach,
@@ -129,7 +131,7 @@ impl Engine {
         };
         Ok(Task {
             intent,
-            may_type: !(view.read_only || view.is_read_only(&host.spec, now)),
+            state: self.snapshots.subscribe(),
             spec: Arc::clone(&host.spec),
             command,
             reach,
@@ -178,7 +180,7 @@ impl Task {
         let console = Console {
             news: to_front,
             input: mpsc::channel(INPUT_QUEUE).0,
-            may_type: self.may_type,
+            may_type: self.may_type(),
         };
         if reply.send(Ok(console)).is_err() {
             return;
@@ -219,6 +221,12 @@ impl Task {
         }
     }
 
+    /// Tells whether what is typed may reach the VM now.
+    fn may_type(&self) -> bool {
+        let state = self.state.borrow();
+        state.may_type_on(self.wish.vm.host, self.context.clock.now())
+    }
+
     /// Carries both directions until one side leaves; returns what the audit log says about it.
     async fn carry(
         &self,
@@ -231,7 +239,7 @@ impl Task {
         let console = Console {
             news: to_front,
             input: from_front,
-            may_type: self.may_type,
+            may_type: self.may_type(),
         };
         if reply.send(Ok(console)).is_err() {
             return ("ok", "nobody waited for it any more".to_owned());
@@ -239,7 +247,7 @@ impl Task {
         let carrying = async {
             tokio::select! {
                 end = self.hand_on(&mut output, &news) => end,
-                never = take_typed(typed, input, self.may_type) => match never {},
+                never = take_typed(typed, input, || self.may_type()) => match never {},
             }
         };
         let end = tokio::select! {
@@ -313,10 +321,10 @@ impl Task {
 async fn take_typed(
     mut typed: mpsc::Receiver<ConsoleInput>,
     input: mpsc::Sender<ConsoleInput>,
-    may_type: bool,
+    may_type: impl Fn() -> bool,
 ) -> std::convert::Infallible {
     while let Some(piece) = typed.recv().await {
-        let passes = may_type || matches!(piece, ConsoleInput::Size(_));
+        let passes = may_type() || matches!(piece, ConsoleInput::Size(_));
         if passes && input.send(piece).await.is_err() {
             break;
         }
@@ -357,6 +365,28 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn read_only_mode_that_begins_later_stops_what_is_typed() {
+        let (typing, typed) = mpsc::channel(4);
+        let (input, mut taken) = mpsc::channel(4);
+        let open = std::sync::atomic::AtomicBool::new(true);
+        let may_type = || open.load(std::sync::atomic::Ordering::SeqCst);
+        let piece = |text: &str| ConsoleInput::Bytes(text.as_bytes().to_vec());
+        let size = ConsoleInput::Size(TerminalSize::new(80, 24));
+        let steps = async {
+            typing.send(piece("ls")).await.unwrap();
+            assert_eq!(taken.recv().await.unwrap(), piece("ls"));
+            open.store(false, std::sync::atomic::Ordering::SeqCst);
+            typing.send(piece("rm -rf /")).await.unwrap();
+            typing.send(size.clone()).await.unwrap();
+            assert_eq!(taken.recv().await.unwrap(), size);
+        };
+        tokio::select! {
+            never = take_typed(typed, input, may_type) => match never {},
+            () = steps => {}
+        }
+    }
+
+    #[tokio::test]
     async fn in_read_only_mode_nothing_is_typed() {
         let size = ConsoleInput::Size(TerminalSize::new(80, 24));
         for (may_type, wanted) in [(false, 1), (true, 2)] {
@@ -374,7 +404,7 @@ mod tests {
                 }
             };
             tokio::select! {
-                never = take_typed(typed, input, may_type) => match never {},
+                never = take_typed(typed, input, || may_type) => match never {},
                 () = watching => {}
             }
             assert_eq!(seen.len(), wanted);

@@ -421,9 +421,12 @@ impl Engine {
                 }
                 self.state.put_operation(*operation);
             }
-            OperationNews::StoreDone(id) => {
-                self.reins.remove(&id);
-                self.busy_stores.remove(&id);
+            OperationNews::StoreMoved(operation) => {
+                if operation.is_finished() {
+                    self.reins.remove(&operation.id);
+                    self.busy_stores.remove(&operation.id);
+                }
+                self.state.store_operations.put(*operation);
             }
             OperationNews::NotRecorded(cause) => {
                 let now = self.clock().now();
@@ -555,7 +558,7 @@ impl Engine {
 
     /// Ends the waiting of operations whose grace is over; they record themselves as unknown.
     fn cut(&mut self) {
-        let running = self.state.running().count();
+        let running = self.state.running().count() + self.state.store_operations.running();
         if let Some(stopping) = &mut self.stopping {
             if stopping.cut.is_none() {
                 for reins in self.reins.values() {

@@ -42,6 +42,7 @@ mod snapshots;
 pub mod state;
 #[cfg(test)]
 mod state_tests;
+mod store_operations;
 mod stores;
 pub mod target;
 #[cfg(test)]

@@ -27,6 +27,7 @@ use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::inventory::FleetSnapshot;
 use crate::domain::operation::{Operation, OperationId, Outcome, Phase, Plan, Submission};
 use crate::domain::snapshot::VmSnapshot;
+use crate::domain::store_operation::StoreOperation;
 use crate::domain::text::RemoteText;
 use crate::hypervisor::{HypervisorError, ProgressNews, ProgressSink};
 use crate::session::{HostCommand, Observation, PerformError, SessionHandle};
@@ -56,8 +57,8 @@ pub enum OperationNews {
     Moved(Box<Operation>),
     /// Its outcome could not be recorded.
     NotRecorded(Failure),
-    /// Something that was done to a pool or a network is over.
-    StoreDone(OperationId),
+    /// Something that is done to a pool or a network stands like this now.
+    StoreMoved(Box<StoreOperation>),
 }
 
 /// Makes ids that sort by time and are unique across processes.

@@ -14,6 +14,7 @@ use super::diff::{changes, connection_changed};
 use super::error_log::ErrorLog;
 use super::metrics::Metrics;
 use super::request::ErrorRecord;
+use super::store_operations::StoreOperations;
 use crate::domain::error_kind::Failure;
 use crate::domain::event::Fact;
 use crate::domain::health::HostHealth;
@@ -53,6 +54,8 @@ pub struct FleetState {
     hosts: Vec<Arc<HostSnapshot>>,
     places: HashMap<HostId, usize>,
     operations: Vec<Arc<Operation>>,
+    /// Those about pools and networks.
+    pub store_operations: StoreOperations,
     /// What failed lately.
     pub errors: ErrorLog,
     /// The figures of the last quarter of an hour.
@@ -96,6 +99,7 @@ impl FleetState {
             hosts: Vec::new(),
             places: HashMap::new(),
             operations: Vec::new(),
+            store_operations: StoreOperations::default(),
             errors: ErrorLog::default(),
             metrics: Metrics::default(),
             announced: HashMap::new(),
@@ -433,6 +437,7 @@ impl FleetState {
             errors: self.errors.taken(),
             hosts: self.hosts.clone(),
             operations: self.operations.clone(),
+            store_operations: self.store_operations.all(),
         }
     }
 

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -23,13 +23,14 @@ use crate::domain::action::Ask;
 use crate::domain::audit::AuditEntry;
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::inventory::{FleetSnapshot, HostSnapshot};
-use crate::domain::operation::{Actor, OperationId, Outcome};
+use crate::domain::operation::{Actor, Outcome, Phase};
 use crate::domain::policy::{Decision, Verdict};
 use crate::domain::store::{HostStores, Store, StoreRef, StoreState};
 use crate::domain::store_action::{
     GOAL_WITHIN, StorePlan, StoreProposal, StoreResult, StoreSubmission, StoreVerb, consequences,
     found, running,
 };
+use crate::domain::store_operation::StoreOperation;
 use crate::hypervisor::{Drivers, ProgressSink};
 use crate::session::{HostCommand, PerformError, SessionHandle};
 use crate::task::send_or_gone;
@@ -199,11 +200,22 @@ impl Engine {
             Ok((host, verdict, session)) => {
                 let now = self.clock().now();
                 let id = self.ids.next(now);
-                let Reins { cancel, .. } = self.reins.entry(id.clone()).or_default().clone();
-                self.busy_stores
-                    .insert(id.clone(), submission.plan.target.clone());
+                let Reins { cancel, withdraw } = self.reins.entry(id.clone()).or_default().clone();
+                let operation = StoreOperation {
+                    id: id.clone(),
+                    plan: Arc::new(submission.plan.clone()),
+                    actor: submission.actor.clone(),
+                    phase: Phase::Queued,
+                    outcome: None,
+                    started_at: now,
+                    finished_at: None,
+                    state_after: None,
+                    withdrawn: false,
+                };
+                self.state.store_operations.put(operation.clone());
+                self.busy_stores.insert(id, submission.plan.target.clone());
                 let run = Run {
-                    id,
+                    operation,
                     host,
                     rule: verdict.rule,
                     places: self.roster.places(submission.plan.target.host).sending,
@@ -214,7 +226,10 @@ impl Engine {
                     clock: self.clock().clone(),
                     news: self.operation_news.clone(),
                     cancel,
+                    withdraw,
                 };
+                // Whoever asked sees it before it is over.
+                self.publish();
                 self.groups
                     .operations
                     .spawn("store operation", run.run(reply));
@@ -262,9 +277,12 @@ impl Engine {
     }
 }
 
+/// A place among the actions of a host.
+type Place = Option<OwnedSemaphorePermit>;
+
 /// Everything one run needs.
 struct Run {
-    id: OperationId,
+    operation: StoreOperation,
     host: Arc<HostSnapshot>,
     rule: String,
     places: Arc<Semaphore>,
@@ -274,14 +292,17 @@ struct Run {
     audit: AuditLog,
     clock: Clock,
     news: mpsc::Sender<OperationNews>,
+    /// Ends the waiting; what was sent stays sent.
     cancel: CancellationToken,
+    /// Calls it back, as long as nothing was sent.
+    withdraw: CancellationToken,
 }
 
 impl Run {
-    async fn run(self, reply: Reply<StoreResult>) {
+    async fn run(mut self, reply: Reply<StoreResult>) {
         let began = Instant::now();
         let intent = record::store_intent(
-            &self.id,
+            &self.operation.id,
             &self.submission.plan,
             &self.submission.actor,
             &self.rule,
@@ -290,7 +311,7 @@ impl Run {
         let mut after = None;
         let outcome = match self.start(&intent).await {
             Err(refused) => refused,
-            Ok(()) => match self.send().await {
+            Ok(place) => match self.send(place).await {
                 Err(ended) => ended,
                 Ok(()) => self.verify(&mut after).await,
             },
@@ -300,14 +321,17 @@ impl Run {
         let unrecordable =
             matches!(&outcome, Outcome::Refused { cause } if cause.kind == ErrorKind::NotRecorded);
         if !unrecordable && let Err(error) = self.audit.append(entry).await {
-            tracing::error!(%error, id = %self.id, "could not record an outcome");
+            tracing::error!(%error, id = %self.operation.id, "could not record an outcome");
             self.tell(OperationNews::NotRecorded(Failure::of(&error)))
                 .await;
         }
+        self.operation.outcome = Some(outcome.clone());
+        self.operation.finished_at = Some(now);
+        self.operation.state_after = after;
         // The fleet knows that it is over before whoever asked does, so that it can be asked again.
-        self.tell(OperationNews::StoreDone(self.id.clone())).await;
+        self.moved(Phase::Done).await;
         let result = StoreResult {
-            id: self.id,
+            id: self.operation.id,
             outcome,
             state_after: after,
             elapsed: began.elapsed(),
@@ -317,30 +341,46 @@ impl Run {
     }
 
     /// Waits for a place, looks once more, writes the intent.
-    async fn start(&self, intent: &AuditEntry) -> Result<(), Outcome> {
+    async fn start(&mut self, intent: &AuditEntry) -> Result<Place, Outcome> {
         let refused = |cause| Outcome::Refused { cause };
+        let places = Arc::clone(&self.places);
         let shown = &self.submission.plan;
         let look = async {
+            // The semaphore is never closed.
+            let place = places.acquire_owned().await.ok();
             let stores = read(&self.session).await?;
             let what = (&shown.target, shown.verb);
             let now = make(self.drivers.as_ref(), &self.host, &stores, what)?;
-            unchanged(shown, &now)
+            unchanged(shown, &now)?;
+            Ok::<Place, Failure>(place)
         };
-        tokio::select! {
+        let looked = tokio::select! {
             biased;
-            () = self.cancel.cancelled() => return Err(self.never_sent()),
-            looked = look => looked.map_err(refused)?,
-        }
+            () = self.called_back() => None,
+            looked = look => Some(looked.map_err(refused)?),
+        };
+        let Some(place) = looked else {
+            return Err(self.never_sent());
+        };
         if let Err(error) = self.audit.append(intent.clone()).await {
             return Err(refused(error.refusal("the action")));
         }
-        if self.cancel.is_cancelled() {
+        if self.cancel.is_cancelled() || self.withdraw.is_cancelled() {
             return Err(self.never_sent());
         }
-        Ok(())
+        Ok(place)
     }
 
-    fn never_sent(&self) -> Outcome {
+    /// Waits until it is cancelled or withdrawn.
+    async fn called_back(&self) {
+        tokio::select! {
+            () = self.cancel.cancelled() => {}
+            () = self.withdraw.cancelled() => {}
+        }
+    }
+
+    fn never_sent(&mut self) -> Outcome {
+        self.operation.withdrawn = true;
         let host = &self.submission.plan.host_name;
         Outcome::Refused {
             cause: Failure::new(
@@ -351,14 +391,8 @@ impl Run {
     }
 
     /// Sends the commands, once, and waits until the hypervisor has accepted.
-    async fn send(&self) -> Result<(), Outcome> {
-        let places = Arc::clone(&self.places);
-        let _place = tokio::select! {
-            biased;
-            () = self.cancel.cancelled() => return Err(self.never_sent()),
-            // The semaphore is never closed.
-            place = places.acquire_owned() => place.ok(),
-        };
+    async fn send(&mut self, _place: Place) -> Result<(), Outcome> {
+        self.moved(Phase::Sending).await;
         let (reply, answer) = oneshot::channel();
         self.session
             .send(HostCommand::Perform {
@@ -385,7 +419,8 @@ impl Run {
     }
 
     /// Reads the host until the goal shows or time is up.
-    async fn verify(&self, after: &mut Option<StoreState>) -> Outcome {
+    async fn verify(&mut self, after: &mut Option<StoreState>) -> Outcome {
+        self.moved(Phase::Verifying).await;
         let patience = self.submission.deadline.unwrap_or(GOAL_WITHIN);
         if patience.is_zero() {
             return Outcome::Accepted {
@@ -435,6 +470,12 @@ impl Run {
             },
             None => unknown("the hypervisor took it, but the host could not be read in time"),
         }
+    }
+
+    async fn moved(&mut self, phase: Phase) {
+        self.operation.phase = phase;
+        let operation = Box::new(self.operation.clone());
+        self.tell(OperationNews::StoreMoved(operation)).await;
     }
 
     async fn tell(&self, news: OperationNews) {

@@ -90,6 +90,7 @@ pub(super) fn fleet(hosts: Vec<Arc<HostSnapshot>>) -> FleetSnapshot {
         errors: 0,
         hosts,
         operations: Vec::new(),
+        store_operations: Vec::new(),
     }
 }
 

@@ -369,6 +369,7 @@ pub fn state(mut hosts: Vec<HostSnapshot>) -> FleetSnapshot {
         errors: 0,
         hosts: hosts.into_iter().map(Arc::new).collect(),
         operations: Vec::new(),
+        store_operations: Vec::new(),
     }
 }
 

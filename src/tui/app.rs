@@ -234,6 +234,11 @@ impl App {
             self.stores.take(&self.snapshot);
         }
         self.operations.take(&self.snapshot);
+        for overlay in &mut self.overlays {
+            if let Overlay::Console(console) = overlay {
+                console.may_type = self.snapshot.may_type_on(console.vm.host, self.now);
+            }
+        }
         gone
     }
 
@@ -308,6 +313,9 @@ impl App {
                 Context::Global,
                 Context::Base,
             ],
+            Screen::Operations if self.operations.filter.editing => {
+                &[Context::Prompt, Context::Base]
+            }
             Screen::Operations => &[
                 Context::Operations,
                 Context::List,
@@ -337,11 +345,12 @@ impl App {
 
     /// Returns how many operations are under way.
     pub fn running(&self) -> usize {
-        self.snapshot
-            .operations
-            .iter()
-            .filter(|operation| !operation.is_finished())
-            .count()
+        let of_vms = self.snapshot.operations.iter();
+        let of_stores = self.snapshot.store_operations.iter();
+        of_vms.filter(|operation| !operation.is_finished()).count()
+            + of_stores
+                .filter(|operation| !operation.is_finished())
+                .count()
     }
 
     /// Returns how many VMs of the orders under way about several of them are over, and of how many.

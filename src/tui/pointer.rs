@@ -105,7 +105,8 @@ fn list(app: &App, state: &ViewState, body: Rect) -> Option<(Rect, usize, usize)
         Screen::Snapshots => (body, state.snapshots_top, app.snapshots.count()),
         Screen::Operations => {
             let upper = super::screen::operations::upper(body);
-            (upper, state.operations_top, app.snapshot.operations.len())
+            let rows = super::screen::operations::rows(app);
+            (upper, state.operations_top, rows)
         }
         Screen::Stores | Screen::Profile => return None,
     })

@@ -13,7 +13,9 @@ use super::pixels::{PictureWay, Placed};
 use super::screen::{hosts, operations, profile, snapshots, stores, vms};
 use super::theme::{Role, Theme};
 use super::widget::footer::{self, Hint};
+use super::widget::input::draw_filter;
 use super::widget::{header, paint};
+use crate::domain::text::fit_middle;
 
 /// What drawing remembers from frame to frame: the first row of each list.
 #[derive(Debug, Default)]
@@ -123,10 +125,27 @@ fn draw_status(app: &App, theme: &Theme, buf: &mut Buffer, line: Rect) -> Option
     if app.screen == Screen::Vms {
         return vms::status(app, buf, line, theme);
     }
+    if app.screen == Screen::Operations
+        && (app.operations.filter.editing
+            || (app.toast.is_none() && app.operations.filter.is_active()))
+    {
+        let filter = &app.operations.filter;
+        let line = Rect {
+            x: line.x + 1,
+            width: line.width.saturating_sub(1),
+            ..line
+        };
+        return draw_filter(buf, line, theme, filter).filter(|_| filter.editing);
+    }
     let title = match app.screen {
         Screen::Snapshots => snapshots::title(app),
         Screen::Stores => stores::title(app),
         Screen::Profile => profile::title(app),
+        // News must not hide that there is more than what is shown.
+        Screen::Operations if app.operations.filter.is_active() => {
+            let filter = fit_middle(app.operations.filter.text(), 40);
+            format!("/{filter}  {}", app.screen.title())
+        }
         other => other.title().to_owned(),
     };
     let title = format!("{title} ");

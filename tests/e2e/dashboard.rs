@@ -66,6 +66,7 @@ fn a_vm_is_started_and_forced_off_by_keys() {
     });
     assert_eq!(host.state(&id), "shut off");
 
+    pty.wait_for_the_end_of_orders();
     pty.keys("q");
     assert_eq!(pty.wait_exit(), 0);
     deck.run(&["audit", "verify"]).expect(0);
@@ -104,6 +105,7 @@ fn a_vm_is_reset_and_shut_down_by_keys() {
         row(screen, "web-1").contains("stopped")
     });
     assert_eq!(host.state(&id), "shut off");
+    pty.wait_for_the_end_of_orders();
     pty.keys("q");
     assert_eq!(pty.wait_exit(), 0);
     let tail = deck.run(&["audit", "tail", "-n", "20"]).expect(0);

@@ -177,7 +177,7 @@ fn a_person_takes_reverts_to_and_deletes_a_snapshot_by_keys() {
     pty.keys("y");
     pty.wait_text("This VM has no snapshots");
     assert_eq!(names().trim(), "");
-
+    pty.wait_for_the_end_of_orders();
     pty.keys("qq");
     assert_eq!(pty.wait_exit(), 0);
     deck.run(&["audit", "verify"]).expect(0);

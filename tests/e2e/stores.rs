@@ -305,6 +305,28 @@ fn a_person_sees_storage_and_networks_and_stops_a_pool_by_keys() {
     pty.wait_for("the records", |screen| {
         screen.contains("pool-stop") && screen.contains("pool images")
     });
+    let is_operation = |line: &str, verb: &str| {
+        line.contains("confirmed")
+            && line.contains(&format!(" {verb} "))
+            && line.contains("pool images")
+    };
+    pty.wait_for("both among the operations", |screen| {
+        screen.lines().any(|line| is_operation(line, "stop"))
+            && screen.lines().any(|line| is_operation(line, "start"))
+    });
+    pty.keys("/kind:pool-stop\r");
+    pty.wait_for("only one of them", |screen| {
+        screen.lines().any(|line| is_operation(line, "stop"))
+            && !screen.lines().any(|line| is_operation(line, "start"))
+    });
+    pty.keys("d");
+    pty.wait_text("pool-destroy");
+    pty.keys("\u{1b}");
+    pty.wait_for("the list", |screen| !screen.contains("pool-destroy"));
+    pty.keys("\u{1b}");
+    pty.wait_for("all again", |screen| {
+        screen.lines().any(|line| is_operation(line, "start"))
+    });
     pty.keys("qq");
     assert_eq!(pty.wait_exit(), 0);
 }

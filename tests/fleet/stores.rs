@@ -1,15 +1,21 @@
 //! What is done to pools and networks: planned from a read of its own, refused when that has changed,
 //! recorded before and after, and seen.
 
-use vmdeck::domain::action::Ask;
+use std::sync::Arc;
+
+use vmdeck::domain::action::{ActionKind, Ask};
 use vmdeck::domain::error_kind::{ErrorKind, Failure};
-use vmdeck::domain::operation::{Consent, Outcome};
+use vmdeck::domain::inventory::FleetSnapshot;
+use vmdeck::domain::operation::{Consent, Outcome, Phase};
 use vmdeck::domain::store::{Network, StoreId, StoreKind, StoreRef, StoreState, StoreUser};
 use vmdeck::domain::store_action::{StoreProposal, StoreResult, StoreSubmission, StoreVerb};
 use vmdeck::domain::text::RemoteText;
+use vmdeck::domain::vm::PowerState;
+
+use vmdeck::fleet::request::HostSelection;
 
 use crate::lab::{Lab, Plans, actor};
-use crate::world::{Obeys, vm_id};
+use crate::world::{Obeys, vm, vm_id};
 
 fn user(n: u32, name: &str, running: bool) -> StoreUser {
     StoreUser {
@@ -69,6 +75,17 @@ async fn stopping_a_network_names_the_running_vms_is_recorded_and_seen() {
     let result = run(&lab, proposal, Consent::Confirmed).await.unwrap();
     assert_eq!(result.outcome, Outcome::Confirmed);
     assert_eq!(result.state_after, Some(StoreState::Inactive));
+    // It stands among the operations, as one that is over.
+    let over =
+        |state: &Arc<FleetSnapshot>| state.store_operations.iter().all(|it| it.is_finished());
+    let state = lab.handle.wait_until(over).await.unwrap();
+    let [seen] = state.store_operations.as_slice() else {
+        panic!("{:?}", state.store_operations);
+    };
+    assert_eq!((&seen.id, seen.phase), (&result.id, Phase::Done));
+    assert_eq!(seen.outcome, Some(Outcome::Confirmed));
+    assert_eq!(seen.state_after, Some(StoreState::Inactive));
+    assert_eq!(seen.actor, actor());
     assert_eq!(
         lab.records().await,
         [
@@ -141,4 +158,59 @@ async fn read_only_refuses_and_what_the_host_ignores_is_not_called_done() {
         panic!("{result:?}");
     };
     assert!(cause.message.contains("will not"), "{cause}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_waits_for_its_turn_is_seen_and_can_be_called_back() {
+    let lab = one().await;
+    let proposal = planned(&lab, StoreVerb::NetworkStop).await.unwrap();
+    lab.world.with("h1", |machine| {
+        machine.obeys = Obeys::Hangs;
+        machine.vms = (1..=4)
+            .map(|n| vm(n, &format!("vm{n}"), PowerState::Stopped))
+            .collect();
+    });
+    lab.handle.refresh(HostSelection::All).await.unwrap();
+    lab.until(|state| {
+        state
+            .vm(&lab.vm("h1", 4))
+            .is_some_and(|(_, vm)| vm.state == PowerState::Stopped)
+    })
+    .await;
+    // As many as may be sent at once to a host.
+    for n in 1..=4 {
+        let plan = lab.plan("h1", n, ActionKind::Start).await.unwrap();
+        lab.submit(plan).await.unwrap();
+    }
+    let begun = || {
+        lab.world
+            .with("h1", |machine| machine.times("do start").len())
+    };
+    lab.eventually("all four are sent", || begun() == 4).await;
+    let calling_back = async {
+        let queued = |state: &Arc<FleetSnapshot>| {
+            let first = state.store_operations.first();
+            first.is_some_and(|it| it.phase == Phase::Queued)
+        };
+        let state = lab.handle.wait_until(queued).await.unwrap();
+        let id = state.store_operations[0].id.clone();
+        lab.handle.withdraw(vec![id.clone()]).await.unwrap();
+        id
+    };
+    let running = run(&lab, proposal, Consent::Confirmed);
+    let (result, id) = tokio::join!(running, calling_back);
+    let result = result.unwrap();
+    assert!(
+        matches!(result.outcome, Outcome::Refused { .. }),
+        "{result:?}"
+    );
+    let ended =
+        |state: &Arc<FleetSnapshot>| state.store_operations.iter().all(|it| it.is_finished());
+    let state = lab.handle.wait_until(ended).await.unwrap();
+    let over = &state.store_operations[0];
+    assert!(over.id == id && over.withdrawn);
+    let sent = lab
+        .world
+        .with("h1", |machine| machine.times("do network-stop").len());
+    assert_eq!(sent, 0);
 }

@@ -174,6 +174,13 @@ impl Pty {
         }
     }
 
+    /// Waits until no order is under way: what it changed is often seen before its end, and leaving asks until then.
+    pub fn wait_for_the_end_of_orders(&self) {
+        self.wait_for("the end of all orders", |screen| {
+            !screen.contains("under way")
+        });
+    }
+
     /// Waits until the screen has not changed for a while, and returns it.
     pub fn still(&self) -> String {
         let (lock, changed) = &*self.seen;

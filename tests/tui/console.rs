@@ -1,7 +1,10 @@
 //! The console of a VM as the screen shows it, with words of a VM put in its mouth.
 
+use std::sync::Arc;
+
 use vmdeck::domain::console::{ConsoleEnd, ConsoleEndKind, ConsoleNews};
 use vmdeck::domain::error_kind::{ErrorKind, Failure};
+use vmdeck::domain::inventory::FleetSnapshot;
 use vmdeck::tui::event::Input;
 use vmdeck::tui::overlay::Overlay;
 
@@ -48,6 +51,20 @@ async fn a_console_shows_cells_and_nothing_else_of_what_a_vm_writes() {
     .await;
     insta::assert_snapshot!(screen.text());
     insta::assert_snapshot!(styles_of(&screen.frame()));
+}
+
+#[tokio::test]
+async fn read_only_mode_that_begins_later_ends_the_typing() {
+    let mut screen = open().await;
+    says(&mut screen, "$ ").await;
+    assert!(screen.text().contains("live") && !screen.text().contains("read-only"));
+    for (read_only, word) in [(true, "live, read-only"), (false, "live")] {
+        let mut state = FleetSnapshot::clone(&screen.app.snapshot);
+        state.read_only = read_only;
+        screen.send(Input::Snapshot(Arc::new(state))).await;
+        assert!(screen.text().contains(word), "{}", screen.text());
+        assert_eq!(screen.text().contains("read-only"), read_only);
+    }
 }
 
 #[tokio::test]

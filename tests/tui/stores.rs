@@ -7,18 +7,22 @@ use vmdeck::domain::action::Ask;
 use vmdeck::domain::error_kind::{ErrorKind, Failure};
 use vmdeck::domain::host::{HostId, HypervisorKind};
 use vmdeck::domain::inventory::FleetSnapshot;
-use vmdeck::domain::operation::{OperationId, Outcome};
+use vmdeck::domain::operation::{OperationId, Outcome, Phase};
 use vmdeck::domain::remote_command::RemoteCommand;
 use vmdeck::domain::store::{
-    HostStores, Network, Pool, StoreId, StoreState, StoreUser, Volume, VolumeUse,
+    HostStores, Network, Pool, StoreId, StoreKind, StoreRef, StoreState, StoreUser, Volume,
+    VolumeUse,
 };
 use vmdeck::domain::store_action::{
     StorePlan, StoreProposal, StoreResult, StoreVerb, consequences, found, running,
 };
+use vmdeck::domain::store_operation::StoreOperation;
 use vmdeck::domain::text::RemoteText;
 use vmdeck::domain::units::Bytes;
 use vmdeck::domain::vm::VmId;
 use vmdeck::fleet::request::StoreRequest;
+use vmdeck::testing::fleet;
+use vmdeck::tui::effect::Local;
 
 use crate::harness::Screen;
 
@@ -174,7 +178,7 @@ pub(crate) fn answer(state: &FleetSnapshot, request: StoreRequest, note: &dyn Fn
                 outcome: Outcome::Confirmed,
                 state_after: None,
                 elapsed: Duration::from_millis(40),
-                at: vmdeck::testing::fleet::now(),
+                at: fleet::now(),
             };
             reply.send(Ok(result)).unwrap();
         }
@@ -287,4 +291,80 @@ async fn a_key_that_cannot_do_anything_says_why() {
         shown.contains("can be neither started nor stopped"),
         "{shown}"
     );
+}
+
+/// An operation on a pool, as the fleet shows it.
+fn on_pool(n: u8, phase: Phase, outcome: Option<Outcome>) -> Arc<StoreOperation> {
+    let verb = StoreVerb::PoolStop;
+    let plan = StorePlan {
+        target: StoreRef {
+            host: HostId(1),
+            kind: StoreKind::Pool,
+            id: id(n),
+        },
+        name: text(&format!("images\u{1b}[2J{n}")),
+        host_name: "kvm1".parse().unwrap(),
+        verb,
+        commands: vec![RemoteCommand::posix("virsh").arg("pool-destroy")],
+        state: Some(StoreState::Active),
+        running: Vec::new(),
+        consequences: Vec::new(),
+    };
+    Arc::new(StoreOperation {
+        id: OperationId(Arc::from(format!("zz-{n:04}"))),
+        plan: Arc::new(plan),
+        actor: fleet::actor(),
+        phase,
+        outcome,
+        started_at: fleet::now(),
+        finished_at: None,
+        state_after: None,
+        withdrawn: false,
+    })
+}
+
+#[tokio::test]
+async fn operations_on_pools_stand_with_those_on_vms_and_can_be_called_back() {
+    let mut state = fleet::small();
+    let done = on_pool(1, Phase::Done, Some(Outcome::Confirmed));
+    state.store_operations = vec![done, on_pool(2, Phase::Queued, None)];
+    let mut screen = Screen::new(state, (140, 40));
+    screen.keys("5").await;
+    let shown = screen.text();
+    for part in ["queued", "pool images", "reset", "shut down"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    assert_eq!(screen.app.running(), 2);
+    // The newest stands first: the one that waits.
+    screen.keys("g x").await;
+    assert_eq!(screen.asked().last().unwrap(), "withdraw 1");
+    screen.keys("c").await;
+    let Some(Local::Copy(json)) = screen.local.pop() else {
+        panic!("nothing was copied");
+    };
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["action"], "pool-stop");
+    assert_eq!(json["phase"], "queued");
+    screen.keys("d").await;
+    assert!(
+        screen.text().contains("virsh pool-destroy"),
+        "{}",
+        screen.text()
+    );
+    screen
+        .keys("esc / \"kind:pool-stop status:confirmed\" enter")
+        .await;
+    let shown = screen.text();
+    assert!(
+        !shown.contains("queued") && !shown.contains("reset"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("confirmed") && shown.contains("/kind:pool-stop"),
+        "{shown}"
+    );
+    screen.keys("/ \" (\"").await;
+    assert!(screen.text().contains("not closed"));
+    screen.keys("esc esc").await;
+    assert!(screen.text().contains("queued"));
 }

@@ -438,6 +438,22 @@ pub(super) const OPERATIONS: &[RowOf] = &[
         operations::copy,
     ),
     (
+        "operations.filter",
+        "show only rows that fit: words, !not, /regex/, host: vm: kind: status: by:",
+        "/",
+        Some("filter"),
+        ALWAYS,
+        operations::filter,
+    ),
+    (
+        "operations.describe",
+        "everything about the operation",
+        "d",
+        None,
+        operations::has_selected,
+        operations::describe,
+    ),
+    (
         "operations.bulk",
         "progress of its order about several VMs, or of the last one",
         "b enter",

@@ -57,7 +57,7 @@ impl Console {
             ticket: 0,
             progress,
             terminal: Terminal::new(room(app.size)),
-            may_type: !(app.snapshot.read_only || app.snapshot.is_read_only(&host.spec, app.now)),
+            may_type: app.snapshot.may_type_on(vm.host, app.now),
             heard: false,
             login: None,
             vm,

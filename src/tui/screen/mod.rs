@@ -3,6 +3,7 @@
 pub mod hosts;
 pub mod operations;
 pub mod profile;
+pub mod run;
 pub mod snapshots;
 pub mod stores;
 mod stores_draw;

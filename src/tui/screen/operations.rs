@@ -1,6 +1,6 @@
-//! Operations and the audit log: what is under way, what has been done, by whom, how it ended.
+//! Operations on VMs, pools and networks, and the audit log: what is under way, what has been done, by whom, how
+//! it ended. One filter is about both.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use ratatui::buffer::Buffer;
@@ -9,14 +9,17 @@ use ratatui::layout::Rect;
 use crate::domain::audit::AuditRecord;
 use crate::domain::error_kind::Failure;
 use crate::domain::inventory::FleetSnapshot;
-use crate::domain::operation::{Operation, OperationId, Outcome, Phase};
-use crate::domain::units::Age;
+use crate::domain::operation::{Operation, OperationId, Phase};
+use crate::domain::selector::LineFilter;
+use crate::domain::store_operation::StoreOperation;
 use crate::tui::app::{App, Screen};
 use crate::tui::cursor::{Cursor, Motion};
 use crate::tui::effect::Effect;
-use crate::tui::glyph;
+use crate::tui::filter::FilterLine;
 use crate::tui::overlay::details::audit_lines;
-use crate::tui::overlay::document::{self, draw_lines, time_of};
+use crate::tui::overlay::document::{self, Document, Topic, draw_lines};
+use crate::tui::overlay::{Overlay, log};
+use crate::tui::screen::run::Run;
 use crate::tui::theme::{Role, Theme};
 use crate::tui::widget::list::{self, Field, List};
 use crate::tui::widget::paint;
@@ -32,46 +35,124 @@ pub struct Operations {
     pub audit: Option<Result<Vec<AuditRecord>, Failure>>,
     /// First line of it that is seen.
     pub scroll: usize,
-}
-
-fn nth(state: &FleetSnapshot, at: usize) -> Option<&Arc<Operation>> {
-    let last = state.operations.len().checked_sub(1)?;
-    state.operations.get(last.checked_sub(at)?)
+    /// Which of both are shown.
+    pub filter: FilterLine<LineFilter>,
 }
 
 impl Operations {
+    /// Returns the operations that are shown, newest first.
+    fn shown(&self, state: &FleetSnapshot) -> Vec<Run> {
+        let vm = |it: &Arc<Operation>| Run::Vm(Arc::clone(it));
+        let store = |it: &Arc<StoreOperation>| Run::Store(Arc::clone(it));
+        let mut of_vms = state.operations.iter().rev().peekable();
+        let mut of_stores = state.store_operations.iter().rev().peekable();
+        let mut runs = Vec::with_capacity(of_vms.len() + of_stores.len());
+        loop {
+            // Both lists are in order, and their ids sort by time.
+            let next = match (of_vms.peek(), of_stores.peek()) {
+                (Some(one), Some(other)) if one.id >= other.id => of_vms.next().map(vm),
+                (Some(_), None) => of_vms.next().map(vm),
+                (_, Some(_)) => of_stores.next().map(store),
+                (None, None) => break,
+            };
+            runs.extend(next);
+        }
+        if let Some(filter) = self.filter.applied() {
+            runs.retain(|run| run.with_line(|line| filter.matches(line)));
+        }
+        runs
+    }
+
+    /// Returns the records that are shown, newest first.
+    fn records<'a>(&self, records: &'a [AuditRecord]) -> impl Iterator<Item = &'a AuditRecord> {
+        let filter = self.filter.applied();
+        let fits = move |record: &&AuditRecord| {
+            filter.is_none_or(|filter| log::with_line(record, |line| filter.matches(line)))
+        };
+        records.iter().rev().filter(fits)
+    }
+
     /// Takes the fleet's newest state.
     pub fn take(&mut self, state: &FleetSnapshot) {
-        self.cursor.follow(state.operations.len(), |at| {
-            nth(state, at).map(|operation| operation.id.clone())
-        });
+        let shown = self.shown(state);
+        self.cursor
+            .follow(shown.len(), |at| shown.get(at).map(|run| run.id().clone()));
     }
 
     /// Moves the cursor of the pane with the keys.
     pub fn go(&mut self, state: &FleetSnapshot, motion: Motion, page: usize) {
         if self.in_audit {
             let len = match &self.audit {
-                Some(Ok(records)) => records.iter().map(|r| audit_lines(r).len()).sum(),
+                Some(Ok(records)) => self.records(records).map(|r| audit_lines(r).len()).sum(),
                 _ => 0,
             };
             self.scroll = document::scroll(self.scroll, len, motion, page / 2);
         } else {
-            let index = motion.apply(self.cursor.index(), state.operations.len(), page);
+            let len = self.shown(state).len();
+            let index = motion.apply(self.cursor.index(), len, page);
             self.go_to(state, index);
         }
     }
 
     /// Puts the cursor on an operation and gives its pane the keys.
     pub fn go_to(&mut self, state: &FleetSnapshot, index: usize) {
-        let id = nth(state, index).map(|operation| operation.id.clone());
+        let id = self.shown(state).get(index).map(|run| run.id().clone());
         self.in_audit = false;
         self.cursor.go(index, id);
     }
 }
 
-fn selected(app: &App) -> Option<&Arc<Operation>> {
+fn selected(app: &App) -> Option<Run> {
     let id = app.operations.cursor.id()?;
-    app.snapshot.operations.iter().find(|op| op.id == *id)
+    let mut shown = app.operations.shown(&app.snapshot).into_iter();
+    shown.find(|run| run.id() == id)
+}
+
+/// Returns how many operations are shown.
+pub fn rows(app: &App) -> usize {
+    app.operations.shown(&app.snapshot).len()
+}
+
+/// Begins to type a filter.
+pub fn filter(app: &mut App) -> Vec<Effect> {
+    app.operations.filter.open();
+    Vec::new()
+}
+
+/// Finds again what fits the filter.
+pub fn refilter(app: &mut App) {
+    let state = Arc::clone(&app.snapshot);
+    app.operations.scroll = 0;
+    app.operations.take(&state);
+}
+
+/// Takes the filter away; tells whether there was one.
+pub fn clear(app: &mut App) -> bool {
+    let had = !app.operations.filter.text().is_empty();
+    app.operations.filter.set("");
+    refilter(app);
+    had
+}
+
+/// Says whether an operation is selected.
+pub fn has_selected(app: &App) -> Result<(), String> {
+    selected(app)
+        .map(drop)
+        .ok_or_else(|| "no operation is selected".to_owned())
+}
+
+/// Shows everything about the operation under the cursor.
+pub fn describe(app: &mut App) -> Vec<Effect> {
+    if let Some(run) = selected(app) {
+        let page = Document {
+            topic: Topic::Describe,
+            title: format!("{} {}", run.verb(), run.name()),
+            lines: Some(run.facts(app.now)),
+            scroll: 0,
+        };
+        app.overlays.push(Overlay::Document(page));
+    }
+    Vec::new()
 }
 
 /// Returns the operation under the cursor.
@@ -87,19 +168,19 @@ pub fn under_cursor(app: &App) -> Option<&OperationId> {
 pub fn can_cancel(app: &App) -> Result<(), String> {
     match selected(app) {
         None => Err("no operation is selected".to_owned()),
-        Some(operation) if operation.is_finished() => Err("it is over".to_owned()),
+        Some(run) if run.outcome().is_some() => Err("it is over".to_owned()),
         Some(_) => Ok(()),
     }
 }
 
 /// Calls the operation under the cursor back where nothing was sent yet; otherwise stops waiting for it.
 pub fn cancel(app: &mut App) -> Vec<Effect> {
-    let effect = selected(app).map(|operation| match operation.phase {
+    let effect = selected(app).map(|run| match run.phase() {
         Phase::Queued => Effect::Withdraw {
             bulk: None,
-            operations: vec![operation.id.clone()],
+            operations: vec![run.id().clone()],
         },
-        Phase::Sending | Phase::Verifying | Phase::Done => Effect::Cancel(operation.id.clone()),
+        Phase::Sending | Phase::Verifying | Phase::Done => Effect::Cancel(run.id().clone()),
     });
     effect.into_iter().collect()
 }
@@ -133,35 +214,17 @@ fn as_json(app: &App) -> Option<String> {
         let Some(Ok(records)) = &app.operations.audit else {
             return None;
         };
-        return records
-            .last()
-            .and_then(|last| crate::json::to_line(last).ok());
+        let newest = app.operations.records(records).next();
+        return newest.and_then(|newest| crate::json::to_line(newest).ok());
     }
-    let operation = selected(app)?;
-    let plan = &operation.plan;
-    let value = serde_json::json!({
-        "operation": operation.id,
-        "host": plan.host_name,
-        "name": plan.vm_name,
-        "id": plan.vm.vm,
-        "action": plan.action.kind,
-        "phase": operation.phase,
-        "progress": operation.progress,
-        "outcome": operation.outcome.as_ref().map(Outcome::word),
-        "reason": operation.outcome.as_ref().and_then(Outcome::reason),
-        "user": operation.actor.user,
-        "started_at": operation.started_at,
-        "finished_at": operation.finished_at,
-        "commands": plan.commands.iter().map(crate::domain::remote_command::RemoteCommand::shown_line).collect::<Vec<_>>(),
-    });
-    crate::json::to_line(&value).ok()
+    crate::json::to_line(&selected(app)?.json()).ok()
 }
 
 const FIELDS: &[Field] = &[
     Field::left("ST", 15),
     Field::left("STARTED", 8),
-    Field::left("ACTION", 13),
-    Field::left("VM", 22),
+    Field::left("ACTION", 18),
+    Field::left("OF", 22),
     Field::left("HOST", 12),
     Field::left("BY", 12),
     Field::right("TOOK", 6),
@@ -179,12 +242,12 @@ pub fn upper(area: Rect) -> Rect {
 /// Draws the view: operations above, the audit log below.
 pub fn draw(app: &App, buf: &mut Buffer, area: Rect, theme: &Theme, top: &mut usize) {
     let upper = upper(area);
-    let rows = app.snapshot.operations.len();
+    let shown = app.operations.shown(&app.snapshot);
+    let rows = shown.len();
     let index = app.operations.cursor.index();
     let line = |at: usize| {
-        nth(&app.snapshot, at)
-            .map(|operation| row(app, operation))
-            .unwrap_or_default()
+        let run = shown.get(at);
+        run.map(|run| run.row(app.now)).unwrap_or_default()
     };
     let list_of = List {
         fields: FIELDS,
@@ -194,7 +257,12 @@ pub fn draw(app: &App, buf: &mut Buffer, area: Rect, theme: &Theme, top: &mut us
     };
     list_of.draw(buf, upper, theme, line);
     if rows == 0 {
-        list::empty(buf, upper, theme, "Nothing has been done yet.");
+        let text = if app.operations.filter.is_active() {
+            "Nothing fits; esc shows all again."
+        } else {
+            "Nothing has been done yet."
+        };
+        list::empty(buf, upper, theme, text);
     }
     let lower = Rect {
         y: upper.bottom(),
@@ -216,11 +284,10 @@ pub fn draw(app: &App, buf: &mut Buffer, area: Rect, theme: &Theme, top: &mut us
     );
     paint::put_right(buf, heading, "tab ", theme.style(Role::Dim));
     let lines = app.operations.audit.as_ref().map(|audit| match audit {
-        Ok(records) => records
-            .iter()
-            .rev()
-            .flat_map(audit_lines)
-            .collect::<Vec<_>>(),
+        Ok(records) => {
+            let shown = app.operations.records(records);
+            shown.flat_map(audit_lines).collect::<Vec<_>>()
+        }
         Err(cause) => document::failure(cause),
     });
     let body = Rect {
@@ -230,55 +297,4 @@ pub fn draw(app: &App, buf: &mut Buffer, area: Rect, theme: &Theme, top: &mut us
         height: lower.height.saturating_sub(1),
     };
     draw_lines(buf, body, theme, lines.as_deref(), app.operations.scroll);
-}
-
-/// Returns the sign, the word and the role of where an operation stands.
-fn standing(operation: &Operation) -> (&'static str, Cow<'static, str>, Role) {
-    let (sign, word, role) = match (&operation.outcome, operation.phase) {
-        (None, Phase::Queued) => (glyph::CHANGING, "queued", Role::Changing),
-        (None, Phase::Sending) => (glyph::CHANGING, "sending", Role::Changing),
-        (None, _) => (glyph::CHANGING, "verifying", Role::Changing),
-        (Some(Outcome::Confirmed), _) => (glyph::DONE, "confirmed", Role::Success),
-        (Some(Outcome::Accepted { .. }), _) => ("○", "accepted", Role::Warning),
-        (Some(_), _) if operation.withdrawn => (glyph::UNKNOWN, "not started", Role::Warning),
-        (Some(Outcome::Refused { .. }), _) => (glyph::ERROR, "refused", Role::Warning),
-        (Some(Outcome::Failed { .. }), _) => (glyph::ERROR, "failed", Role::Danger),
-        (Some(Outcome::Unknown { .. }), _) => ("?", "unknown", Role::Warning),
-    };
-    (sign, Cow::Borrowed(word), role)
-}
-
-fn row(app: &App, operation: &Operation) -> list::Row {
-    let (sign, mut word, role) = standing(operation);
-    let progress = match &operation.progress {
-        Some(progress) if !operation.is_finished() => Some(progress),
-        _ => None,
-    };
-    let doing = progress.and_then(|it| it.doing.as_ref());
-    if let Some(percent) = progress.and_then(|it| it.percent) {
-        word = format!("{word} {percent}%").into();
-    }
-    let plan = &operation.plan;
-    let took = Age(operation.elapsed(app.now)).to_string();
-    let reason = operation.outcome.as_ref().and_then(Outcome::reason);
-    let now = || Some(format!("now {}", operation.state_after.as_ref()?));
-    let ended = match reason {
-        Some(reason) => reason.to_owned(),
-        None if operation.is_finished() => now().unwrap_or_default(),
-        // In the hypervisor's own word; the action stands beside it.
-        None => doing.map_or_else(String::new, |word| word.shown().to_owned()),
-    };
-    list::Row {
-        dimmed: false,
-        cells: vec![
-            (format!("{sign} {word}"), role),
-            (time_of(operation.started_at), Role::Dim),
-            (plan.action.kind.spec().verb.to_owned(), Role::Text),
-            (plan.vm_name.fit(22), Role::Strong),
-            (plan.host_name.to_string(), Role::Text),
-            (operation.actor.user.clone(), Role::Dim),
-            (took, Role::Text),
-            (ended, if reason.is_some() { role } else { Role::Dim }),
-        ],
-    }
 }

@@ -20,7 +20,7 @@ use crate::tui::overlay::{
     edit_form, guest_form, log, marking, naming, narrow, progress, shell_form,
 };
 use crate::tui::own;
-use crate::tui::screen::{snapshots, stores, vms};
+use crate::tui::screen::{operations, snapshots, stores, vms};
 use crate::tui::theme::Role;
 
 /// Moves in whatever has the keys.
@@ -176,6 +176,7 @@ pub fn accept_dialog(app: &mut App) -> Vec<Effect> {
 /// Takes what was typed.
 pub fn accept_prompt(app: &mut App) -> Vec<Effect> {
     match app.overlays.last_mut() {
+        None if app.screen == Screen::Operations => app.operations.filter.accept(),
         None => app.vms.filter.accept(),
         Some(Overlay::Details(details)) => details.search.editing = false,
         Some(Overlay::Palette(_)) => return palette::accept(app),
@@ -245,6 +246,11 @@ pub fn accept_prompt(app: &mut App) -> Vec<Effect> {
 
 /// Leaves what was typed.
 pub fn cancel_prompt(app: &mut App) -> Vec<Effect> {
+    if app.overlays.is_empty() && app.screen == Screen::Operations {
+        app.operations.filter.cancel();
+        operations::refilter(app);
+        return Vec::new();
+    }
     if app.overlays.is_empty() {
         app.vms.filter.cancel();
         vms::refilter(app);
@@ -435,6 +441,9 @@ pub fn previous_view(app: &mut App) -> Vec<Effect> {
 pub fn escape(app: &mut App) -> Vec<Effect> {
     if app.screen == Screen::Snapshots && !app.snapshots.marks.is_empty() {
         return snapshots::unmark(app);
+    }
+    if app.screen == Screen::Operations && operations::clear(app) {
+        return Vec::new();
     }
     if app.screen == Screen::Stores && stores::clear(app) {
         return Vec::new();

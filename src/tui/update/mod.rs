@@ -23,7 +23,7 @@ use super::notify;
 use super::overlay::{Overlay, details, log, menu, progress, screen, type_into};
 use super::own;
 use super::pointer::Hit;
-use super::screen::{hosts, stores, vms};
+use super::screen::{hosts, operations, stores, vms};
 use super::theme::Role;
 use crate::domain::event::{Fact, FleetEvent};
 use crate::domain::health::HostHealth;
@@ -149,6 +149,11 @@ fn type_key(app: &mut App, key: &KeyEvent) {
     if let Some(overlay) = app.overlays.last_mut() {
         overlay.type_key(key);
         details::look(app);
+    } else if app.screen == Screen::Operations && app.operations.filter.editing {
+        type_into(&mut app.operations.filter.input, key);
+        if app.operations.filter.read() {
+            operations::refilter(app);
+        }
     } else if app.vms.filter.editing {
         type_into(&mut app.vms.filter.input, key);
         if app.vms.filter.read() {
@@ -175,13 +180,7 @@ fn paste(app: &mut App, text: &str) {
         .chars()
         .filter(|c| !crate::domain::text::is_hostile(*c))
     {
-        type_into(
-            &mut app.vms.filter.input,
-            &KeyPress::plain(KeyCode::Char(c)).to_event(),
-        );
-    }
-    if app.vms.filter.read() {
-        vms::refilter(app);
+        type_key(app, &KeyPress::plain(KeyCode::Char(c)).to_event());
     }
 }
 

@@ -13,5 +13,5 @@ pub use self::keys::{
     activity_of, all_activity, back, close, copy, copy_all, export, filter, has_row, look_again,
     open_commands, open_errors, refresh, took, took_page, whole,
 };
-pub use self::record::{Record, Topic};
+pub use self::record::{Record, Topic, with_line};
 pub use self::state::LogList;

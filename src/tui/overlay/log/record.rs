@@ -121,6 +121,25 @@ fn ended(record: &CommandRecord) -> String {
     }
 }
 
+/// Lets a filter look at a record of the audit log.
+pub fn with_line<T>(record: &AuditRecord, look: impl FnOnce(&LineRow<'_>) -> T) -> T {
+    let entry = &record.entry;
+    let actor = entry.actor.as_ref();
+    let mut texts = vec![entry.details.as_str()];
+    texts.extend(entry.plan.iter().map(String::as_str));
+    look(&LineRow {
+        host: entry.host.as_deref().unwrap_or_default(),
+        vm: entry.subject().map_or("", RemoteText::shown),
+        kind: &entry.action,
+        status: &entry.status,
+        by: [
+            actor.map_or("", |actor| &actor.user),
+            actor.map_or("", |actor| Door::word(actor.door)),
+        ],
+        texts: &texts,
+    })
+}
+
 impl Record {
     /// Returns what tells it from all others of its list, also after the list was read again.
     pub(super) fn key(&self) -> u64 {
@@ -158,23 +177,7 @@ impl Record {
                 texts: &[&record.command],
                 ..LineRow::default()
             }),
-            Self::Audit(record) => {
-                let entry = &record.entry;
-                let actor = entry.actor.as_ref();
-                let mut texts = vec![entry.details.as_str()];
-                texts.extend(entry.plan.iter().map(String::as_str));
-                look(&LineRow {
-                    host: entry.host.as_deref().unwrap_or_default(),
-                    vm: entry.subject().map_or("", RemoteText::shown),
-                    kind: &entry.action,
-                    status: &entry.status,
-                    by: [
-                        actor.map_or("", |actor| &actor.user),
-                        actor.map_or("", |actor| Door::word(actor.door)),
-                    ],
-                    texts: &texts,
-                })
-            }
+            Self::Audit(record) => with_line(record, look),
         }
     }
 
