@@ -5,7 +5,7 @@
 //! The old key is taken away by a step that somebody asks for by itself. Each step can be repeated, and
 //! wherever it stops there is a login that works: what stands where is said.
 //!
-//! `NAME` and `NAME.new` become one again once no host uses the old one ([`Keeper::finish`]).
+//! `NAME` and `NAME.new` become one again once no host uses the old one (`Keeper::finish`).
 
 mod account;
 mod host;
