@@ -11,6 +11,7 @@ use crate::domain::action::{ActionKind, Ask};
 use crate::domain::edit::Setting;
 use crate::domain::error_kind::{ErrorKind, ExitCode, Failure};
 use crate::domain::guest_command::{GuestPlan, GuestResult, GuestRun, GuestVerb};
+use crate::domain::host::HostName;
 use crate::domain::operation::{Operation, Outcome, Plan};
 use crate::domain::remote_command::RemoteCommand;
 use crate::domain::store::StoreState;
@@ -177,17 +178,21 @@ fn store_word(state: Option<StoreState>) -> &'static str {
 }
 
 impl ActResult {
-    fn blank(row: &VmRow, kind: ActionKind) -> Self {
+    /// About something that nothing was done to yet.
+    fn untouched(
+        words: impl Into<Words>,
+        (host, name, id): (&HostName, &RemoteText, String),
+    ) -> Self {
         Self {
             operation: None,
-            host: row.host.spec.name.to_string(),
-            name: row.vm.name.clone(),
-            id: row.vm.id.to_string(),
-            words: kind.into(),
+            host: host.to_string(),
+            name: name.clone(),
+            id,
+            words: words.into(),
             snapshot: None,
             edit: None,
             outcome: "refused",
-            state_before: row.vm.state.word().to_owned(),
+            state_before: String::new(),
             state_after: None,
             elapsed_ms: None,
             commands: Vec::new(),
@@ -195,6 +200,14 @@ impl ActResult {
             failure: None,
             exit: ExitCode::Done,
             run: None,
+        }
+    }
+
+    fn blank(row: &VmRow, kind: ActionKind) -> Self {
+        let about = (&row.host.spec.name, &row.vm.name, row.vm.id.to_string());
+        Self {
+            state_before: row.vm.state.word().to_owned(),
+            ..Self::untouched(kind, about)
         }
     }
 
@@ -268,45 +281,21 @@ impl ActResult {
     }
 
     fn of_plan(plan: &StorePlan) -> Self {
+        let about = (&plan.host_name, &plan.name, plan.target.id.to_string());
         let commands = plan.commands.iter();
         Self {
-            operation: None,
-            host: plan.host_name.to_string(),
-            name: plan.name.clone(),
-            id: plan.target.id.to_string(),
-            words: plan.verb.into(),
-            snapshot: None,
-            edit: None,
-            outcome: "refused",
             state_before: store_word(plan.state).to_owned(),
-            state_after: None,
-            elapsed_ms: None,
             commands: commands.map(RemoteCommand::shown_line).collect(),
-            asks: None,
-            failure: None,
-            exit: ExitCode::Done,
-            run: None,
+            ..Self::untouched(plan.verb, about)
         }
     }
 
     fn of_guest_plan(plan: &GuestPlan) -> Self {
+        let about = (&plan.host_name, &plan.vm_name, plan.vm.vm.to_string());
         Self {
-            operation: None,
-            host: plan.host_name.to_string(),
-            name: plan.vm_name.clone(),
-            id: plan.vm.vm.to_string(),
-            words: GuestVerb::Exec.into(),
-            snapshot: None,
-            edit: None,
-            outcome: "refused",
             state_before: plan.state.word().to_owned(),
-            state_after: None,
-            elapsed_ms: None,
             commands: vec![plan.command.shown_line()],
-            asks: None,
-            failure: None,
-            exit: ExitCode::Done,
-            run: None,
+            ..Self::untouched(GuestVerb::Exec, about)
         }
     }
 
