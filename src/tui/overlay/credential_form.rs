@@ -204,31 +204,14 @@ impl CredentialForm {
                 paint::put(buf, line(4), source.explanation(), theme.style(Role::Dim));
             }
         }
-        let last = line(1);
-        let here = self.on_button();
-        if here {
-            paint::put(buf, last, "▌", theme.style(Role::Cursor));
-        }
-        let button = Rect {
-            x: last.x + 1,
-            width: last.width.saturating_sub(1),
-            ..last
-        };
         let word = if self.saving { "sealing…" } else { "[ Add ]" };
-        let role = if here { Role::Selection } else { Role::Key };
-        let end = paint::put(buf, button, word, theme.style(role));
-        let rest = Rect {
-            x: end + 3,
-            width: last.right().saturating_sub(end + 3),
-            ..last
-        };
         let keys = [
             ("tab", "next"),
             ("space", "change"),
             ("enter", "on Add"),
             ("esc", "leave"),
         ];
-        frame::keys(buf, rest, theme, &keys);
+        frame::button(buf, line(1), theme, (word, self.on_button()), &keys);
         cursor
     }
 

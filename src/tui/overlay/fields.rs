@@ -144,25 +144,9 @@ impl Fields {
             paint::put_fitted(buf, line, complaint, theme.style(Role::Danger));
         }
         let line = paint::line_of(room, last);
-        let role = if self.on_button() {
-            paint::put(buf, line, "▌", theme.style(Role::Cursor));
-            Role::Selection
-        } else {
-            Role::Key
-        };
-        let button = Rect {
-            x: line.x + 1,
-            width: line.width.saturating_sub(1),
-            ..line
-        };
-        let end = paint::put(buf, button, "[ Show the plan ]", theme.style(role));
-        let rest = Rect {
-            x: end + 3,
-            width: line.right().saturating_sub(end + 3),
-            ..line
-        };
+        let button = ("[ Show the plan ]", self.on_button());
         let keys = [("tab", "next"), ("space", "change"), ("esc", "cancel")];
-        frame::keys(buf, rest, theme, &keys);
+        frame::button(buf, line, theme, button, &keys);
         cursor
     }
 }

@@ -91,6 +91,32 @@ fn doubled(sign: &str) -> Option<&'static str> {
     })
 }
 
+/// Draws the last line of a form: its button, marked where the cursor is on it, and the keys of the form.
+pub fn button(
+    buf: &mut Buffer,
+    line: Rect,
+    theme: &Theme,
+    (word, here): (&str, bool),
+    form_keys: &[(&str, &str)],
+) {
+    if here {
+        paint::put(buf, line, "▌", theme.style(Role::Cursor));
+    }
+    let place = Rect {
+        x: line.x + 1,
+        width: line.width.saturating_sub(1),
+        ..line
+    };
+    let role = if here { Role::Selection } else { Role::Key };
+    let end = paint::put(buf, place, word, theme.style(role));
+    let rest = Rect {
+        x: end + 3,
+        width: line.right().saturating_sub(end + 3),
+        ..line
+    };
+    keys(buf, rest, theme, form_keys);
+}
+
 /// Draws a line of keys and what they do: `y shut down   Enter cancel`.
 pub fn keys(buf: &mut Buffer, line: Rect, theme: &Theme, keys: &[(&str, &str)]) {
     let mut pieces = Vec::new();

@@ -339,33 +339,14 @@ impl HostForm {
             let line = paint::line_of(room, room.height.saturating_sub(2));
             paint::put_fitted(buf, line, refusal, theme.style(Role::Danger));
         }
-        let save = if self.saving { "saving…" } else { "[ Save ]" };
-        let role = if self.on_save() {
-            Role::Selection
-        } else {
-            Role::Key
-        };
-        if self.on_save() {
-            paint::put(buf, last, "▌", theme.style(Role::Cursor));
-        }
-        let button = Rect {
-            x: last.x + 1,
-            width: last.width.saturating_sub(1),
-            ..last
-        };
-        let end = paint::put(buf, button, save, theme.style(role));
-        let rest = Rect {
-            x: end + 3,
-            width: last.right().saturating_sub(end + 3),
-            ..last
-        };
+        let word = if self.saving { "saving…" } else { "[ Save ]" };
         let keys = [
             ("tab", "next"),
             ("space", "change"),
             ("enter", "on Save"),
             ("esc", "leave"),
         ];
-        frame::keys(buf, rest, theme, &keys);
+        frame::button(buf, last, theme, (word, self.on_save()), &keys);
         cursor
     }
 
