@@ -265,7 +265,7 @@ impl<W: Write> Surface<W> {
         }
         let mut bytes = Vec::with_capacity(4096);
         queue!(bytes, BeginSynchronizedUpdate)?;
-        bytes.extend_from_slice(takes_away);
+        bytes.extend(takes_away);
         if self.cursor.is_some() || self.fresh {
             queue!(bytes, Hide)?;
         }
@@ -296,16 +296,16 @@ impl<W: Write> Surface<W> {
 
     /// Returns what takes the last picture away, where the next one does not cover it. Where nothing does, all cells
     /// are drawn again.
-    fn take_picture_away(&mut self, next: Option<&(Placed, PictureWay)>) -> &'static [u8] {
+    fn take_picture_away(&mut self, next: Option<&(Placed, PictureWay)>) -> Vec<u8> {
         let Some((before, way)) = &self.placed else {
-            return b"";
+            return Vec::new();
         };
         if next.is_some_and(|(placed, _)| placed.area == before.area) {
-            return b"";
+            return Vec::new();
         }
         pixels::hide(*way).unwrap_or_else(|| {
             self.invalidate();
-            b""
+            Vec::new()
         })
     }
 

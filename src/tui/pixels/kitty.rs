@@ -17,7 +17,9 @@ const WIDEST: (u32, u32) = (1920, 1200);
 const ID: &str = "860117";
 
 /// Takes our picture away, its data too (`q=2`: the terminal does not answer).
-pub(super) const HIDE: &[u8] = b"\x1b_Ga=d,d=I,i=860117,q=2\x1b\\";
+pub(super) fn hide() -> Vec<u8> {
+    format!("\x1b_Ga=d,d=I,i={ID},q=2\x1b\\").into_bytes()
+}
 
 pub(super) fn show(placed: &Placed) -> Vec<u8> {
     let Ok(file) = crate::png::encode(&narrowed(&placed.picture)) else {

@@ -75,9 +75,9 @@ pub fn show(placed: &Placed, way: PictureWay, cell: Option<(u16, u16)>) -> Vec<u
 }
 
 /// What a terminal needs to be told for the picture to be gone; `None` where its cells have to be drawn again.
-pub const fn hide(way: PictureWay) -> Option<&'static [u8]> {
+pub fn hide(way: PictureWay) -> Option<Vec<u8>> {
     match way {
-        PictureWay::Kitty => Some(kitty::HIDE),
+        PictureWay::Kitty => Some(kitty::hide()),
         PictureWay::Blocks | PictureWay::Sixel => None,
     }
 }
