@@ -199,7 +199,8 @@ impl Pty {
         }
     }
 
-    /// Changes the size of the terminal.
+    /// Changes the size of the terminal. As in every terminal the screen has the new size before the program hears
+    /// of it: a screen that shrinks scrolls what is on it, which must not be what the program drew for the new size.
     pub fn resize(&self, columns: u16, rows: u16) {
         let size = PtySize {
             rows,
@@ -207,14 +208,10 @@ impl Pty {
             pixel_width: 0,
             pixel_height: 0,
         };
+        let mut seen = self.seen.0.lock().unwrap();
+        let screen = seen.screen.screen_mut();
+        screen.set_size(cells(rows), cells(columns));
         self.master.resize(size).expect("the terminal resizes");
-        self.seen
-            .0
-            .lock()
-            .unwrap()
-            .screen
-            .screen_mut()
-            .set_size(cells(rows), cells(columns));
     }
 
     /// Returns the program's process id.
