@@ -128,6 +128,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("directories", &["config"]),
     ("toml", &["config", "sim", "tui"]),
     ("roxmltree", &["hypervisor"]),
+    ("similar", &["domain/definition.rs"]),
     ("nucleo_matcher", &["tui"]),
     ("tracing_subscriber", &["logging.rs"]),
 ];
@@ -141,6 +142,7 @@ const DOMAIN_CRATES: &[&str] = &[
     "zeroize",
     "jiff",
     "regex",
+    "similar",
     "unicode_width",
     "unicode_segmentation",
 ];

@@ -124,6 +124,20 @@ pub(super) fn check(around: &Surroundings) -> Result<(), Complaint> {
     }
 }
 
+/// Returns what definitions are edited with: the configured program, else the environment's, as words.
+fn editor(configured: &[String], environment: Option<String>) -> Vec<String> {
+    if !configured.is_empty() {
+        return configured.to_vec();
+    }
+    let words = environment.unwrap_or_default();
+    let words: Vec<String> = words.split_whitespace().map(str::to_owned).collect();
+    if words.is_empty() {
+        vec!["vi".to_owned()]
+    } else {
+        words
+    }
+}
+
 fn options(around: &Surroundings) -> TuiOptions {
     let config = &around.loaded.config.tui;
     let mut options = TuiOptions::new(around.actor(Door::Tui), around.clock.clone());
@@ -137,6 +151,7 @@ fn options(around: &Surroundings) -> TuiOptions {
     options.compact = config.compact;
     options.pictures = pictures(around, config.pictures);
     options.viewer.clone_from(&config.viewer);
+    options.editor = editor(&config.editor, around.environment.editor());
     options.keys.clone_from(&config.keys);
     options.own.clone_from(&around.loaded.config.commands);
     options.notify = NotifyOptions {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::{Surroundings, compose};
 use crate::cli::{
-    DoArgs, OutputFormat, ScriptTask, SnapshotAct, SnapshotTask, SnapshotVerb, StoreListArgs,
-    StoreTask,
+    DefineArgs, DoArgs, OutputFormat, ScriptTask, SnapshotAct, SnapshotTask, SnapshotVerb,
+    StoreListArgs, StoreTask,
 };
 use crate::config::{OnceConfig, OutputChoice};
 use crate::domain::error_kind::ExitCode;
@@ -38,6 +38,7 @@ pub(super) const fn is_one_look(task: &ScriptTask) -> bool {
         }
         ScriptTask::Act(_)
         | ScriptTask::Set(_)
+        | ScriptTask::Define(_)
         | ScriptTask::Run(_)
         | ScriptTask::Store(StoreTask::Act(..))
         | ScriptTask::Snapshot(SnapshotTask::Act(_))
@@ -101,6 +102,7 @@ fn output_of(task: &ScriptTask) -> (Option<OutputFormat>, Option<Duration>) {
         ScriptTask::Screenshot(args) => &args.output,
         ScriptTask::Act(act) => &act.doing.output,
         ScriptTask::Set(act) => &act.doing.output,
+        ScriptTask::Define(args) => &args.doing.output,
         ScriptTask::Run(args) => &args.output,
         ScriptTask::Snapshot(task) => task.output(),
         ScriptTask::Store(task) => task.output(),
@@ -163,6 +165,7 @@ fn command(around: &Surroundings, task: &ScriptTask) -> Command {
             dry_run: act.doing.dry_run,
             wait: wait(around, &act.doing),
         }),
+        ScriptTask::Define(args) => define(around, args),
         ScriptTask::Store(task) => store(around, task),
         ScriptTask::Act(act) => Command::Act(Act {
             verb: Verb::Plain(act.kind),
@@ -170,6 +173,19 @@ fn command(around: &Surroundings, task: &ScriptTask) -> Command {
             yes: act.doing.yes,
             dry_run: act.doing.dry_run,
             wait: wait(around, &act.doing),
+        }),
+    }
+}
+
+fn define(around: &Surroundings, args: &DefineArgs) -> Command {
+    match &args.file {
+        None => Command::Definition(args.target.clone()),
+        Some(file) => Command::Act(Act {
+            verb: Verb::Define((file.as_os_str() != "-").then(|| file.clone())),
+            targets: Targets::Named(vec![args.target.clone()]),
+            yes: args.doing.yes,
+            dry_run: args.doing.dry_run,
+            wait: wait(around, &args.doing),
         }),
     }
 }

@@ -8,6 +8,7 @@
 
 mod command;
 mod dashboard;
+mod define;
 mod documents;
 mod host;
 mod import;
@@ -21,6 +22,7 @@ mod store;
 
 pub use self::command::{Globals, command};
 pub use self::dashboard::DashboardArgs;
+pub use self::define::DefineArgs;
 pub use self::documents::{Shell, complete, manual};
 pub use self::host::{
     HostAdd, HostCommand, HostDeployKey, HostEdit, HostImport, HostTrust, LoginArgs,

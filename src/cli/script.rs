@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::builder::Resettable;
 use clap::{ArgMatches, Args, Command, FromArgMatches, ValueEnum};
 
+use super::define::{self, DEFINE, DefineArgs};
 use super::set::{self, SET, SetAct};
 use super::snapshot::{self, SNAPSHOT, SnapshotTask};
 use super::store::{self, NETWORK, STORAGE, StoreTask};
@@ -27,6 +28,8 @@ pub enum ScriptTask {
     Act(Act),
     /// Change what VMs are set up with.
     Set(Box<SetAct>),
+    /// Print the definition of a VM, or write it.
+    Define(Box<DefineArgs>),
     /// Run a program in VMs.
     Run(RunArgs),
     /// Look at VM snapshots, or change them.
@@ -293,6 +296,7 @@ pub(super) fn commands() -> Vec<Command> {
             .subcommand(switch("off", ActionKind::AutostartOff)),
     );
     all.push(set::command());
+    all.push(define::command());
     all.push(with::<RunArgs>(
         Command::new("run").about("Run a program in VMs, and print what it printed."),
     ));
@@ -332,6 +336,7 @@ pub(super) fn read(name: &str, matches: &ArgMatches) -> Result<Option<ScriptTask
         STORAGE => store::read(StoreKind::Pool, matches).map(|task| task.map(ScriptTask::Store)),
         NETWORK => store::read(StoreKind::Network, matches).map(|task| task.map(ScriptTask::Store)),
         SET => set::read(matches).map(|act| Some(ScriptTask::Set(Box::new(act)))),
+        DEFINE => define::read(matches).map(|args| Some(ScriptTask::Define(Box::new(args)))),
         SNAPSHOT => snapshot::read(matches).map(|task| task.map(ScriptTask::Snapshot)),
         AUTOSTART => match matches.subcommand() {
             Some(("on", sub)) => act(ActionKind::AutostartOn, sub),

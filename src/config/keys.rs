@@ -310,6 +310,12 @@ const GENERAL_KEYS: &[KeySpec] = &[
         |c| Slot::Names(&mut c.tui.viewer),
     ),
     key(
+        "tui.editor",
+        Kind::Names,
+        "Program that edits definitions and its arguments, one list, never read by a shell; the file is added behind them. It has to end when the editing has (`[\"code\", \"--wait\"]`). Empty: the words of VISUAL or EDITOR, else `vi`.",
+        |c| Slot::Names(&mut c.tui.editor),
+    ),
+    key(
         "tui.record_limit",
         Kind::Bytes {
             min: 64 * 1024,

@@ -174,6 +174,8 @@ pub struct TuiConfig {
     pub pictures: PictureChoice,
     /// Program for the graphics of VMs, with its arguments; empty = whichever is there.
     pub viewer: Vec<String>,
+    /// Program for definitions, with its arguments; empty = whichever the environment names.
+    pub editor: Vec<String>,
     /// Most bytes of a recording.
     pub record_limit: u64,
     /// What is told beside the screen without asking.
@@ -196,6 +198,7 @@ impl Default for TuiConfig {
             compact: false,
             pictures: PictureChoice::Auto,
             viewer: Vec::new(),
+            editor: Vec::new(),
             record_limit: 64 * 1024 * 1024,
             notify: super::own_keys::TOPICS
                 .iter()

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::definition::DefineRequest;
 use super::edit::EditRequest;
 use super::snapshot::SnapshotRequest;
 use super::vm::PowerState;
@@ -484,6 +485,10 @@ pub struct Action {
     /// What is to be changed; there exactly where the kind is [`ActionKind::Edit`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edit: Option<Box<EditRequest>>,
+    /// A definition in the place of the one that it has, where the kind is [`ActionKind::Edit`]. It stays in this
+    /// process: it may hold a password that was typed.
+    #[serde(skip)]
+    pub define: Option<Box<DefineRequest>>,
 }
 
 impl Action {
@@ -493,11 +498,15 @@ impl Action {
             kind,
             snapshot: None,
             edit: None,
+            define: None,
         }
     }
 
     /// Returns what it is about beside the VM, as it is shown: ` (snapshot clean)`, or nothing.
     pub fn about(&self) -> String {
+        if let Some(request) = &self.define {
+            return format!(" ({})", request.summary());
+        }
         match (&self.snapshot, &self.edit) {
             (Some(request), _) => format!(" (snapshot {})", request.name()),
             (None, Some(request)) => format!(" ({})", request.summary()),
@@ -507,7 +516,10 @@ impl Action {
 
     /// Returns what has to be known beside the outcome once it was done.
     pub fn remark(&self) -> Option<&'static str> {
-        self.edit.as_ref()?.later()
+        match &self.define {
+            Some(request) => request.later(),
+            None => self.edit.as_ref()?.later(),
+        }
     }
 }
 
@@ -521,6 +533,7 @@ impl From<SnapshotRequest> for Action {
             },
             snapshot: Some(request),
             edit: None,
+            define: None,
         }
     }
 }
@@ -529,6 +542,15 @@ impl From<EditRequest> for Action {
     fn from(request: EditRequest) -> Self {
         Self {
             edit: Some(Box::new(request)),
+            ..Self::new(ActionKind::Edit)
+        }
+    }
+}
+
+impl From<DefineRequest> for Action {
+    fn from(request: DefineRequest) -> Self {
+        Self {
+            define: Some(Box::new(request)),
             ..Self::new(ActionKind::Edit)
         }
     }

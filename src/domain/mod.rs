@@ -11,6 +11,7 @@ pub mod audit;
 pub mod capability;
 pub mod console;
 pub mod credential;
+pub mod definition;
 pub mod edit;
 pub mod error_kind;
 pub mod event;

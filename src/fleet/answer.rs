@@ -90,6 +90,9 @@ impl Engine {
             Request::Settings { vm, reply } => {
                 self.ask_session(vm, reply, |vm, reply| HostCommand::Settings { vm, reply });
             }
+            Request::Definition { vm, reply } => {
+                self.ask_session(vm, reply, |vm, reply| HostCommand::Definition { vm, reply });
+            }
             Request::Store(request) => self.answer_store(request),
             Request::Reach(wanted) => self.reach(wanted),
             Request::CommandLog { host, reply } => self.commands_sent(host, reply),

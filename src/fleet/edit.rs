@@ -10,16 +10,27 @@ use super::snapshots::Look;
 use super::verify::Watcher;
 use crate::domain::edit::{EditRequest, VmSettings};
 use crate::domain::error_kind::{ErrorKind, Failure};
-use crate::domain::operation::Outcome;
+use crate::domain::operation::{Outcome, Plan};
 use crate::domain::vm::VmId;
 use crate::session::{HostCommand, SessionHandle};
 
 /// How long the settings are waited for, before a change and after one that failed.
-const READ_WITHIN: Duration = Duration::from_secs(30);
+pub(super) const READ_WITHIN: Duration = Duration::from_secs(30);
 
 impl Runner {
+    /// Looks once more before something is changed that was read for it.
+    pub(super) async fn still_as_planned(&self, plan: &Plan) -> Result<(), Failure> {
+        if let Some(request) = &plan.action.edit {
+            self.still_as_shown(request).await
+        } else if let Some(request) = &plan.action.define {
+            self.still_as_read(request).await
+        } else {
+            Ok(())
+        }
+    }
+
     /// Refuses a change where the VM is not set up any more as it was shown. What cannot be read is not changed.
-    pub(super) async fn still_as_shown(&self, request: &EditRequest) -> Result<(), Failure> {
+    async fn still_as_shown(&self, request: &EditRequest) -> Result<(), Failure> {
         let reading = read(self.session.clone(), self.operation.plan.vm.vm.clone());
         let now = match tokio::time::timeout(READ_WITHIN, reading).await {
             Ok(read) => read?,

@@ -21,6 +21,7 @@ use crate::domain::action::Action;
 use crate::domain::audit::{AuditPage, AuditPlace, AuditRecord};
 use crate::domain::console::KeyStrokes;
 use crate::domain::credential::{CredentialName, CredentialSummary};
+use crate::domain::definition::DefinitionText;
 use crate::domain::edit::VmSettings;
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::event::{CommandRecord, FleetEvent};
@@ -205,6 +206,11 @@ impl FleetHandle {
     /// Reads what one VM is set up with, now: what an edit is made from.
     pub async fn settings(&self, vm: VmRef) -> Result<VmSettings, Failure> {
         self.ask(|reply| Request::Settings { vm, reply }).await
+    }
+
+    /// Reads the definition of one VM as its host keeps it, passwords hidden: what is edited by hand.
+    pub async fn definition(&self, vm: VmRef) -> Result<DefinitionText, Failure> {
+        self.ask(|reply| Request::Definition { vm, reply }).await
     }
 
     /// Reads storage and networks of one host, with who uses them.

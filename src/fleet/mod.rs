@@ -14,6 +14,7 @@ mod answer;
 mod chores;
 pub mod console;
 pub mod credential;
+mod define;
 pub mod diff;
 pub mod doctor;
 mod edit;

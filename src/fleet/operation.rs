@@ -184,6 +184,8 @@ impl Runner {
             self.verify_snapshots(request, watcher, after).await
         } else if let Some(request) = &plan.action.edit {
             self.verify_edit(request, watcher, after).await
+        } else if let Some(request) = &plan.action.define {
+            self.verify_definition(request, watcher, after).await
         } else {
             self.verify(plan, watcher, after).await
         }
@@ -200,6 +202,8 @@ impl Runner {
             self.look_at_part(request, before, ended).await
         } else if let Some(request) = &plan.action.edit {
             self.look_at_edit(request, ended).await
+        } else if let Some(request) = &plan.action.define {
+            self.look_at_definition(request, ended).await
         } else {
             ended
         }
@@ -223,13 +227,11 @@ impl Runner {
         let unchanged = admission::unchanged(&self.state.borrow(), &self.submission);
         unchanged.map_err(|cause| Outcome::Refused { cause })?;
         let plan = Arc::clone(&self.operation.plan);
-        if let Some(request) = &plan.action.edit {
-            tokio::select! {
-                biased;
-                () = self.called_back() => return Err(self.never_sent()),
-                looked = self.still_as_shown(request) => {
-                    looked.map_err(|cause| Outcome::Refused { cause })?;
-                }
+        tokio::select! {
+            biased;
+            () = self.called_back() => return Err(self.never_sent()),
+            looked = self.still_as_planned(&plan) => {
+                looked.map_err(|cause| Outcome::Refused { cause })?;
             }
         }
         if let Err(error) = self.audit.append(intent.clone()).await {

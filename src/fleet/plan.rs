@@ -1,13 +1,12 @@
 //! Makes plans: exactly what would be run, and what that means for those who use the VM. Pure.
 
 use crate::domain::action::{Action, Goal, GoalState};
-use crate::domain::edit::EditRequest;
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::host::HypervisorKind;
 use crate::domain::inventory::{FleetSnapshot, HostSnapshot};
 use crate::domain::operation::Plan;
 use crate::domain::snapshot::{self, SnapshotRequest};
-use crate::domain::vm::{Vm, VmRef};
+use crate::domain::vm::{PowerState, Vm, VmRef};
 use crate::hypervisor::Drivers;
 
 /// Makes the plan of an action on a VM as it is now.
@@ -22,8 +21,8 @@ pub fn make(
         .ok_or_else(|| Failure::new(ErrorKind::NotFound, "the VM is not there any more"))?;
     if let Some(request) = &action.snapshot {
         is_possible(found, request)?;
-    } else if let Some(request) = &action.edit {
-        is_about(found, request)?;
+    } else if let Some(state) = state_of(action) {
+        is_about(found, state)?;
     } else if action.kind.takes_arguments() {
         return Err(nothing_named(action));
     }
@@ -72,15 +71,21 @@ fn nothing_named(action: &Action) -> Failure {
     )
 }
 
+/// Returns what the VM did when what is to be changed was read.
+fn state_of(action: &Action) -> Option<&PowerState> {
+    let edit = action.edit.as_ref().map(|request| &request.state);
+    edit.or(action.define.as_ref().map(|request| &request.state))
+}
+
 /// Refuses a change of a VM that does something else by now, or has no definition that could be changed.
-fn is_about(vm: &Vm, request: &EditRequest) -> Result<(), Failure> {
+fn is_about(vm: &Vm, state: &PowerState) -> Result<(), Failure> {
     let name = &vm.name;
-    if vm.state != request.state {
+    if vm.state != *state {
         return Err(Failure::new(
             ErrorKind::Conflict,
             format!(
                 "{name} is {} now; it was {} when its settings were read",
-                vm.state, request.state
+                vm.state, state
             ),
         )
         .with_hint("look at its settings again, then decide"));
@@ -135,6 +140,9 @@ fn consequences(host: &HostSnapshot, vm: &Vm, action: &Action) -> Vec<String> {
         let cpus = able.and_then(|able| able.host_cpus);
         let memory = able.and_then(|able| able.host_memory);
         all.extend(request.consequences(cpus, memory));
+    }
+    if let Some(request) = &action.define {
+        all.extend(request.consequences());
     }
     let ends = spec.goal == Goal::State(GoalState::Stopped);
     if ends && vm.facts.persistent == Some(false) {

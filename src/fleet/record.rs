@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use sha2::{Digest, Sha256};
 
 use crate::domain::audit::{AuditEntry, AuditPhase};
+use crate::domain::definition::DefineRequest;
 use crate::domain::error_kind::Failure;
 use crate::domain::host::HostSpec;
 use crate::domain::host_key::HostKeyQuestion;
@@ -23,7 +25,25 @@ pub fn intent(
     rule: &str,
     now: Timestamp,
 ) -> AuditEntry {
-    begun(id, rule, about(plan, actor, now))
+    let details = plan.action.define.as_deref().map(written_by_hand);
+    AuditEntry {
+        details: details.unwrap_or_default(),
+        ..begun(id, rule, about(plan, actor, now))
+    }
+}
+
+/// Says of a definition that was written by hand how much of it is changed, and what tells the change from others:
+/// never the text itself.
+fn written_by_hand(request: &DefineRequest) -> String {
+    let text = request.diff().text();
+    let digest = Sha256::digest(text.as_bytes());
+    let hex: Vec<String> = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex.concat();
+    let summary = request.summary();
+    format!(
+        "{summary}; difference of {} bytes, sha256 {hex}",
+        text.len()
+    )
 }
 
 /// Makes the record of an intent to reach into a VM. What is run for it, and by which rule, is for whoever

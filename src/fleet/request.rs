@@ -16,6 +16,7 @@ use crate::domain::action::Action;
 use crate::domain::audit::{AuditEntry, AuditPage, AuditPlace, AuditRecord};
 use crate::domain::console::KeyStrokes;
 use crate::domain::credential::CredentialSummary;
+use crate::domain::definition::DefinitionText;
 use crate::domain::edit::VmSettings;
 use crate::domain::error_kind::Failure;
 use crate::domain::event::CommandRecord;
@@ -297,6 +298,13 @@ pub enum Request {
         vm: VmRef,
         /// Its settings.
         reply: Reply<VmSettings>,
+    },
+    /// Read the definition of one VM as its host keeps it.
+    Definition {
+        /// Which.
+        vm: VmRef,
+        /// Its definition, passwords hidden.
+        reply: Reply<DefinitionText>,
     },
     /// Something about storage and networks.
     Store(StoreRequest),

@@ -32,6 +32,7 @@ use tokio::time::Instant;
 
 use crate::domain::action::Action;
 use crate::domain::capability::Capabilities;
+use crate::domain::definition::DefinitionText;
 use crate::domain::edit::VmSettings;
 use crate::domain::error_kind::{Classify, ErrorKind, Hint};
 use crate::domain::host::{HostSpec, HypervisorKind};
@@ -67,6 +68,12 @@ pub trait Hypervisor: Send + Sync + Debug {
     /// Reads what one VM is set up with: its definition, also where the VM runs with other values until it was
     /// off. Read afresh, never from what is known.
     async fn settings(&self, vm: &VmId) -> Result<VmSettings, HypervisorError>;
+
+    /// Reads the definition of one VM as the hypervisor keeps it, as text, with [`KEPT`](crate::domain::definition::KEPT) in the place of every
+    /// password. What has no such text says so.
+    async fn definition(&self, _vm: &VmId) -> Result<DefinitionText, HypervisorError> {
+        Err(no_definitions(self.kind()))
+    }
 
     /// Reads storage and networks with who uses them. Asked for when somebody looks, never on a tick. What a
     /// host does not tell is said in the answer; an error means that nothing could be read.
@@ -118,6 +125,15 @@ pub trait Hypervisor: Send + Sync + Debug {
 
     /// Ends kept processes.
     async fn close(&self);
+}
+
+/// Says that a hypervisor keeps no definitions that could be written.
+fn no_definitions(kind: HypervisorKind) -> HypervisorError {
+    HypervisorError::Unsupported {
+        kind,
+        what: "take a VM's definition as text: it keeps none. Its settings are changed one by one"
+            .to_owned(),
+    }
 }
 
 /// Announcements of changes: a reason to read now, never the truth.

@@ -7,6 +7,7 @@
 mod act;
 mod cell;
 mod console;
+mod define;
 mod edit;
 mod field;
 mod hosts;
@@ -70,6 +71,8 @@ pub enum Command {
     Hosts(Listing),
     /// Print everything about one VM.
     Show(String),
+    /// Print the definition of one VM.
+    Definition(String),
     /// Write a picture of a VM's screen.
     Screenshot(Screenshot),
     /// Do something to VMs.
@@ -160,6 +163,8 @@ pub enum Verb {
     Expire(Duration),
     /// Change what it is set up with.
     Set(Changes),
+    /// Give it the definition of this file; `None` for standard input.
+    Define(Option<PathBuf>),
 }
 
 /// Which snapshots and columns to print, in which order.
@@ -242,6 +247,9 @@ pub async fn run(
         Command::List(listing) => list::run(handle, &script, listing, clock, &mut console).await,
         Command::Hosts(listing) => hosts::run(handle, &script, listing, clock, &mut console).await,
         Command::Show(target) => show::run(handle, &script, target, clock, &mut console).await,
+        Command::Definition(target) => {
+            define::print(handle, &script, target, clock, &mut console).await
+        }
         Command::Screenshot(wanted) => {
             screenshot::run(handle, &script, wanted, clock, &mut console).await
         }

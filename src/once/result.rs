@@ -98,6 +98,8 @@ struct Document<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     changes: Option<&'a [Change]>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    diff: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<&'a str>,
     outcome: &'a str,
     state_before: &'a str,
@@ -123,6 +125,8 @@ fn commands(plan: &Plan) -> Vec<String> {
 struct Edited {
     changes: Vec<Change>,
     summary: String,
+    /// How a definition that was written differs from the one that was there.
+    diff: Option<String>,
     /// What has to be known beside it: when it comes into effect, what the host has not.
     note: Option<String>,
 }
@@ -136,6 +140,15 @@ struct Change {
 }
 
 fn edit(plan: &Plan) -> Option<Edited> {
+    let note = (!plan.consequences.is_empty()).then(|| plan.consequences.join("; "));
+    if let Some(request) = &plan.action.define {
+        return Some(Edited {
+            changes: Vec::new(),
+            summary: request.summary(),
+            diff: Some(request.diff().text()),
+            note,
+        });
+    }
     let request = plan.action.edit.as_ref()?;
     let rows = request.rows().into_iter();
     Some(Edited {
@@ -143,7 +156,8 @@ fn edit(plan: &Plan) -> Option<Edited> {
             .map(|(setting, from, to)| Change { setting, from, to })
             .collect(),
         summary: request.summary(),
-        note: (!plan.consequences.is_empty()).then(|| plan.consequences.join("; ")),
+        diff: None,
+        note,
     })
 }
 
@@ -431,6 +445,12 @@ impl ActResult {
                     "{vm} ({}): would {}{about}{asks}\n{note}",
                     self.state_before, spec.verb
                 );
+                let diff = self.edit.as_ref().and_then(|edited| edited.diff.as_ref());
+                for line in diff.map(String::as_str).unwrap_or_default().lines() {
+                    text.push_str("  ");
+                    text.push_str(line);
+                    text.push('\n');
+                }
                 for command in &self.commands {
                     text.push_str("  ");
                     text.push_str(command);
@@ -450,7 +470,12 @@ impl ActResult {
             id: &self.id,
             action: self.words.id,
             snapshot: self.snapshot.as_ref(),
-            changes: self.edit.as_ref().map(|edited| edited.changes.as_slice()),
+            changes: self
+                .edit
+                .as_ref()
+                .filter(|edited| edited.diff.is_none())
+                .map(|edited| edited.changes.as_slice()),
+            diff: self.edit.as_ref().and_then(|edited| edited.diff.as_deref()),
             note: self.edit.as_ref().and_then(|edited| edited.note.as_deref()),
             outcome: self.outcome,
             state_before: &self.state_before,

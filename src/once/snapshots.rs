@@ -7,7 +7,7 @@ use super::cell::Cell;
 use super::console::Console;
 use super::field::{self, Field};
 use super::row::VmRow;
-use super::{Ended, Script, SnapshotListing, Verb, edit, output, targets};
+use super::{Ended, Script, SnapshotListing, Verb, define, edit, output, targets};
 use crate::clock::Clock;
 use crate::domain::action::{Action, ActionKind};
 use crate::domain::error_kind::{ErrorKind, ExitCode, Failure};
@@ -122,6 +122,10 @@ pub(super) async fn actions(
         Verb::Plain(kind) => vec![(*kind, Ok(Action::new(*kind)))],
         Verb::Set(changes) => {
             let action = edit::action(handle, row, changes).await;
+            vec![(ActionKind::Edit, action)]
+        }
+        Verb::Define(file) => {
+            let action = define::action(handle, row, file.as_ref()).await;
             vec![(ActionKind::Edit, action)]
         }
         Verb::Create(new) => {

@@ -304,6 +304,10 @@ impl Actor {
                 Some(link) => link.settings(vm, reply),
                 None => send_or_gone(reply, Err(not_connected())),
             },
+            HostCommand::Definition { vm, reply } => match &self.link {
+                Some(link) => link.definition(vm, reply),
+                None => send_or_gone(reply, Err(not_connected())),
+            },
             HostCommand::Stores { reply } => match &self.link {
                 Some(link) => link.stores(reply),
                 None => send_or_gone(reply, Err(not_connected())),

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::command_log::CHANGES;
 use super::limits::{CLOSE, DETAIL, DETAILS_AT_ONCE, STORES};
 use crate::domain::capability::Capabilities;
+use crate::domain::definition::DefinitionText;
 use crate::domain::edit::VmSettings;
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::remote_command::RemoteCommand;
@@ -122,6 +123,17 @@ impl Link {
     pub(super) fn settings(&self, vm: VmId, reply: oneshot::Sender<Result<VmSettings, Failure>>) {
         self.ask(("the settings", DETAIL), reply, |driver| async move {
             driver.settings(&vm).await
+        });
+    }
+
+    /// Reads the definition of one VM.
+    pub(super) fn definition(
+        &self,
+        vm: VmId,
+        reply: oneshot::Sender<Result<DefinitionText, Failure>>,
+    ) {
+        self.ask(("the definition", DETAIL), reply, |driver| async move {
+            driver.definition(&vm).await
         });
     }
 

@@ -13,6 +13,7 @@ use super::limits::{HANDSHAKES, READ_FAST};
 use super::link::PerformError;
 use crate::clock::Clock;
 use crate::domain::capability::Capabilities;
+use crate::domain::definition::DefinitionText;
 use crate::domain::edit::VmSettings;
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::health::HostHealth;
@@ -137,6 +138,13 @@ pub enum HostCommand {
         vm: VmId,
         /// Its settings.
         reply: oneshot::Sender<Result<VmSettings, Failure>>,
+    },
+    /// Read the definition of one VM.
+    Definition {
+        /// Which.
+        vm: VmId,
+        /// Its definition, passwords hidden.
+        reply: oneshot::Sender<Result<DefinitionText, Failure>>,
     },
     /// Read storage and networks.
     Stores {

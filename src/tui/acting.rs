@@ -3,6 +3,7 @@
 
 use super::app::App;
 use super::bulk::{self, Bulk};
+use super::define;
 use super::effect::Effect;
 use super::guest;
 use super::overlay::Overlay;
@@ -170,7 +171,10 @@ pub fn planned(
         _ if dialog.plans.is_empty() => {
             if let Some(skipped) = dialog.skipped.first() {
                 let failure = skipped.cause.clone();
-                app.fail(&failure);
+                match action.define {
+                    Some(_) => define::refused(app, &failure),
+                    None => app.fail(&failure),
+                }
             }
             Vec::new()
         }
@@ -228,6 +232,11 @@ pub fn submit(app: &mut App, dialog: &Confirm, consent: &Consent) -> Vec<Effect>
     app.say(Role::Changing, what);
     if count == 1 {
         let only = submissions.pop().map(Box::new);
+        if dialog.action.define.is_some()
+            && let (Some(draft), Some(only)) = (app.draft.take(), only.clone())
+        {
+            return vec![define::hand_in(app, only, draft)];
+        }
         return only.map(Effect::Submit).into_iter().collect();
     }
     app.tickets += 1;

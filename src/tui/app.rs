@@ -9,6 +9,7 @@ use ratatui::layout::Rect;
 
 use super::bulk::Bulk;
 use super::command::Context;
+use super::editor::Draft;
 use super::keymap::Keymap;
 use super::layout;
 use super::notify::Notices;
@@ -168,6 +169,10 @@ pub struct App {
     pub notices: Notices,
     /// The plan that was asked for anew: it is shown in any case.
     pub anew: Option<u64>,
+    /// The definition whose plan is asked for or shown.
+    pub draft: Option<Draft>,
+    /// The definition that is being handed in.
+    pub defining: Option<u64>,
     /// Whether a key was pressed: before that the cursor is nobody's choice and stays on top.
     pub touched: bool,
     /// The last error, in one line.
@@ -210,6 +215,8 @@ impl App {
             own: Arc::default(),
             notices: Notices::default(),
             anew: None,
+            draft: None,
+            defining: None,
             touched: false,
             last_error: None,
             unfocused: false,

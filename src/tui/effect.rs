@@ -1,6 +1,5 @@
-//! What `update` wants done, and the runner that does it. Only this file, `desk`, `graphics`, `guest` and `logs`
-//! talk to the fleet; every
-//! request is a task of its own, so that a slow one holds nothing up.
+//! What `update` wants done, and the runner that does it. Only this file, `desk`, `editor`, `graphics`, `guest` and `logs`
+//! talk to the fleet; every request is a task of its own, so that a slow one holds nothing up.
 
 use std::collections::HashMap;
 
@@ -8,6 +7,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::desk::Desk;
+use super::editor::{self, DefineAsk, Draft, Lending};
 use super::event::Answer;
 use super::graphics::{Displays, Wanted};
 use super::guest::GuestAsk;
@@ -15,7 +15,7 @@ use super::keeping::Keep;
 use super::logs::LogEffect;
 use super::notify::NotifyOptions;
 use super::overlay::host_key;
-use super::own::{OwnNews, OwnRun};
+use super::own::OwnRun;
 use super::own_programs::OwnPrograms;
 use crate::clock::Clock;
 use crate::domain::action::Action;
@@ -69,6 +69,10 @@ pub enum Effect {
     Snapshots(VmRef),
     /// Read what a VM is set up with.
     Settings(u64, VmRef),
+    /// Something about the definition of a VM.
+    Definition(DefineAsk),
+    /// Open the editor with a definition.
+    Edit(Box<Draft>),
     /// Read storage and networks of a host.
     Stores(HostId),
     /// Ask for a plan for a pool or a network.
@@ -160,8 +164,8 @@ pub enum Local {
     Theme(Option<String>),
     /// Write bytes that draw nothing.
     Tell(String),
-    /// Give the terminal to a command of the operator's until it ends.
-    Lend(Box<OwnRun>),
+    /// Give the terminal to a program until it ends.
+    Lend(Lending),
     /// Draw everything again.
     Redraw,
     /// Give the terminal back for a while.
@@ -197,6 +201,7 @@ pub struct Runner {
     console: Option<OpenConsole>,
     displays: Displays,
     viewer: Vec<String>,
+    editor: Vec<String>,
     own: OwnPrograms,
     /// Cancelled when the rest of an order about several VMs is called back.
     bulks: HashMap<u64, CancellationToken>,
@@ -221,6 +226,7 @@ impl Runner {
             console: None,
             displays: Displays::default(),
             viewer: Vec::new(),
+            editor: Vec::new(),
             bulks: HashMap::new(),
         }
     }
@@ -240,9 +246,26 @@ impl Runner {
         self
     }
 
-    /// Runs a command of the operator's that has the terminal.
-    pub async fn in_terminal(&self, run: OwnRun) -> Vec<OwnNews> {
-        self.own.in_terminal(run, &self.actor).await
+    /// Says which program edits definitions, with its arguments.
+    #[must_use]
+    pub fn with_editor(mut self, editor: Vec<String>) -> Self {
+        self.editor = editor;
+        self
+    }
+
+    /// Runs a program that has the terminal; returns what came of it.
+    pub async fn in_terminal(&self, run: Lending) -> Vec<Answer> {
+        match run {
+            Lending::Own(run) => {
+                let news = self.own.in_terminal(*run, &self.actor).await;
+                let answer = |news| Answer::Own(Box::new(news));
+                news.into_iter().map(answer).collect()
+            }
+            Lending::Editor(draft) => {
+                let edited = editor::run(&self.editor, *draft).await;
+                vec![Answer::Edited(Box::new(edited))]
+            }
+        }
     }
 
     /// Starts an effect; returns those that only the owner of the terminal can run.
@@ -251,7 +274,10 @@ impl Runner {
             Effect::Copy(text) => return Some(Local::Copy(text)),
             Effect::Theme(name) => return Some(Local::Theme(name)),
             Effect::Notify(text) => return self.own.notify(&text),
-            Effect::RunOwn(run) if run.takes_terminal() => return Some(Local::Lend(run)),
+            Effect::RunOwn(run) if run.takes_terminal() => {
+                return Some(Local::Lend(Lending::Own(run)));
+            }
+            Effect::Edit(draft) => return Some(Local::Lend(Lending::Editor(draft))),
             Effect::RunOwn(run) => self.own.run(*run, &self.actor, &self.answers),
             Effect::StopOwn => self.own.stop(),
             Effect::Redraw => return Some(Local::Redraw),
@@ -495,6 +521,7 @@ async fn ask(handle: &FleetHandle, effect: Effect) -> Option<Answer> {
             })
         }
         Effect::Settings(ticket, vm) => settings(handle, ticket, vm).await,
+        Effect::Definition(asked) => Some(asked.carry_out(handle).await),
         Effect::Stores(host) => Some(Answer::Stores(host, handle.stores(host).await)),
         Effect::RunStore(submission) => {
             let plan = Box::new(submission.plan.clone());
@@ -552,6 +579,7 @@ async fn ask(handle: &FleetHandle, effect: Effect) -> Option<Answer> {
         | Effect::Theme(_)
         | Effect::Notify(_)
         | Effect::RunOwn(_)
+        | Effect::Edit(_)
         | Effect::StopOwn
         | Effect::Redraw
         | Effect::Suspend

@@ -12,6 +12,7 @@ use crate::domain::action::Action;
 use crate::domain::audit::{AuditPage, AuditPlace, AuditRecord};
 use crate::domain::console::ConsoleNews;
 use crate::domain::credential::CredentialSummary;
+use crate::domain::definition::DefinitionText;
 use crate::domain::edit::VmSettings;
 use crate::domain::error_kind::Failure;
 use crate::domain::event::{CommandRecord, FleetEvent};
@@ -23,6 +24,7 @@ use crate::domain::store::HostStores;
 use crate::domain::store_action::{StorePlan, StoreProposal, StoreResult};
 use crate::domain::vm::{VmDetail, VmRef};
 use crate::fleet::request::{ErrorRecord, Finding, Proposal};
+use crate::tui::editor::{Draft, Edited, Undone};
 use crate::tui::graphics::GraphicsNews;
 use crate::tui::guest::GuestNews;
 use crate::tui::own::OwnNews;
@@ -106,6 +108,12 @@ pub enum Answer {
     Detail(VmRef, Result<Arc<VmDetail>, Failure>),
     /// What a VM is set up with.
     Settings(u64, VmRef, Box<Result<VmSettings, Failure>>),
+    /// The definition of a VM.
+    Definition(u64, VmRef, Result<DefinitionText, Failure>),
+    /// The editor has ended.
+    Edited(Box<Edited>),
+    /// What became of a definition that was written by hand.
+    Defined(u64, Box<Draft>, Result<(), Undone>),
     /// Storage and networks of a host.
     Stores(HostId, Result<Arc<HostStores>, Failure>),
     /// A plan for a pool or a network.

@@ -14,12 +14,13 @@ use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::Instant;
 
 use super::app::{App, Settings};
+use super::editor::Lending;
 use super::effect::{Effect, Local, Runner};
 use super::event::{Answer, Event, Input, Pointer};
 use super::habits;
 use super::keymap::Keymap;
 use super::notify::{Notices, NotifyOptions};
-use super::own::{OwnCommands, OwnRun};
+use super::own::OwnCommands;
 use super::pace::{Pace, Wait};
 use super::pixels::PictureWay;
 use super::pointer;
@@ -79,6 +80,8 @@ pub struct TuiOptions {
     pub compact: bool,
     /// Program for the graphics of VMs, with its arguments; empty = whichever is there.
     pub viewer: Vec<String>,
+    /// Program that edits definitions, with its arguments.
+    pub editor: Vec<String>,
     /// How a person is told who looks elsewhere.
     pub notify: NotifyOptions,
     /// Commands of the operator's own.
@@ -109,6 +112,7 @@ impl TuiOptions {
             pictures: PictureWay::Blocks,
             compact: false,
             viewer: Vec::new(),
+            editor: vec!["vi".to_owned()],
             notify: NotifyOptions::default(),
             own: Vec::new(),
             keys: BTreeMap::new(),
@@ -187,6 +191,7 @@ pub async fn run(
         consoles,
     )
     .with_viewer(options.viewer.clone())
+    .with_editor(options.editor.clone())
     .notifying(options.notify.clone(), options.clock.clone());
     let (app, theme) = open(&handle, &options, size).await?;
     let watched = watch::Sender::new(Arc::from(app.theme.as_deref().unwrap_or(&options.theme)));
@@ -337,8 +342,8 @@ struct Loop {
     /// When the last key came.
     pressed: Option<Instant>,
     leaving: Option<TuiExit>,
-    /// A command that is about to have the terminal.
-    lending: Option<Box<OwnRun>>,
+    /// A program that is about to have the terminal.
+    lending: Option<Lending>,
     /// Bytes of a console that may still be taken before the next frame.
     console_budget: usize,
 }
@@ -393,22 +398,22 @@ impl Loop {
         }
     }
 
-    /// Gives the terminal to a command of the operator's until it ends. Keys are its own meanwhile: what
+    /// Gives the terminal to a program until it ends. Keys are its own meanwhile: what
     /// reads them for us ends, and another one begins.
     async fn lend(
         &mut self,
-        run: Box<OwnRun>,
+        run: Lending,
         keys: &mut Option<EventStream>,
         guard: &TerminalGuard,
     ) -> io::Result<()> {
         // First one ends, then the next one begins: two of them would wait for each other.
         drop(keys.take());
-        let (news, size) = guard.lend(self.runner.in_terminal(*run)).await?;
+        let (answers, size) = guard.lend(self.runner.in_terminal(run)).await?;
         *keys = Some(EventStream::new());
         self.app.size = size;
         self.surface.resize(size);
-        for news in news {
-            self.take(Some(Input::Answer(Answer::Own(Box::new(news)))), guard)?;
+        for answer in answers {
+            self.take(Some(Input::Answer(answer)), guard)?;
         }
         Ok(())
     }

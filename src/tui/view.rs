@@ -191,19 +191,19 @@ fn draw_overlay(
         Overlay::ShellForm(form) => return form.draw(buf, area, theme),
         Overlay::Narrow(dialog) => return dialog.draw(buf, area, theme),
         Overlay::Question(question) => question.draw(buf, area, theme),
-        Overlay::Waiting(_) => {
+        Overlay::Waiting(ticket) => {
+            let what = if app.defining == Some(*ticket) {
+                "handing the definition in…"
+            } else {
+                "asking for the plan…"
+            };
             let line = Rect {
                 x: areas.status.x + 1,
                 width: areas.status.width.saturating_sub(1),
                 ..areas.status
             };
             paint::clear(buf, line, theme.style(Role::Text));
-            paint::put(
-                buf,
-                line,
-                "asking for the plan…",
-                theme.style(Role::Changing),
-            );
+            paint::put(buf, line, what, theme.style(Role::Changing));
         }
         Overlay::Menu(menu) => menu.draw(buf, area, theme),
         Overlay::Chooser(chooser) => chooser.draw(&app.vms.columns, buf, area, theme),

@@ -15,6 +15,7 @@ use vmdeck::hypervisor::Hypervisor;
 use vmdeck::sim::hyperv::WindowsControl;
 use vmdeck::transport::Transport;
 
+use crate::define;
 use crate::driver_suite::{self as suite, Bench};
 use crate::edit;
 use crate::snapshots;
@@ -246,6 +247,7 @@ macro_rules! suite_on {
             async fn settings() {
                 on_every_kind($windows, async |bench| {
                     edit::takes_changes(&bench).await;
+                    define::takes_definitions(&bench).await;
                 })
                 .await;
             }

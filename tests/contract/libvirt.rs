@@ -16,6 +16,7 @@ use vmdeck::domain::vm::{PowerState, VmId};
 use vmdeck::hypervisor::{Drivers, Hypervisor, HypervisorError, ProgressSink};
 use vmdeck::transport::{Chunk, RemoteProcess, Transport};
 
+use crate::define;
 use crate::driver_suite::{self as suite, Bench};
 use crate::edit;
 use crate::snapshots;
@@ -119,6 +120,17 @@ async fn laboratory_guests_asked_to_stop() {
 #[tokio::test(flavor = "multi_thread")]
 async fn laboratory_settings() {
     edit::takes_changes(&RealHost::start()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn laboratory_definitions() {
+    let bench = RealHost::start();
+    define::takes_definitions(&bench).await;
+    define::keeps_passwords(&bench, |vm| {
+        let words = ["dumpxml", "--inactive", "--security-info", vm.as_str()];
+        bench.host.virsh(&words)
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

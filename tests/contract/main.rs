@@ -7,6 +7,7 @@
 mod support;
 
 mod client_config;
+mod define;
 mod dice;
 mod driver_suite;
 mod edit;

@@ -8,6 +8,7 @@ use vmdeck::domain::host::{HostSpec, HypervisorKind};
 use vmdeck::domain::vm::VmId;
 use vmdeck::transport::Transport;
 
+use crate::define;
 use crate::driver_suite::{self as suite, Bench};
 use crate::edit;
 use crate::snapshots;
@@ -106,6 +107,11 @@ async fn simulator_snapshots() {
 #[tokio::test(flavor = "multi_thread")]
 async fn simulator_settings() {
     edit::takes_changes(&SimulatedHost::start().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn simulator_definitions() {
+    define::takes_definitions(&SimulatedHost::start().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,6 +10,7 @@ mod bad_input;
 mod bulk;
 mod console;
 mod dashboard;
+mod define;
 mod details;
 mod edit;
 mod graphics;

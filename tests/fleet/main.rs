@@ -5,6 +5,7 @@
 mod bulk;
 mod clock;
 mod credentials;
+mod define;
 mod edit;
 mod hosts;
 mod lab;

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use vmdeck::domain::action::{Action, ActionKind};
 use vmdeck::domain::capability::Capabilities;
+use vmdeck::domain::definition::DefinitionText;
 use vmdeck::domain::edit::{Setting, VmSettings};
 use vmdeck::domain::host::{HostSpec, HypervisorKind};
 use vmdeck::domain::host_key::{HostKey, HostKeyQuestion, HostKeyVerdict, KnownAt, PinnedKey};
@@ -77,6 +78,8 @@ pub(crate) struct Machine {
     pub(crate) refuses_words: Vec<&'static str>,
     /// What VMs are set up with.
     pub(crate) settings: HashMap<VmId, VmSettings>,
+    /// What their definitions say; none where it has none.
+    pub(crate) definitions: HashMap<VmId, String>,
     pub(crate) announces: bool,
     /// How it is read.
     pub(crate) channel: &'static str,
@@ -106,6 +109,7 @@ impl Machine {
             refuses: Vec::new(),
             refuses_words: Vec::new(),
             settings: HashMap::new(),
+            definitions: HashMap::new(),
             announces: true,
             channel: "scripted",
             vms: vec![
@@ -424,6 +428,10 @@ impl Drivers for WorldDrivers {
             };
             return Ok(request.rows().into_iter().map(one).collect());
         }
+        if let Some(request) = &action.define {
+            let command = RemoteCommand::posix("do").arg("define").arg(vm.as_str());
+            return Ok(vec![command.stdin(request.wanted.as_str())]);
+        }
         let command = RemoteCommand::posix("do").arg(action.kind.id());
         Ok(vec![command.arg(vm.as_str())])
     }
@@ -534,6 +542,14 @@ impl Hypervisor for Driver {
         found.ok_or_else(|| lost().into())
     }
 
+    async fn definition(&self, vm: &VmId) -> Result<DefinitionText, HypervisorError> {
+        let mut machine = locked(&self.machine);
+        machine.note("definition");
+        let found = machine.definitions.get(vm);
+        let found = found.map(|text| DefinitionText::new(text));
+        found.ok_or_else(|| lost().into())
+    }
+
     async fn stores(&self) -> Result<HostStores, HypervisorError> {
         Ok(locked(&self.machine).stores.clone())
     }
@@ -574,6 +590,12 @@ impl Hypervisor for Driver {
                     let id = VmId::parse(&command.args[1].value).unwrap();
                     let mut machine = locked(&self.machine);
                     machine.act(&command.args[0].value, &id);
+                    if let Some(text) = &command.stdin {
+                        let text = String::from_utf8(text.clone()).unwrap();
+                        // In its own words, with something that it has added by itself.
+                        let own = text.replace("</domain>", "<added/>\n</domain>");
+                        machine.definitions.insert(id.clone(), own);
+                    }
                     if let Some(to) = command.args.get(2) {
                         machine.change(&command.args[0].value, &id, &to.value);
                     }

@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod changing;
 mod frozen;
 mod keeping;
 mod live;

@@ -297,7 +297,7 @@ async fn engine(mut inbox: mpsc::Receiver<Request>, state: Arc<FleetSnapshot>, a
                 let about = action.about();
                 note(format!("plan {}{about} for {}", action.kind, vm.vm.short()));
                 let proposal = propose(&state, &vm, action.kind, count)
-                    .map(|proposal| with_arguments(&state, proposal, action));
+                    .and_then(|proposal| with_arguments(&state, proposal, action));
                 reply.send(proposal).unwrap();
             }
             Request::Submit { submission, reply } => {
@@ -552,6 +552,10 @@ fn kept(request: Request, asked: &Asked) {
             note(format!("settings of {}", vm.vm.short()));
             reply.send(Ok(crate::edit::settings())).unwrap();
         }
+        Request::Definition { vm, reply } => {
+            note(format!("definition of {}", vm.vm.short()));
+            reply.send(Ok(crate::define::definition(&vm.vm))).unwrap();
+        }
         Request::Remember { name, value, reply } => {
             note(format!("remember {name} = {value:?}"));
             reply.send(Ok(())).unwrap();
@@ -622,21 +626,27 @@ fn kept(request: Request, asked: &Asked) {
 }
 
 /// The same plan, with what is asked about snapshots or settings.
-fn with_arguments(state: &FleetSnapshot, proposal: Proposal, action: Action) -> Proposal {
+fn with_arguments(
+    state: &FleetSnapshot,
+    proposal: Proposal,
+    action: Action,
+) -> Result<Proposal, Failure> {
     let (host, vm) = state.vm(&proposal.plan.vm).unwrap();
     let tree = vm.facts.snapshot_tree.as_deref();
-    let consequences = match (&action.snapshot, &action.edit) {
-        (Some(request), _) => snapshot::consequences(request, &vm.state, tree),
-        (None, Some(request)) => request.consequences(Some(16), None),
-        (None, None) => return proposal,
+    let consequences = match (&action.snapshot, &action.edit, &action.define) {
+        (Some(request), ..) => snapshot::consequences(request, &vm.state, tree),
+        (_, Some(request), _) => request.consequences(Some(16), None),
+        (_, _, Some(request)) => request.consequences(),
+        (None, None, None) => return Ok(proposal),
     };
+    let commands = libvirt::commands(&host.spec, &vm.id, &action);
     let plan = Plan {
-        commands: libvirt::commands(&host.spec, &vm.id, &action).unwrap(),
+        commands: commands.map_err(|error| Failure::of(&error))?,
         consequences,
         action,
         ..proposal.plan
     };
-    Proposal { plan, ..proposal }
+    Ok(Proposal { plan, ..proposal })
 }
 
 /// The far ends of a console.

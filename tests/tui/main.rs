@@ -4,6 +4,7 @@
 mod bulk;
 mod bytes;
 mod console;
+mod define;
 mod details;
 mod edit;
 mod graphics;

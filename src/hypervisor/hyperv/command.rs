@@ -14,7 +14,7 @@ use crate::domain::remote_command::RemoteCommand;
 use crate::domain::snapshot::{Chosen, DeleteScope, NewSnapshot, SnapshotRequest};
 use crate::domain::text::RemoteText;
 use crate::domain::vm::VmId;
-use crate::hypervisor::HypervisorError;
+use crate::hypervisor::{HypervisorError, no_definitions};
 
 /// What PowerShell may be called on a host, in the order in which it is tried. The second is for hosts
 /// whose path has lost it; only cmd.exe understands it, and only there that is seen to happen.
@@ -44,6 +44,9 @@ const AROUND: Duration = Duration::from_secs(30);
 pub fn commands(vm: &VmId, action: &Action) -> Result<Vec<RemoteCommand>, HypervisorError> {
     if let Some(request) = &action.snapshot {
         return Ok(vec![checkpoint(vm, request)?]);
+    }
+    if action.define.is_some() {
+        return Err(no_definitions(HypervisorKind::HyperV));
     }
     if let Some(request) = &action.edit {
         return edit::commands(vm, request, (USUAL_LIMIT, AROUND));

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::edit;
+use super::{define, edit};
 use crate::domain::action::{Action, ActionKind};
 use crate::domain::error_kind::ErrorKind;
 use crate::domain::host::{HostSpec, LibvirtUri};
@@ -106,6 +106,9 @@ impl Virsh {
     ) -> Result<Vec<RemoteCommand>, HypervisorError> {
         if let Some(request) = &action.snapshot {
             return Ok(vec![self.snapshot(vm, request)?]);
+        }
+        if let Some(request) = &action.define {
+            return Ok(vec![define::command(self, vm, request, ACTION_LIFE)?]);
         }
         if let Some(request) = &action.edit {
             return Ok(edit::commands(self, vm, request, ACTION_LIFE));

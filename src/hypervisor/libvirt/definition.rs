@@ -58,12 +58,17 @@ pub(super) fn bounded(output: &[u8]) -> Result<Cow<'_, str>, Misshapen> {
 
 /// Reads XML whose text is bounded.
 pub(super) fn parsed(text: &str) -> Result<Document<'_>, Misshapen> {
+    parsed_exactly(text.trim())
+        .map_err(|error| Misshapen::new("no XML", error.to_string().as_bytes()))
+}
+
+/// The same, and tells where it is none.
+pub(super) fn parsed_exactly(text: &str) -> Result<Document<'_>, roxmltree::Error> {
     let options = ParsingOptions {
         nodes_limit: MAX_NODES,
         ..ParsingOptions::default()
     };
-    Document::parse_with_options(text.trim(), options)
-        .map_err(|error| Misshapen::new("no XML", error.to_string().as_bytes()))
+    Document::parse_with_options(text, options)
 }
 
 /// Reads `dumpxml`.

@@ -16,12 +16,13 @@ use super::inventory::{Memory, Moment};
 use super::kept::Reply;
 use super::parse::{self, Misshapen, Record};
 use super::state::has_process;
-use super::verdict::{judge, judge_said, unparsable};
+use super::verdict::{has_no_figures, judge, judge_said, unparsable};
 use super::worker::{Fallback, Patience, Worker};
-use super::{detail, edit, look, node, snapshot, stores, uptime};
+use super::{define, detail, edit, look, node, snapshot, stores, uptime};
 use crate::clock::Clock;
 use crate::domain::action::{Action, ActionKind};
 use crate::domain::capability::Capabilities;
+use crate::domain::definition::DefinitionText;
 use crate::domain::edit::VmSettings;
 use crate::domain::host::{HostSpec, HypervisorKind};
 use crate::domain::inventory::{HostInventory, Scope};
@@ -146,11 +147,13 @@ impl Libvirt {
     async fn run(&self, command: &RemoteCommand) -> Result<(), HypervisorError> {
         let life = command.life.unwrap_or(QUESTION_LIFE);
         let limits = ExecLimits::within(life + GRACE);
-        let output = self.transport.exec(command, limits).await?;
+        let whole = define::whole(&self.slow, command).await?;
+        let output = self.transport.exec(&whole.command, limits).await?;
         if output.status.is_success() {
             return Ok(());
         }
-        Err(judge(&self.virsh, &output.status, &output.stderr, life))
+        let error = judge(&self.virsh, &output.status, &output.stderr, life);
+        Err(whole.told(error, &output.stderr))
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
@@ -556,6 +559,10 @@ impl Hypervisor for Libvirt {
         edit::read(&self.slow, vm).await
     }
 
+    async fn definition(&self, vm: &VmId) -> Result<DefinitionText, HypervisorError> {
+        define::read(&self.slow, vm).await
+    }
+
     async fn stores(&self) -> Result<HostStores, HypervisorError> {
         stores::read(&self.slow).await
     }
@@ -609,12 +616,6 @@ pub(super) const STATES: [(&str, u32); 3] = [
     ("list --all --uuid --state-paused", 3),
     ("list --all --uuid --state-shutoff", 5),
 ];
-
-/// Tells whether a driver of libvirt has said that it keeps no figures.
-fn has_no_figures(said: &RemoteText) -> bool {
-    let said = said.raw();
-    said.contains("not supported by the connection driver") || said.contains("unknown command")
-}
 
 /// The questions of a probe.
 pub(super) fn probe_lines() -> [Line; 4] {

@@ -7,6 +7,7 @@
 
 mod address;
 mod command;
+mod define;
 mod definition;
 mod detail;
 mod display;

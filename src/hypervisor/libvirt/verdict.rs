@@ -95,6 +95,12 @@ pub(super) fn unparsable(problem: &Misshapen) -> HypervisorError {
     }
 }
 
+/// Tells whether a driver of libvirt has said that it keeps no figures.
+pub(super) fn has_no_figures(said: &RemoteText) -> bool {
+    let said = said.raw();
+    said.contains("not supported by the connection driver") || said.contains("unknown command")
+}
+
 fn judge_words(
     virsh: &Virsh,
     code: Option<u32>,

@@ -6,6 +6,7 @@ mod about;
 mod act;
 mod agent;
 mod console;
+mod define;
 mod definition;
 mod edit;
 mod events;

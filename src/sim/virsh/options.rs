@@ -230,6 +230,12 @@ const COMMANDS: &[Spec] = &[
         ..of_pool("vol-list", &[])
     },
     Spec {
+        positional: &["file"],
+        required: 1,
+        flags: &["validate"],
+        ..spec("define")
+    },
+    Spec {
         positional: &["vol"],
         required: 1,
         values: &["pool"],

@@ -4,7 +4,8 @@
 use super::options::Command;
 use super::said::Said;
 use super::{
-    about, act, agent, console, definition, events, line, list, screen, snapshots, stats, stores,
+    about, act, agent, console, define, definition, events, line, list, screen, snapshots, stats,
+    stores,
 };
 use crate::sim::faults::{Access, VirshHealth};
 use crate::sim::host::SimHost;
@@ -248,6 +249,12 @@ async fn run_all(call: &Call<'_>, commands: &[Vec<String>], stdio: &mut Stdio) -
         }
         if command.spec.name == "console" {
             failed = !console::console(call.host, call.terminal, &command, stdio).await;
+            continue;
+        }
+        if command.spec.name == "define" && is_well(call, "define") {
+            let said = define::define(call.host, &command, stdio).await;
+            stdio.err(said.stderr()).await;
+            failed = said.failed();
             continue;
         }
         if command.spec.name == "screenshot"

@@ -6,9 +6,11 @@ use std::collections::BTreeSet;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use tui_input::Input;
+use unicode_width::UnicodeWidthStr;
 
 use super::frame;
 use crate::domain::action::{Action, ActionKind, Ask};
+use crate::domain::definition::Diff;
 use crate::domain::error_kind::Failure;
 use crate::domain::operation::{Consent, Plan};
 use crate::domain::policy::Decision;
@@ -163,16 +165,35 @@ impl Confirm {
         }
     }
 
-    /// Draws it; returns where the text cursor is.
-    pub fn draw(&self, buf: &mut Buffer, area: Rect, theme: &Theme) -> Option<Position> {
-        let width = area.width.min(84);
-        let lines = match self.plans.as_slice() {
+    /// How wide it is, of so many columns: a difference wants the room that its lines need.
+    fn width(&self, columns: u16) -> u16 {
+        let widest = if self.action.define.is_some() {
+            120
+        } else {
+            84
+        };
+        columns.min(widest)
+    }
+
+    /// How many lines it has, on so many columns.
+    pub fn length(&self, columns: u16) -> usize {
+        self.lines(self.width(columns)).len()
+    }
+
+    fn lines(&self, width: u16) -> Vec<Line> {
+        match self.plans.as_slice() {
             [only] if self.skipped.is_empty() => {
                 let tier = self.tiers.first().and_then(Option::as_deref);
                 one(only, tier, width.saturating_sub(4))
             }
             _ => self.many(width.saturating_sub(4)),
-        };
+        }
+    }
+
+    /// Draws it; returns where the text cursor is.
+    pub fn draw(&self, buf: &mut Buffer, area: Rect, theme: &Theme) -> Option<Position> {
+        let width = self.width(area.width);
+        let lines = self.lines(width);
         let wanted = u16::try_from(lines.len()).unwrap_or(u16::MAX);
         let foot = if self.wants_name() { 3 } else { 1 };
         let height = wanted.saturating_add(foot + 3).min(area.height);
@@ -342,7 +363,53 @@ fn one(proposal: &Proposal, tier: Option<&str>, width: u16) -> Vec<Line> {
         }
     }
     facts(&mut lines, std::slice::from_ref(proposal), width);
+    if let Some(request) = &plan.action.define {
+        difference(&mut lines, request.diff(), width);
+    }
     lines
+}
+
+/// How a definition that was written differs from the one that is there.
+fn difference(lines: &mut Vec<Line>, diff: &Diff, width: u16) {
+    lines.push(Vec::new());
+    for line in &diff.lines {
+        let role = match line.mark {
+            '+' => Role::Success,
+            '-' => Role::Danger,
+            '@' => Role::Dim,
+            _ => Role::Text,
+        };
+        let mark = if line.mark == '@' { ' ' } else { line.mark };
+        let text = line.text.shown();
+        for (n, part) in chunks(text, width.saturating_sub(2)).enumerate() {
+            let mark = if n == 0 { mark } else { ' ' };
+            lines.push(vec![(format!("{mark} {part}"), role)]);
+        }
+    }
+}
+
+/// Breaks a line where it ends, and nowhere else: blanks at its begin mean something here.
+fn chunks(text: &str, width: u16) -> impl Iterator<Item = String> {
+    let width = usize::from(width.max(8));
+    let mut rest: Vec<char> = text.chars().collect();
+    rest.reverse();
+    let mut first = true;
+    std::iter::from_fn(move || {
+        if rest.is_empty() && !first {
+            return None;
+        }
+        first = false;
+        let mut part = String::new();
+        while let Some(c) = rest.pop() {
+            part.push(c);
+            if part.width() > width {
+                part.pop();
+                rest.push(c);
+                break;
+            }
+        }
+        Some(part)
+    })
 }
 
 /// What it means for any of them, exactly what is sent, and which rules ask. What is sent for several is listed

@@ -140,6 +140,7 @@ impl Menu {
             ('i', "details", "vms.details"),
             ('e', "describe", "vms.describe"),
             ('n', "definition", "vms.definition"),
+            ('x', "edit the definition", "vms.define"),
             ('l', "activity", "vms.activity"),
             ('t', "snapshots", "vms.snapshots"),
             ('k', "quick snapshot", "vms.quick-snapshot"),

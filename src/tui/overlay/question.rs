@@ -8,6 +8,7 @@ use crate::domain::console::KeyStrokes;
 use crate::domain::credential::CredentialName;
 use crate::domain::host::{HostId, HostName};
 use crate::domain::vm::VmRef;
+use crate::tui::editor::Draft;
 use crate::tui::effect::Effect;
 use crate::tui::keeping::Keep;
 use crate::tui::own::OwnRun;
@@ -25,6 +26,8 @@ pub enum Meaning {
     CtrlAltDel(VmRef),
     /// Run a command of the operator's own.
     Own(Box<OwnRun>),
+    /// Open the editor once more.
+    Edit(Box<Draft>),
     /// Leave for another profile.
     Switch(String),
     /// Leave the program.
@@ -109,10 +112,20 @@ impl Question {
         }
     }
 
+    /// Asks whether to open the editor once more.
+    pub fn edit_again(text: String, draft: Draft) -> Self {
+        Self {
+            title: "Open the editor again?".to_owned(),
+            text,
+            meaning: Meaning::Edit(Box::new(draft)),
+        }
+    }
+
     /// Returns what a yes does.
     pub fn effect(self) -> Effect {
         match self.meaning {
             Meaning::Own(run) => Effect::RunOwn(run),
+            Meaning::Edit(draft) => Effect::Edit(draft),
             Meaning::RemoveHost(id, name) => Effect::RemoveHost(id, name),
             Meaning::RemoveCredential(name) => Effect::Keep(Keep::RemoveCredential(name)),
             Meaning::CtrlAltDel(vm) => Effect::SendKeys(vm, KeyStrokes::CtrlAltDel),
@@ -137,6 +150,7 @@ impl Question {
             Meaning::RemoveCredential(_) => "remove it",
             Meaning::CtrlAltDel(_) => "press them",
             Meaning::Own(_) => "run it",
+            Meaning::Edit(_) => "edit it",
             Meaning::Switch(_) => "switch",
             Meaning::Quit => "leave",
         };

@@ -4,6 +4,7 @@ use crate::domain::vm::VmRef;
 use crate::tui::acting;
 use crate::tui::app::App;
 use crate::tui::console::keys as console;
+use crate::tui::define;
 use crate::tui::effect::Effect;
 use crate::tui::event::Answer;
 use crate::tui::guest;
@@ -61,6 +62,9 @@ pub(super) fn take(app: &mut App, answer: Answer) -> Vec<Effect> {
             }
         }
         Answer::Settings(ticket, vm, read) => edit_form::opened(app, ticket, vm, *read),
+        Answer::Definition(ticket, vm, read) => return define::read(app, ticket, vm, read),
+        Answer::Edited(edited) => return define::edited(app, *edited),
+        Answer::Defined(ticket, draft, result) => define::defined(app, ticket, *draft, result),
         Answer::Stores(host, told) => {
             app.stores.heard(host, told, app.now);
             app.stores.take(&app.snapshot);

@@ -7,6 +7,7 @@ use crate::fleet::request::HostSelection;
 use crate::tui::acting;
 use crate::tui::app::{App, Screen};
 use crate::tui::cursor::Motion;
+use crate::tui::define;
 use crate::tui::effect::Effect;
 use crate::tui::keeping::Keep;
 use crate::tui::overlay::Overlay;
@@ -68,7 +69,7 @@ pub fn go(app: &mut App, motion: Motion) -> Vec<Effect> {
         Some(Overlay::Details(details)) => details.go(lines, motion, page.saturating_sub(3)),
         Some(Overlay::Progress(panel)) => panel.go(lines, motion, page.saturating_sub(4)),
         Some(Overlay::Confirm(dialog)) => {
-            dialog.scroll = motion.apply(dialog.scroll, dialog.plans.len() + 12, page);
+            dialog.scroll = motion.apply(dialog.scroll, dialog.length(width), page);
         }
         Some(
             Overlay::Question(_)
@@ -125,6 +126,10 @@ pub fn press_item(app: &mut App, item: usize) -> Vec<Effect> {
 pub fn close(app: &mut App) -> Vec<Effect> {
     match app.overlays.pop() {
         Some(Overlay::HostKey(dialog)) => vec![dialog.decided(false, &app.settings.actor)],
+        Some(Overlay::Confirm(dialog)) if dialog.action.define.is_some() => {
+            define::left(app);
+            Vec::new()
+        }
         // Nothing was chosen: the theme goes back to what it was.
         Some(Overlay::Menu(menu)) if menu.theme().is_some() => {
             vec![Effect::Theme(app.theme.clone())]

@@ -1,0 +1,155 @@
+//! Editing the definition of a VM: from the key to the editor, from its text to a plan, and from there to what the
+//! host said. Whatever ends it, the text is either taken, as it was, or kept where the person is told.
+
+use super::acting;
+use super::app::App;
+use super::editor::{DefineAsk, Draft, EditEnd, Edited, Undone};
+use super::effect::Effect;
+use super::overlay::Overlay;
+use super::overlay::question::Question;
+use super::theme::Role;
+use crate::domain::action::Action;
+use crate::domain::definition::{DefineRequest, DefinitionText};
+use crate::domain::error_kind::{ErrorKind, Failure};
+use crate::domain::operation::Submission;
+use crate::domain::vm::VmRef;
+
+/// Has the definition of the VM that keys are about read; the editor opens with it.
+pub fn open(app: &mut App) -> Vec<Effect> {
+    let Some(vm) = acting::subject(app) else {
+        return Vec::new();
+    };
+    app.tickets += 1;
+    let ticket = app.tickets;
+    app.overlays.push(Overlay::Waiting(ticket));
+    vec![Effect::Definition(DefineAsk::Read(ticket, vm))]
+}
+
+/// Opens the editor, unless its person has moved on.
+pub fn read(
+    app: &mut App,
+    ticket: u64,
+    vm: VmRef,
+    read: Result<DefinitionText, Failure>,
+) -> Vec<Effect> {
+    if !is_waited_for(app, ticket) {
+        return Vec::new();
+    }
+    app.overlays.pop();
+    match (read, app.snapshot.vm(&vm)) {
+        (Err(failure), _) => app.fail(&failure),
+        (Ok(_), None) => app.say(Role::Warning, "the VM is not there any more"),
+        (Ok(was), Some((_, found))) => {
+            let draft = Draft::new(vm, found.name.clone(), was);
+            return vec![Effect::Edit(Box::new(draft))];
+        }
+    }
+    Vec::new()
+}
+
+fn is_waited_for(app: &App, ticket: u64) -> bool {
+    matches!(app.overlays.last(), Some(Overlay::Waiting(wanted)) if *wanted == ticket)
+}
+
+/// Takes what was written, and asks for the plan.
+pub fn edited(app: &mut App, edited: Edited) -> Vec<Effect> {
+    let Edited { draft, end } = edited;
+    let name = draft.name.shown().to_owned();
+    let text = match end {
+        EditEnd::Written(text) => text,
+        EditEnd::Unchanged => {
+            app.say(Role::Text, format!("the definition of {name} is as it was"));
+            return Vec::new();
+        }
+        EditEnd::Stopped(cause) if draft.file.is_none() => {
+            app.fail(&cause);
+            return Vec::new();
+        }
+        EditEnd::Stopped(cause) => {
+            ask_again(app, &cause, draft);
+            return Vec::new();
+        }
+        EditEnd::Unfit(why) => {
+            let cause = Failure::new(ErrorKind::Usage, format!("that is no definition: {why}"));
+            ask_again(app, &cause, draft);
+            return Vec::new();
+        }
+    };
+    let Some((_, found)) = app.snapshot.vm(&draft.vm) else {
+        let message = format!("{}: {name} is not there any more", draft.place());
+        app.say(Role::Danger, message);
+        return Vec::new();
+    };
+    let request = DefineRequest::new(draft.was.clone(), text, found.state.clone());
+    let Some(request) = request.map(Action::from) else {
+        return Vec::new();
+    };
+    let vm = draft.vm.clone();
+    app.draft = Some(draft);
+    let effects = acting::begin_with(app, &request, vec![(vm, request.clone())]);
+    if effects.is_empty() {
+        // Why not has just been said; where the text is must be too.
+        let why = app.toast.as_ref().map(|toast| toast.text.clone());
+        if let Some(draft) = app.draft.take() {
+            let why = why.map_or_else(String::new, |why| format!(": {why}"));
+            app.say(Role::Danger, format!("{}{why}", draft.place()));
+        }
+    }
+    effects
+}
+
+/// Says why there is no plan, and offers the editor again.
+pub fn refused(app: &mut App, cause: &Failure) {
+    match app.draft.take() {
+        Some(draft) => ask_again(app, cause, draft),
+        None => app.fail(cause),
+    }
+}
+
+fn ask_again(app: &mut App, cause: &Failure, draft: Draft) {
+    let hint = cause.hint.as_ref();
+    let hint = hint.map_or_else(String::new, |hint| format!(" ({hint})"));
+    let text = format!("{}{hint}. {}", cause.message, draft.place());
+    let question = Question::edit_again(text, draft);
+    app.overlays.push(Overlay::Question(question));
+}
+
+/// Says where the text is of which the plan was not agreed to.
+pub fn left(app: &mut App) {
+    if let Some(draft) = app.draft.take() {
+        app.say(Role::Warning, draft.place());
+    }
+}
+
+/// Hands the plan in; keys wait for how it ends.
+pub fn hand_in(app: &mut App, submission: Box<Submission>, draft: Draft) -> Effect {
+    app.tickets += 1;
+    let ticket = app.tickets;
+    app.defining = Some(ticket);
+    app.overlays.push(Overlay::Waiting(ticket));
+    Effect::Definition(DefineAsk::HandIn(ticket, submission, Box::new(draft)))
+}
+
+/// Takes how it ended. What the host took is told where every operation is; what it did not take can be edited
+/// again, unless somebody else has changed the definition: then what was read is not what is there.
+pub fn defined(app: &mut App, ticket: u64, draft: Draft, result: Result<(), Undone>) {
+    let here = is_waited_for(app, ticket);
+    if here {
+        app.overlays.pop();
+    }
+    app.defining = app.defining.filter(|other| *other != ticket);
+    let Err(Undone { cause, surely }) = result else {
+        return;
+    };
+    if here && surely && cause.kind != ErrorKind::Conflict {
+        return ask_again(app, &cause, draft);
+    }
+    // Where the text is comes first: the line may be cut.
+    let place = if surely {
+        draft.place()
+    } else {
+        draft.kept().unwrap_or_default()
+    };
+    let message = format!("{place}: {}", cause.message);
+    app.fail(&Failure { message, ..cause });
+}
