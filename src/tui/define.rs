@@ -107,9 +107,14 @@ pub fn refused(app: &mut App, cause: &Failure) {
 }
 
 fn ask_again(app: &mut App, cause: &Failure, draft: Draft) {
+    let place = draft.place();
+    ask_about(app, cause, (place, draft));
+}
+
+fn ask_about(app: &mut App, cause: &Failure, (place, draft): (String, Draft)) {
     let hint = cause.hint.as_ref();
     let hint = hint.map_or_else(String::new, |hint| format!(" ({hint})"));
-    let text = format!("{}{hint}. {}", cause.message, draft.place());
+    let text = format!("{}{hint}. {place}", cause.message);
     let question = Question::edit_again(text, draft);
     app.overlays.push(Overlay::Question(question));
 }
@@ -131,7 +136,7 @@ pub fn hand_in(app: &mut App, submission: Box<Submission>, draft: Draft) -> Effe
 }
 
 /// Takes how it ended. What the host took is told where every operation is; what it did not take can be edited
-/// again, unless somebody else has changed the definition: then what was read is not what is there.
+/// again. Who has moved on is only told where the text is: why is found with the operation.
 pub fn defined(app: &mut App, ticket: u64, draft: Draft, result: Result<(), Undone>) {
     let here = is_waited_for(app, ticket);
     if here {
@@ -141,15 +146,15 @@ pub fn defined(app: &mut App, ticket: u64, draft: Draft, result: Result<(), Undo
     let Err(Undone { cause, surely }) = result else {
         return;
     };
-    if here && surely && cause.kind != ErrorKind::Conflict {
-        return ask_again(app, &cause, draft);
-    }
-    // Where the text is comes first: the line may be cut.
     let place = if surely {
         draft.place()
     } else {
-        draft.kept().unwrap_or_default()
+        let kept = draft.kept().unwrap_or_default();
+        kept.replacen("your", "Your", 1)
     };
-    let message = format!("{place}: {}", cause.message);
-    app.fail(&Failure { message, ..cause });
+    if here {
+        ask_about(app, &cause, (place, draft));
+    } else {
+        app.say(Role::Danger, place);
+    }
 }

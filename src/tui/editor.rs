@@ -225,7 +225,12 @@ mod tests {
     use crate::testing::fleet;
 
     fn draft() -> Draft {
-        let vm = fleet::small().all_vms()[0].clone();
+        let state = fleet::small();
+        let host = &state.hosts[0];
+        let vm = VmRef {
+            host: host.spec.id,
+            vm: host.vms()[0].id.clone(),
+        };
         let was = DefinitionText::new("<domain>\n  <name>web</name>\n</domain>\n");
         Draft::new(vm, RemoteText::new("web"), was)
     }

@@ -58,7 +58,7 @@ impl Desk {
     }
 
     fn word(&self, word: &str) {
-        fs::write(format!("{}.word", self.editor), word).unwrap();
+        write(format!("{}.word", self.editor), word);
     }
 
     fn path(&self) -> String {
@@ -177,7 +177,7 @@ fn an_editor_that_fails_and_text_that_is_broken_change_nothing_and_lose_nothing(
     assert_eq!(desk.pty.wait_exit(), 0);
     for kept in fs::read_dir(std::env::temp_dir()).unwrap() {
         let kept = kept.unwrap().path();
-        let file = kept.join(format!("{}.xml", &id.as_str()[..8]));
+        let file = kept.join(format!("{}.xml", id.short()));
         if file.exists() {
             assert_eq!(fs::read_to_string(&file).unwrap(), "lost\n");
             fs::remove_dir_all(&kept).unwrap();
@@ -196,13 +196,10 @@ fn a_script_prints_a_definition_and_writes_it_and_passwords_stay_on_the_host() {
     assert!(!printed.stdout.contains("s3cret") && printed.stdout.contains("*** kept ***"));
     let file = deck.home().join("web-1.xml");
     let path = file.display().to_string();
-    fs::write(
-        &file,
-        printed
-            .stdout
-            .replace("</uuid>", "</uuid>\n  <title>shop</title>"),
-    )
-    .unwrap();
+    let text = printed
+        .stdout
+        .replace("</uuid>", "</uuid>\n  <title>shop</title>");
+    write(&file, text);
     let words = ["define", "web-1", "--file", path.as_str()];
     let plan = deck.once(&[&words[..], &["--dry-run"]].concat()).expect(0);
     assert!(plan.stdout.contains("+  <title>shop</title>"), "{plan:?}");

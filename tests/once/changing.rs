@@ -54,7 +54,7 @@ fn a_definition_is_printed_planned_written_and_refused() {
     );
     let file = deck.home().join("db.xml");
     let path = file.display().to_string();
-    let write = |from: &str, to: &str| std::fs::write(&file, printed.replace(from, to)).unwrap();
+    let write = |from: &str, to: &str| crate::support::write(&file, printed.replace(from, to));
     let words = ["define", "db", "--file", path.as_str()];
     let with = |more: &[&str]| deck.once(&[&words[..], more].concat());
     write("'static'>1<", "'static'>2<");
@@ -71,7 +71,7 @@ fn a_definition_is_printed_planned_written_and_refused() {
     // What the host takes and does not keep is not called done.
     write("<boot dev='hd'/>", "<boot dev='network'/>");
     snapshot!(deck, "define_not_kept", with(&["--yes"]));
-    std::fs::write(&file, b"\xff").unwrap();
+    crate::support::write(&file, b"\xff");
     snapshot!(deck, "define_no_text", with(&["--yes"])).expect(2);
     deck.once(&["define", "db", "--file", "/nowhere/at/all"])
         .expect(2);

@@ -369,7 +369,7 @@ mod tests {
         let command = asked(&wanted).unwrap();
         assert_eq!(
             command.shown_line(),
-            "virsh -q define --validate /dev/stdin"
+            "virsh -q -c qemu:///system define --validate /dev/stdin"
         );
         assert_eq!(command.stdin.unwrap(), wanted.as_bytes());
     }
