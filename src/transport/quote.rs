@@ -248,6 +248,11 @@ mod tests {
                 "{program}"
             );
         }
+        let around = render(&script().encoded_as("A")).unwrap().len() - 1;
+        let longest = script().encoded_as("A".repeat(WINDOWS_LINE - around));
+        assert_eq!(render(&longest).unwrap().len(), 8000);
+        let over = script().encoded_as("A".repeat(WINDOWS_LINE - around + 1));
+        assert_eq!(render(&over), Err(QuoteError::TooLong { length: 8001 }));
         let long = script().encoded_as("A".repeat(WINDOWS_LINE));
         assert!(matches!(render(&long), Err(QuoteError::TooLong { .. })));
     }
