@@ -7,6 +7,7 @@
 //! so that nothing else is compiled). With `keep` behind it the ratios of this run become the kept ones: only when they
 //! changed for a reason that is wanted. Never called by the tests: what takes how long is no test.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Instant;
 
@@ -31,10 +32,10 @@ pub(crate) fn run(words: &[String]) {
     let began = Instant::now();
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/ratios/kept.txt");
     if words.iter().any(|word| word == "keep") {
-        let kept: String = ROWS
-            .iter()
-            .map(|(name, measure)| format!("{name} {:.2}\n", shown(measure).ratio))
-            .collect();
+        let mut kept = String::new();
+        for (name, measure) in ROWS {
+            writeln!(kept, "{name} {:.2}", shown(measure).ratio).expect("written");
+        }
         return std::fs::write(file, kept).expect("the kept ratios");
     }
     let kept = std::fs::read_to_string(file).expect("the kept ratios");
@@ -55,7 +56,7 @@ pub(crate) fn run(words: &[String]) {
     );
 }
 
-fn shown(measure: &fn() -> Pairs) -> Pairs {
+fn shown(measure: fn() -> Pairs) -> Pairs {
     let pairs = measure();
     print(&pairs);
     pairs
@@ -65,7 +66,7 @@ fn shown(measure: &fn() -> Pairs) -> Pairs {
 fn best_of(most: f64, measure: fn() -> Pairs) -> f64 {
     let mut least = f64::INFINITY;
     for _ in 0..TRIES {
-        least = least.min(shown(&measure).ratio);
+        least = least.min(shown(measure).ratio);
         if least <= most {
             break;
         }
