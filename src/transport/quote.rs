@@ -193,6 +193,10 @@ mod tests {
     fn no_life_is_rounded_down_to_no_limit() {
         let command = virsh().life(Duration::ZERO);
         assert_eq!(render(&command).unwrap(), "timeout -k 2 1 virsh");
+        let lives = [(1, 0, 1), (5, 0, 5), (5, 1, 6), (59, 999_999_999, 60)];
+        for (seconds, nanos, whole) in lives {
+            assert_eq!(whole_seconds(Duration::new(seconds, nanos)), whole);
+        }
     }
 
     #[test]
