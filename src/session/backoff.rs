@@ -80,7 +80,7 @@ mod tests {
         }
     }
 
-    /// The first numbers of SplitMix64 for the seeds 0 and 1, as its authors' `splitmix64.c` gives them.
+    /// The first numbers of `SplitMix64` for the seeds 0 and 1, as its authors' `splitmix64.c` gives them.
     #[test]
     fn the_phase_is_the_upper_half_of_splitmix64() {
         for (id, first) in [(0, 0xe220_a839_7b1d_cdaf_u64), (1, 0x910a_2dec_8902_5cc1)] {
