@@ -25,6 +25,7 @@ mod slow;
 mod snapshots;
 mod stores;
 mod trust;
+mod windows;
 
 /// The program under test.
 const VMDECK: &str = env!("CARGO_BIN_EXE_vmdeck");

@@ -27,6 +27,7 @@ mod flows;
 mod frames;
 #[cfg(feature = "testing")]
 pub(crate) mod fuzz;
+mod guest;
 mod leftover;
 mod look;
 mod mirror;

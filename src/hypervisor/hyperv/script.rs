@@ -77,6 +77,8 @@ pub(crate) enum Task {
     Screen,
     /// Press keys of one VM's keyboard.
     SendKeys,
+    /// Run a program in one VM.
+    RunInGuest,
     /// Read what one VM is set up with.
     Settings,
     /// Change a setting.
@@ -89,7 +91,7 @@ pub(crate) enum Task {
 
 impl Task {
     /// Every task.
-    pub(crate) const ALL: [Self; 29] = [
+    pub(crate) const ALL: [Self; 30] = [
         Self::Probe,
         Self::List,
         Self::ListCmdlets,
@@ -115,6 +117,7 @@ impl Task {
         Self::CheckpointRemove,
         Self::Screen,
         Self::SendKeys,
+        Self::RunInGuest,
         Self::Settings,
         Self::SetProcessors,
         Self::SetMemory,
@@ -149,6 +152,7 @@ impl Task {
             Self::CheckpointRemove => "checkpoint-remove.ps1",
             Self::Screen => "screen.ps1",
             Self::SendKeys => "send-keys.ps1",
+            Self::RunInGuest => "run-in-guest.ps1",
             Self::Settings => "settings.ps1",
             Self::SetProcessors => "set-processors.ps1",
             Self::SetMemory => "set-memory.ps1",
@@ -183,6 +187,7 @@ impl Task {
             Self::CheckpointRemove => file!("checkpoint-remove"),
             Self::Screen => file!("screen"),
             Self::SendKeys => file!("send-keys"),
+            Self::RunInGuest => file!("run-in-guest"),
             Self::Settings => file!("settings"),
             Self::SetProcessors => file!("set-processors"),
             Self::SetMemory => file!("set-memory"),
@@ -216,7 +221,8 @@ impl Task {
             | Self::Resume
             | Self::Save
             | Self::Screen
-            | Self::SendKeys => &[MACHINE],
+            | Self::SendKeys
+            | Self::RunInGuest => &[MACHINE],
             Self::AutostartOn | Self::AutostartOff => &[SETTING],
             Self::CheckpointRestore | Self::CheckpointRemove => &[CHECKPOINT],
         }

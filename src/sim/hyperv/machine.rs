@@ -11,6 +11,7 @@ use super::cmdlets::{self, Queued};
 use super::convert::{self, Style};
 use super::events::Watcher;
 use super::faults::{Account, ModuleHealth};
+use super::guest::{self, Visit};
 use super::host::WinHost;
 use super::profile::{self, Language};
 use crate::sim::powershell::call::Call;
@@ -18,6 +19,7 @@ use crate::sim::powershell::error::{Category, ErrorRecord};
 use crate::sim::powershell::life::{Life, Processes};
 use crate::sim::powershell::machine::{
     self as facts, DefaultShell, Edition, Installed, LanguageMode, Machine, PathKind, Reply,
+    Started,
 };
 use crate::sim::powershell::object::Object;
 use crate::sim::powershell::spec::Spec;
@@ -39,6 +41,8 @@ pub(in crate::sim) struct WinMachine {
     pub(super) queue: Vec<Queued>,
     /// Number of the last event.
     pub(super) events: i32,
+    /// The session in a VM that is open.
+    visit: Option<Visit>,
 }
 
 impl WinMachine {
@@ -52,6 +56,7 @@ impl WinMachine {
             watchers: Vec::new(),
             queue: Vec::new(),
             events: 0,
+            visit: None,
         }
     }
 
@@ -362,6 +367,27 @@ impl Machine for WinMachine {
         });
         let hvc = matches!(name.as_str(), "hvc" | "hvc.exe");
         (hvc && has).then(|| "C:\\Windows\\system32\\hvc.exe".to_owned())
+    }
+
+    fn enter_guest(
+        &mut self,
+        call: &Call,
+        vm: &Value,
+        account: (&str, &str),
+    ) -> Result<(), Box<ErrorRecord>> {
+        self.visit = Some(guest::enter(self, call, vm, account)?);
+        Ok(())
+    }
+
+    fn leave_guest(&mut self) {
+        self.visit = None;
+    }
+
+    fn start_program(&mut self, program: &str, words: &str) -> Result<Started, String> {
+        match &self.visit {
+            Some(visit) => visit.start(program, words),
+            None => Err("The system cannot find the file specified".to_owned()),
+        }
     }
 
     fn path(&self, path: &str) -> Option<PathKind> {

@@ -20,6 +20,7 @@ mod convert;
 pub(in crate::sim) mod entry;
 mod events;
 mod faults;
+mod guest;
 pub(in crate::sim) mod host;
 mod job;
 pub(in crate::sim) mod launch;
