@@ -343,8 +343,43 @@ fn of_ours(why: &Why) -> HypervisorError {
             facts.method.as_deref().unwrap_or("a method"),
             facts.code.unwrap_or_default(),
         ),
-        other => remote(RemoteText::new(&format!("our script stopped: {other}"))),
+        other => of_keys(other)
+            .unwrap_or_else(|| remote(RemoteText::new(&format!("our script stopped: {other}")))),
     }
+}
+
+/// What stands in the way of a change of who may log in.
+fn of_keys(code: &str) -> Option<HypervisorError> {
+    let none = RemoteText::new("");
+    Some(match code {
+        "keys-not-text" => refused(
+            ErrorKind::Refused,
+            "the file of keys is no text that an SSH server reads",
+            none,
+            Some(
+                "it was written with two bytes a character: save it as ANSI or UTF-8 without a mark",
+            ),
+        ),
+        "keys-changed" => refused(
+            ErrorKind::Conflict,
+            "the file of keys was changed by somebody else just now",
+            none,
+            Some("try again"),
+        ),
+        "key-not-kept" => refused(
+            ErrorKind::Refused,
+            "the key that is to stay is not in the file of keys",
+            none,
+            None,
+        ),
+        "keys-not-written" => refused(
+            ErrorKind::Remote,
+            "the file of keys does not hold what was written into it",
+            none,
+            Some("look at it on the host before this link is gone"),
+        ),
+        _ => return None,
+    })
 }
 
 fn job_failed(facts: &Facts) -> HypervisorError {

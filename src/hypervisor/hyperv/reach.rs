@@ -163,7 +163,7 @@ impl Reach for HyperVReach {
 
 /// Runs a script under whatever name PowerShell has on the host. One that was not found has run nothing, so
 /// that trying the next name never does anything twice.
-async fn ask(
+pub(super) async fn ask(
     link: &dyn Transport,
     shown: &RemoteCommand,
     (task, arguments): (Task, &str),

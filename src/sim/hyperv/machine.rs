@@ -11,6 +11,7 @@ use super::cmdlets::{self, Queued};
 use super::convert::{self, Style};
 use super::events::Watcher;
 use super::faults::{Account, ModuleHealth};
+use super::files;
 use super::guest::{self, Visit};
 use super::host::WinHost;
 use super::profile::{self, Language};
@@ -280,6 +281,13 @@ impl Machine for WinMachine {
         name: &str,
         arguments: &[Value],
     ) -> Option<Result<Value, ErrorRecord>> {
+        if let [Value::Str(text)] = arguments
+            && on.is("System.Security.AccessControl.FileSecurity")
+            && name.eq_ignore_ascii_case("SetSecurityDescriptorSddlForm")
+        {
+            on.set("Sddl", Value::str(text));
+            return Some(Ok(Value::Void));
+        }
         let principal = on.is("System.Security.Principal.WindowsPrincipal");
         if principal && name.eq_ignore_ascii_case("IsInRole") {
             return Some(Ok(Value::Bool(
@@ -301,6 +309,14 @@ impl Machine for WinMachine {
             && arguments.is_some()
         {
             return Some(Ok(self.identity()));
+        }
+        if let Some(arguments) = arguments
+            && (is("IO.File") || is("IO.Directory"))
+        {
+            return files::call(self, member, arguments);
+        }
+        if is("NullString") && member.eq_ignore_ascii_case("Value") {
+            return Some(Ok(Value::Null));
         }
         if is("Security.Principal.WindowsBuiltInRole")
             && member.eq_ignore_ascii_case("Administrator")
