@@ -450,7 +450,6 @@ fn add_files(all: &mut Vec<PathBuf>, more: &[PathBuf]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::secret::SecretText;
     use crate::fleet::test_fleet::spec;
 
     #[derive(Debug)]
