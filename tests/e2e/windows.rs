@@ -265,9 +265,11 @@ async fn the_logs_tell_of_a_windows_host_what_they_tell_of_any() {
 
     pty.keys("@");
     pty.wait_text("list.ps1");
-    pty.keys("/kind:change\r");
-    pty.wait_for("the one change", |screen| {
-        screen.contains("1 of ") && screen.contains("Set-State $vm 2 $running")
+    pty.keys("/kind:change status:failed\r");
+    pty.wait_for("the change that failed", |screen| {
+        screen.contains("/kind:change status:failed")
+            && screen.contains("Set-State $vm 2 $running")
+            && !screen.contains("kept running")
     });
     pty.keys("c");
     pty.wait_bytes(b"\x1b]52;");

@@ -105,9 +105,6 @@ async fn a_key_is_replaced_on_a_windows_host_and_nothing_else_is_touched() {
     let public = ground.public();
     assert_ne!(public, ground.old);
     assert_eq!(ground.file(), (with(&public), RIGHTS.to_owned()));
-    let told = ground.run(0, &["host", "doctor", "hv1"]);
-    assert!(told.stdout.contains("ok   login"), "{told:?}");
-
     ground.run(0, &["audit", "verify"]);
     let log = ground.run(0, &["audit", "export"]).stdout;
     for step in [
