@@ -24,7 +24,7 @@ use super::pace::{Pace, Wait};
 use super::pixels::PictureWay;
 use super::pointer;
 use super::recording::{Recording, RecordingEnd};
-use super::signals::Signals;
+use super::signals::{Resizes, Signals};
 use super::terminal::{Surface, TerminalGuard};
 use super::theme::shelf::{self, NoShelf, ThemeShelf};
 use super::theme::{ColourDepth, Theme};
@@ -170,6 +170,8 @@ pub async fn run(
 ) -> Result<TuiExit, TuiError> {
     let handle = handle.acting_as(options.actor.clone());
     let guard = TerminalGuard::enter(options.mouse)?;
+    // Before the size is read: no change after it is missed.
+    let resizes = Resizes::listen()?;
     let size = crossterm::terminal::size()?;
     let mut surface = Surface::new(io::stdout(), size);
     let recorded = recording.map(|recording| {
@@ -217,6 +219,7 @@ pub async fn run(
         answers: answered,
         consoles: from_consoles,
         keys: Some(EventStream::new()),
+        resizes,
     };
     drop(handle.connect(HostSelection::All).await);
     let left = screen.turn(sources, &guard, tasks).await;
@@ -320,6 +323,7 @@ struct Sources {
     consoles: mpsc::Receiver<(u64, ConsoleNews)>,
     /// `None` while a program has the terminal.
     keys: Option<EventStream>,
+    resizes: Resizes,
 }
 
 /// The loop's own state.
@@ -360,6 +364,10 @@ impl Loop {
                 biased;
                 () = tasks.token().cancelled() => return Ok(TuiExit::Ended),
                 () = signals.any() => return Ok(TuiExit::Ended),
+                size = from.resizes.next() => {
+                    let (width, height) = size?;
+                    Some(Input::Resize(width, height))
+                }
                 key = next_key(&mut from.keys) => match key {
                     Some(event) => self.read_terminal(event?),
                     // The terminal has gone away.
@@ -448,7 +456,11 @@ impl Loop {
         match event {
             TerminalEvent::Key(key) => Some(Input::Key(key)),
             TerminalEvent::Paste(text) => Some(Input::Paste(text)),
-            TerminalEvent::Resize(width, height) => Some(Input::Resize(width, height)),
+            TerminalEvent::Resize(width, height) if cfg!(not(unix)) => {
+                Some(Input::Resize(width, height))
+            }
+            // Told by the signal itself.
+            TerminalEvent::Resize(..) => None,
             TerminalEvent::FocusGained => Some(Input::Focus(true)),
             TerminalEvent::FocusLost => Some(Input::Focus(false)),
             TerminalEvent::Mouse(mouse) => match mouse.kind {
