@@ -75,7 +75,7 @@ async fn a_program_runs_in_a_vm_for_an_account_of_it_and_the_password_is_nowhere
     let mut words = vec!["app-1", "-y", "--", "C:\\Tools\\args.exe"];
     words.extend(args);
     let ran = run(&deck, 1, PASSWORD, &words);
-    let expected: String = args.iter().map(|arg| format!("[{arg}]\r\n")).collect();
+    let expected = args.map(|arg| format!("[{arg}]\r\n")).concat();
     assert_eq!(ran.stdout, expected);
     assert!(ran.stderr.contains("6 arguments"), "{}", ran.stderr);
     assert!(ran.stderr.contains("exit code 6"), "{}", ran.stderr);
