@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::action::Ask;
+use super::guest_account::GuestAccount;
 use super::host::HostName;
 use super::operation::{Actor, Consent, OperationId, Outcome};
 use super::remote_command::RemoteCommand;
@@ -145,6 +146,8 @@ pub struct GuestPlan {
     pub host_name: HostName,
     /// What is run in it.
     pub words: GuestCommand,
+    /// The account of the VM that it is run for; `None` where the host runs it for none.
+    pub account: Option<GuestAccount>,
     /// What is sent to the host for that.
     pub command: RemoteCommand,
     /// The state the VM was in.

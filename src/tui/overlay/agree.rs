@@ -84,6 +84,8 @@ impl From<GuestProposal> for Agree {
             ("host", plan.host_name.to_string(), Role::Text),
             ("state", plan.state.to_string(), Role::Text),
         ];
+        let account = plan.account.iter();
+        facts.extend(account.map(|account| ("as", account.shown(), Role::Text)));
         facts.extend(crate::tui::guest::words(&plan.words));
         facts.push(("sends", plan.command.shown_line(), Role::Text));
         facts.push(("rule", proposal.rule, Role::Dim));

@@ -61,6 +61,11 @@ impl Masked {
         (!typed.is_empty()).then(|| SecretText::new(std::mem::take(&mut *typed)))
     }
 
+    /// Lends a copy of what was typed, which is wiped like it; it stays here as well.
+    pub fn peek(&self) -> Option<SecretText> {
+        (!self.is_empty()).then(|| SecretText::new(self.0.as_str().to_owned()))
+    }
+
     /// Draws a prompt and a dot for each character; returns where the text cursor is.
     pub fn draw(
         &self,
