@@ -118,7 +118,7 @@ pub fn begin(app: &mut App, kind: ActionKind) -> Vec<Effect> {
     if let Err(reason) = allowed(app, kind) {
         app.say(
             Role::Warning,
-            format!("cannot {}: {reason}", action.kind.spec().verb),
+            format!("cannot {}: {reason}", action.kind.spec().verb_alone()),
         );
         return Vec::new();
     }
@@ -145,7 +145,11 @@ pub fn begin_with(app: &mut App, action: &Action, wanted: Vec<(VmRef, Action)>) 
     if let Some(first) = refusals.first()
         && refusals.len() == count
     {
-        let text = format!("cannot {}: {}", action.kind.spec().verb, first.message);
+        let text = format!(
+            "cannot {}: {}",
+            action.kind.spec().verb_alone(),
+            first.message
+        );
         app.say(Role::Warning, text);
         return Vec::new();
     }
