@@ -17,5 +17,6 @@ mod listener;
 mod load;
 mod program;
 mod renewal;
+mod soak;
 
 const VMDECK: &str = env!("CARGO_BIN_EXE_vmdeck");
