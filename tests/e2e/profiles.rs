@@ -24,7 +24,7 @@ fn the_dashboard_goes_on_with_another_profile_and_comes_back() {
     pty.wait_text("Go on with profile");
     pty.keys("\r");
     pty.wait_text("Unlock other");
-    pty.keys("open sesame\r");
+    pty.keys("open sesame 12\r");
     pty.wait_for("the other one, open", |screen| {
         screen.contains("vmdeck  other · unlocked")
     });

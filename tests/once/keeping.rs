@@ -373,7 +373,7 @@ fn what_is_changed_in_a_profile_is_in_the_record() {
         .expect(2);
     let public = with_passphrase(
         &deck,
-        "open sesame",
+        "open sesame 12",
         &["credential", "add", "lab", "--generate", "ed25519"],
     )
     .expect(0)
