@@ -2,7 +2,8 @@
 //! run, on real hosts (sshd and libvirt of the laboratory). It prints ratios; it never fails on one.
 //!
 //! `tests/run --lab-only && cargo bench --bench ratios` (about five minutes on two cores). Words after
-//! `--` choose rows: `cargo bench --bench ratios -- tick once`.
+//! `--` choose rows: `cargo bench --bench ratios -- tick once`. `guard` alone is a small version that does
+//! fail, for the gate (`benches/ratios/guard.rs`).
 
 #![expect(
     clippy::unwrap_used,
@@ -15,6 +16,8 @@
     reason = "a measuring program: what it cannot measure is to stop it"
 )]
 
+#[path = "ratios/guard.rs"]
+mod guard;
 #[path = "../tests/support/mod.rs"]
 mod support;
 
@@ -38,10 +41,13 @@ fn main() {
         .skip(1)
         .filter(|word| !word.starts_with('-'))
         .collect();
+    if let Some(words) = chosen.strip_prefix(&["guard".to_owned()][..]) {
+        return guard::run(words);
+    }
     let rows: [(&str, fn()); 6] = [
-        ("tick", tick),
-        ("once", once),
-        ("fleet", fleet),
+        ("tick", || print(&tick(300, 60))),
+        ("once", || print(&once(20))),
+        ("fleet", || print(&fleet(20, 5))),
         ("event", event),
         ("first", first_table),
         ("idle", idle),
@@ -59,8 +65,27 @@ fn main() {
     }
 }
 
-/// Runs two things in turn and prints the medians and the median of the pairs' ratios.
-fn pairs(what: &str, count: usize, mut ours: impl FnMut(), mut peer: impl FnMut()) {
+/// What two things took that were run in turn: seconds, medians.
+struct Pairs {
+    what: String,
+    ours: f64,
+    peer: f64,
+    /// The median of the pairs' ratios.
+    ratio: f64,
+}
+
+fn print(pairs: &Pairs) {
+    println!(
+        "| {} | {} | {} | **{:.2}** |",
+        pairs.what,
+        ms(pairs.ours),
+        ms(pairs.peer),
+        pairs.ratio
+    );
+}
+
+/// Runs two things in turn, this many times after a first one that does not count.
+fn pairs(what: &str, count: usize, mut ours: impl FnMut(), mut peer: impl FnMut()) -> Pairs {
     ours();
     peer();
     let mut taken = Vec::with_capacity(count);
@@ -71,14 +96,12 @@ fn pairs(what: &str, count: usize, mut ours: impl FnMut(), mut peer: impl FnMut(
         .iter()
         .map(|(a, b)| a.as_secs_f64() / b.as_secs_f64())
         .collect();
-    let ours = median(taken.iter().map(|(a, _)| a.as_secs_f64()).collect());
-    let peer = median(taken.iter().map(|(_, b)| b.as_secs_f64()).collect());
-    println!(
-        "| {what} | {} | {} | **{:.2}** |",
-        ms(ours),
-        ms(peer),
-        median(ratios)
-    );
+    Pairs {
+        what: what.to_owned(),
+        ours: median(taken.iter().map(|(a, _)| a.as_secs_f64()).collect()),
+        peer: median(taken.iter().map(|(_, b)| b.as_secs_f64()).collect()),
+        ratio: median(ratios),
+    }
 }
 
 fn timed(run: &mut impl FnMut()) -> Duration {
@@ -101,10 +124,10 @@ fn mib(bytes: u64) -> f64 {
     bytes as f64 / 1_048_576.0
 }
 
-/// One tick of a host with 300 VMs, against the same `domstats` on a kept `virsh` behind plain `ssh`.
-fn tick() {
+/// One tick of a host with so many VMs, against the same `domstats` on a kept `virsh` behind plain `ssh`.
+fn tick(vms: usize, count: usize) -> Pairs {
     let host = LibvirtHost::start();
-    host.define_many("vm", 300);
+    host.define_many("vm", vms);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let driver = runtime.block_on(async {
         let transport = host.connect().await;
@@ -118,18 +141,19 @@ fn tick() {
         driver
     });
     let mut kept = KeptVirsh::start(&host);
-    pairs(
-        "one tick, 300 VMs / the same domstats on a kept virsh",
-        60,
+    let measured = pairs(
+        &format!("one tick, {vms} VMs / the same domstats on a kept virsh"),
+        count,
         || {
             let read = runtime
                 .block_on(driver.inventory(Scope::Fast))
                 .expect("an inventory");
-            assert_eq!(read.vms.len(), 300);
+            assert_eq!(read.vms.len(), vms);
         },
-        || kept.domstats(),
+        || kept.domstats(vms),
     );
     runtime.block_on(driver.close());
+    measured
 }
 
 /// A `virsh` behind the plain SSH client, fed and read by hand.
@@ -154,7 +178,7 @@ impl KeptVirsh {
         }
     }
 
-    fn domstats(&mut self) {
+    fn domstats(&mut self, vms: usize) {
         self.input
             .write_all(
                 b"domstats --raw --nowait --state --cpu-total --balloon --vcpu --interface --block\necho @@end@@\n",
@@ -171,7 +195,7 @@ impl KeptVirsh {
             domains += line.windows(8).filter(|part| part == b"Domain: ").count();
             marks += usize::from(line == b"end@");
         }
-        assert_eq!(domains, 300);
+        assert_eq!(domains, vms);
     }
 }
 
@@ -211,33 +235,36 @@ fn listed_by_ssh(host: &LibvirtHost) {
 }
 
 /// `--once list` of one host, cold, against `ssh host virsh list --all`.
-fn once() {
+fn once(count: usize) -> Pairs {
     let host = LibvirtHost::start();
     host.define_many("vm", 17);
     let deck = Deck::new(VMDECK);
     deck.add("kvm1", &host, &[]);
     pairs(
         "`--once list`, one host, cold / `ssh host virsh list --all`",
-        20,
+        count,
         || drop(deck.once(&["list"]).expect(0)),
         || listed_by_ssh(&host),
-    );
+    )
 }
 
-/// `--once list` of 20 hosts, against the same 20 one after another by ssh.
-fn fleet() {
-    let hosts: Vec<LibvirtHost> = (0..20).map(|_| LibvirtHost::start()).collect();
+/// `--once list` of some hosts, against the same ones one after another by ssh.
+fn fleet(hosts: usize, count: usize) -> Pairs {
+    let hosts: Vec<LibvirtHost> = (0..hosts).map(|_| LibvirtHost::start()).collect();
     let deck = Deck::new(VMDECK);
     for (number, host) in hosts.iter().enumerate() {
         host.define_many("vm", 5);
         deck.add(&format!("kvm{number:02}"), host, &[]);
     }
     pairs(
-        "`--once list`, 20 hosts / 20 times ssh, one after another",
-        5,
+        &format!(
+            "`--once list`, {0} hosts / {0} times ssh, one after another",
+            hosts.len()
+        ),
+        count,
         || drop(deck.once(&["list"]).expect(0)),
         || hosts.iter().for_each(listed_by_ssh),
-    );
+    )
 }
 
 /// A VM's state change on the host to the changed row on the screen.

@@ -2,7 +2,9 @@
 //! host read every 3 s. Processor, memory, descriptors, bytes on the wire, and from a key to the first sign of
 //! its effect on the screen. It prints figures; it never fails on one.
 //!
-//! `cargo bench --profile campaign --bench size` (ten minutes on two cores); numbers after `--` choose the sizes.
+//! `cargo bench --profile campaign --bench size` (ten minutes on two cores); numbers after `--` choose the sizes,
+//! `--data FILE` writes the figures there as well: table and plot of `docs/performance.md` are made from
+//! `docs/size.csv` (`tests/docs/size.rs`).
 //! The fleet is a process of its own, so that what it costs is not taken for the program's. The bytes are those of
 //! the loopback, headers included: nothing else should use it meanwhile.
 
@@ -20,6 +22,7 @@
 #[path = "../tests/support/mod.rs"]
 mod support;
 
+use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -59,9 +62,34 @@ fn main() {
          | to the terminal | key to screen p50 | p99 | slowest |"
     );
     println!("|---|---|---|---|---|---|---|---|---|---|---|---|");
+    let mut data = String::from(
+        "# What the dashboard costs on fleets of simulated hosts with 50 VMs each: written by `cargo bench --profile \
+         campaign --bench size -- --data docs/size.csv`.\n",
+    );
+    writeln!(data, "# commit {}", commit()).unwrap();
+    data.push_str(
+        "hosts,there_s,processor_percent,memory_mib,descriptors,wire_bytes_per_host_and_tick,terminal_bytes_per_s,\
+         key_p50_ms,key_p99_ms\n",
+    );
     for hosts in sizes {
-        measure(hosts);
+        data.push_str(&measure(hosts));
     }
+    if let Some(at) = words.iter().position(|word| word == "--data") {
+        std::fs::write(words.get(at + 1).expect("a file after --data"), data).expect("the data");
+    }
+}
+
+/// What is measured, as far as git knows.
+fn commit() -> String {
+    let said = support::command("git")
+        .args(["rev-parse", "--short", "HEAD"])
+        .output();
+    said.ok()
+        .filter(|output| output.status.success())
+        .map_or_else(
+            || "unknown".to_owned(),
+            |output| String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+        )
 }
 
 /// The fleet and a profile of it in `home`, until standard input ends.
@@ -143,7 +171,8 @@ impl Used {
     }
 }
 
-fn measure(hosts: usize) {
+/// Measures one size, prints its row and returns it as a line of data.
+fn measure(hosts: usize) -> String {
     let deck = Deck::new(VMDECK);
     // Every host at its full rate, also those of which nothing is on the screen.
     std::fs::write(
@@ -195,6 +224,15 @@ fn measure(hosts: usize) {
         taken[taken.len() * 99 / 100],
         taken[taken.len() - 1],
     );
+    format!(
+        "{hosts},{:.1},{:.1},{resident:.0},{descriptors},{:.0},{:.0},{:.1},{:.1}\n",
+        there.as_secs_f64(),
+        percent(before.ours, after.ours),
+        number(after.wire - before.wire) / ticks,
+        number(after.terminal - before.terminal) / seconds,
+        taken[taken.len() / 2],
+        taken[taken.len() * 99 / 100],
+    )
 }
 
 /// A key, what is on the screen only when it has taken effect, and the key that takes it back.

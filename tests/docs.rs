@@ -3,6 +3,9 @@
 
 #![cfg(test)]
 
+#[path = "docs/size.rs"]
+mod size;
+
 use std::path::{Path, PathBuf};
 
 use vmdeck::config::reference;
@@ -30,6 +33,7 @@ fn part(name: &str) -> Option<String> {
         "store-verbs" => store_verbs(),
         "keys" => vmdeck::tui::command::markdown_table(),
         "config" => reference::markdown(),
+        "size" => size::table(),
         _ => return None,
     })
 }
@@ -257,6 +261,25 @@ fn every_link_between_the_documents_leads_somewhere() {
         }
     }
     assert_eq!(broken, Vec::<String>::new());
+}
+
+/// As the pictures of the dashboard: `VMDECK_UPDATE_PICTURES=1` writes it anew.
+#[test]
+fn the_plot_of_what_size_costs_is_of_the_last_run() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/pictures/size.svg");
+    let drawn = size::plot();
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a switch of this test, not of the program"
+    )]
+    if std::env::var_os("VMDECK_UPDATE_PICTURES").is_some() {
+        std::fs::write(&path, &drawn).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        written == drawn,
+        "docs/pictures/size.svg is not of docs/size.csv; run this with VMDECK_UPDATE_PICTURES=1"
+    );
 }
 
 #[test]

@@ -47,7 +47,7 @@ targets! {
     virsh_tables virsh_domstats virsh_domain_xml virsh_events virsh_complaints virsh_kept guest_agent process_table picture
     powershell_frames powershell_results hyperv_answers hyperv_records hyperv_watch clixml
     known_hosts ssh_config private_key public_key sealed sealed_payload audit_log
-    config theme key_binding filter pattern host_words remote_text recording quoting command_line
+    config theme key_binding filter pattern host_words remote_text console recording quoting command_line
     old_portal bot_signature bot_timestamp forwarded_for address_list request_path portal_body portal_key
     v1_body v1_list v1_cursor v1_terms idempotency_key
 }

@@ -110,8 +110,10 @@ async fn locking_takes_the_key_away_and_the_passphrase_brings_it_back() {
     .unwrap();
     let audit_key = *vault.audit_key().unwrap().expose();
     assert_eq!(vault.state(Some(&identity)), LockState::Unlocked);
+    assert_eq!(format!("{vault:?}"), "Vault(unlocked)");
     vault.clone().lock();
     assert_eq!(vault.state(Some(&identity)), LockState::Locked);
+    assert_eq!(format!("{vault:?}"), "Vault(locked)");
     assert_eq!(Vault::for_tests(None).state(None), LockState::Empty);
     assert!(vault.audit_key().is_none());
     assert_eq!(
@@ -233,10 +235,27 @@ async fn what_is_too_large_or_too_costly_is_refused_before_it_is_tried() {
         }
     );
     let secret = CredentialSecret::Password(SecretText::from("x".repeat(2 * 1024 * 1024)));
-    assert!(matches!(
-        Vault::seal(&identity.recipient, &context(), &secret),
-        Err(VaultError::TooLarge { .. })
-    ));
+    let limit = (1024 - 16) * 1024;
+    let too_large = VaultError::TooLarge {
+        what: "the credential",
+        limit,
+    };
+    assert_eq!(
+        Vault::seal(&identity.recipient, &context(), &secret).unwrap_err(),
+        too_large
+    );
+    // The mark (20), and five fields behind their lengths: profile (9), id (8), version (4), kind (1), password.
+    let around = 20 + 4 * 5 + 9 + 8 + 4 + 1;
+    let of = |length| CredentialSecret::Password(SecretText::from("x".repeat(length)));
+    let longest = Vault::seal(&identity.recipient, &context(), &of(limit - around)).unwrap();
+    assert_eq!(
+        password_of(vault.open(&context(), &longest).unwrap()).len(),
+        limit - around
+    );
+    assert_eq!(
+        Vault::seal(&identity.recipient, &context(), &of(limit - around + 1)).unwrap_err(),
+        too_large
+    );
     assert_eq!(
         Vault::seal("age1nonsense", &context(), &key_secret()).unwrap_err(),
         VaultError::Recipient

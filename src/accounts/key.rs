@@ -18,6 +18,9 @@ use crate::domain::secret::SecretText;
 /// How exactly the last use is known: one write a minute and key at the most.
 const LAST_USE_STEP: SignedDuration = SignedDuration::from_secs(60);
 
+/// How long before a key ends its holders are reminded: two weeks.
+const REMINDED: SignedDuration = SignedDuration::from_hours(14 * 24);
+
 /// What may be shown of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyInfo {
@@ -43,6 +46,12 @@ impl KeyInfo {
     /// Says whether it opens anything at a moment.
     pub fn is_live(&self, now: Timestamp) -> bool {
         self.revoked_at.is_none_or(|at| at > now) && self.expires_at.is_none_or(|at| at > now)
+    }
+
+    /// Returns when it ends, by itself or because it was replaced, where its holders are to be reminded of it.
+    pub fn ends_soon(&self, now: Timestamp) -> Option<Timestamp> {
+        let ends = self.revoked_at.into_iter().chain(self.expires_at).min()?;
+        (ends > now && ends.duration_since(now) <= REMINDED).then_some(ends)
     }
 }
 

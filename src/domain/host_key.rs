@@ -75,3 +75,18 @@ pub struct PinnedKey {
     /// Whether it is pinned as revoked.
     pub revoked: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_shown_by_its_type_and_fingerprint() {
+        let key = HostKey {
+            algorithm: "ssh-ed25519".to_owned(),
+            base64: "AAAA".to_owned(),
+            fingerprint: "SHA256:abc".to_owned(),
+        };
+        assert_eq!(key.to_string(), "ssh-ed25519 SHA256:abc");
+    }
+}

@@ -342,6 +342,34 @@ mod tests {
     }
 
     #[test]
+    fn every_verb_reads_back_as_itself_and_nothing_else_reads() {
+        let ids: Vec<&str> = Verb::ids().collect();
+        for id in ["force-off", "snapshot-revert", "exec"] {
+            assert!(ids.contains(&id), "{id}");
+        }
+        for (id, expected) in ActionKind::TABLE
+            .iter()
+            .map(|spec| (spec.id, Verb::Vm(spec.kind)))
+            .chain(
+                StoreVerb::TABLE
+                    .iter()
+                    .map(|spec| (spec.id, Verb::Store(spec.verb))),
+            )
+            .chain(
+                GuestVerb::ALL
+                    .into_iter()
+                    .map(|verb| (verb.id(), Verb::Guest(verb))),
+            )
+        {
+            assert_eq!(id.parse::<Verb>().unwrap(), expected);
+            assert!(ids.contains(&id), "{id}");
+        }
+        for nonsense in ["", "force", "START", "exec "] {
+            assert!(nonsense.parse::<Verb>().is_err(), "{nonsense:?}");
+        }
+    }
+
+    #[test]
     fn the_catalogue_decides_where_no_rule_does() {
         let cases = [
             (ActionKind::Start, None, 1, Ask::Nothing),

@@ -245,7 +245,78 @@ mod tests {
     }
 
     #[test]
+    fn every_character_that_acts_has_its_substitute() {
+        let substitutes = [
+            ('\u{0}', "␀"),
+            ('\u{1f}', "␟"),
+            ('\u{7f}', "␡"),
+            ('\u{80}', "\\x80"),
+            ('\u{9f}', "\\x9f"),
+            ('\u{ad}', "⟦00AD⟧"),
+            ('\u{202a}', "⟦LRE⟧"),
+            ('\u{202b}', "⟦RLE⟧"),
+            ('\u{202c}', "⟦PDF⟧"),
+            ('\u{202d}', "⟦LRO⟧"),
+            ('\u{202e}', "⟦RLO⟧"),
+            ('\u{2066}', "⟦LRI⟧"),
+            ('\u{2067}', "⟦RLI⟧"),
+            ('\u{2068}', "⟦FSI⟧"),
+            ('\u{2069}', "⟦PDI⟧"),
+            ('\u{feff}', "⟦FEFF⟧"),
+            ('\u{fe00}', ""),
+            ('\u{fe0f}', ""),
+            ('\u{e0001}', "⟦E0001⟧"),
+        ];
+        for (c, expected) in substitutes {
+            let text = RemoteText::new(&format!("a{c}b"));
+            assert_eq!(
+                text.shown(),
+                format!("a{expected}b"),
+                "{:04X}",
+                u32::from(c)
+            );
+            assert_eq!(format!("{text:?}"), format!("{:?}", text.shown()));
+        }
+    }
+
+    #[test]
+    fn what_is_kept_has_an_exact_length() {
+        let whole = "a".repeat(8192);
+        assert_eq!(RemoteText::new(&whole).raw(), whole);
+        assert_eq!(RemoteText::from_bytes(whole.as_bytes()).raw(), whole);
+        assert_eq!(
+            RemoteText::new(&format!("{whole}a")).raw(),
+            format!("{whole}…")
+        );
+    }
+
+    #[test]
+    fn the_first_line_is_the_first_that_says_something() {
+        let first = |text: &str| RemoteText::new(text).first_line().raw().to_owned();
+        assert_eq!(first("one\n\ntwo"), "one");
+        assert_eq!(first("\n  \n two \nthree"), "two");
+        assert_eq!(first(" \n"), "");
+        assert!(RemoteText::new("").is_empty());
+        assert!(!RemoteText::new(" ").is_empty());
+    }
+
+    #[test]
+    fn json_keeps_what_came_and_shows_what_is_safe() {
+        let text = RemoteText::from("a\u{1b}b".to_owned());
+        let json = serde_json::to_string(&text).unwrap();
+        let back: RemoteText = serde_json::from_str(&json).unwrap();
+        assert_eq!((back.raw(), back.shown()), ("a\u{1b}b", "a␛b"));
+        assert_eq!(format!("{text:>5}|{text:<5}"), "  a␛b|a␛b  ");
+    }
+
+    #[test]
     fn a_tower_of_marks_is_cut() {
+        // What is not a mark begins a tower of its own.
+        let marks = "\u{301}".repeat(3);
+        assert_eq!(
+            RemoteText::new(&format!("a{marks}b{marks}\u{7}{marks}")).shown(),
+            format!("a{marks}b{marks}␇{marks}")
+        );
         let tower = format!("a{}b", "\u{301}".repeat(40));
         assert_eq!(RemoteText::new(&tower).shown(), "a\u{301}\u{301}\u{301}b");
     }
@@ -256,6 +327,14 @@ mod tests {
             RemoteText::new("production-database-07").fit(11),
             "produ…se-07"
         );
+        assert_eq!(
+            RemoteText::new("production-database-07").fit(10),
+            "produ…e-07"
+        );
+        assert_eq!(RemoteText::new("日本語日本語").fit(5), "日…語");
+        assert_eq!(RemoteText::new("日本語日本語").fit(7), "日…語");
+        assert_eq!(RemoteText::new("日本語日本語").fit(12), "日本語日本語");
+        assert_eq!(RemoteText::new("abc").fit(2), "a…");
         assert_eq!(RemoteText::new("ab").fit(1), "…");
         assert_eq!(RemoteText::new("ab").fit(0), "");
     }

@@ -13,9 +13,10 @@ use crate::domain::guest_command::GuestVerb;
 use crate::domain::health::HostHealth;
 use crate::domain::inventory::{AuditState, FleetSnapshot};
 use crate::domain::operation::Consent;
-use crate::domain::policy::{Decision, Effect, Rule};
+use crate::domain::policy::{BUILT_IN, Decision, Effect, Rule};
+use crate::domain::snapshot::{Chosen, SnapshotRequest, VmSnapshot};
 use crate::domain::text::RemoteText;
-use crate::domain::vm::PowerState;
+use crate::domain::vm::{PowerState, Vm};
 
 fn ask(state: &FleetSnapshot, action: ActionKind) -> Result<Ask, Failure> {
     let verdict = decide(state, &vm_ref(1), &action.into(), &actor(), 1, now())?;
@@ -309,6 +310,50 @@ fn a_plan_whose_vm_vanished_is_not_found() {
         admit(&state, &handed_in, now()).unwrap_err().kind,
         ErrorKind::NotFound
     );
+}
+
+#[test]
+fn a_refusal_by_state_names_exactly_what_is_possible() {
+    let refusal = ask(&running(), ActionKind::Start).unwrap_err();
+    let hint = refusal.hint.unwrap();
+    let named: Vec<&str> = hint
+        .0
+        .strip_prefix("possible now: ")
+        .unwrap()
+        .split(", ")
+        .collect();
+    for action in ActionKind::ALL {
+        let spec = action.spec();
+        assert_eq!(
+            named.contains(&spec.verb),
+            spec.from.contains(&"running"),
+            "{action}: {hint}"
+        );
+    }
+}
+
+#[test]
+fn rules_about_old_snapshots_hear_how_old_the_chosen_one_is() {
+    let day = Duration::from_secs(86_400);
+    let taken = |id: &str, days: u32| VmSnapshot {
+        taken: Some(now() - day * days),
+        ..VmSnapshot::new(RemoteText::new(id), RemoteText::new(id))
+    };
+    let tree = [taken("old", 40), taken("new", 2)];
+    let mut with_tree = Vm::clone(&vm(1, "web-1", PowerState::Running));
+    Arc::make_mut(&mut with_tree.facts).snapshot_tree = Some(Arc::from(tree.clone()));
+    let mut state = fleet(vec![Arc::new(host(vec![Arc::new(with_tree)]))]);
+    state.policy = Arc::new([Rule {
+        name: "old".into(),
+        min_snapshot_age: Some(day * 30),
+        effect: Some(Effect::TypeName),
+        ..Rule::default()
+    }]);
+    for (snapshot, rule) in tree.iter().zip(["old", BUILT_IN]) {
+        let action = SnapshotRequest::Revert(Chosen::from(snapshot)).into();
+        let verdict = decide(&state, &vm_ref(1), &action, &actor(), 1, now()).unwrap();
+        assert_eq!(verdict.rule, rule, "{}", snapshot.id);
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::desk::{Desk, Told, could_not, refuse};
 use super::passphrase::PassphraseSource;
+use super::record::{self, Change};
 use super::unlock;
 use crate::cli::ProfileCommand;
 use crate::domain::error_kind::{ErrorKind, ExitCode};
@@ -158,10 +159,17 @@ async fn grant(desk: &mut Desk<'_>, of: Option<&str>) -> Told {
         }
     };
     let with_secrets = sealed.is_some();
-    accounts
-        .grant(profile.name().as_str(), profile.id(), sealed, false)
-        .await
-        .map_err(could_not("grant the profile"))?;
+    let secrets = if with_secrets { "with" } else { "without" };
+    let change = Change {
+        action: "profile-granted",
+        details: format!("to the server, {secrets} its sealed credentials"),
+        ..Change::default()
+    };
+    record::written_down(desk, &profile, change, async {
+        let granted = accounts.grant(profile.name().as_str(), profile.id(), sealed, false);
+        granted.await.map_err(could_not("grant the profile"))
+    })
+    .await?;
     desk.say(&format!(
         "profile {} is granted to the server",
         profile.name()
@@ -186,6 +194,12 @@ async fn take_back(desk: &mut Desk<'_>, of: Option<&str>) -> Told {
         .await
         .map_err(could_not("take the profile back"))?;
     let name = desk.profile.clone();
+    let change = Change {
+        action: "profile-taken-back",
+        details: "from the server".to_owned(),
+        ..Change::default()
+    };
+    record::noted(desk, name.as_str(), change).await;
     desk.say(&format!("profile {name} is taken back"));
     Ok(ExitCode::Done)
 }

@@ -4,6 +4,7 @@
 use super::desk::{Desk, could_not};
 use crate::audit::AuditLog;
 use crate::domain::audit::AuditEntry;
+use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::host::HostName;
 use crate::profile::Profile;
 use crate::report::Complaint;
@@ -50,4 +51,32 @@ pub(super) async fn written_down<T>(
             Err(complaint)
         }
     }
+}
+
+/// Writes down in the audit log of a profile what has been done to those who may use it. What takes a right away
+/// is never held up by a log that cannot be written; that is told instead.
+pub(super) async fn noted(desk: &mut Desk<'_>, profile: &str, change: Change<'_>) {
+    let Err(failure) = note(desk, profile, change).await else {
+        return;
+    };
+    desk.note(&format!(
+        "this was done, and is not in the audit log of profile {profile}: {}",
+        failure.message
+    ));
+}
+
+async fn note(desk: &Desk<'_>, profile: &str, change: Change<'_>) -> Result<(), Failure> {
+    let name = profile
+        .parse()
+        .map_err(|error| Failure::new(ErrorKind::Usage, format!("`{profile}`: {error}")))?;
+    let profile = Profile::open(&desk.root, &name).await;
+    let profile = profile.map_err(|error| Failure::of(&error))?;
+    let opened = AuditLog::open(&profile.audit_dir(), desk.clock.clone()).await;
+    let (log, _) = opened.map_err(|error| Failure::of(&error))?;
+    let entry = AuditEntry {
+        actor: Some(desk.actor.clone()),
+        ..AuditEntry::note(change.action, "ok", change.details, desk.clock.now())
+    };
+    let written = log.append(entry).await;
+    written.map(drop).map_err(|error| Failure::of(&error))
 }

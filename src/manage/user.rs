@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::columns;
 use super::desk::{Desk, Told, could_not, refuse};
 use super::profile;
+use super::record::{self, Change};
 use crate::accounts::{Accounts, IssuedKey, KeyInfo, NewKey, NewUser, Scopes, User};
 use crate::cli::{UserAdd, UserCommand};
 use crate::domain::error_kind::{ErrorKind, ExitCode};
@@ -20,24 +21,61 @@ pub async fn run(desk: &mut Desk<'_>, command: &UserCommand) -> Told {
         UserCommand::List { json } => list(desk, &accounts, *json).await,
         UserCommand::Rm { user, yes } => remove(desk, &accounts, user, *yes).await,
         UserCommand::Rotate { user, keep_old } => {
-            let user = find(&accounts, user).await?;
             let grace = keep_old.and_then(|time| SignedDuration::try_from(time).ok());
-            let made = accounts.rotate(user.id, grace).await;
-            let made = made.map_err(could_not("make a new key"))?;
-            show(desk, &made);
-            match grace {
-                Some(_) => desk.note("the old keys end after that time"),
-                None => desk.note("the old keys have ended"),
-            }
-            Ok(ExitCode::Done)
+            rotate(desk, &accounts, user, grace).await
         }
-        UserCommand::Revoke { key } => {
-            let gone = accounts.revoke_key(key).await;
-            gone.map_err(could_not("take the key back"))?;
-            desk.say(&format!("took {key} back"));
-            Ok(ExitCode::Done)
+        UserCommand::Revoke { key } => revoke(desk, &accounts, key).await,
+    }
+}
+
+async fn rotate(
+    desk: &mut Desk<'_>,
+    accounts: &Accounts,
+    user: &str,
+    grace: Option<SignedDuration>,
+) -> Told {
+    let user = find(accounts, user).await?;
+    let made = accounts.rotate(user.id, grace).await;
+    let made = made.map_err(could_not("make a new key"))?;
+    let ended = match grace {
+        Some(_) => "the old keys end after that time",
+        None => "the old keys have ended",
+    };
+    let details = format!("{}: new key {}; {ended}", whom(&user), made.info.id);
+    written(desk, &user, "user-key-replaced", details).await;
+    show(desk, &made);
+    desk.note(ended);
+    Ok(ExitCode::Done)
+}
+
+async fn revoke(desk: &mut Desk<'_>, accounts: &Accounts, key: &str) -> Told {
+    let gone = accounts.revoke_key(key).await;
+    gone.map_err(could_not("take the key back"))?;
+    desk.say(&format!("took {key} back"));
+    let users = accounts.users().await;
+    for user in users.map_err(could_not("list the users"))? {
+        let keys = accounts.keys(user.id).await;
+        let keys = keys.map_err(could_not("list the keys"))?;
+        if keys.iter().any(|one| one.id == *key) {
+            let details = format!("{}: key {key}", whom(&user));
+            written(desk, &user, "user-key-revoked", details).await;
         }
     }
+    Ok(ExitCode::Done)
+}
+
+fn whom(user: &User) -> String {
+    format!("user {} (id {})", user.name, user.id)
+}
+
+/// Writes a change of a user down where those who work with them look: in the audit log of their profile.
+async fn written(desk: &mut Desk<'_>, user: &User, action: &'static str, details: String) {
+    let change = Change {
+        action,
+        details,
+        ..Change::default()
+    };
+    record::noted(desk, &user.profile, change).await;
 }
 
 async fn find(accounts: &Accounts, user: &str) -> Result<User, Complaint> {
@@ -96,10 +134,19 @@ async fn add(desk: &mut Desk<'_>, accounts: &Accounts, args: &UserAdd) -> Told {
             .await
             .map_err(Complaint::from)?;
     }
+    let details = format!(
+        "{}: key {}, may {}",
+        whom(&user),
+        made.info.id,
+        may(&made.info.scopes)
+    );
+    written(desk, &user, "user-added", details).await;
     desk.note(&format!(
-        "added user {} (id {}) in profile {}",
-        user.name, user.id, user.profile
+        "added {} in profile {}",
+        whom(&user),
+        user.profile
     ));
+    desk.note("name, email address, when a key was last used and the address of what it changes are kept; tell them (docs/serve.md)");
     show(desk, &made);
     Ok(ExitCode::Done)
 }
@@ -119,6 +166,7 @@ async fn remove(desk: &mut Desk<'_>, accounts: &Accounts, user: &str, yes: bool)
     }
     let gone = accounts.remove_user(user.id).await;
     gone.map_err(could_not("remove the user"))?;
+    written(desk, &user, "user-removed", whom(&user)).await;
     desk.say(&format!("removed user {}", user.name));
     desk.note(&format!("profile {} stays", user.profile));
     Ok(ExitCode::Done)
@@ -190,6 +238,17 @@ async fn list(desk: &mut Desk<'_>, accounts: &Accounts, json: bool) -> Told {
     };
     for (user, keys) in all {
         let live: Vec<KeyInfo> = keys.into_iter().filter(|key| key.is_live(now)).collect();
+        for key in &live {
+            if let Some(ends) = key.ends_soon(now) {
+                desk.note(&format!(
+                    "{} of {} ends at {}; `vmdeck user rotate {}` makes another",
+                    key.id,
+                    user.name,
+                    moment(Some(ends)),
+                    user.id
+                ));
+            }
+        }
         let who = [
             user.id.to_string(),
             if user.admin {

@@ -3,9 +3,10 @@
 use std::net::IpAddr;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
 
 use super::caller::Caller;
 use super::client_address::ClientAddress;
@@ -14,6 +15,9 @@ use super::state::ServeState;
 use crate::accounts::{AccountsError, AuthRefusal};
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::secret::SecretText;
+
+/// Header of answers of `/v1` to a key that ends soon: when (RFC 3339, UTC).
+const KEY_ENDS: HeaderName = HeaderName::from_static("vmdeck-key-ends");
 
 /// Why a request has no caller. Each contract has its own body for it.
 #[derive(Debug)]
@@ -117,8 +121,19 @@ pub async fn require_key(
         }
     };
     super::log::known(&request, &caller.key_id);
+    let ends = ends_soon(&caller, state.clock.now());
     request.extensions_mut().insert(caller);
-    let response = next.run(request).await;
+    let mut response = next.run(request).await;
     drop(place);
+    if let Some(ends) = ends {
+        response.headers_mut().insert(KEY_ENDS, ends);
+    }
     response
+}
+
+/// Tells when the caller's key ends, where that is soon: so that whoever runs a client hears of it before the client
+/// is turned away.
+fn ends_soon(caller: &Caller, now: Timestamp) -> Option<HeaderValue> {
+    let ends = caller.key.as_ref()?.ends_soon(now)?;
+    HeaderValue::from_str(&ends.to_string()).ok()
 }

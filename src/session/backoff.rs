@@ -80,6 +80,16 @@ mod tests {
         }
     }
 
+    /// The first numbers of `SplitMix64` for the seeds 0 and 1, as its authors' `splitmix64.c` gives them.
+    #[test]
+    fn the_phase_is_the_upper_half_of_splitmix64() {
+        for (id, first) in [(0, 0xe220_a839_7b1d_cdaf_u64), (1, 0x910a_2dec_8902_5cc1)] {
+            let upper = u32::try_from(first >> 32).unwrap();
+            let expected = 0.3 + 0.7 * (f64::from(upper) / f64::from(u32::MAX));
+            assert!((phase(id) - expected).abs() < 1e-12, "{id}: {}", phase(id));
+        }
+    }
+
     proptest! {
         #[test]
         fn every_wait_is_within_its_bounds(seed: u64, attempt in 0u32..1000) {

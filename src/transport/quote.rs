@@ -193,6 +193,10 @@ mod tests {
     fn no_life_is_rounded_down_to_no_limit() {
         let command = virsh().life(Duration::ZERO);
         assert_eq!(render(&command).unwrap(), "timeout -k 2 1 virsh");
+        let lives = [(1, 0, 1), (5, 0, 5), (5, 1, 6), (59, 999_999_999, 60)];
+        for (seconds, nanos, whole) in lives {
+            assert_eq!(whole_seconds(Duration::new(seconds, nanos)), whole);
+        }
     }
 
     #[test]
@@ -248,6 +252,11 @@ mod tests {
                 "{program}"
             );
         }
+        let around = render(&script().encoded_as("A")).unwrap().len() - 1;
+        let longest = script().encoded_as("A".repeat(WINDOWS_LINE - around));
+        assert_eq!(render(&longest).unwrap().len(), 8000);
+        let over = script().encoded_as("A".repeat(WINDOWS_LINE - around + 1));
+        assert_eq!(render(&over), Err(QuoteError::TooLong { length: 8001 }));
         let long = script().encoded_as("A".repeat(WINDOWS_LINE));
         assert!(matches!(render(&long), Err(QuoteError::TooLong { .. })));
     }

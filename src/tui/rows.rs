@@ -72,14 +72,14 @@ impl Rows {
             .map(|operation| (operation.plan.vm.clone(), Arc::clone(operation)))
             .collect();
         let key = sort.column.column().map(|column| column.key);
-        let mut keyed: Vec<(SortKey, Row)> = Vec::with_capacity(self.sorted.len());
+        let mut keyed: Vec<(SortKey<'_>, Row)> = Vec::with_capacity(self.sorted.len());
         for (at, host) in state.hosts.iter().enumerate() {
             for (n, vm) in host.vms().iter().enumerate() {
                 let cell = Cell {
                     host,
                     vm,
                     now,
-                    operation: self.operation(host.spec.id, &vm.id).map(Arc::as_ref),
+                    operation: under_way(&self.busy, host.spec.id, &vm.id).map(Arc::as_ref),
                     history: &[],
                     width: 0,
                 };
@@ -114,14 +114,22 @@ impl Rows {
 
     /// Returns the operation under way on a VM.
     pub fn operation(&self, host: HostId, vm: &VmId) -> Option<&Arc<Operation>> {
-        if self.busy.is_empty() {
-            return None;
-        }
-        self.busy.get(&VmRef {
-            host,
-            vm: vm.clone(),
-        })
+        under_way(&self.busy, host, vm)
     }
+}
+
+fn under_way<'a>(
+    busy: &'a HashMap<VmRef, Arc<Operation>>,
+    host: HostId,
+    vm: &VmId,
+) -> Option<&'a Arc<Operation>> {
+    if busy.is_empty() {
+        return None;
+    }
+    busy.get(&VmRef {
+        host,
+        vm: vm.clone(),
+    })
 }
 
 /// The last loads of every VM, for the spark lines. Grows only with what hosts really said.

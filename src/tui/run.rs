@@ -24,7 +24,7 @@ use super::pace::{Pace, Wait};
 use super::pixels::PictureWay;
 use super::pointer;
 use super::recording::{Recording, RecordingEnd};
-use super::signals::Signals;
+use super::signals::{Resizes, Signals};
 use super::terminal::{Surface, TerminalGuard};
 use super::theme::shelf::{self, NoShelf, ThemeShelf};
 use super::theme::{ColourDepth, Theme};
@@ -170,6 +170,8 @@ pub async fn run(
 ) -> Result<TuiExit, TuiError> {
     let handle = handle.acting_as(options.actor.clone());
     let guard = TerminalGuard::enter(options.mouse)?;
+    // Before the size is read: no change after it is missed.
+    let resizes = Resizes::listen()?;
     let size = crossterm::terminal::size()?;
     let mut surface = Surface::new(io::stdout(), size);
     let recorded = recording.map(|recording| {
@@ -210,13 +212,15 @@ pub async fn run(
         leaving: None,
         lending: None,
         console_budget: CONSOLE_BUDGET,
+        snapshots: handle.watch(),
+        is_behind: false,
     };
     let sources = Sources {
-        snapshots: handle.watch(),
         facts: handle.events(),
         answers: answered,
         consoles: from_consoles,
         keys: Some(EventStream::new()),
+        resizes,
     };
     drop(handle.connect(HostSelection::All).await);
     let left = screen.turn(sources, &guard, tasks).await;
@@ -314,12 +318,12 @@ async fn watch_theme(
 
 /// Where events come from.
 struct Sources {
-    snapshots: watch::Receiver<Arc<FleetSnapshot>>,
     facts: broadcast::Receiver<FleetEvent>,
     answers: mpsc::Receiver<Answer>,
     consoles: mpsc::Receiver<(u64, ConsoleNews)>,
     /// `None` while a program has the terminal.
     keys: Option<EventStream>,
+    resizes: Resizes,
 }
 
 /// The loop's own state.
@@ -341,6 +345,10 @@ struct Loop {
     lending: Option<Box<OwnRun>>,
     /// Bytes of a console that may still be taken before the next frame.
     console_budget: usize,
+    snapshots: watch::Receiver<Arc<FleetSnapshot>>,
+    /// Whether there is a newer snapshot than the one that was taken. A large fleet publishes a hundred a second,
+    /// and a frame or a key needs the newest only.
+    is_behind: bool,
 }
 
 impl Loop {
@@ -355,11 +363,15 @@ impl Loop {
             if let Some(exit) = self.leaving.take() {
                 return Ok(exit);
             }
-            let wake = self.draw_if_due()?;
+            let wake = self.draw_if_due(guard)?;
             let input = tokio::select! {
                 biased;
                 () = tasks.token().cancelled() => return Ok(TuiExit::Ended),
                 () = signals.any() => return Ok(TuiExit::Ended),
+                size = from.resizes.next() => {
+                    let (width, height) = size?;
+                    Some(Input::Resize(width, height))
+                }
                 key = next_key(&mut from.keys) => match key {
                     Some(event) => self.read_terminal(event?),
                     // The terminal has gone away.
@@ -374,8 +386,12 @@ impl Loop {
                     Err(RecvError::Lagged(count)) => Some(Input::FactsLost(count)),
                     Err(RecvError::Closed) => return Ok(TuiExit::Ended),
                 },
-                changed = from.snapshots.changed() => match changed {
-                    Ok(()) => Some(Input::Snapshot(Arc::clone(&from.snapshots.borrow_and_update()))),
+                changed = self.snapshots.changed() => match changed {
+                    Ok(()) => {
+                        self.is_behind = true;
+                        self.pace.touch(Wait::Figures);
+                        None
+                    }
                     Err(_) => return Ok(TuiExit::Ended),
                 },
                 () = sleep_until(wake) => Some(Input::Tick),
@@ -436,11 +452,17 @@ impl Loop {
             };
             self.take(Some(input), guard)?;
         }
-        if from.snapshots.has_changed().unwrap_or(false) {
-            let snapshot = Arc::clone(&from.snapshots.borrow_and_update());
-            self.take(Some(Input::Snapshot(snapshot)), guard)?;
-        }
         Ok(())
+    }
+
+    /// Takes the newest snapshot, unless it was taken.
+    fn catch_up(&mut self, guard: &TerminalGuard) -> io::Result<()> {
+        if !self.is_behind && !self.snapshots.has_changed().unwrap_or(false) {
+            return Ok(());
+        }
+        self.is_behind = false;
+        let newest = Arc::clone(&self.snapshots.borrow_and_update());
+        self.take(Some(Input::Snapshot(newest)), guard)
     }
 
     /// Takes a report of the terminal; `None` for those that mean nothing here.
@@ -448,7 +470,11 @@ impl Loop {
         match event {
             TerminalEvent::Key(key) => Some(Input::Key(key)),
             TerminalEvent::Paste(text) => Some(Input::Paste(text)),
-            TerminalEvent::Resize(width, height) => Some(Input::Resize(width, height)),
+            TerminalEvent::Resize(width, height) if cfg!(not(unix)) => {
+                Some(Input::Resize(width, height))
+            }
+            // Told by the signal itself.
+            TerminalEvent::Resize(..) => None,
             TerminalEvent::FocusGained => Some(Input::Focus(true)),
             TerminalEvent::FocusLost => Some(Input::Focus(false)),
             TerminalEvent::Mouse(mouse) => match mouse.kind {
@@ -475,6 +501,9 @@ impl Loop {
         let Some(input) = input else {
             return Ok(());
         };
+        if matches!(input, Input::Key(_) | Input::Paste(_)) {
+            self.catch_up(guard)?;
+        }
         if let Input::Resize(width, height) = input {
             self.surface.resize((width, height));
             self.state.cell = cell_size();
@@ -545,15 +574,17 @@ impl Loop {
     }
 
     /// Draws when something has changed and the last frame is old enough; returns when to wake up.
-    fn draw_if_due(&mut self) -> io::Result<Option<Instant>> {
+    fn draw_if_due(&mut self, guard: &TerminalGuard) -> io::Result<Option<Instant>> {
         let now = Instant::now();
         if let Some(due) = self.pace.due(now) {
             if now < due {
                 return Ok(Some(due));
             }
+            self.catch_up(guard)?;
+            let began = Instant::now();
             self.draw()?;
             self.console_budget = CONSOLE_BUDGET;
-            self.pace.drew(now, now.elapsed());
+            self.pace.drew(began, began.elapsed());
         }
         Ok(self.app.next_tick().map(|wait| now + wait))
     }

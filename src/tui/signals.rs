@@ -1,4 +1,5 @@
-//! The signals that end the dashboard in order. Decides nothing but what is not meant for us.
+//! The signals that end the dashboard in order, and the one that says that the terminal has another size. Decides
+//! nothing but what is not meant for us.
 
 use std::io;
 
@@ -36,6 +37,41 @@ impl Signals {
                 },
             }
         }
+    }
+}
+
+/// The changes of the terminal's size. The library that reads keys reports them too, but forgets one that comes
+/// together with a key: it looks at the keys first and then waits for the next signal.
+#[cfg(unix)]
+pub(super) struct Resizes(tokio::signal::unix::Signal);
+
+#[cfg(unix)]
+impl Resizes {
+    /// Listens from now on.
+    pub(super) fn listen() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        signal(SignalKind::window_change()).map(Self)
+    }
+
+    /// Waits for the next change, and returns the columns and rows that there are then.
+    pub(super) async fn next(&mut self) -> io::Result<(u16, u16)> {
+        self.0.recv().await;
+        crossterm::terminal::size()
+    }
+}
+
+/// There the size comes among the keys.
+#[cfg(not(unix))]
+pub(super) struct Resizes;
+
+#[cfg(not(unix))]
+impl Resizes {
+    pub(super) fn listen() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    pub(super) async fn next(&mut self) -> io::Result<(u16, u16)> {
+        std::future::pending().await
     }
 }
 

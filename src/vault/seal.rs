@@ -465,3 +465,30 @@ impl<'a> Fields<'a> {
         Ok((flag == 1).then_some(text))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_to_seal_says_why() {
+        let full = age::EncryptError::Io(std::io::Error::other("the disk is full"));
+        assert_eq!(refusal(&full), "the disk is full");
+        assert_eq!(
+            refusal(&age::EncryptError::MissingRecipients),
+            "nothing can be sealed to this recipient"
+        );
+    }
+
+    /// scrypt with r = 8 takes 1 KiB for each of its N (RFC 7914, section 2: 128 * r * N bytes).
+    #[test]
+    fn a_cost_that_no_machine_has_the_memory_for_is_refused_with_what_it_needs() {
+        assert_eq!(check_memory(1), Ok(()));
+        for cost in [40, 255] {
+            let Err(VaultError::Memory { needed_mib, .. }) = check_memory(cost) else {
+                panic!("{cost} was allowed");
+            };
+            assert_eq!(needed_mib, 1 << 30);
+        }
+    }
+}

@@ -170,6 +170,23 @@ fn it_follows_the_size_of_the_terminal() {
     demo.assert_restored();
 }
 
+/// The library that reads keys forgets a change of size that comes together with one.
+#[test]
+fn a_resize_that_comes_together_with_keys_is_not_missed() {
+    let mut demo = Demo::start((120, 40));
+    demo.pty.wait_text(RUNNING);
+    for round in 0..30 {
+        let (columns, rows) = [(100, 30), (120, 36)][round % 2];
+        demo.pty.keys("jjj");
+        demo.pty.resize(columns, rows);
+        demo.pty.keys("kkk");
+        demo.pty.wait_for("the footer in the last row", |screen| {
+            let last = screen.lines().nth(usize::from(rows) - 1);
+            last.is_some_and(|line| line.contains("filter"))
+        });
+    }
+}
+
 #[test]
 fn an_action_by_key_shows_its_plan_and_is_recorded() {
     let mut demo = Demo::start((140, 40));

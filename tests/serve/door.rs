@@ -198,7 +198,38 @@ async fn a_key_of_the_older_portal_gets_in_from_an_address_with_wrong_ones() {
     door.serving.end().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_ends_soon_is_told_so_with_every_answer() {
+    let door = Door::with(|_| {}).await;
+    let (user, old) = door.serving.user("ann", PROFILE, Scopes::full()).await;
+    let told = async |key: &str| {
+        let answer = door.whoami(key).await.expect(200);
+        let ends = answer.headers.get("vmdeck-key-ends")?;
+        Some(ends.to_str().unwrap().parse::<jiff::Timestamp>().unwrap())
+    };
+    assert_eq!(told(&old).await, None);
+    let accounts = &door.serving.state.accounts;
+    let day = jiff::SignedDuration::from_hours(24);
+    let new = accounts.rotate(user.id, Some(day)).await.unwrap();
+    let ends = told(&old).await.unwrap();
+    let left = ends.duration_since(door.serving.state.clock.now());
+    assert!(
+        left <= day && left > day - jiff::SignedDuration::from_mins(10),
+        "{left}"
+    );
+    assert_eq!(told(new.token.expose()).await, None);
+    for (days, is_told) in [(13, true), (15, false)] {
+        let key = NewKey {
+            expires_at: Some(door.serving.state.clock.now() + day * days),
+            ..Default::default()
+        };
+        let key = accounts.issue_key(user.id, key).await.unwrap();
+        assert_eq!(told(key.token.expose()).await.is_some(), is_told, "{days}");
+    }
+    door.serving.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_key_has_its_rate_and_its_places_and_takes_none_of_anothers() {
     let door = Door::with(|config| {
         config.limit.rate_per_key = 5;

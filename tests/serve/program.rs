@@ -319,6 +319,23 @@ fn users_are_kept_from_the_command_line_while_it_runs() {
     );
     home.run(&["user", "rm", "ann"]).expect(4);
     home.run(&["user", "rm", "ann", "--yes"]).expect(0);
+    let profile = ann["profile"].as_str().unwrap();
+    let recorded = |profile: &str| {
+        let exported = home
+            .run(&["--profile", profile, "audit", "export"])
+            .expect(0);
+        exported.stdout
+    };
+    let of_ann = recorded(profile);
+    for (action, details) in [
+        ("user-added", "user ann (id "),
+        ("user-key-replaced", "the old keys have ended"),
+        ("user-removed", "user ann (id "),
+    ] {
+        let line = of_ann.lines().find(|line| line.contains(action));
+        assert!(line.is_some_and(|line| line.contains(details)), "{of_ann}");
+    }
+    assert!(recorded("default").contains("may start on kvm*"));
     home.run(&["user", "rm", "ann", "--yes"]).expect(3);
     home.run(&["user", "rotate", "nobody"]).expect(3);
     let (_, _, said) = server.end();

@@ -30,6 +30,10 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Time between two reads of a host, two actions and two looks at the server.
 const BEAT: Duration = Duration::from_secs(1);
 
+/// What became of an action on a VM whose host was last read more than two beats ago, as happens where the machine has
+/// much else to do: it was refused before anything was sent.
+const STALE: &str = "refused as stale";
+
 /// Readers of the stream of events.
 const READERS: usize = 2;
 
@@ -162,8 +166,11 @@ impl Soak {
     }
 
     fn note(&mut self, (key, outcome): ((String, &'static str), String)) {
-        if outcome == "confirmed" {
-            self.book.entry(key).or_default().confirmed += 1;
+        let account = self.book.entry(key).or_default();
+        match outcome.as_str() {
+            "confirmed" => account.confirmed += 1,
+            STALE => account.sent -= 1,
+            _ => {}
         }
         *self.outcomes.entry(outcome).or_default() += 1;
     }
@@ -329,6 +336,7 @@ async fn act(
     let answer = answer.expect("in time").expect("an answer");
     let outcome = match answer.status.as_u16() {
         200 | 202 => answer.json()["outcome"].as_str().map(str::to_owned),
+        409 if answer.text().contains("read it again first") => Some(STALE.to_owned()),
         status => panic!("{status} {}", answer.text()),
     };
     (

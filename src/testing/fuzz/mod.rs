@@ -39,7 +39,7 @@ const ID: &str = "6c09bb55-d683-4da0-8931-c9bf705f6480";
 /// What frames of our scripts begin with.
 const FRAME: &str = "\n@@HV1 0000000000000000 ";
 
-/// Every target. A console's screen has none yet: there is nothing that reads one.
+/// Every target.
 #[rustfmt::skip]
 pub const TARGETS: &[Target] = &[
     target("virsh_tables", libvirt::tables, &[ID, " KiB", "CPU(s):", "ipv4", "ipv6", "fe80::1", "192.0.2.1/24", "-"]),
@@ -71,6 +71,7 @@ pub const TARGETS: &[Target] = &[
     target("pattern", words::patterns, &["*", "**", "a*b*c"]),
     target("host_words", words::host_words, &["[", "]:", ":22", "@", "qemu:///system", "fe80::1", "-o", "vmd_k_", "/"]),
     target("remote_text", words::remote_text, &["\u{202e}", "\u{2066}", "\u{200d}", "\u{fe0f}", "\u{301}", "\u{9b}", "\u{e0001}", "\u{3164}", "\u{4e00}", "\u{1f600}"]),
+    target("console", words::console, &["\x1b[", "\x1b]0;", "\x1bP", "\x1b\\", "\x1b[?1049h", "\x1b[6n", "\x1b[c", "\x1b[999;999H", "\x1b[65535S", "\x1b[2J", "\x1b[1;5r", "\x1b[4294967295@", "\x1b(0", "\r\n", "\u{9b}", "\u{301}", "\u{4e00}", "\u{1f468}\u{200d}\u{1f469}"]),
     target("recording", words::recording, &["kvm1.example.org", "annabelle", "52:54:00:12:34:56", "192.0.2.1", "fe80::1", "/home/annabelle/", "<title>", "</title>", ID]),
     target("quoting", words::quoting, &["'", "\"", "$(id)", "`id`", "\\", ";", "&&", "|", "--", "*", "~", "!", "\u{2019}"]),
     target("command_line", words::command_line, &["--once", "list", "--serve", "--format", "json", "--filter", "start", "--yes", "host", "add", "--profile", "=", "--", "-h"]),

@@ -8,6 +8,7 @@ use super::invariant::{harmless, parts, said, shown, told};
 use crate::accounts::old_portal::OldPortal;
 use crate::accounts::token::{is_well_formed, shown_prefix};
 use crate::domain::action::ActionKind;
+use crate::domain::console::TerminalSize;
 use crate::domain::credential::CredentialName;
 use crate::domain::host::{
     Endpoint, HostName, HostSpecError, Jump, KindChoice, LibvirtUri, Tag, Tier, UserName,
@@ -23,6 +24,7 @@ use crate::manage::host_key;
 use crate::profile::ProfileName;
 use crate::testing::fleet;
 use crate::transport::quote::{self, QuoteError};
+use crate::tui::console::terminal::{SCROLL_BACK, Terminal};
 use crate::tui::key::KeyPress;
 use crate::tui::theme::{ColourDepth, Theme};
 use crate::{cli, json};
@@ -49,6 +51,25 @@ pub(super) fn remote_text(data: &[u8]) {
         let back: Result<RemoteText, _> = serde_json::from_str(&line);
         assert!(back.is_ok_and(|back| back == text));
     }
+}
+
+/// What a VM writes to its console, in pieces, at the size of the first two bytes and then turned round: the terminal
+/// keeps no more lines than it may and answers little.
+pub(super) fn console(data: &[u8]) {
+    let Some((&[columns, lines], bytes)) = data.split_first_chunk::<2>() else {
+        return;
+    };
+    let (columns, lines) = (u16::from(columns), u16::from(lines));
+    let mut terminal = Terminal::new(TerminalSize::new(columns, lines));
+    for piece in bytes.chunks(usize::from(columns).max(1)) {
+        assert!(terminal.take(piece).len() <= 256);
+    }
+    assert!(terminal.scroll_to(usize::MAX) <= SCROLL_BACK);
+    terminal.resize(TerminalSize::new(lines, columns));
+    assert!(terminal.take(bytes).len() <= 256);
+    let (rows, width) = terminal.screen().size();
+    let (row, column) = terminal.screen().cursor_position();
+    assert!(row < rows.get() && column <= width.get());
 }
 
 /// A filter: read, written, read again; asked about a fleet.

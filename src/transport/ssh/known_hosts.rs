@@ -508,6 +508,25 @@ mod tests {
         }];
         assert_eq!(known_algorithms(&files, &[], "kvm1"), ["ssh-ed25519"]);
         assert!(known_algorithms(&files, &[], "kvm2").is_empty());
+        // Of the pins those of this host that were not revoked; each type once.
+        let pin = |label: &str, algorithm: &str, revoked| PinnedKey {
+            label: label.to_owned(),
+            key: HostKey {
+                algorithm: algorithm.to_owned(),
+                ..key(ED)
+            },
+            revoked,
+        };
+        let pinned = [
+            pin("kvm2", "of-another", false),
+            pin("kvm1", "revoked", true),
+            pin("kvm1", "pinned", false),
+            pin("kvm1", "ssh-ed25519", false),
+        ];
+        assert_eq!(
+            known_algorithms(&files, &pinned, "kvm1"),
+            ["pinned", "ssh-ed25519"]
+        );
     }
 
     proptest::proptest! {

@@ -63,7 +63,7 @@ pub(super) fn state_text(cell: &Cell<'_>) -> Vec<Bit> {
     ]
 }
 
-pub(super) fn state_key(cell: &Cell<'_>) -> SortKey {
+pub(super) fn state_key(cell: &Cell<'_>) -> SortKey<'static> {
     let order = match cell.vm.state {
         PowerState::Crashed => 0.0,
         PowerState::Unknown(_) => 1.0,
@@ -84,7 +84,7 @@ pub(super) fn name_text(cell: &Cell<'_>) -> Vec<Bit> {
     vec![bit(cell.vm.name.fit(usize::from(cell.width)), role)]
 }
 
-pub(super) fn name_key(cell: &Cell<'_>) -> SortKey {
+pub(super) fn name_key<'a>(cell: &Cell<'a>) -> SortKey<'a> {
     text_key(Some(cell.vm.name.shown()))
 }
 
@@ -101,7 +101,7 @@ pub(super) fn host_text(cell: &Cell<'_>) -> Vec<Bit> {
     }
 }
 
-pub(super) fn host_key(cell: &Cell<'_>) -> SortKey {
+pub(super) fn host_key<'a>(cell: &Cell<'a>) -> SortKey<'a> {
     text_key(Some(cell.host.spec.name.as_str()))
 }
 
@@ -118,7 +118,7 @@ pub(super) fn kind_text(cell: &Cell<'_>) -> Vec<Bit> {
     kind_mark(cell.host).map_or_else(unknown, |mark| vec![bit(mark, Role::Dim)])
 }
 
-pub(super) fn kind_key(cell: &Cell<'_>) -> SortKey {
+pub(super) fn kind_key<'a>(cell: &Cell<'a>) -> SortKey<'a> {
     text_key(kind_mark(cell.host))
 }
 
@@ -231,9 +231,9 @@ pub(super) fn address_text(cell: &Cell<'_>) -> Vec<Bit> {
     })
 }
 
-pub(super) fn address_key(cell: &Cell<'_>) -> SortKey {
+pub(super) fn address_key<'a>(cell: &Cell<'a>) -> SortKey<'a> {
     let first = cell.vm.facts.addresses.as_ref().and_then(|all| all.first());
-    text_key(first.map(|address| address.ip.to_string()).as_deref())
+    text_key(first.map(|address| address.ip.to_string()))
 }
 
 pub(super) fn snapshots_text(cell: &Cell<'_>) -> Vec<Bit> {

@@ -105,7 +105,7 @@ pub struct Column {
     /// What it shows.
     pub text: fn(&Cell<'_>) -> Vec<Bit>,
     /// What it sorts by.
-    pub key: fn(&Cell<'_>) -> SortKey,
+    pub key: for<'a> fn(&Cell<'a>) -> SortKey<'a>,
 }
 
 /// From this many terminal columns on there is room for comfort.
@@ -275,7 +275,7 @@ pub const COLUMNS: &[Column] = &[
     Column {
         wide: true,
         text: |cell| plain(tags(cell)),
-        key: |cell| text_key(tags(cell).as_deref()),
+        key: |cell| text_key(tags(cell)),
         ..column(ColumnId::Tags, "TAGS", 10, 12)
     },
     Column {

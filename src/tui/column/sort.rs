@@ -1,30 +1,32 @@
 //! How rows compare: numbers in names count as numbers, and what nobody knows comes last.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use crate::domain::units::Bytes;
 
 /// What rows are ordered by. Unknown comes last in either direction.
 #[derive(Debug, Clone, PartialEq)]
-pub enum SortKey {
+pub enum SortKey<'a> {
     /// A figure.
     Number(f64),
-    /// A text, lower-case; digits in it count as numbers.
-    Text(Box<str>),
+    /// A text; case does not count, and digits in it count as numbers. It is in lower case unless it is ASCII, so that
+    /// the usual name costs no copy.
+    Text(Cow<'a, str>),
     /// Nobody knows.
     Unknown,
 }
 
-impl SortKey {
+impl SortKey<'_> {
     /// Compares two keys in a direction.
-    pub fn compare(&self, other: &Self, descending: bool) -> Ordering {
+    pub fn compare(&self, other: &SortKey<'_>, descending: bool) -> Ordering {
         let turn = |order: Ordering| if descending { order.reverse() } else { order };
         match (self, other) {
-            (Self::Number(a), Self::Number(b)) => turn(a.total_cmp(b)),
-            (Self::Text(a), Self::Text(b)) => turn(natural(a, b)),
-            (Self::Unknown, Self::Unknown) => Ordering::Equal,
-            (Self::Unknown, _) | (Self::Text(_), Self::Number(_)) => Ordering::Greater,
-            (_, Self::Unknown) | (Self::Number(_), Self::Text(_)) => Ordering::Less,
+            (Self::Number(a), SortKey::Number(b)) => turn(a.total_cmp(b)),
+            (Self::Text(a), SortKey::Text(b)) => turn(natural(a, b)),
+            (Self::Unknown, SortKey::Unknown) => Ordering::Equal,
+            (Self::Unknown, _) | (Self::Text(_), SortKey::Number(_)) => Ordering::Greater,
+            (_, SortKey::Unknown) | (Self::Number(_), SortKey::Text(_)) => Ordering::Less,
         }
     }
 }
@@ -47,8 +49,9 @@ fn natural(a: &str, b: &str) -> Ordering {
                 (a, b) = (rest_a, rest_b);
             }
             (Some(x), Some(y)) => {
-                if x != y {
-                    return x.cmp(y);
+                let order = x.to_ascii_lowercase().cmp(&y.to_ascii_lowercase());
+                if order != Ordering::Equal {
+                    return order;
                 }
                 a = a.get(1..).unwrap_or_default();
                 b = b.get(1..).unwrap_or_default();
@@ -68,24 +71,29 @@ fn digits(text: &[u8]) -> (&[u8], &[u8]) {
     (number.get(zeros..).unwrap_or_default(), rest)
 }
 
-pub(super) fn number(value: Option<f64>) -> SortKey {
+pub(super) fn number(value: Option<f64>) -> SortKey<'static> {
     value.map_or(SortKey::Unknown, SortKey::Number)
 }
 
-pub(super) fn bytes_key(value: Option<Bytes>) -> SortKey {
+pub(super) fn bytes_key(value: Option<Bytes>) -> SortKey<'static> {
     number(value.map(Bytes::as_f64))
 }
 
-pub(super) fn sum_key(a: Option<Bytes>, b: Option<Bytes>) -> SortKey {
+pub(super) fn sum_key(a: Option<Bytes>, b: Option<Bytes>) -> SortKey<'static> {
     match (a, b) {
         (None, None) => SortKey::Unknown,
         (a, b) => SortKey::Number(a.unwrap_or_default().as_f64() + b.unwrap_or_default().as_f64()),
     }
 }
 
-pub(super) fn text_key(text: Option<&str>) -> SortKey {
+pub(super) fn text_key<'a>(text: Option<impl Into<Cow<'a, str>>>) -> SortKey<'a> {
     text.map_or(SortKey::Unknown, |text| {
-        SortKey::Text(text.to_lowercase().into())
+        let text = text.into();
+        SortKey::Text(if text.is_ascii() {
+            text
+        } else {
+            text.to_lowercase().into()
+        })
     })
 }
 
@@ -95,14 +103,21 @@ mod tests {
 
     #[test]
     fn numbers_in_names_count_as_numbers() {
-        let mut names =
-            ["web-10", "web-2", "web-02b", "Web-1", "web"].map(|name| text_key(Some(name)));
+        let mut names = [
+            "web-10", "web-2", "web-02b", "Web-1", "web", "Ärger", "ähnlich",
+        ]
+        .map(|name| text_key(Some(name)));
         names.sort_by(|a, b| a.compare(b, false));
         let order = names.map(|key| match key {
-            SortKey::Text(text) => text.into_string(),
+            SortKey::Text(text) => text.into_owned(),
             other => panic!("{other:?}"),
         });
-        assert_eq!(order, ["web", "web-1", "web-2", "web-02b", "web-10"]);
+        assert_eq!(
+            order,
+            [
+                "web", "Web-1", "web-2", "web-02b", "web-10", "ähnlich", "ärger"
+            ]
+        );
     }
 
     #[test]
