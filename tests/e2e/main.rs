@@ -13,7 +13,6 @@ mod dashboard;
 mod details;
 mod edit;
 mod graphics;
-mod logs;
 mod mixed;
 mod own;
 mod profiles;
