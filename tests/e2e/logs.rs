@@ -44,6 +44,8 @@ fn errors_commands_and_activity_are_read_filtered_copied_and_written_to_a_file()
     pty.wait_for("all of them again", |screen| {
         screen.contains("127.0.0.1:1") && !screen.contains("Nothing fits")
     });
+    pty.keys("/host:kvm2\r");
+    pty.wait_text("/host:kvm2");
     pty.keys("c");
     pty.wait_bytes(COPIES);
     let file = deck.home().join("errors.jsonl");
@@ -89,10 +91,9 @@ fn errors_commands_and_activity_are_read_filtered_copied_and_written_to_a_file()
     });
 
     pty.keys("L");
-    let activity = pty.wait_for("who started it, and how", |screen| {
+    pty.wait_for("who started it, and how", |screen| {
         screen.contains("Activity of web-1") && row(screen, "start").contains("@tui")
     });
-    assert!(!activity.contains("kvm2"), "{activity}");
     pty.keys("q");
     pty.wait_for("the table", |screen| !screen.contains("Activity of"));
     pty.keys("q");
