@@ -13,6 +13,7 @@ mod dashboard;
 mod details;
 mod edit;
 mod graphics;
+mod logs;
 mod mixed;
 mod own;
 mod profiles;

@@ -103,6 +103,15 @@ async fn a_watched_vm_is_marked_remembered_and_told_of() {
 }
 
 #[tokio::test]
+async fn a_vm_is_watched_from_its_details() {
+    let mut screen = Screen::small((120, 30));
+    screen.keys("enter w").await;
+    assert_eq!(screen.app.vms.watched.len(), 1, "{}", screen.text());
+    screen.keys("w").await;
+    assert!(screen.app.vms.watched.is_empty());
+}
+
+#[tokio::test]
 async fn marks_are_watched_together_and_stop_together() {
     let mut screen = Screen::small((120, 30));
     screen.keys("space space n").await;
