@@ -9,11 +9,13 @@ use crate::cli::{
     StoreTask,
 };
 use crate::config::{OnceConfig, OutputChoice};
-use crate::domain::error_kind::ExitCode;
+use crate::domain::error_kind::{ErrorKind, ExitCode, Failure};
+use crate::domain::guest_account::{GuestAccount, GuestPassword};
 use crate::domain::host::HostSpec;
 use crate::domain::operation::Door;
 use crate::domain::selector::Filter;
 use crate::domain::snapshot::SnapshotName;
+use crate::manage::passphrase::PassphraseSource;
 use crate::once::{
     self, Act, Command, Format, Listing, Screenshot, Script, SnapshotListing, StoreAct,
     StoreListing, StoreRows, Targets, Verb, Wait,
@@ -51,11 +53,38 @@ pub(super) async fn run(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Result<ExitCode, Complaint> {
+    let account = guest_account(task)?;
     let fleet = compose::open(around, err, asks_for_json(task), |_: &HostSpec| true).await?;
-    let script = script(around, task, &fleet);
+    let mut script = script(around, task, &fleet);
+    if let Command::Run(run) = &mut script.command {
+        run.account = account;
+    }
     let code = once::run(&fleet.handle, script, out, err, &around.clock).await;
     fleet.end(None).await;
     Ok(code)
+}
+
+/// Returns the account of the VMs that a program is run for, where one was named.
+fn guest_account(task: &ScriptTask) -> Result<Option<GuestAccount>, Complaint> {
+    let ScriptTask::Run(args) = task else {
+        return Ok(None);
+    };
+    let Some(user) = args.guest_user.clone() else {
+        return Ok(None);
+    };
+    let password = match (&args.guest_credential, args.guest_password_fd) {
+        (Some(name), _) => GuestPassword::Credential(name.clone()),
+        (None, Some(number)) => {
+            let read = PassphraseSource::Fd(number).read("");
+            GuestPassword::Given(read.map_err(|error| Failure::of(&error))?)
+        }
+        (None, None) => {
+            let what = "the password of the account in the VM is not known";
+            let fix = "name the credential that holds it with --guest-credential NAME, or give --guest-password-fd N";
+            return Err(Failure::new(ErrorKind::Usage, what).with_hint(fix).into());
+        }
+    };
+    Ok(Some(GuestAccount { user, password }))
 }
 
 fn script(around: &Surroundings, task: &ScriptTask, fleet: &compose::Fleet) -> Script {
@@ -130,6 +159,7 @@ fn command(around: &Surroundings, task: &ScriptTask) -> Command {
         ScriptTask::Run(args) => Command::Run(once::Run {
             targets: targets(args.filter.as_ref(), &args.targets),
             words: args.command.clone(),
+            account: None,
             yes: args.yes,
             dry_run: args.dry_run,
             within: args.timeout,

@@ -9,6 +9,8 @@ use super::set::{self, SET, SetAct};
 use super::snapshot::{self, SNAPSHOT, SnapshotTask};
 use super::store::{self, NETWORK, STORAGE, StoreTask};
 use crate::domain::action::{ActionKind, ActionSpec};
+use crate::domain::credential::CredentialName;
+use crate::domain::host::UserName;
 use crate::domain::selector::Filter;
 use crate::domain::store::StoreKind;
 
@@ -165,6 +167,23 @@ pub struct RunArgs {
     /// Print exactly what would be sent and run nothing.
     #[arg(long)]
     pub dry_run: bool,
+
+    /// Run it for this account of the VM: Hyper-V runs programs for an account only.
+    #[arg(long, value_name = "USER")]
+    pub guest_user: Option<UserName>,
+
+    /// The credential of the profile that holds the password of that account.
+    #[arg(long, value_name = "NAME", requires = "guest_user")]
+    pub guest_credential: Option<CredentialName>,
+
+    /// Read the password of that account from an open file descriptor.
+    #[arg(
+        long,
+        value_name = "N",
+        requires = "guest_user",
+        conflicts_with = "guest_credential"
+    )]
+    pub guest_password_fd: Option<i32>,
 
     /// Wait for the program's end at most this long, like `5m`; it goes on when time is up.
     #[arg(long, value_name = "TIME", value_parser = time, default_value = "60s")]

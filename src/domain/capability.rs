@@ -9,6 +9,19 @@ use super::host::HypervisorKind;
 use super::text::RemoteText;
 use super::units::Bytes;
 
+/// For whom a host runs programs in its VMs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GuestPrograms {
+    /// For whoever runs its agent: no account is asked for.
+    #[default]
+    Agent,
+    /// For an account of the VM, with its password.
+    Account,
+    /// For nobody, as things stand on the host.
+    Nobody,
+}
+
 /// The result of a probe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Capabilities {
@@ -22,6 +35,9 @@ pub struct Capabilities {
     pub actions: BTreeSet<ActionKind>,
     /// How it is being read as things stand: `kept virsh`, `one process per command`.
     pub channel: String,
+    /// For whom programs are run in its VMs.
+    #[serde(default)]
+    pub programs: GuestPrograms,
     /// Whether changes are announced, so that a row moves without waiting for a tick.
     pub events: bool,
     /// Logical processors of the host.

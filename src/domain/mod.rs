@@ -15,6 +15,7 @@ pub mod edit;
 pub mod error_kind;
 pub mod event;
 pub mod graphics;
+pub mod guest_account;
 pub mod guest_command;
 pub mod guest_login;
 pub mod health;

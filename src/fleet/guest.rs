@@ -19,7 +19,9 @@ use super::side_link::SideLinks;
 use crate::audit::AuditLog;
 use crate::domain::action::Ask;
 use crate::domain::audit::AuditEntry;
+use crate::domain::capability::GuestPrograms;
 use crate::domain::error_kind::{ErrorKind, Failure};
+use crate::domain::guest_account::{GuestAccount, GuestPassword};
 use crate::domain::guest_command::{
     GuestCommand, GuestEnd, GuestPlan, GuestProposal, GuestResult, GuestRun, GuestSubmission,
     GuestVerb,
@@ -28,8 +30,9 @@ use crate::domain::host::HostSpec;
 use crate::domain::inventory::{FleetSnapshot, HostSnapshot};
 use crate::domain::operation::{Actor, OperationId, Outcome};
 use crate::domain::policy::{Decision, Verdict};
+use crate::domain::secret::SecretText;
 use crate::domain::vm::{PowerState, Vm, VmRef};
-use crate::hypervisor::{GuestTrouble, HypervisorError, Reach};
+use crate::hypervisor::{GuestStart, GuestTrouble, HypervisorError, Reach};
 use crate::session::{CommandLog, SessionContext};
 use crate::task::send_or_gone;
 
@@ -40,6 +43,8 @@ pub struct GuestWish {
     pub vm: VmRef,
     /// What is to be run.
     pub words: GuestCommand,
+    /// The account of the VM that it is run for, where its host asks for one.
+    pub account: Option<GuestAccount>,
     /// Who wants it.
     pub actor: Actor,
     /// In how many VMs it is run together.
@@ -88,9 +93,10 @@ impl Engine {
     fn propose_guest(&self, wish: GuestWish) -> Result<GuestProposal, Failure> {
         let view = self.state.view(self.clock().now());
         let (host, vm, verdict) = admitted(&view, &wish.vm, &wish.actor, wish.count)?;
+        runs_programs(host)?;
         let reach = self.context.drivers.reach(kind_of(host)?);
         let command = reach
-            .guest_command(&host.spec, &vm.id, &wish.words)
+            .guest_command(&host.spec, &vm.id, &wish.words, wish.account.as_ref())
             .map_err(|error| Failure::of(&error))?;
         Ok(GuestProposal {
             plan: GuestPlan {
@@ -99,6 +105,7 @@ impl Engine {
                 state: vm.state.clone(),
                 vm: wish.vm,
                 words: wish.words,
+                account: wish.account,
                 command,
             },
             // A denial was a refusal already.
@@ -123,7 +130,8 @@ impl Engine {
             admission::agreed_to(ask, &submission.consent, what)?;
         }
         let reach = self.context.drivers.reach(kind_of(host)?);
-        let command = reach.guest_command(&host.spec, &vm.id, &plan.words);
+        let account = plan.account.as_ref();
+        let command = reach.guest_command(&host.spec, &vm.id, &plan.words, account);
         if command.map_err(|error| Failure::of(&error))? != plan.command {
             let what = "what would be run is not what was shown";
             return Err(Failure::new(ErrorKind::Conflict, what)
@@ -193,6 +201,17 @@ fn admitted<'a>(
     }
 }
 
+/// Refuses where the host's own PowerShell stands in the way.
+fn runs_programs(host: &HostSnapshot) -> Result<(), Failure> {
+    let programs = host.capabilities.as_ref().map(|found| found.programs);
+    if programs == Some(GuestPrograms::Nobody) {
+        let what = "the PowerShell of the host cannot run programs in VMs";
+        let fix = "`vmdeck host doctor NAME` says what is wrong with it";
+        return Err(Failure::new(ErrorKind::Refused, what).with_hint(fix));
+    }
+    Ok(())
+}
+
 fn not_running(vm: &Vm) -> Failure {
     let message = format!("{} is {}: nothing runs in it", vm.name, vm.state);
     Failure::new(ErrorKind::Refused, message)
@@ -226,7 +245,20 @@ impl Run {
         })
     }
 
+    /// Opens the password of the account, for this run only.
+    async fn password(&self) -> Result<Option<SecretText>, Failure> {
+        match self.plan.account.as_ref().map(|account| &account.password) {
+            None => Ok(None),
+            Some(GuestPassword::Given(password)) => Ok(Some(password.clone())),
+            Some(GuestPassword::Credential(name)) => {
+                self.context.targets.password(name).await.map(Some)
+            }
+        }
+    }
+
     async fn send(&self) -> Result<GuestRun, Outcome> {
+        let refused = |cause| Outcome::Refused { cause };
+        let password = self.password().await.map_err(refused)?;
         let leasing = self
             .links
             .lease(&self.context, &self.spec, self.log.clone());
@@ -235,8 +267,12 @@ impl Run {
             () = self.stop.cancelled() => Err(ending()),
             link = leasing => link,
         };
-        let link = link.map_err(|cause| Outcome::Refused { cause })?;
-        let start = (&self.plan.command, self.within);
+        let link = link.map_err(refused)?;
+        let start = GuestStart {
+            command: &self.plan.command,
+            within: self.within,
+            password: password.as_ref(),
+        };
         let running =
             self.reach
                 .run_in_guest(link.transport(), &self.spec, &self.plan.vm.vm, start);

@@ -17,6 +17,7 @@ use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::guest_login::{GuestLogin, key_label};
 use crate::domain::host::{Endpoint, HostSpec, Jump, LoginMethod, UserName};
 use crate::domain::host_key::PinnedKey;
+use crate::domain::secret::SecretText;
 use crate::domain::vm::VmId;
 use crate::profile::Profile;
 use crate::session::TargetSource;
@@ -235,6 +236,19 @@ impl TargetSource for Targets {
         Ok(target)
     }
 
+    async fn password(&self, name: &CredentialName) -> Result<SecretText, Failure> {
+        match self.open(name).await? {
+            Credential::Password(password) => Ok(password),
+            Credential::Agent | Credential::PrivateKey { .. } | Credential::KeyFile { .. } => {
+                let what =
+                    format!("credential {name} is no password, and the VM takes nothing else");
+                let fix =
+                    "add the account's password: `vmdeck credential add NAME --password-stdin`";
+                Err(Failure::new(ErrorKind::Auth, what).with_hint(fix))
+            }
+        }
+    }
+
     async fn guest(
         &self,
         spec: &HostSpec,
@@ -436,7 +450,6 @@ fn add_files(all: &mut Vec<PathBuf>, more: &[PathBuf]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::secret::SecretText;
     use crate::fleet::test_fleet::spec;
 
     #[derive(Debug)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::domain::action::ActionKind;
-use crate::domain::capability::Capabilities;
+use crate::domain::capability::{Capabilities, GuestPrograms};
 use crate::domain::health::HostHealth;
 use crate::domain::host::{Endpoint, HostId, HostSpec, HypervisorKind};
 use crate::domain::inventory::{AuditState, FleetSnapshot, HostInventory, HostSnapshot, LockState};
@@ -50,6 +50,7 @@ pub(super) fn capabilities(actions: &[ActionKind]) -> Capabilities {
         connection: None,
         actions: actions.iter().copied().collect(),
         channel: "kept virsh".to_owned(),
+        programs: GuestPrograms::Agent,
         events: true,
         host_cpus: None,
         host_memory: None,

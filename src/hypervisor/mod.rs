@@ -21,7 +21,7 @@ mod reach;
 pub use self::drivers::InstalledDrivers;
 pub use self::progress::{ProgressNews, ProgressSink};
 pub use self::question::{AnswerForm, Check, Question, usual_checks};
-pub use self::reach::{GuestTrouble, Reach};
+pub use self::reach::{GuestStart, GuestTrouble, Reach};
 
 use std::fmt::Debug;
 use std::sync::Arc;

@@ -11,9 +11,11 @@ use super::picture::RawPicture;
 use crate::domain::console::{ConsoleEnd, KeyStrokes};
 use crate::domain::error_kind::ErrorKind;
 use crate::domain::graphics::Display;
+use crate::domain::guest_account::GuestAccount;
 use crate::domain::guest_command::{GuestCommand, GuestRun};
 use crate::domain::host::HostSpec;
 use crate::domain::remote_command::RemoteCommand;
+use crate::domain::secret::SecretText;
 use crate::domain::text::RemoteText;
 use crate::domain::vm::VmId;
 use crate::transport::{CommandOutput, ExecLimits, ExitStatus, Transport};
@@ -65,12 +67,14 @@ pub trait Reach: Send + Sync + Debug {
         vm: &VmId,
     ) -> Result<Display, HypervisorError>;
 
-    /// Returns the command that starts a program in the VM, as it is shown and recorded.
+    /// Returns the command that starts a program in the VM, as it is shown and recorded. `account` is the one
+    /// of the VM that it is run for; its password is no part of the command.
     fn guest_command(
         &self,
         spec: &HostSpec,
         vm: &VmId,
         words: &GuestCommand,
+        account: Option<&GuestAccount>,
     ) -> Result<RemoteCommand, HypervisorError>;
 
     /// Starts a program in the VM by that command, and waits for its end, at most so long.
@@ -79,7 +83,7 @@ pub trait Reach: Send + Sync + Debug {
         link: &dyn Transport,
         spec: &HostSpec,
         vm: &VmId,
-        (start, within): (&RemoteCommand, Duration),
+        start: GuestStart<'_>,
     ) -> Result<GuestRun, GuestTrouble>;
 
     /// Presses keys by that command.
@@ -89,6 +93,17 @@ pub trait Reach: Send + Sync + Debug {
         spec: &HostSpec,
         keys: &RemoteCommand,
     ) -> Result<(), HypervisorError>;
+}
+
+/// A program that is to be started.
+#[derive(Debug, Clone, Copy)]
+pub struct GuestStart<'a> {
+    /// The command that was shown.
+    pub command: &'a RemoteCommand,
+    /// How long its end is waited for.
+    pub within: Duration,
+    /// The password of the account that it is run for.
+    pub password: Option<&'a SecretText>,
 }
 
 /// Why nothing is known of a program's end.

@@ -38,6 +38,7 @@ use crate::clock::Clock;
 use crate::domain::action::ActionKind;
 use crate::domain::edit::Changes;
 use crate::domain::error_kind::ExitCode;
+use crate::domain::guest_account::GuestAccount;
 use crate::domain::operation::Actor;
 use crate::domain::selector::Filter;
 use crate::domain::snapshot::{DeleteScope, NewSnapshot};
@@ -134,6 +135,8 @@ pub struct Run {
     pub targets: Targets,
     /// The program and its arguments.
     pub words: Vec<String>,
+    /// The account of the VMs that it is run for.
+    pub account: Option<GuestAccount>,
     /// Agreed to beforehand.
     pub yes: bool,
     /// Only show what would be sent.

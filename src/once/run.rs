@@ -90,6 +90,7 @@ pub(super) async fn run(
                 vm: row.vm.id.clone(),
             },
             words: words.clone(),
+            account: wanted.account.clone(),
             actor: script.actor.clone(),
             count,
         };

@@ -11,9 +11,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::limits::{CONNECT_PER_HOP, TURN};
 use super::machine::Trouble;
+use crate::domain::credential::CredentialName;
 use crate::domain::error_kind::Failure;
 use crate::domain::guest_login::GuestLogin;
 use crate::domain::host::HostSpec;
+use crate::domain::secret::SecretText;
 use crate::domain::vm::VmId;
 use crate::hypervisor::HypervisorError;
 use crate::transport::gates::{Gates, take};
@@ -25,6 +27,9 @@ use crate::transport::{Connected, Connector, Stage, Target, TransportError};
 pub trait TargetSource: Send + Sync + Debug {
     /// Resolves a definition; a locked profile is a failure of kind `Locked`.
     async fn target(&self, spec: &HostSpec) -> Result<Target, Failure>;
+
+    /// Opens the password that a credential of the profile is.
+    async fn password(&self, name: &CredentialName) -> Result<SecretText, Failure>;
 
     /// Resolves a login to a VM of that host, through the host.
     async fn guest(

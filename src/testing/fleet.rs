@@ -14,7 +14,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::action::{Action, ActionKind};
-use crate::domain::capability::Capabilities;
+use crate::domain::capability::{Capabilities, GuestPrograms};
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::health::HostHealth;
 use crate::domain::host::{Endpoint, HostId, HostName, HostSpec, HypervisorKind};
@@ -79,6 +79,10 @@ pub fn capabilities(kind: HypervisorKind) -> Capabilities {
         connection: (kind == HypervisorKind::Libvirt).then(|| RemoteText::new("qemu:///system")),
         actions: ActionKind::ALL.into_iter().collect(),
         channel: "kept virsh".to_owned(),
+        programs: match kind {
+            HypervisorKind::Libvirt => GuestPrograms::Agent,
+            HypervisorKind::HyperV => GuestPrograms::Account,
+        },
         events: true,
         host_cpus: Some(16),
         host_memory: Some(Bytes(64 * GIB)),

@@ -9,6 +9,7 @@ use super::overlay::document::{Document, Line, Topic};
 use super::theme::Role;
 use super::update::fill;
 use crate::domain::error_kind::Failure;
+use crate::domain::guest_account::GuestAccount;
 use crate::domain::guest_command::{
     GuestCommand, GuestOutput, GuestPlan, GuestProposal, GuestResult, GuestSubmission, RUN_WITHIN,
 };
@@ -23,7 +24,7 @@ use crate::fleet::shell::GuestKey;
 #[derive(Debug)]
 pub enum GuestAsk {
     /// A plan; the ticket comes back with it.
-    Plan(u64, GuestWish),
+    Plan(u64, Box<GuestWish>),
     /// A decision about the key of its SSH server.
     Key(Box<GuestKey>),
     /// A run of one.
@@ -46,7 +47,7 @@ impl GuestAsk {
     pub(super) async fn carry_out(self, handle: &FleetHandle) -> GuestNews {
         match self {
             Self::Plan(ticket, wish) => {
-                GuestNews::Planned(ticket, Box::new(handle.plan_guest(wish).await))
+                GuestNews::Planned(ticket, Box::new(handle.plan_guest(*wish).await))
             }
             Self::Key(key) => {
                 let (vm, trusts) = (key.vm.clone(), key.decision.trusts());
@@ -74,17 +75,25 @@ pub(super) fn words(command: &GuestCommand) -> Vec<(&'static str, String, Role)>
 }
 
 /// Asks for the plan of a program.
-pub(super) fn plan(app: &mut App, vm: VmRef, words: GuestCommand) -> Vec<Effect> {
+pub(super) fn plan(
+    app: &mut App,
+    vm: VmRef,
+    (words, account): (GuestCommand, Option<GuestAccount>),
+) -> Vec<Effect> {
     app.tickets += 1;
     let ticket = app.tickets;
     app.overlays.push(Overlay::Waiting(ticket));
     let wish = GuestWish {
         vm,
         words,
+        account,
         actor: app.settings.actor.clone(),
         count: 1,
     };
-    vec![Effect::Guest(Box::new(GuestAsk::Plan(ticket, wish)))]
+    vec![Effect::Guest(Box::new(GuestAsk::Plan(
+        ticket,
+        Box::new(wish),
+    )))]
 }
 
 /// Hands a plan in, and opens the page that its output will be on.

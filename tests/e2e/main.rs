@@ -25,6 +25,8 @@ mod slow;
 mod snapshots;
 mod stores;
 mod trust;
+mod windows;
+mod windows_keys;
 
 /// The program under test.
 const VMDECK: &str = env!("CARGO_BIN_EXE_vmdeck");

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use vmdeck::domain::action::{Action, ActionKind};
-use vmdeck::domain::capability::Capabilities;
+use vmdeck::domain::capability::{Capabilities, GuestPrograms};
 use vmdeck::domain::edit::{Setting, VmSettings};
 use vmdeck::domain::host::{HostSpec, HypervisorKind};
 use vmdeck::domain::host_key::{HostKey, HostKeyQuestion, HostKeyVerdict, KnownAt, PinnedKey};
@@ -489,6 +489,7 @@ impl Hypervisor for Driver {
             connection: None,
             actions: ActionKind::ALL.into_iter().collect(),
             channel,
+            programs: GuestPrograms::Agent,
             events,
             host_cpus: None,
             host_memory: None,

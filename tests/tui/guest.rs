@@ -35,6 +35,7 @@ pub(crate) fn answer(state: &FleetSnapshot, request: ReachRequest, note: &dyn Fn
                 state: vm.state.clone(),
                 command: RemoteCommand::posix("virsh").args(["agent", wish.words.program()]),
                 words: wish.words,
+                account: wish.account,
                 vm: wish.vm,
             };
             let rule = "built-in".to_owned();

@@ -12,8 +12,8 @@ use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::host::{HostSpec, HypervisorKind};
 use crate::domain::remote_command::RemoteCommand;
 use crate::domain::text::RemoteText;
-use crate::hypervisor::account::{KeyChange, PublicKey, key_command};
-use crate::hypervisor::{Hypervisor, HypervisorError, ProgressSink};
+use crate::hypervisor::Hypervisor;
+use crate::hypervisor::account::{KeyChange, PublicKey, change_keys, key_command};
 use crate::session::SessionContext;
 use crate::session::limits::{CLOSE, PROBE};
 use crate::transport::{ExecLimits, Transport};
@@ -131,39 +131,11 @@ impl<'a> Account<'a> {
     }
 
     async fn run(&self, command: &RemoteCommand) -> Result<String, Failure> {
-        let failed = |error: HypervisorError| Failure::of(&error);
-        if let Some(driver) = self
-            .driver
-            .as_ref()
-            .filter(|_| self.kind == HypervisorKind::HyperV)
-        {
-            let sink = ProgressSink::unheard();
-            let commands = std::slice::from_ref(command);
-            return match tokio::time::timeout(WITHIN, driver.perform(commands, &sink)).await {
-                Ok(done) => done.map(|()| "done".to_owned()).map_err(failed),
-                Err(_elapsed) => Err(late()),
-            };
+        let changing = change_keys(self.kind, self.transport.as_ref(), command, WITHIN);
+        match tokio::time::timeout(WITHIN, changing).await {
+            Ok(done) => done.map_err(|error| Failure::of(&error)),
+            Err(_elapsed) => Err(late()),
         }
-        let limits = ExecLimits::within(WITHIN);
-        let output = self.transport.exec(command, limits).await;
-        let output = output.map_err(|error| Failure::of(&error))?;
-        if output.status.is_success() {
-            let said = RemoteText::from_bytes(&output.stdout);
-            // What a login writes by itself comes first.
-            let last = said
-                .raw()
-                .lines()
-                .rev()
-                .find(|line| !line.trim().is_empty());
-            return Ok(RemoteText::new(last.unwrap_or_default().trim())
-                .shown()
-                .to_owned());
-        }
-        Err(failed(HypervisorError::Remote {
-            program: "sh".to_owned(),
-            status: None,
-            said: RemoteText::from_bytes(&output.stderr).first_line(),
-        }))
     }
 
     /// Logs out.

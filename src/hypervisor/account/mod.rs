@@ -8,11 +8,14 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use serde_json::json;
 use thiserror::Error;
 
-use super::HypervisorError;
+use super::{HypervisorError, hyperv};
 use crate::domain::host::HypervisorKind;
 use crate::domain::remote_command::RemoteCommand;
+use crate::domain::text::RemoteText;
+use crate::transport::{ExecLimits, Transport};
 
 /// How long such a command may live on the host.
 const LIFE: Duration = Duration::from_secs(20);
@@ -95,12 +98,7 @@ pub fn key_command(
     change: KeyChange<'_>,
 ) -> Result<RemoteCommand, HypervisorError> {
     if kind == HypervisorKind::HyperV {
-        return Err(HypervisorError::Unsupported {
-            kind,
-            what: "be given keys from here yet: put the new public key into administrators_authorized_keys \
-                   by hand"
-                .to_owned(),
-        });
+        return Ok(on_windows(change).life(LIFE));
     }
     let command = match change {
         KeyChange::Add { key, like } => script(ADD).args([
@@ -112,6 +110,46 @@ pub fn key_command(
         KeyChange::Remove { key, keep } => script(REMOVE).args([key.to_string(), keep.to_string()]),
     };
     Ok(command.life(LIFE))
+}
+
+fn on_windows(change: KeyChange<'_>) -> RemoteCommand {
+    match change {
+        KeyChange::Add { key, like } => hyperv::keys::add(&json!({
+            "key": key.to_string(),
+            "comment": key.comment,
+            "like": like.map(PublicKey::to_string).unwrap_or_default(),
+        })),
+        KeyChange::Remove { key, keep } => hyperv::keys::remove(&json!({
+            "key": key.to_string(),
+            "keep": keep.to_string(),
+        })),
+    }
+}
+
+/// Makes a change by such a command; returns what was done in a word.
+pub async fn change_keys(
+    kind: HypervisorKind,
+    link: &dyn Transport,
+    command: &RemoteCommand,
+    within: Duration,
+) -> Result<String, HypervisorError> {
+    if kind == HypervisorKind::HyperV {
+        return hyperv::keys::change(link, command, within).await;
+    }
+    let output = link.exec(command, ExecLimits::within(within)).await?;
+    if !output.status.is_success() {
+        return Err(HypervisorError::Remote {
+            program: "sh".to_owned(),
+            status: None,
+            said: RemoteText::from_bytes(&output.stderr).first_line(),
+        });
+    }
+    // What a login writes by itself comes first.
+    let said = RemoteText::from_bytes(&output.stdout);
+    let mut lines = said.raw().lines().rev();
+    let last = lines.find(|line| !line.trim().is_empty());
+    let last = RemoteText::new(last.unwrap_or_default().trim());
+    Ok(last.shown().to_owned())
 }
 
 fn script(task: &str) -> RemoteCommand {

@@ -9,11 +9,11 @@ use serde::Deserialize;
 
 use super::clixml;
 use super::wording::{
-    DOCTOR, PROGRAM, gone, guest_silent, no_cmdlet, no_such_path, not_allowed, our_mistake,
-    refused, remote, shared_name, short_of_memory, would_ask, wrong_state,
+    DOCTOR, PROGRAM, gone, guest_silent, no_such_path, not_allowed, our_mistake, refused, remote,
+    shared_name, short_of_memory, would_ask, wrong_state,
 };
 pub(crate) use super::wording::{
-    constrained, denied, no_namespace, no_powershell, not_installed, not_running,
+    constrained, denied, no_cmdlet, no_namespace, no_powershell, not_installed, not_running,
 };
 use crate::domain::error_kind::ErrorKind;
 use crate::domain::text::RemoteText;
@@ -156,6 +156,26 @@ impl Record {
             .unwrap_or(Cause::Other)
     }
 
+    /// Returns its id, without the command that it is of.
+    pub(crate) fn id(&self) -> &str {
+        self.fqid.split(',').next().unwrap_or_default()
+    }
+
+    /// Tells whether it is of this category, and its exception of this type where one is named.
+    pub(crate) fn is(&self, category: &str, reason: &str) -> bool {
+        self.category == category && (reason.is_empty() || self.reason == reason)
+    }
+
+    /// Tells whether a session with another system was refused or lost.
+    pub(crate) fn is_broken_session(&self) -> bool {
+        self.fqid.contains("PSSessionStateBroken")
+    }
+
+    /// Tells whether our own script stopped, or the VM was still being looked for.
+    pub(crate) fn is_before_programs(&self) -> bool {
+        self.fqid.starts_with("vmdeck:") || self.fqid.contains("CimCmdlets.")
+    }
+
     /// Tells whether one of its HRESULTs means this.
     fn has(&self, cause: Cause) -> bool {
         self.hresults()
@@ -294,6 +314,12 @@ fn of_ours(why: &Why) -> HypervisorError {
             none,
             Some("look again once the VM runs"),
         ),
+        "no-password" => refused(
+            ErrorKind::Remote,
+            "the password did not reach PowerShell on the host, and nothing was run",
+            none,
+            Some("Windows PowerShell can lose its standard input behind its SSH server: try again"),
+        ),
         "no-keyboard" => refused(ErrorKind::NotFound, "the VM has no keyboard", none, None),
         "untranslatable" => refused(
             ErrorKind::Usage,
@@ -317,8 +343,43 @@ fn of_ours(why: &Why) -> HypervisorError {
             facts.method.as_deref().unwrap_or("a method"),
             facts.code.unwrap_or_default(),
         ),
-        other => remote(RemoteText::new(&format!("our script stopped: {other}"))),
+        other => of_keys(other)
+            .unwrap_or_else(|| remote(RemoteText::new(&format!("our script stopped: {other}")))),
     }
+}
+
+/// What stands in the way of a change of who may log in.
+fn of_keys(code: &str) -> Option<HypervisorError> {
+    let none = RemoteText::new("");
+    Some(match code {
+        "keys-not-text" => refused(
+            ErrorKind::Refused,
+            "the file of keys is no text that an SSH server reads",
+            none,
+            Some(
+                "it was written with two bytes a character: save it as ANSI or UTF-8 without a mark",
+            ),
+        ),
+        "keys-changed" => refused(
+            ErrorKind::Conflict,
+            "the file of keys was changed by somebody else just now",
+            none,
+            Some("try again"),
+        ),
+        "key-not-kept" => refused(
+            ErrorKind::Refused,
+            "the key that is to stay is not in the file of keys",
+            none,
+            None,
+        ),
+        "keys-not-written" => refused(
+            ErrorKind::Remote,
+            "the file of keys does not hold what was written into it",
+            none,
+            Some("look at it on the host before this link is gone"),
+        ),
+        _ => return None,
+    })
 }
 
 fn job_failed(facts: &Facts) -> HypervisorError {

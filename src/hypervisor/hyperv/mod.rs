@@ -27,6 +27,8 @@ mod flows;
 mod frames;
 #[cfg(feature = "testing")]
 pub(crate) mod fuzz;
+mod guest;
+pub(in crate::hypervisor) mod keys;
 mod leftover;
 mod look;
 mod mirror;

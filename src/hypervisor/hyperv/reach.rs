@@ -3,8 +3,6 @@
 //! in a named pipe of the host, which nothing carries over SSH without a program of ours on the host; that
 //! is said instead.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -16,11 +14,13 @@ use super::command::PROGRAMS;
 use super::envelope::{Nonce, seal};
 use super::failure::{self, About};
 use super::frames::unparsable;
+use super::guest;
 use super::parse::Answer;
 use super::script::Task;
 use crate::domain::console::{ConsoleEnd, ConsoleEndKind, KeyStrokes};
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::graphics::{Display, DisplayKind};
+use crate::domain::guest_account::GuestAccount;
 use crate::domain::guest_command::{GuestCommand, GuestRun};
 use crate::domain::host::{HostSpec, HypervisorKind};
 use crate::domain::remote_command::RemoteCommand;
@@ -28,7 +28,7 @@ use crate::domain::text::RemoteText;
 use crate::domain::vm::VmId;
 use crate::hypervisor::picture::RawPicture;
 use crate::hypervisor::reach::{
-    GuestTrouble, WITHIN, is_typable, is_whole, picture_limits, refused,
+    GuestStart, GuestTrouble, WITHIN, is_typable, is_whole, picture_limits,
 };
 use crate::hypervisor::{HypervisorError, Reach};
 use crate::transport::{ExecLimits, ExitStatus, Transport};
@@ -131,20 +131,21 @@ impl Reach for HyperVReach {
     fn guest_command(
         &self,
         _spec: &HostSpec,
-        _vm: &VmId,
-        _words: &GuestCommand,
+        vm: &VmId,
+        words: &GuestCommand,
+        account: Option<&GuestAccount>,
     ) -> Result<RemoteCommand, HypervisorError> {
-        Err(no_programs())
+        guest::start(vm, words, account)
     }
 
     async fn run_in_guest(
         &self,
-        _link: &dyn Transport,
+        link: &dyn Transport,
         _spec: &HostSpec,
         _vm: &VmId,
-        _start: (&RemoteCommand, Duration),
+        start: GuestStart<'_>,
     ) -> Result<GuestRun, GuestTrouble> {
-        Err(GuestTrouble::NotStarted(no_programs()))
+        guest::run(link, start).await
     }
 
     async fn press(
@@ -160,17 +161,9 @@ impl Reach for HyperVReach {
     }
 }
 
-fn no_programs() -> HypervisorError {
-    refused(
-        ErrorKind::Refused,
-        "Hyper-V runs programs in a VM only for an account of that VM, and none is known here",
-        Some("log in to the VM, or to its desktop"),
-    )
-}
-
 /// Runs a script under whatever name PowerShell has on the host. One that was not found has run nothing, so
 /// that trying the next name never does anything twice.
-async fn ask(
+pub(super) async fn ask(
     link: &dyn Transport,
     shown: &RemoteCommand,
     (task, arguments): (Task, &str),

@@ -17,6 +17,7 @@ const MACHINE: &str = file!("machine");
 const GUEST: &str = file!("guest");
 const SETTING: &str = file!("setting");
 const CHECKPOINT: &str = file!("checkpoint");
+const KEYS: &str = file!("keys");
 const READ_LIST: &str = concat!("function Read-List {\n", file!("list"), "}\n");
 const DENSE_BOOTSTRAP: &str = file!("bootstrap-dense");
 
@@ -77,6 +78,12 @@ pub(crate) enum Task {
     Screen,
     /// Press keys of one VM's keyboard.
     SendKeys,
+    /// Run a program in one VM.
+    RunInGuest,
+    /// Let the holder of a key into the account.
+    KeyAdd,
+    /// Let them in no longer.
+    KeyRemove,
     /// Read what one VM is set up with.
     Settings,
     /// Change a setting.
@@ -89,7 +96,7 @@ pub(crate) enum Task {
 
 impl Task {
     /// Every task.
-    pub(crate) const ALL: [Self; 29] = [
+    pub(crate) const ALL: [Self; 32] = [
         Self::Probe,
         Self::List,
         Self::ListCmdlets,
@@ -115,6 +122,9 @@ impl Task {
         Self::CheckpointRemove,
         Self::Screen,
         Self::SendKeys,
+        Self::RunInGuest,
+        Self::KeyAdd,
+        Self::KeyRemove,
         Self::Settings,
         Self::SetProcessors,
         Self::SetMemory,
@@ -149,6 +159,9 @@ impl Task {
             Self::CheckpointRemove => "checkpoint-remove.ps1",
             Self::Screen => "screen.ps1",
             Self::SendKeys => "send-keys.ps1",
+            Self::RunInGuest => "run-in-guest.ps1",
+            Self::KeyAdd => "key-add.ps1",
+            Self::KeyRemove => "key-remove.ps1",
             Self::Settings => "settings.ps1",
             Self::SetProcessors => "set-processors.ps1",
             Self::SetMemory => "set-memory.ps1",
@@ -183,6 +196,9 @@ impl Task {
             Self::CheckpointRemove => file!("checkpoint-remove"),
             Self::Screen => file!("screen"),
             Self::SendKeys => file!("send-keys"),
+            Self::RunInGuest => file!("run-in-guest"),
+            Self::KeyAdd => file!("key-add"),
+            Self::KeyRemove => file!("key-remove"),
             Self::Settings => file!("settings"),
             Self::SetProcessors => file!("set-processors"),
             Self::SetMemory => file!("set-memory"),
@@ -216,8 +232,10 @@ impl Task {
             | Self::Resume
             | Self::Save
             | Self::Screen
-            | Self::SendKeys => &[MACHINE],
+            | Self::SendKeys
+            | Self::RunInGuest => &[MACHINE],
             Self::AutostartOn | Self::AutostartOff => &[SETTING],
+            Self::KeyAdd | Self::KeyRemove => &[KEYS],
             Self::CheckpointRestore | Self::CheckpointRemove => &[CHECKPOINT],
         }
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::facts::{HostFacts, Namespace};
 use super::failure;
 use crate::domain::action::ActionKind;
-use crate::domain::capability::Capabilities;
+use crate::domain::capability::{Capabilities, GuestPrograms};
 use crate::domain::host::HypervisorKind;
 use crate::domain::text::RemoteText;
 use crate::hypervisor::HypervisorError;
@@ -137,6 +137,11 @@ pub(crate) fn capabilities(facts: &HostFacts, way: Way, tells_own_share: bool) -
         connection: Some(RemoteText::new(&connection)),
         actions,
         channel: "one process per command".to_owned(),
+        programs: if way == Way::Constrained || facts.gets_copies() {
+            GuestPrograms::Nobody
+        } else {
+            GuestPrograms::Account
+        },
         events: false,
         host_cpus: facts.processors,
         host_memory: facts.memory,

@@ -80,7 +80,7 @@ pub(crate) fn constrained(said: RemoteText) -> HypervisorError {
 }
 
 /// Says that a cmdlet or its module is not there; `loads` where it was found and does not load.
-pub(super) fn no_cmdlet(is_there: bool) -> HypervisorError {
+pub(crate) fn no_cmdlet(is_there: bool) -> HypervisorError {
     HypervisorError::ToolMissing {
         program: if is_there {
             "a PowerShell module Hyper-V that can be loaded".to_owned()

@@ -21,7 +21,7 @@ use super::worker::{Fallback, Patience, Worker};
 use super::{detail, edit, look, node, snapshot, stores, uptime};
 use crate::clock::Clock;
 use crate::domain::action::{Action, ActionKind};
-use crate::domain::capability::Capabilities;
+use crate::domain::capability::{Capabilities, GuestPrograms};
 use crate::domain::edit::VmSettings;
 use crate::domain::host::{HostSpec, HypervisorKind};
 use crate::domain::inventory::{HostInventory, Scope};
@@ -466,6 +466,7 @@ impl Libvirt {
             connection: (!connection.is_empty()).then_some(connection),
             actions: BTreeSet::from(ActionKind::ALL),
             channel: channel(fallback.is_some()),
+            programs: GuestPrograms::Agent,
             events: true,
             host_cpus,
             host_memory,

@@ -17,6 +17,7 @@ use super::verdict::{judge, judge_said};
 use crate::domain::console::{ConsoleEnd, ConsoleEndKind, KeyStrokes};
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::graphics::Display;
+use crate::domain::guest_account::GuestAccount;
 use crate::domain::guest_command::{GuestCommand, GuestRun};
 use crate::domain::host::HostSpec;
 use crate::domain::remote_command::RemoteCommand;
@@ -24,7 +25,7 @@ use crate::domain::text::RemoteText;
 use crate::domain::vm::VmId;
 use crate::hypervisor::picture::RawPicture;
 use crate::hypervisor::reach::{WITHIN, is_typable, is_whole, picture_limits, refused};
-use crate::hypervisor::{GuestTrouble, HypervisorError, Reach};
+use crate::hypervisor::{GuestStart, GuestTrouble, HypervisorError, Reach};
 use crate::transport::{CommandOutput, ExecLimits, ExitStatus, Transport};
 
 /// How libvirt lets somebody into its VMs.
@@ -160,7 +161,13 @@ impl Reach for LibvirtReach {
         spec: &HostSpec,
         vm: &VmId,
         words: &GuestCommand,
+        account: Option<&GuestAccount>,
     ) -> Result<RemoteCommand, HypervisorError> {
+        if account.is_some() {
+            let what = "the guest agent runs programs as root, and for no account of the VM";
+            let fix = "leave the account out";
+            return Err(refused(ErrorKind::Usage, what, Some(fix)));
+        }
         Ok(guest::start(spec, vm, words))
     }
 
@@ -169,9 +176,9 @@ impl Reach for LibvirtReach {
         link: &dyn Transport,
         spec: &HostSpec,
         vm: &VmId,
-        start: (&RemoteCommand, Duration),
+        start: GuestStart<'_>,
     ) -> Result<GuestRun, GuestTrouble> {
-        guest::run(link, (spec, vm), start).await
+        guest::run(link, (spec, vm), (start.command, start.within)).await
     }
 
     async fn press(

@@ -1,6 +1,7 @@
 //! Driving a simulated Hyper-V host from outside: what another administrator, a failing disk or a
 //! restarted service would do, behind the back of whoever watches it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -136,6 +137,26 @@ impl WindowsControl {
             }
         });
         Ok(())
+    }
+
+    /// Keeps the files of the host in a folder of this machine as well, by their names.
+    pub fn keep_files_in(&self, folder: PathBuf) {
+        self.host.world(|world| world.files.keep_in(folder));
+    }
+
+    /// Writes a file of the host, with these rights as SDDL.
+    pub fn put_file(&self, path: &str, bytes: &[u8], rights: &str) {
+        let bytes = bytes.to_vec();
+        self.host
+            .world(|world| world.files.put(path, bytes, Some(rights)));
+    }
+
+    /// Returns a file of the host: its bytes, and its rights as SDDL.
+    pub fn file(&self, path: &str) -> Option<(Vec<u8>, String)> {
+        self.host.world(|world| {
+            let file = world.files.get(path)?;
+            Some((file.bytes.clone(), file.rights.clone()))
+        })
     }
 
     /// Sets whether a VM's guest answers the host and obeys a request to shut down.

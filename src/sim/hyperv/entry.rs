@@ -59,6 +59,7 @@ pub(in crate::sim) struct WinVmEntry {
     obeys_shutdown: bool,
     locked: bool,
     guest_os: String,
+    guest_password: Option<String>,
     clustered: bool,
     replicated: bool,
     shielded: bool,
@@ -157,6 +158,7 @@ impl Default for WinVmEntry {
             obeys_shutdown: true,
             locked: false,
             guest_os: "Windows Server 2022 Standard".to_owned(),
+            guest_password: None,
             clustered: false,
             replicated: false,
             shielded: false,
@@ -263,6 +265,9 @@ impl WinVmEntry {
         plan.obeys_shutdown = self.obeys_shutdown;
         plan.locked = self.locked;
         plan.guest_os = self.guest_os;
+        if let Some(password) = self.guest_password {
+            plan.password = password;
+        }
         plan.clustered = self.clustered;
         plan.replicated = self.replicated;
         plan.shielded = self.shielded;

@@ -11,6 +11,8 @@ use super::cmdlets::{self, Queued};
 use super::convert::{self, Style};
 use super::events::Watcher;
 use super::faults::{Account, ModuleHealth};
+use super::files;
+use super::guest::{self, Visit};
 use super::host::WinHost;
 use super::profile::{self, Language};
 use crate::sim::powershell::call::Call;
@@ -18,6 +20,7 @@ use crate::sim::powershell::error::{Category, ErrorRecord};
 use crate::sim::powershell::life::{Life, Processes};
 use crate::sim::powershell::machine::{
     self as facts, DefaultShell, Edition, Installed, LanguageMode, Machine, PathKind, Reply,
+    Started,
 };
 use crate::sim::powershell::object::Object;
 use crate::sim::powershell::spec::Spec;
@@ -39,6 +42,8 @@ pub(in crate::sim) struct WinMachine {
     pub(super) queue: Vec<Queued>,
     /// Number of the last event.
     pub(super) events: i32,
+    /// The session in a VM that is open.
+    visit: Option<Visit>,
 }
 
 impl WinMachine {
@@ -52,6 +57,7 @@ impl WinMachine {
             watchers: Vec::new(),
             queue: Vec::new(),
             events: 0,
+            visit: None,
         }
     }
 
@@ -275,6 +281,13 @@ impl Machine for WinMachine {
         name: &str,
         arguments: &[Value],
     ) -> Option<Result<Value, ErrorRecord>> {
+        if let [Value::Str(text)] = arguments
+            && on.is("System.Security.AccessControl.FileSecurity")
+            && name.eq_ignore_ascii_case("SetSecurityDescriptorSddlForm")
+        {
+            on.set("Sddl", Value::str(text));
+            return Some(Ok(Value::Void));
+        }
         let principal = on.is("System.Security.Principal.WindowsPrincipal");
         if principal && name.eq_ignore_ascii_case("IsInRole") {
             return Some(Ok(Value::Bool(
@@ -296,6 +309,14 @@ impl Machine for WinMachine {
             && arguments.is_some()
         {
             return Some(Ok(self.identity()));
+        }
+        if let Some(arguments) = arguments
+            && (is("IO.File") || is("IO.Directory"))
+        {
+            return files::call(self, member, arguments);
+        }
+        if is("NullString") && member.eq_ignore_ascii_case("Value") {
+            return Some(Ok(Value::Null));
         }
         if is("Security.Principal.WindowsBuiltInRole")
             && member.eq_ignore_ascii_case("Administrator")
@@ -362,6 +383,27 @@ impl Machine for WinMachine {
         });
         let hvc = matches!(name.as_str(), "hvc" | "hvc.exe");
         (hvc && has).then(|| "C:\\Windows\\system32\\hvc.exe".to_owned())
+    }
+
+    fn enter_guest(
+        &mut self,
+        call: &Call,
+        vm: &Value,
+        account: (&str, &str),
+    ) -> Result<(), Box<ErrorRecord>> {
+        self.visit = Some(guest::enter(self, call, vm, account)?);
+        Ok(())
+    }
+
+    fn leave_guest(&mut self) {
+        self.visit = None;
+    }
+
+    fn start_program(&mut self, program: &str, words: &str) -> Result<Started, String> {
+        match &self.visit {
+            Some(visit) => visit.start(program, words),
+            None => Err("The system cannot find the file specified".to_owned()),
+        }
     }
 
     fn path(&self, path: &str) -> Option<PathKind> {

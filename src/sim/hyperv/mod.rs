@@ -20,6 +20,8 @@ mod convert;
 pub(in crate::sim) mod entry;
 mod events;
 mod faults;
+mod files;
+mod guest;
 pub(in crate::sim) mod host;
 mod job;
 pub(in crate::sim) mod launch;

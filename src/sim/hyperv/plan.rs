@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::faults::WindowsFaults;
+use super::guest::PASSWORD;
 use super::profile::{Language, Pace, PowerShells, Shell, Windows};
 use super::state::{Numbers, Standing, WinState};
 use crate::sim::load::{mix, mix_text};
@@ -134,6 +135,8 @@ pub(in crate::sim) struct WinVmPlan {
     /// A locked session stands in the way of a shutdown that is not forced.
     pub(in crate::sim) locked: bool,
     pub(in crate::sim) guest_os: String,
+    /// Of its account `Administrator`.
+    pub(in crate::sim) password: String,
     pub(in crate::sim) clustered: bool,
     pub(in crate::sim) replicated: bool,
     pub(in crate::sim) shielded: bool,
@@ -252,6 +255,7 @@ impl WinVmPlan {
             obeys_shutdown: true,
             locked: false,
             guest_os: "Windows Server 2022 Standard".to_owned(),
+            password: PASSWORD.to_owned(),
             clustered: false,
             replicated: false,
             shielded: false,

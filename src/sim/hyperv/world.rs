@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use super::faults::WindowsFaults;
+use super::files::Files;
 use super::job::{Job, Outcome};
 use super::messages::{About, Failure, Situation, failure};
 use super::plan::{Service, WindowsPlan, guid};
@@ -53,6 +54,7 @@ pub(in crate::sim) struct WinWorld {
     pub(in crate::sim) cpus: u32,
     pub(in crate::sim) memory_kib: u64,
     pub(in crate::sim) faults: WindowsFaults,
+    pub(in crate::sim) files: Files,
     pub(in crate::sim) processes: Processes,
     pub(in crate::sim) vms: Vec<WinVm>,
     pub(in crate::sim) jobs: Vec<Job>,
@@ -83,6 +85,7 @@ impl WinWorld {
             .collect();
         let mut world = Self {
             faults: plan.faults.clone(),
+            files: Files::default(),
             processes: Processes::default(),
             last_worker: 100_000,
             plan,

@@ -69,6 +69,13 @@ pub(super) fn encode(number: u16, text: &str) -> Vec<u8> {
     if number == 65001 {
         return text.as_bytes().to_vec();
     }
+    // Latin-1 has a character for each byte.
+    if number == 28591 {
+        return text
+            .chars()
+            .map(|c| u8::try_from(c).unwrap_or(b'?'))
+            .collect();
+    }
     let byte = |c: char| match u8::try_from(c) {
         Ok(byte) if byte.is_ascii() => byte,
         _ => characters(number)
@@ -82,6 +89,9 @@ pub(super) fn encode(number: u16, text: &str) -> Vec<u8> {
 pub(super) fn decode(number: u16, bytes: &[u8]) -> String {
     if number == 65001 {
         return String::from_utf8_lossy(bytes).into_owned();
+    }
+    if number == 28591 {
+        return bytes.iter().map(|byte| char::from(*byte)).collect();
     }
     let character = |byte: &u8| match byte {
         byte if byte.is_ascii() => char::from(*byte),

@@ -3,7 +3,7 @@
 use super::clixml::Document;
 use super::cmd;
 use super::codepage;
-use super::interp::{Console, Ran, Stream};
+use super::interp::{Console, Line, Ran, Stream};
 use super::life::Life;
 use super::machine::{Edition, Machine};
 use super::native::Encoding;
@@ -11,10 +11,13 @@ use super::process;
 use super::render;
 use crate::sim::stdio::{Input, Piece, Stdio};
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Width of the hidden console of an exec channel.
 const WIDTH: usize = 80;
+/// A process of Windows reads no sooner after its start. One of a fast host starts at once, and what its client
+/// sent with the command is not there yet.
+const SOONEST: Duration = Duration::from_secs(2);
 /// Time between looks at standard input.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -35,6 +38,7 @@ pub(super) struct HostConsole<'s> {
     /// Input that was read and not yet taken.
     unread: Vec<u8>,
     ended: bool,
+    began: Instant,
 }
 
 impl<'s> HostConsole<'s> {
@@ -56,6 +60,7 @@ impl<'s> HostConsole<'s> {
             kept: None,
             unread: Vec::new(),
             ended: false,
+            began: Instant::now(),
         }
     }
 
@@ -84,20 +89,28 @@ impl<'s> HostConsole<'s> {
         }
     }
 
-    /// Reads more of standard input; `false` at its end or when the process is ended.
-    fn read_more(&mut self) -> bool {
+    /// Reads more of standard input; `false` at its end or when the process is ended, `None` when it is late.
+    fn read_more(&mut self, until: Option<Instant>) -> Option<bool> {
         let mut first = true;
         while !self.life.ended() {
+            if until.is_some_and(|until| Instant::now() >= until) {
+                return None;
+            }
             match self.stdio.look() {
                 Input::Bytes(bytes) => {
                     self.unread.extend(bytes);
-                    return true;
+                    return Some(true);
                 }
-                Input::End => return false,
+                Input::End => return Some(false),
                 // The wait for data on such a pipe is never answered, whatever comes later.
-                Input::Empty if self.wedges && first => {
-                    while self.life.wait(Duration::from_secs(3600)) {}
-                    return false;
+                Input::Empty if self.wedges && first && self.began.elapsed() >= SOONEST => {
+                    let left = |until: Instant| until.saturating_duration_since(Instant::now());
+                    let time = until.map_or(Duration::from_secs(3600), left);
+                    while self.life.wait(time) && until.is_none() {}
+                    return until.is_none().then_some(false);
+                }
+                Input::Empty if self.began.elapsed() < SOONEST => {
+                    self.life.wait(LOOK);
                 }
                 Input::Empty => {
                     first = false;
@@ -105,7 +118,32 @@ impl<'s> HostConsole<'s> {
                 }
             }
         }
-        false
+        Some(false)
+    }
+
+    fn line_by(&mut self, until: Option<Instant>) -> Line {
+        loop {
+            if let Some(place) = self.unread.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.unread.drain(..=place).collect();
+                return Line::Text(self.decoded(&line));
+            }
+            let goes_on = if self.ended {
+                Some(false)
+            } else {
+                self.read_more(until)
+            };
+            let Some(goes_on) = goes_on else {
+                return Line::Late;
+            };
+            if !goes_on {
+                self.ended = true;
+                if self.unread.is_empty() || self.life.ended() {
+                    return Line::End;
+                }
+                let line = std::mem::take(&mut self.unread);
+                return Line::Text(self.decoded(&line));
+            }
+        }
     }
 }
 
@@ -177,20 +215,14 @@ impl Console for HostConsole<'_> {
     }
 
     fn read_line(&mut self) -> Option<String> {
-        loop {
-            if let Some(place) = self.unread.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = self.unread.drain(..=place).collect();
-                return Some(self.decoded(&line));
-            }
-            if self.ended || !self.read_more() {
-                self.ended = true;
-                if self.unread.is_empty() || self.life.ended() {
-                    return None;
-                }
-                let line = std::mem::take(&mut self.unread);
-                return Some(self.decoded(&line));
-            }
+        match self.line_by(None) {
+            Line::Text(line) => Some(line),
+            Line::End | Line::Late => None,
         }
+    }
+
+    fn read_line_within(&mut self, time: Duration) -> Line {
+        self.line_by(Some(Instant::now() + time))
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::call::Call;
-use super::error::ErrorRecord;
+use super::error::{Category, ErrorRecord};
 use super::life::{Life, Processes};
 use super::object::Object;
 use super::spec::Spec;
@@ -77,6 +77,27 @@ pub(in crate::sim) trait Machine: Send {
         None
     }
 
+    /// Opens a session in a VM for an account: programs are started in it until it is left.
+    fn enter_guest(
+        &mut self,
+        call: &Call,
+        _vm: &Value,
+        _account: (&str, &str),
+    ) -> Result<(), Box<ErrorRecord>> {
+        let class = "System.Management.Automation.ParameterBindingException";
+        let message = "This host has no virtual machines.";
+        let record = call.error(class, message, "NoVM", Category::NotEnabled);
+        Err(Box::new(record))
+    }
+
+    /// Leaves that session.
+    fn leave_guest(&mut self) {}
+
+    /// Starts a program where the script is; the error is what Windows says.
+    fn start_program(&mut self, _program: &str, _words: &str) -> Result<Started, String> {
+        Err("The system cannot find the file specified".to_owned())
+    }
+
     /// Says what is at a path; `None` when there is nothing.
     fn path(&self, _path: &str) -> Option<PathKind> {
         None
@@ -86,6 +107,17 @@ pub(in crate::sim) trait Machine: Send {
     fn read_file(&self, _path: &str) -> Option<Vec<u8>> {
         None
     }
+}
+
+/// A program that was started: how it will end, and what it prints.
+#[derive(Debug, Clone, Default)]
+pub(in crate::sim) struct Started {
+    pub(in crate::sim) id: i32,
+    pub(in crate::sim) code: i32,
+    pub(in crate::sim) out: Vec<u8>,
+    pub(in crate::sim) err: Vec<u8>,
+    /// How long it takes; `None` for ever.
+    pub(in crate::sim) lasts: Option<Duration>,
 }
 
 /// What is at a path.

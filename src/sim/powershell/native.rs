@@ -1,6 +1,7 @@
 //! Objects of the .NET classes the language carries itself: encodings, streams, stop-watches, lists.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
@@ -28,6 +29,45 @@ pub(in crate::sim) enum Native {
     ExecutionContext,
     SessionState,
     Regex(Box<regex::Regex>),
+    /// `SecureString`.
+    Secret(Mutex<String>),
+    /// The stream of `[Console]::OpenStandardInput()`, and a reader of it.
+    StandardInput,
+    InputReader,
+    /// `char[]` of characters that stand for bytes.
+    Chars(Mutex<Vec<u8>>),
+    /// `Process`.
+    Program(Program),
+    /// One of its outputs.
+    Output {
+        program: Arc<Native>,
+        error: bool,
+    },
+    /// `Stream.Null`.
+    Nowhere,
+    Task(Task),
+}
+
+/// A program that a script started.
+#[derive(Debug)]
+pub(in crate::sim) struct Program {
+    pub(in crate::sim) id: i32,
+    pub(in crate::sim) code: i32,
+    pub(in crate::sim) out: Vec<u8>,
+    pub(in crate::sim) err: Vec<u8>,
+    /// When it has done what it does; `None` for never.
+    pub(in crate::sim) ends: Option<Timestamp>,
+    /// Bytes of both outputs that were taken.
+    pub(in crate::sim) taken: Mutex<(usize, usize)>,
+}
+
+/// Something that is waited for: a line of standard input, or an output of a program.
+#[derive(Debug)]
+pub(in crate::sim) struct Task {
+    /// The program, and whether as much was read as was asked for; `None` for standard input.
+    pub(in crate::sim) of: Option<(Arc<Native>, bool)>,
+    pub(in crate::sim) done: AtomicBool,
+    pub(in crate::sim) result: Mutex<Value>,
 }
 
 /// Bytes and a place in them.
@@ -85,7 +125,6 @@ impl Native {
             Self::Encoding(Encoding::Page(_)) => "System.Text.SBCSCodePageEncoding",
             Self::Memory(_) => "System.IO.MemoryStream",
             Self::Inflated(_) => "System.IO.Compression.GZipStream",
-            Self::Reader(_) => "System.IO.StreamReader",
             Self::StringBuilder(_) => "System.Text.StringBuilder",
             Self::Stopwatch(_) => "System.Diagnostics.Stopwatch",
             Self::List(_, name) => name,
@@ -93,6 +132,13 @@ impl Native {
             Self::ExecutionContext => "System.Management.Automation.EngineIntrinsics",
             Self::SessionState => "System.Management.Automation.SessionState",
             Self::Regex(_) => "System.Text.RegularExpressions.Regex",
+            Self::Secret(_) => "System.Security.SecureString",
+            Self::StandardInput => "System.IO.__ConsoleStream",
+            Self::Reader(_) | Self::InputReader | Self::Output { .. } => "System.IO.StreamReader",
+            Self::Chars(_) => "System.Char[]",
+            Self::Program(_) => "System.Diagnostics.Process",
+            Self::Nowhere => "System.IO.Stream+NullStream",
+            Self::Task(_) => "System.Threading.Tasks.Task",
         }
     }
 

@@ -37,6 +37,13 @@ const KNOWN: &[(&str, &[&str])] = &[
     ("System.Text.RegularExpressions.Regex", &["regex"]),
     ("System.IO.MemoryStream", &[]),
     ("System.IO.StreamReader", &[]),
+    ("System.IO.Stream", &[]),
+    ("System.Security.SecureString", &["securestring"]),
+    (
+        "System.Management.Automation.PSCredential",
+        &["pscredential"],
+    ),
+    ("System.Diagnostics.ProcessStartInfo", &[]),
     ("System.IO.Compression.GzipStream", &[]),
     ("System.IO.Compression.CompressionMode", &[]),
     ("System.Diagnostics.Stopwatch", &[]),

@@ -130,6 +130,9 @@ impl Overlay {
             Self::Rotation(_) => &[Context::Rotation, Context::List, Context::Base],
             Self::Document(_) => &[Context::Document, Context::List, Context::Base],
             Self::HostKey(dialog) if dialog.phrase().is_none() => &[Context::Dialog, Context::Base],
+            Self::GuestForm(form) if form.account.is_some() => {
+                &[Context::Form, Context::Prompt, Context::Base]
+            }
             Self::CredentialForm(_)
             | Self::HostForm(_)
             | Self::SnapshotForm(_)
@@ -154,7 +157,7 @@ impl Overlay {
         match self {
             Self::Confirm(dialog) => type_into(&mut dialog.typed, key),
             Self::Agree(dialog) => type_into(&mut dialog.typed, key),
-            Self::GuestForm(form) => type_into(&mut form.input, key),
+            Self::GuestForm(form) => form.type_key(key),
             Self::Narrow(dialog) => type_into(&mut dialog.input, key),
             Self::HostKey(dialog) => type_into(&mut dialog.typed, key),
             Self::Help(help) => {
@@ -197,6 +200,9 @@ impl Overlay {
 
     /// Takes pasted text; line ends in it are blanks, never keys.
     pub fn paste(&mut self, text: &str) {
+        if let Self::Passphrase(dialog) = self {
+            return dialog.paste(text);
+        }
         for c in text.chars() {
             let c = if c.is_whitespace() { ' ' } else { c };
             if !crate::domain::text::is_hostile(c) {

@@ -215,6 +215,7 @@ pub fn accept_prompt(app: &mut App) -> Vec<Effect> {
         // Nothing typed and Enter: the safe choice, as in every other dialog.
         Some(Overlay::Confirm(dialog)) if dialog.typed.value().is_empty() => return close(app),
         Some(Overlay::HostKey(dialog)) if dialog.typed.value().is_empty() => return close(app),
+        Some(Overlay::GuestForm(form)) if !form.is_last() => form.go(1),
         Some(Overlay::GuestForm(_)) => return guest_form::accept(app),
         Some(Overlay::ShellForm(form)) if form.is_last() => return shell_form::accept(app),
         Some(Overlay::ShellForm(form)) => form.next(),
@@ -280,6 +281,7 @@ pub fn next_field(app: &mut App) -> Vec<Effect> {
         Some(Overlay::SnapshotForm(form)) => form.fields.next(),
         Some(Overlay::EditForm(form)) => form.fields.next(),
         Some(Overlay::ShellForm(form)) => form.next(),
+        Some(Overlay::GuestForm(form)) => form.go(1),
         _ => {}
     }
     Vec::new()
@@ -293,6 +295,7 @@ pub fn previous_field(app: &mut App) -> Vec<Effect> {
         Some(Overlay::SnapshotForm(form)) => form.fields.previous(),
         Some(Overlay::EditForm(form)) => form.fields.previous(),
         Some(Overlay::ShellForm(form)) => form.previous(),
+        Some(Overlay::GuestForm(form)) => form.go(-1),
         _ => {}
     }
     Vec::new()

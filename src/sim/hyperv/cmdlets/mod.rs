@@ -18,6 +18,7 @@ pub(in crate::sim) use self::specs::{find, is_hyper_v};
 
 use super::convert::{self, Known};
 use super::faults::Account;
+use super::files as files_of_keys;
 use super::machine::WinMachine;
 use super::messages::{About, Failure, Situation, failure};
 use crate::sim::powershell::call::Call;
@@ -99,6 +100,8 @@ pub(in crate::sim) fn run(machine: &mut WinMachine, call: &Call) -> Reply {
         "Remove-Event" => events::remove(machine, call),
         "Unregister-Event" => events::unregister(machine, call),
         "Get-Service" => system::services(machine, call),
+        "Get-Acl" => files_of_keys::rights(machine, call),
+        "Set-Acl" => files_of_keys::set_rights(machine, call),
         "Get-Module" => system::modules(machine, call),
         _ => system::import(machine, call),
     }

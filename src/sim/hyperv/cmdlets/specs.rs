@@ -7,6 +7,7 @@ const HYPER_V: &str = "Hyper-V";
 const CIM: &str = "CimCmdlets";
 const MANAGEMENT: &str = "Microsoft.PowerShell.Management";
 const UTILITY: &str = "Microsoft.PowerShell.Utility";
+const SECURITY: &str = "Microsoft.PowerShell.Security";
 const CORE: &str = "Microsoft.PowerShell.Core";
 
 const NAME: Param = Param::typed("Name", "string[]").at(0);
@@ -57,6 +58,21 @@ macro_rules! cim {
 
 /// Every command.
 pub(in crate::sim) static SPECS: &[Spec] = &[
+    Spec::new(
+        "Get-Acl",
+        SECURITY,
+        "Microsoft.PowerShell.Commands.GetAclCommand",
+        &[Param::typed("LiteralPath", "string")],
+    ),
+    Spec::new(
+        "Set-Acl",
+        SECURITY,
+        "Microsoft.PowerShell.Commands.SetAclCommand",
+        &[
+            Param::typed("LiteralPath", "string"),
+            Param::any("AclObject"),
+        ],
+    ),
     hyper_v!(
         "Get-VM",
         "GetVM",

@@ -7,6 +7,7 @@ mod json_out;
 mod lists;
 mod objects;
 mod output;
+mod remote;
 mod select;
 mod system;
 mod table;

@@ -1,6 +1,6 @@
 //! Declarations of the general cmdlets (Microsoft: the parameter lists of the modules' help).
 
-use super::{CORE, Function, json_in, json_out, lists, objects, output, system};
+use super::{CORE, Function, json_in, json_out, lists, objects, output, remote, system};
 use crate::sim::powershell::machine::Edition;
 use crate::sim::powershell::spec::{Param, Spec};
 
@@ -427,6 +427,19 @@ pub(super) static TABLE: &[Entry] = &[
         "Microsoft.PowerShell.Commands.InvokeExpressionCommand",
         &[Param::typed("Command", "string").at(0).mandatory()],
         Some(system::invoke_expression),
+    ),
+    entry(
+        "Invoke-Command",
+        CORE,
+        "Microsoft.PowerShell.Commands.InvokeCommandCommand",
+        &[
+            Param::typed("VMId", "guid[]").also(&["VMGuid"]),
+            Param::any("Credential"),
+            Param::any("ScriptBlock").at(1).also(&["Command"]),
+            Param::any("ArgumentList").also(&["Args"]),
+            INPUT,
+        ],
+        Some(remote::invoke),
     ),
     entry(
         "Get-Process",

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use super::statics::constant;
-use super::streams;
+use super::{program, streams};
 use crate::sim::powershell::convert;
 use crate::sim::powershell::error::{Category, ErrorRecord};
 use crate::sim::powershell::interp::{Flow, Interpreter, Run, failed};
@@ -20,6 +20,9 @@ impl Interpreter<'_> {
         full: &str,
         arguments: &[Value],
     ) -> Run<Option<Value>> {
+        if let Some(made) = program::construct(full, arguments) {
+            return Ok(Some(made));
+        }
         let made = match (full.split('[').next().unwrap_or(full), arguments) {
             ("System.Text.UTF8Encoding", _) => {
                 let marked = arguments.first().is_some_and(convert::truth);

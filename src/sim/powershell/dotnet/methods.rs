@@ -261,6 +261,14 @@ impl Interpreter<'_> {
                 let replaced = crate::sim::powershell::pattern::replace(&value, regex, &with);
                 Some(Ok(Value::from(replaced)))
             }
+            (
+                Native::Secret(_)
+                | Native::InputReader
+                | Native::Output { .. }
+                | Native::Task(_)
+                | Native::Program(_),
+                ..,
+            ) => return self.program_method(native, name, arguments),
             (stream, ..) => streams::stream_method(stream, name, arguments),
         })
     }

@@ -4,6 +4,7 @@
 mod collections;
 mod construct;
 mod methods;
+mod program;
 mod records;
 mod statics;
 mod streams;
@@ -256,8 +257,8 @@ impl Interpreter<'_> {
         }
     }
 
-    fn native_property(&self, native: &Native, name: &str) -> Option<Value> {
-        match native {
+    fn native_property(&self, native: &Arc<Native>, name: &str) -> Option<Value> {
+        match native.as_ref() {
             Native::Encoding(encoding) => match name {
                 "codepage" | "windowscodepage" => Some(Value::Int(encoding.code_page().into())),
                 "webname" | "bodyname" | "headername" => {
@@ -299,6 +300,14 @@ impl Interpreter<'_> {
                     _ => None,
                 }
             }
+            Native::Secret(_)
+            | Native::StandardInput
+            | Native::InputReader
+            | Native::Chars(_)
+            | Native::Program(_)
+            | Native::Output { .. }
+            | Native::Nowhere
+            | Native::Task(_) => self.program_property(native, name),
             Native::ExecutionContext => {
                 (name == "sessionstate").then(|| Value::Native(Arc::new(Native::SessionState)))
             }

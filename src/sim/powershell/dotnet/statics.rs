@@ -66,6 +66,7 @@ impl Interpreter<'_> {
         Some(match (full, name) {
             ("System.Console", "out") => Value::Native(Arc::new(Native::Writer { error: false })),
             ("System.Console", "error") => Value::Native(Arc::new(Native::Writer { error: true })),
+            ("System.IO.Stream", "null") => Value::Native(Arc::new(Native::Nowhere)),
             ("System.Console", "outputencoding") => {
                 convert::encoding(self.process.console.encoding())
             }
@@ -204,6 +205,7 @@ impl Interpreter<'_> {
             return self.script_block(arguments);
         }
         let answer = match full.as_str() {
+            "System.Diagnostics.Process" if lower == "start" => self.start_program(arguments)?,
             "System.Console" => self.console_call(&lower, arguments),
             "System.Convert" => self.convert_call(&lower, arguments)?,
             "System.String" => self.string_call(&lower, arguments),
@@ -244,6 +246,9 @@ impl Interpreter<'_> {
     }
 
     fn console_call(&mut self, name: &str, arguments: &[Value]) -> Answer {
+        if name == "openstandardinput" {
+            return Some(Ok(Value::Native(Arc::new(Native::StandardInput))));
+        }
         if !matches!(name, "write" | "writeline") {
             return None;
         }

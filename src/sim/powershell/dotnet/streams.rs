@@ -100,6 +100,10 @@ pub(super) fn encoding_method(encoding: Encoding, name: &str, arguments: &[Value
                 "Value cannot be null.\r\nParameter name: s",
             )));
         }
+        ("getbytes", [Value::Native(chars), start, count]) => {
+            let whole = |value: &Value| usize::try_from(value.as_integer()?).ok();
+            super::program::bytes_of(encoding, chars, (whole(start)?, whole(count)?))?
+        }
         ("getbytecount", [Value::Str(text)]) => super::int(encode(encoding, text).len()),
         ("getstring", [value, rest @ ..]) => {
             let bytes = as_bytes(value)?;
@@ -171,6 +175,9 @@ pub(super) fn reader(arguments: &[Value]) -> Option<Value> {
     let [Value::Native(stream), rest @ ..] = arguments else {
         return None;
     };
+    if matches!(stream.as_ref(), Native::StandardInput) {
+        return Some(Value::Native(Arc::new(Native::InputReader)));
+    }
     let (Native::Memory(cursor) | Native::Inflated(cursor)) = stream.as_ref() else {
         return None;
     };

@@ -6,6 +6,7 @@ use super::Interpreter;
 use super::MAX_CALLS;
 use super::flow::{Flow, Run, failed};
 use super::pipeline::Arguments;
+use super::scope::Scopes;
 use super::statement::too_deep;
 use crate::sim::powershell::ast::ScriptBlock;
 use crate::sim::powershell::value::Value;
@@ -111,6 +112,19 @@ impl Interpreter<'_> {
             Err(Flow::Return) => Ok(()),
             other => other,
         }
+    }
+
+    /// Does the same in a session of its own, where nothing of this one is known.
+    pub(in crate::sim::powershell) fn invoke_apart(
+        &mut self,
+        block: &Arc<ScriptBlock>,
+        values: &[Value],
+    ) -> Run<Vec<Value>> {
+        let here = std::mem::replace(&mut self.scopes, Scopes::new());
+        self.set_automatic_variables();
+        let result = self.invoke(block, values);
+        self.scopes = here;
+        result
     }
 
     /// Calls a block with values for its parameters and returns what it put out.

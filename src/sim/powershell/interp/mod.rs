@@ -16,6 +16,7 @@ mod streams;
 mod tests;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::ast::{ScriptBlock, Source, Span};
 use super::error::{Category, ErrorRecord};
@@ -71,6 +72,17 @@ pub(super) trait Console: Send {
     fn run_cmd(&mut self, machine: &mut dyn Machine, line: &str, captures: bool) -> Option<Ran>;
     /// Reads a line of standard input; `None` at its end or when the process is ended.
     fn read_line(&mut self) -> Option<String>;
+    /// Does the same, for so long at the most.
+    fn read_line_within(&mut self, time: Duration) -> Line;
+}
+
+/// What came of waiting for a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Line {
+    Text(String),
+    End,
+    /// None came by then.
+    Late,
 }
 
 /// What became of a program that a script ran.
@@ -207,7 +219,7 @@ impl<'p> Interpreter<'p> {
     }
 
     /// Lets time pass for the script.
-    pub(super) fn sleep(&mut self, time: std::time::Duration) -> Run<()> {
+    pub(super) fn sleep(&mut self, time: Duration) -> Run<()> {
         let life = self.process.life.clone();
         if self.process.machine.sleep(&life, time) {
             Ok(())
