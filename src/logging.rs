@@ -58,6 +58,19 @@ pub fn start(destination: &Destination, level: LogLevel) -> Result<(), Failure> 
     })
 }
 
+/// Has a panic say where it was, in the log, and nothing of its words: they may quote what a client sent or a
+/// secret. For programs without a screen, whose standard error others keep.
+pub fn tell_panics_by_place() {
+    std::panic::set_hook(Box::new(|panic| {
+        let at = panic.location().map(ToString::to_string);
+        tracing::error!(
+            target: "vmdeck::panic",
+            at = at.as_deref(),
+            "a task ended in a panic: this is a bug"
+        );
+    }));
+}
+
 const fn filter(level: LogLevel) -> LevelFilter {
     match level {
         LogLevel::Error => LevelFilter::ERROR,
@@ -87,4 +100,45 @@ fn open(path: &Path) -> Result<File, Failure> {
         private_file::ensure_dir(folder).map_err(|error| Failure::of(&error))?;
     }
     private_file::open_append(path, true).map_err(|error| Failure::of(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, PoisonError};
+
+    use super::*;
+
+    /// What was written.
+    #[derive(Clone, Default)]
+    struct Page(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Page {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let mut page = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            page.write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_panic_has_a_place_and_no_words() {
+        let page = Page::default();
+        let out = page.clone();
+        let log = tracing_subscriber::fmt()
+            .with_writer(move || out.clone())
+            .finish();
+        let before = std::panic::take_hook();
+        tell_panics_by_place();
+        let broken = tracing::subscriber::with_default(log, || {
+            std::panic::catch_unwind(|| panic!("the secret is hunter2"))
+        });
+        std::panic::set_hook(before);
+        assert!(broken.is_err());
+        let text = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
+        assert!(text.contains("logging.rs:"), "{text}");
+        assert!(!text.contains("hunter2"), "{text}");
+    }
 }

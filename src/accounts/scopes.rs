@@ -101,7 +101,7 @@ impl Scopes {
                 if self.verbs.is_empty() || self.verbs.iter().any(fits) {
                     Ok(())
                 } else {
-                    refuse(format!("this key may not {}", kind.spec().verb))
+                    refuse(format!("this key may not {}", kind.spec().verb_alone()))
                 }
             }
             // A key for some hosts must not be able to add the others.

@@ -222,7 +222,9 @@ impl Surroundings {
         } else {
             config.level
         };
-        logging::start_json(&destination, level).map_err(Complaint::from)
+        logging::start_json(&destination, level).map_err(Complaint::from)?;
+        logging::tell_panics_by_place();
+        Ok(())
     }
 
     /// Returns the profile in use, and whether somebody named it.

@@ -31,7 +31,7 @@ pub(super) const RULE_KEYS: &[(&str, &str, &str)] = &[
     (
         "verbs",
         "list of actions",
-        "Actions it is about, as `--once` spells them.",
+        "Actions it is about, as `--once` spells them; also `console`, `shell` and `own-command` (`docs/own.md`).",
     ),
     (
         "doors",

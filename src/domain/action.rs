@@ -100,6 +100,13 @@ impl GoalState {
     }
 }
 
+impl ActionSpec {
+    /// Returns the verb where nothing follows it: `take a snapshot`, not `take a snapshot of`.
+    pub fn verb_alone(&self) -> &'static str {
+        self.verb.strip_suffix(" of").unwrap_or(self.verb)
+    }
+}
+
 /// One row of the verb catalogue.
 #[derive(Debug, Clone, Copy)]
 pub struct ActionSpec {

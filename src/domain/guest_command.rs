@@ -18,22 +18,29 @@ use super::vm::{PowerState, VmRef};
 /// How long a program is waited for where nobody says.
 pub const RUN_WITHIN: Duration = Duration::from_secs(60);
 
-/// Verbs of what is done inside a VM, beside the catalogue of what is done to it.
+/// Verbs of what is done inside a VM, beside the catalogue of what is done to it. Being at a console or in a
+/// shell asks for nothing by itself; a rule can ask, or forbid it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum GuestVerb {
     /// Run a program.
     Exec,
+    /// Be at its serial console.
+    Console,
+    /// Log in to it.
+    Shell,
 }
 
 impl GuestVerb {
     /// Every verb.
-    pub const ALL: [Self; 1] = [Self::Exec];
+    pub const ALL: [Self; 3] = [Self::Exec, Self::Console, Self::Shell];
 
     /// Returns the stable id: policy and audit word.
     pub const fn id(self) -> &'static str {
         match self {
             Self::Exec => "exec",
+            Self::Console => "console",
+            Self::Shell => "shell",
         }
     }
 
@@ -41,6 +48,7 @@ impl GuestVerb {
     pub const fn asks(self) -> (Ask, Ask, Ask) {
         match self {
             Self::Exec => (Ask::Confirm, Ask::TypeName, Ask::Confirm),
+            Self::Console | Self::Shell => (Ask::Nothing, Ask::Nothing, Ask::Nothing),
         }
     }
 }

@@ -28,7 +28,24 @@ pub enum Effect {
     Deny,
 }
 
-/// A verb of any catalogue: what is done to a VM, inside one, or to a pool or a network.
+/// What is run on the operator's own machine, about a VM or a host or nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OwnVerb {
+    /// A command of the operator's own.
+    OwnCommand,
+}
+
+impl OwnVerb {
+    /// Returns the stable id: policy and audit word.
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::OwnCommand => "own-command",
+        }
+    }
+}
+
+/// A verb of any catalogue: what is done to a VM, inside one, to a pool or a network, or beside them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Verb {
@@ -38,6 +55,8 @@ pub enum Verb {
     Store(StoreVerb),
     /// Of what is inside a VM.
     Guest(GuestVerb),
+    /// Of what is run beside the hosts.
+    Own(OwnVerb),
 }
 
 impl Verb {
@@ -46,6 +65,7 @@ impl Verb {
         let vms = ActionKind::TABLE.iter().map(|spec| spec.id);
         vms.chain(StoreVerb::TABLE.iter().map(|spec| spec.id))
             .chain(GuestVerb::ALL.iter().map(|verb| verb.id()))
+            .chain([OwnVerb::OwnCommand.id()])
     }
 
     /// Returns what its catalogue asks for: of one, on tier `prod`, and of several at once.
@@ -60,6 +80,8 @@ impl Verb {
                 (spec.asks, spec.asks_on_prod, Ask::Confirm)
             }
             Self::Guest(verb) => verb.asks(),
+            // Each command says of itself what it asks for.
+            Self::Own(OwnVerb::OwnCommand) => (Ask::Nothing, Ask::Nothing, Ask::Nothing),
         }
     }
 }
@@ -82,11 +104,20 @@ impl From<GuestVerb> for Verb {
     }
 }
 
+impl From<OwnVerb> for Verb {
+    fn from(verb: OwnVerb) -> Self {
+        Self::Own(verb)
+    }
+}
+
 impl FromStr for Verb {
     type Err = String;
 
     /// Reads the stable id.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == OwnVerb::OwnCommand.id() {
+            return Ok(Self::Own(OwnVerb::OwnCommand));
+        }
         let store = StoreVerb::TABLE.iter().find(|spec| spec.id == text);
         let guest = GuestVerb::ALL.into_iter().find(|verb| verb.id() == text);
         match (store, guest) {
@@ -435,6 +466,17 @@ mod tests {
         assert_eq!(decided(Some(day)), "keep a week");
         assert_eq!(decided(Some(7 * day)), BUILT_IN);
         assert_eq!(decided(None), BUILT_IN);
+    }
+
+    #[test]
+    fn every_word_of_the_catalogues_is_read_and_names_one_verb() {
+        let verbs: Vec<Verb> = Verb::ids().map(|id| id.parse().unwrap()).collect();
+        for (at, verb) in verbs.iter().enumerate() {
+            assert_eq!(verbs.iter().position(|other| other == verb), Some(at));
+        }
+        for word in ["own-command", "console", "shell", "exec"] {
+            assert!(Verb::ids().any(|id| id == word), "{word}");
+        }
     }
 
     #[test]

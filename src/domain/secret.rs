@@ -32,6 +32,17 @@ impl<T: Zeroize> fmt::Debug for Secret<T> {
 /// Secret text: a passphrase, a password, a private key in PEM.
 pub type SecretText = Secret<String>;
 
+impl SecretText {
+    /// Characters that a new passphrase has at least (OWASP ASVS 4.0.3, 2.1.1). One that was set before still
+    /// opens what it is for.
+    pub const NEW_LEAST: usize = 12;
+
+    /// Says whether a new passphrase is long enough.
+    pub fn is_long_enough(&self) -> bool {
+        self.expose().chars().count() >= Self::NEW_LEAST
+    }
+}
+
 impl From<String> for SecretText {
     fn from(text: String) -> Self {
         Self::new(text)
@@ -41,6 +52,15 @@ impl From<String> for SecretText {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_new_passphrase_has_twelve_characters() {
+        for (text, fits) in [("", false), ("elevenchars", false), ("twelve chars", true)] {
+            assert_eq!(SecretText::from(text.to_owned()).is_long_enough(), fits);
+        }
+        // Characters, not bytes.
+        assert!(!SecretText::from("ééééééé".to_owned()).is_long_enough());
+    }
 
     #[test]
     fn a_secret_does_not_print_itself() {

@@ -12,10 +12,12 @@ use jiff::Timestamp;
 
 use crate::domain::action::{Action, ActionKind, Ask};
 use crate::domain::error_kind::{ErrorKind, Failure};
+use crate::domain::guest_command::GuestVerb;
 use crate::domain::health::HostHealth;
+use crate::domain::host::{Tag, Tier};
 use crate::domain::inventory::{AuditState, FleetSnapshot, HostSnapshot};
 use crate::domain::operation::{Actor, Consent, Operation, Submission};
-use crate::domain::policy::{self, Decision, PolicyQuery, Verb, Verdict};
+use crate::domain::policy::{self, Decision, OwnVerb, PolicyQuery, Verb, Verdict};
 use crate::domain::text::RemoteText;
 use crate::domain::units::Age;
 use crate::domain::vm::{Vm, VmRef};
@@ -84,14 +86,62 @@ pub(super) fn may_type(
     Ok(verdict)
 }
 
+/// Decides whether somebody may be at a VM's console or log in to it, by what the rules say. Read-only mode
+/// and a host's own show them all the same, and let nothing through that is typed.
+pub fn may_reach(
+    state: &FleetSnapshot,
+    host: &HostSnapshot,
+    verb: GuestVerb,
+    actor: &Actor,
+) -> Result<Verdict, Failure> {
+    let verdict = policy::decide(
+        &state.policy,
+        &PolicyQuery {
+            read_only: false,
+            host_read_only: false,
+            ..query((state, Some(host)), &tags(host), verb.into(), actor)
+        },
+    );
+    not_denied(host, &verdict)?;
+    Ok(verdict)
+}
+
+/// Decides whether a command of the operator's own may be run about a host or a VM on it, or about nothing.
+/// What is `dangerous` is not run where nothing may be changed; the others are, there too.
+pub fn may_run_own(
+    state: &FleetSnapshot,
+    host: Option<&HostSnapshot>,
+    dangerous: bool,
+    actor: &Actor,
+    count: usize,
+) -> Result<Verdict, Failure> {
+    let tags = host.map(tags).unwrap_or_default();
+    let asked = query((state, host), &tags, OwnVerb::OwnCommand.into(), actor);
+    let verdict = policy::decide(
+        &state.policy,
+        &PolicyQuery {
+            count,
+            read_only: dangerous && asked.read_only,
+            host_read_only: dangerous && asked.host_read_only,
+            ..asked
+        },
+    );
+    not_denied_on(asked.host, &verdict)?;
+    Ok(verdict)
+}
+
 /// Refuses what policy denies, with what would have to change.
 pub(super) fn not_denied(host: &HostSnapshot, verdict: &Verdict) -> Result<(), Failure> {
+    not_denied_on(host.spec.name.as_str(), verdict)
+}
+
+fn not_denied_on(host: &str, verdict: &Verdict) -> Result<(), Failure> {
     let Decision::Deny(reason) = &verdict.decision else {
         return Ok(());
     };
     let hint = match verdict.rule.as_str() {
         "read-only" => "leave read-only mode first".to_owned(),
-        "host-read-only" => format!("allow changes with `vmdeck host edit {}`", host.spec.name),
+        "host-read-only" => format!("allow changes with `vmdeck host edit {host}`"),
         rule => format!("the rule `{rule}` is in the configuration file"),
     };
     Err(Failure::new(ErrorKind::Refused, reason.clone()).with_hint(hint))
@@ -194,29 +244,39 @@ pub(super) fn ask_policy(
     actor: &Actor,
     count: usize,
 ) -> Verdict {
-    let tags: Vec<&str> = host
-        .spec
-        .tags
-        .iter()
-        .map(crate::domain::host::Tag::as_str)
-        .collect();
+    let tags = tags(host);
     let query = PolicyQuery {
-        verb,
-        tier: host
-            .spec
-            .tier
-            .as_ref()
-            .map(crate::domain::host::Tier::as_str),
-        host: host.spec.name.as_str(),
-        tags: &tags,
-        door: actor.door,
-        user: &actor.user,
         count,
         snapshot_age,
-        read_only: state.read_only,
-        host_read_only: state.is_read_only(&host.spec, state.at),
+        ..query((state, Some(host)), &tags, verb, actor)
     };
     policy::decide(&state.policy, &query)
+}
+
+fn tags(host: &HostSnapshot) -> Vec<&str> {
+    host.spec.tags.iter().map(Tag::as_str).collect()
+}
+
+/// Puts a question about one VM or host together, or about none.
+fn query<'a>(
+    (state, host): (&FleetSnapshot, Option<&'a HostSnapshot>),
+    tags: &'a [&'a str],
+    verb: Verb,
+    actor: &'a Actor,
+) -> PolicyQuery<'a> {
+    let tier = host.and_then(|host| host.spec.tier.as_ref());
+    PolicyQuery {
+        verb,
+        tier: tier.map(Tier::as_str),
+        host: host.map_or("", |host| host.spec.name.as_str()),
+        tags,
+        door: actor.door,
+        user: &actor.user,
+        count: 1,
+        snapshot_age: None,
+        read_only: state.read_only,
+        host_read_only: host.is_some_and(|host| state.is_read_only(&host.spec, state.at)),
+    }
 }
 
 pub(super) fn answers(host: &HostSnapshot) -> Result<(), Failure> {

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::admission::{admit, decide};
+use super::admission::{admit, decide, may_reach, may_run_own};
 use super::test_fleet::{
     actor, capabilities, fleet, host, now, operation, plan, submission, vm, vm_ref,
 };
 use crate::domain::action::{ActionKind, Ask};
 use crate::domain::error_kind::{ErrorKind, Failure};
+use crate::domain::guest_command::GuestVerb;
 use crate::domain::health::HostHealth;
 use crate::domain::inventory::{AuditState, FleetSnapshot};
 use crate::domain::operation::Consent;
@@ -353,4 +354,47 @@ fn rules_about_old_snapshots_hear_how_old_the_chosen_one_is() {
         let verdict = decide(&state, &vm_ref(1), &action, &actor(), 1, now()).unwrap();
         assert_eq!(verdict.rule, rule, "{}", snapshot.id);
     }
+}
+
+#[test]
+fn read_only_shows_a_console_and_a_rule_denies_it() {
+    let state = with(PowerState::Running, |state, _| {
+        state.read_only = true;
+        state.policy = Arc::from([Rule {
+            name: "no-shells".into(),
+            verbs: vec![GuestVerb::Shell.into()],
+            effect: Some(Effect::Deny),
+            ..Rule::default()
+        }]);
+    });
+    let host = &state.hosts[0];
+    let console = may_reach(&state, host, GuestVerb::Console, &actor()).unwrap();
+    assert_eq!(console.decision, Decision::Ask(Ask::Nothing));
+    let refusal = may_reach(&state, host, GuestVerb::Shell, &actor()).unwrap_err();
+    assert_eq!(refusal.kind, ErrorKind::Refused);
+    assert!(refusal.message.contains("`no-shells`"), "{refusal}");
+}
+
+#[test]
+fn a_command_that_disrupts_is_bound_by_read_only_and_others_are_not() {
+    let state = with(PowerState::Running, |state, _| state.read_only = true);
+    let host = Some(&*state.hosts[0]);
+    assert!(may_run_own(&state, host, false, &actor(), 1).is_ok());
+    for about in [host, None] {
+        let refusal = may_run_own(&state, about, true, &actor(), 1).unwrap_err();
+        assert_eq!(refusal.message, "read-only mode is on");
+    }
+}
+
+#[test]
+fn a_rule_about_hosts_is_not_about_a_command_that_is_about_none() {
+    let state = with(PowerState::Running, |state, _| {
+        state.policy = Arc::from([Rule {
+            hosts: vec!["kvm*".into()],
+            effect: Some(Effect::Deny),
+            ..Rule::default()
+        }]);
+    });
+    assert!(may_run_own(&state, None, false, &actor(), 1).is_ok());
+    assert!(may_run_own(&state, Some(&state.hosts[0]), false, &actor(), 1).is_err());
 }

@@ -23,6 +23,7 @@ use crate::domain::console::{
     ConsoleEnd, ConsoleEndKind, ConsoleInput, ConsoleKind, ConsoleNews, TerminalSize,
 };
 use crate::domain::error_kind::{Classify, ErrorKind, Failure};
+use crate::domain::guest_command::GuestVerb;
 use crate::domain::host::HostSpec;
 use crate::domain::host_key::HostKeyQuestion;
 use crate::domain::inventory::FleetSnapshot;
@@ -33,9 +34,6 @@ use crate::hypervisor::Reach;
 use crate::session::{CommandLog, SessionContext};
 use crate::task::send_or_gone;
 use crate::transport::{Chunk, ExitStatus, RemoteTerminal, Transport, TransportError};
-
-/// Word of the audit log for a console.
-pub const CONSOLE: &str = "console";
 
 /// Pieces of output that wait for a front end, each at most one packet of the connection.
 const OUTPUT_QUEUE: usize = 4;
@@ -114,20 +112,23 @@ impl Engine {
         admission::can_be_recorded(&view)?;
         let kind = kind_of(host)?;
         let reach = self.context.drivers.reach(kind);
-        let (word, command) = match &wish.kind {
+        let verb = verb_of(&wish.kind);
+        let verdict = admission::may_reach(&view, host, verb, &wish.actor)?;
+        let command = match &wish.kind {
             ConsoleKind::Serial { take_over } => {
                 let command = reach.console(&host.spec, &wish.vm.vm, *take_over);
-                (CONSOLE, command.map_err(|error| Failure::of(&error))?)
+                command.map_err(|error| Failure::of(&error))?
             }
             ConsoleKind::Shell(login) => {
                 shell::is_on(vm)?;
-                (shell::SHELL, shell::shown(&host.spec, login))
+                shell::shown(&host.spec, login)
             }
         };
         let (about, id) = ((&*host.spec, &**vm), self.ids.next(now));
         let intent = AuditEntry {
             plan: vec![command.shown_line()],
-            ..record::reach_intent(word, about, wish.actor.clone(), &id, now)
+            rule: Some(verdict.rule),
+            ..record::reach_intent(verb.id(), about, wish.actor.clone(), &id, now)
         };
         Ok(Task {
             intent,
@@ -142,6 +143,14 @@ impl Engine {
             stop: self.groups.reaches.token().clone(),
             wish,
         })
+    }
+}
+
+/// Returns the word of policy and audit log for it.
+const fn verb_of(kind: &ConsoleKind) -> GuestVerb {
+    match kind {
+        ConsoleKind::Serial { .. } => GuestVerb::Console,
+        ConsoleKind::Shell(_) => GuestVerb::Shell,
     }
 }
 

@@ -17,9 +17,6 @@ use crate::session::SessionContext;
 use crate::task::send_or_gone;
 use crate::transport::{ExitStatus, RemoteTerminal, Transport, TransportError};
 
-/// Word of the audit log for a shell.
-pub const SHELL: &str = "shell";
-
 /// Why there is no shell.
 pub(super) struct NoShell {
     pub(super) cause: Failure,

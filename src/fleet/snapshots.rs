@@ -7,16 +7,38 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::handle::FleetHandle;
 use super::operation::{FIRST_PAUSE, LAST_PAUSE, Runner, next_read, unknown};
+use super::request::HostSelection;
 use super::verify::Watcher;
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::operation::{Outcome, Phase, Plan};
 use crate::domain::snapshot::{SnapshotRequest, VmSnapshot};
-use crate::domain::vm::VmId;
+use crate::domain::vm::{VmId, VmRef};
 use crate::session::{HostCommand, SessionHandle};
 
 /// How long the VM's row is waited for once its snapshots are as wanted: it says what the VM does now.
 const ROW_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long is waited until the fleet knows what was read.
+const PUBLISHED: Duration = Duration::from_secs(5);
+
+impl FleetHandle {
+    /// Reads a VM's snapshots, and waits a moment until the fleet knows them too: plans are made of what it
+    /// knows, and so is the age that the policy is asked about.
+    pub async fn snapshots_now(&self, vm: VmRef) -> Result<Arc<[VmSnapshot]>, Failure> {
+        let tree = self.snapshots(vm.clone()).await?;
+        drop(self.read_again(HostSelection::Only(vec![vm.host])).await);
+        let published = self.wait_until(|state| {
+            let known = state
+                .vm(&vm)
+                .and_then(|(_, vm)| vm.facts.snapshot_tree.as_deref());
+            known.is_some_and(|known| known.len() == tree.len())
+        });
+        drop(tokio::time::timeout(PUBLISHED, published).await);
+        Ok(tree)
+    }
+}
 
 /// A tree as it was read.
 type Tree = Arc<[VmSnapshot]>;

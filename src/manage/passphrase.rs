@@ -57,6 +57,9 @@ pub enum PassphraseError {
     /// There is nothing in it.
     #[error("nothing but an empty line was given")]
     Empty,
+    /// It is shorter than a new one may be.
+    #[error("a new passphrase has {least} characters or more", least = SecretText::NEW_LEAST)]
+    TooShort,
     /// It was typed differently the second time.
     #[error("the two passphrases differ")]
     Differ,
@@ -72,6 +75,7 @@ impl Classify for PassphraseError {
             | Self::TooLong
             | Self::NotText
             | Self::Empty
+            | Self::TooShort
             | Self::Differ => ErrorKind::Usage,
         }
     }
@@ -88,6 +92,7 @@ impl Classify for PassphraseError {
             Self::File(error) => return error.hint(),
             Self::TooLong | Self::NotText => "choose a passphrase of text that fits on a line",
             Self::Empty => "give at least one character",
+            Self::TooShort => "a few words in a row are long and easy to keep in mind",
             Self::Differ => "type it again",
         };
         Some(Hint::new(text))
@@ -115,9 +120,12 @@ impl PassphraseSource {
         to_text(&bytes)
     }
 
-    /// Gets a new passphrase: a person types it twice.
+    /// Gets a new passphrase, which has to be long enough: a person types it twice.
     pub fn read_new(&self, question: &str) -> Result<SecretText, PassphraseError> {
         let first = self.read(question)?;
+        if !first.is_long_enough() {
+            return Err(PassphraseError::TooShort);
+        }
         if *self == Self::Prompt && ask("Again: ")?.expose() != first.expose() {
             return Err(PassphraseError::Differ);
         }
@@ -197,6 +205,15 @@ mod tests {
             let read = PassphraseSource::File(path).read("").unwrap();
             assert_eq!(read.expose(), text);
         }
+    }
+
+    #[test]
+    fn a_new_passphrase_that_is_short_is_refused_and_an_old_one_is_read() {
+        let (_root, path) = file_with(b"elevenchars\n");
+        let source = PassphraseSource::File(path);
+        let error = source.read_new("").unwrap_err();
+        assert!(error.to_string().contains("12 characters"), "{error}");
+        assert_eq!(source.read("").unwrap().expose(), "elevenchars");
     }
 
     #[test]

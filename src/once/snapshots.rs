@@ -1,7 +1,6 @@
 //! `--once snapshot list`, and which snapshots the other commands of `snapshot` mean.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::cell::Cell;
 use super::console::Console;
@@ -18,11 +17,7 @@ use crate::domain::text::RemoteText;
 use crate::domain::units::Age;
 use crate::domain::vm::{PowerState, VmRef};
 use crate::fleet::FleetHandle;
-use crate::fleet::request::HostSelection;
 use crate::report::Complaint;
-
-/// How long is waited until the fleet knows what was read.
-const PUBLISHED: Duration = Duration::from_secs(5);
 
 /// One snapshot with the VM it is of.
 pub(super) struct SnapshotRow {
@@ -75,21 +70,6 @@ async fn tree(handle: &FleetHandle, row: &VmRow) -> Result<Arc<[VmSnapshot]>, Fa
     }
 }
 
-/// Reads a VM's snapshots, and waits a moment until the fleet knows them too: plans are made of what it knows.
-async fn read_now(handle: &FleetHandle, row: &VmRow) -> Result<Arc<[VmSnapshot]>, Failure> {
-    let vm = reference(row);
-    let tree = handle.snapshots(vm.clone()).await?;
-    drop(handle.read_again(HostSelection::Only(vec![vm.host])).await);
-    let published = handle.wait_until(|state| {
-        let known = state
-            .vm(&vm)
-            .and_then(|(_, vm)| vm.facts.snapshot_tree.as_deref());
-        known.is_some_and(|known| known.len() == tree.len())
-    });
-    drop(tokio::time::timeout(PUBLISHED, published).await);
-    Ok(tree)
-}
-
 fn reference(row: &VmRow) -> VmRef {
     VmRef {
         host: row.host.spec.id,
@@ -131,18 +111,18 @@ pub(super) async fn actions(
         Verb::Create(new) => {
             // So that a name that is taken is told before anything is sent; what cannot be read is left to
             // the host.
-            drop(read_now(handle, row).await);
+            drop(handle.snapshots_now(reference(row)).await);
             let action = Action::from(SnapshotRequest::Create(new.clone()));
             vec![(action.kind, Ok(action))]
         }
         Verb::Revert(name) => {
-            let read = read_now(handle, row).await;
+            let read = handle.snapshots_now(reference(row)).await;
             let found = read.and_then(|tree| named(row, &tree, name));
             let action = found.map(|found| SnapshotRequest::Revert(found).into());
             vec![(ActionKind::SnapshotRevert, action)]
         }
         Verb::Delete(names, scope) => {
-            let read = read_now(handle, row).await;
+            let read = handle.snapshots_now(reference(row)).await;
             let delete = |name: &String| {
                 let tree = read.as_ref().map_err(Clone::clone)?;
                 let found = named(row, tree, name)?;
@@ -153,7 +133,7 @@ pub(super) async fn actions(
                 .map(|name| (ActionKind::SnapshotDelete, delete(name)))
                 .collect()
         }
-        Verb::Expire(age) => match read_now(handle, row).await {
+        Verb::Expire(age) => match handle.snapshots_now(reference(row)).await {
             Err(failure) => vec![(ActionKind::SnapshotDelete, Err(failure))],
             Ok(tree) => tree
                 .iter()

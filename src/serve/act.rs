@@ -7,7 +7,7 @@ use super::caller::Caller;
 use super::denials;
 use super::limit::HostPlace;
 use super::state::ServeState;
-use crate::domain::action::{Action, ActionKind, Ask};
+use crate::domain::action::{Action, Ask};
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::operation::{Consent, Door, Operation, OperationId, Phase, Plan, Submission};
 use crate::domain::policy::Decision;
@@ -33,7 +33,7 @@ pub struct Order {
     /// The VM.
     pub vm: VmRef,
     /// What.
-    pub kind: ActionKind,
+    pub action: Action,
     /// How many VMs are acted on together.
     pub count: usize,
     /// Whether the request names this VM. That is what policy asks for where a person types the name:
@@ -55,7 +55,7 @@ pub async fn plan(
     fleet
         .plan(
             order.vm.clone(),
-            Action::new(order.kind),
+            order.action.clone(),
             caller.actor(),
             order.count,
         )
@@ -161,6 +161,21 @@ pub async fn submit(
         .await
 }
 
+/// Says whether the caller may do such a thing at all, before anything is asked of the host; a refusal is
+/// recorded.
+pub async fn may(
+    state: &ServeState,
+    fleet: &FleetHandle,
+    caller: &Caller,
+    order: &Order,
+) -> Result<(), Failure> {
+    let allowed = allowed(fleet, caller, order);
+    if let Err(failure) = &allowed {
+        denials::record(state, &fleet.snapshot(), caller, order, failure).await;
+    }
+    allowed
+}
+
 /// Makes the plan of an order and agrees to it, as far as the request does.
 async fn agreed(
     fleet: &FleetHandle,
@@ -226,7 +241,7 @@ fn agree(asks: Ask, order: &Order, plan: &Plan) -> Result<Consent, Failure> {
         Ask::TypeName => {
             let message = format!(
                 "to {} {}/{} it has to be named in a request of its own",
-                order.kind.spec().verb,
+                order.action.kind.spec().verb_alone(),
                 plan.host_name,
                 plan.vm_name
             );
@@ -240,5 +255,5 @@ fn allowed(fleet: &FleetHandle, caller: &Caller, order: &Order) -> Result<(), Fa
     let host = state
         .host(order.vm.host)
         .ok_or_else(|| Failure::new(ErrorKind::NotFound, "there is no such VM"))?;
-    caller.may_act(order.kind, &host.spec)
+    caller.may_act(order.action.kind, &host.spec)
 }

@@ -97,7 +97,7 @@ pub(super) async fn record(
     let host = fleet.host(order.vm.host);
     let vm = host.and_then(|host| host.inventory.as_ref()?.vm(&order.vm.vm));
     let why = &failure.message;
-    let details = format!("{}: {why}", order.kind.spec().verb);
+    let details = format!("{}: {why}", order.action.kind.spec().verb_alone());
     let mut entry = caller.note("refused", "refused", details, now);
     entry.host = host.map(|host| host.spec.name.to_string());
     entry.vm = vm.map(|vm| vm.name.clone());

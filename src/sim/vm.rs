@@ -111,6 +111,8 @@ pub(super) struct SimVm {
     pub(super) autostart: bool,
     /// Whether a saved image of its memory exists, and whether the VM was paused in it.
     pub(super) saved: Option<bool>,
+    /// What it ran with when that image was made: it goes on with that, whatever was defined since.
+    saved_with: Option<Defined>,
     /// Whether libvirt knows it; one that does not any more is kept so that numbers stay.
     pub(super) defined: bool,
     pub(super) snapshots: Snapshots,
@@ -135,6 +137,7 @@ impl SimVm {
             id: (power != Power::Shutoff).then_some(id),
             autostart: plan.autostart,
             saved: (plan.state == SimState::Saved).then_some(false),
+            saved_with: None,
             defined: true,
             snapshots: Snapshots::of_plan(
                 plan.snapshots
@@ -176,7 +179,20 @@ impl SimVm {
         self.id = Some(id);
         self.began = t;
         self.saved = None;
+        self.saved_with = None;
         self.meter = Meter::default();
+    }
+
+    /// Keeps what it runs with, for the image that is made of it.
+    pub(super) fn keep_running_definition(&mut self) {
+        self.saved_with = Some(Defined::of(&self.plan));
+    }
+
+    /// Takes what it ran with when its image was made.
+    pub(super) fn take_saved_definition(&mut self) {
+        if let Some(ran_with) = self.saved_with.take() {
+            self.run_with(ran_with);
+        }
     }
 
     pub(super) fn run(&mut self, reason: Reason, t: f64) {
@@ -216,11 +232,14 @@ impl SimVm {
     }
 
     fn take_over(&mut self) {
-        let kept = self.kept.clone();
-        self.plan.vcpus = kept.vcpus;
-        self.plan.memory_kib = kept.memory_kib;
-        self.plan.title = kept.title;
-        self.plan.description = kept.description;
+        self.run_with(self.kept.clone());
+    }
+
+    fn run_with(&mut self, definition: Defined) {
+        self.plan.vcpus = definition.vcpus;
+        self.plan.memory_kib = definition.memory_kib;
+        self.plan.title = definition.title;
+        self.plan.description = definition.description;
     }
 
     /// Returns the age of its process in seconds, where it has one.

@@ -197,6 +197,9 @@ impl World {
             return Err(ALREADY_ACTIVE);
         }
         let image = vm.saved.filter(|_| !options.discard_saved);
+        if image.is_some() {
+            vm.take_saved_definition();
+        }
         vm.begin(id, t);
         self.next_id += 1;
         let (events, paused): (&[_], bool) = match image {
@@ -301,6 +304,9 @@ impl World {
         let was_paused = self.vm(index).is_some_and(|vm| vm.power == Power::Paused);
         if !was_paused {
             self.tell(index, &["Suspended Paused"]);
+        }
+        if let Some(vm) = self.vms.get_mut(index) {
+            vm.keep_running_definition();
         }
         self.end(index, Reason::SAVED, &["Stopped Saved"]);
         if let Some(vm) = self.vms.get_mut(index) {

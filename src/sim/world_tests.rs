@@ -140,6 +140,23 @@ async fn what_was_saved_comes_back_as_it_was() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_saved_goes_on_with_what_it_ran_with() {
+    let mut stage = Stage::new();
+    let world = stage.at(1.0);
+    let web = index(world, "web");
+    let ran_with = world.vm(web).unwrap().plan.vcpus;
+    world.save(web).unwrap();
+    let vm = world.vm_mut(web).unwrap();
+    vm.define(|kept| kept.vcpus = ran_with + 1);
+    world.start(web, StartOptions::default()).unwrap();
+    let vm = world.vm(web).unwrap();
+    assert_eq!((vm.plan.vcpus, vm.kept.vcpus), (ran_with, ran_with + 1));
+    world.destroy(web).unwrap();
+    world.start(web, StartOptions::default()).unwrap();
+    assert_eq!(world.vm(web).unwrap().plan.vcpus, ran_with + 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn counters_grow_while_it_runs_and_stand_still_while_it_does_not() {
     let mut stage = Stage::new();
     let web = index(&stage.world, "web");

@@ -3,19 +3,22 @@
 
 use super::app::App;
 use super::bulk::{self, Bulk};
+use super::console::keys as console;
 use super::define;
 use super::effect::Effect;
 use super::guest;
 use super::overlay::Overlay;
-use super::overlay::agree::{Agree, Agreed};
+use super::overlay::agree::{Agree, Agreed, Then};
 use super::overlay::confirm::{Confirm, Skipped};
 use super::overlay::progress::ProgressPanel;
+use super::own;
 use super::theme::Role;
 use crate::domain::action::{Action, ActionKind, Ask};
 use crate::domain::error_kind::{ErrorKind, Failure};
+use crate::domain::guest_command::GuestVerb;
 use crate::domain::host::Tier;
 use crate::domain::operation::{Consent, Outcome, Submission};
-use crate::domain::policy::Decision;
+use crate::domain::policy::{Decision, Verdict};
 use crate::domain::store_action::{StorePlan, StoreResult, StoreSubmission};
 use crate::domain::vm::{PowerState, VmRef};
 use crate::fleet::admission;
@@ -92,6 +95,23 @@ fn judge(app: &App, vm: &VmRef, action: &Action, count: usize) -> Result<(), Fai
     admission::decide(&app.snapshot, vm, action, actor, count, app.now).map(drop)
 }
 
+/// Says what must be agreed to before somebody is at a VM's console or logs in to it.
+pub fn reach(app: &App, vm: &VmRef, verb: GuestVerb) -> Result<Verdict, Failure> {
+    let host = app.snapshot.host(vm.host);
+    let gone = || {
+        Failure::new(
+            ErrorKind::NotFound,
+            "the host is not in the profile any more",
+        )
+    };
+    admission::may_reach(
+        &app.snapshot,
+        host.ok_or_else(gone)?,
+        verb,
+        &app.settings.actor,
+    )
+}
+
 /// Asks for the plans of an action.
 pub fn begin(app: &mut App, kind: ActionKind) -> Vec<Effect> {
     let action = Action::new(meaning(app, kind));
@@ -99,7 +119,7 @@ pub fn begin(app: &mut App, kind: ActionKind) -> Vec<Effect> {
     if let Err(reason) = allowed(app, kind) {
         app.say(
             Role::Warning,
-            format!("cannot {}: {reason}", action.kind.spec().verb),
+            format!("cannot {}: {reason}", action.kind.spec().verb_alone()),
         );
         return Vec::new();
     }
@@ -126,7 +146,11 @@ pub fn begin_with(app: &mut App, action: &Action, wanted: Vec<(VmRef, Action)>) 
     if let Some(first) = refusals.first()
         && refusals.len() == count
     {
-        let text = format!("cannot {}: {}", action.kind.spec().verb, first.message);
+        let text = format!(
+            "cannot {}: {}",
+            action.kind.spec().verb_alone(),
+            first.message
+        );
         app.say(Role::Warning, text);
         return Vec::new();
     }
@@ -270,6 +294,11 @@ pub fn agreed(app: &mut App, dialog: Agree, consent: Consent) -> Vec<Effect> {
     match dialog.plan {
         Agreed::Store(plan) => submit_store(app, plan, consent),
         Agreed::Guest(plan) => guest::submit(app, plan, consent),
+        Agreed::Begun(begun) => match begun.then {
+            Then::Console(vm) => console::open_now(app, vm, None),
+            Then::Shell(vm, login) => console::open_now(app, vm, Some(*login)),
+            Then::Own(run) => own::start(app, *run),
+        },
     }
 }
 

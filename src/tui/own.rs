@@ -12,20 +12,27 @@ use super::effect::Effect;
 use super::key::KeyPress;
 use super::keymap::Keymap;
 use super::overlay::Overlay;
+use super::overlay::agree::{Agree, Begun, Then};
 use super::overlay::document::{Document, Line, Topic};
 use super::overlay::frame;
 use super::overlay::question::Question;
 use super::screen::hosts;
 use super::theme::Role;
 use crate::config::{OwnCommand, OwnOutput, OwnScope};
+use crate::domain::action::Ask;
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::inventory::HostSnapshot;
+use crate::domain::policy::{self, Decision};
 use crate::domain::text::RemoteText;
 use crate::domain::vm::{Vm, VmRef};
+use crate::fleet::admission;
 use crate::program::{self, Values};
 
 /// Commands that a question spells out; the others are counted.
 const SPELT: usize = 4;
+
+/// Where it is run.
+const HERE: &str = "On this machine, without a shell.";
 
 /// The operator's commands with their keys.
 #[derive(Debug, Default)]
@@ -146,6 +153,8 @@ pub struct OwnJob {
     pub vm: Option<(VmRef, RemoteText)>,
     /// What is run.
     pub argv: Vec<String>,
+    /// Which rule of the policy decided, for the record.
+    pub rule: String,
 }
 
 /// A command on everything that was meant: one run after another.
@@ -189,12 +198,7 @@ pub fn begin(app: &mut App, at: usize) -> Vec<Effect> {
         return Vec::new();
     };
     let title = command.description.clone();
-    if command.danger && app.snapshot.read_only {
-        let text = format!("cannot {title}: read-only mode is on, and it is marked as dangerous");
-        app.say(Role::Warning, text);
-        return Vec::new();
-    }
-    let (jobs, refused) = jobs(app, &command);
+    let (jobs, refused, (asks, rule)) = jobs(app, &command);
     let Some(first) = jobs.first() else {
         let why = refused.into_iter().next();
         let why = why.unwrap_or_else(|| "nothing is selected".to_owned());
@@ -211,7 +215,10 @@ pub fn begin(app: &mut App, at: usize) -> Vec<Effect> {
         command,
         jobs,
     };
-    if !run.command.confirm && !run.command.danger {
+    if asks == Ask::TypeName {
+        return want_name(app, run, (rule, about));
+    }
+    if asks == Ask::Nothing {
         if let Some(why) = refused.first() {
             app.say(Role::Warning, format!("{} left out: {why}", refused.len()));
         }
@@ -229,7 +236,11 @@ pub fn begin(app: &mut App, at: usize) -> Vec<Effect> {
         ""
     };
     let title = format!("{title}{on}? {badge}");
-    let question = Question::own(title, spelt(&run, &refused), run);
+    let mut text = spelt(&run, &refused);
+    if rule != policy::BUILT_IN {
+        text = format!("{text}  The rule `{rule}` asks.");
+    }
+    let question = Question::own(title, text, run);
     app.overlays.push(Overlay::Question(question));
     Vec::new()
 }
@@ -249,7 +260,7 @@ fn spelt(run: &OwnRun, refused: &[String]) -> String {
     if let Some(why) = refused.first() {
         lines.push(format!("Left out: {}. {why}", refused.len()));
     }
-    lines.push("On this machine, without a shell.".to_owned());
+    lines.push(HERE.to_owned());
     lines.join("  ")
 }
 
@@ -268,58 +279,114 @@ pub fn start(app: &mut App, run: OwnRun) -> Vec<Effect> {
     vec![Effect::RunOwn(Box::new(run))]
 }
 
-/// Fills the arguments for everything that is meant; returns those that can be run, and why others cannot.
-fn jobs(app: &App, command: &OwnCommand) -> (Vec<OwnJob>, Vec<String>) {
-    let found: Vec<Result<OwnJob, String>> = match command.scope {
-        OwnScope::Any => vec![job(command, &Values::default(), (None, None))],
+/// Wants the name of what it is about typed, because a rule does: of one thing, since several have no one name.
+fn want_name(app: &mut App, run: OwnRun, (rule, about): (String, String)) -> Vec<Effect> {
+    let title = &run.command.description;
+    let [job] = run.jobs.as_slice() else {
+        let text = format!(
+            "cannot {title}: the rule `{rule}` wants the name typed for some of these {}: do them one by one",
+            run.jobs.len()
+        );
+        app.say(Role::Warning, text);
+        return Vec::new();
+    };
+    let name = match (&job.vm, &job.host) {
+        (Some((_, name)), _) => (name.clone(), "VM"),
+        (None, Some(host)) => (RemoteText::new(host), "host"),
+        (None, None) => (RemoteText::new(title), "command"),
+    };
+    let mut facts = vec![(name.1, about, Role::Strong)];
+    facts.push(("runs", program::shown(&job.argv), Role::Text));
+    facts.push(("", HERE.to_owned(), Role::Dim));
+    let begun = Begun {
+        title: format!("{title}?"),
+        about: name,
+        word: "run it",
+        then: Then::Own(Box::new(run)),
+    };
+    let dialog = Agree::begun(begun, (Ask::TypeName, rule), facts);
+    app.overlays.push(Overlay::Agree(Box::new(dialog)));
+    Vec::new()
+}
+
+/// Fills the arguments for everything that is meant; returns those that can be run, why others cannot, and the
+/// hardest question that any of them asks, with the rule that asks it.
+fn jobs(app: &App, command: &OwnCommand) -> (Vec<OwnJob>, Vec<String>, (Ask, String)) {
+    let found: Vec<Result<(OwnJob, Ask), String>> = match command.scope {
+        OwnScope::Any => vec![job(app, command, &Values::default(), (None, None, 1))],
         OwnScope::Host => hosts::selected(app)
-            .map(|host| job(command, &Values::of_host(host), (Some(host), None)))
+            .map(|host| job(app, command, &Values::of_host(host), (Some(host), None, 1)))
             .into_iter()
             .collect(),
-        OwnScope::Vm => acting::in_order(app, acting::targets(app))
-            .filter_map(|vm| {
-                let (host, found) = app.snapshot.vm(&vm)?;
-                let values = Values::of_vm(host, found);
-                Some(job(command, &values, (Some(host), Some((&vm, found)))))
-            })
-            .collect(),
+        OwnScope::Vm => {
+            let vms = acting::targets(app);
+            let count = vms.len();
+            acting::in_order(app, vms)
+                .filter_map(|vm| {
+                    let (host, found) = app.snapshot.vm(&vm)?;
+                    let values = Values::of_vm(host, found);
+                    let about = (Some(&**host), Some((&vm, &**found)), count);
+                    Some(job(app, command, &values, about))
+                })
+                .collect()
+        }
     };
-    let mut jobs = Vec::new();
-    let mut refused = Vec::new();
+    let own = if command.confirm || command.danger {
+        Ask::Confirm
+    } else {
+        Ask::Nothing
+    };
+    let mut hardest = (own, policy::BUILT_IN.to_owned());
+    let (mut jobs, mut refused) = (Vec::new(), Vec::new());
     for made in found {
         match made {
-            Ok(job) => jobs.push(job),
+            Ok((job, ask)) => {
+                if ask > hardest.0 {
+                    hardest = (ask, job.rule.clone());
+                }
+                jobs.push(job);
+            }
             Err(why) => refused.push(why),
         }
     }
-    (jobs, refused)
+    (jobs, refused, hardest)
 }
 
+/// What one run is about, and how many VMs are meant together.
+type About<'a> = (Option<&'a HostSnapshot>, Option<(&'a VmRef, &'a Vm)>, usize);
+
 fn job(
+    app: &App,
     command: &OwnCommand,
     values: &Values,
-    (host, vm): (Option<&HostSnapshot>, Option<(&VmRef, &Vm)>),
-) -> Result<OwnJob, String> {
+    (host, vm, count): About<'_>,
+) -> Result<(OwnJob, Ask), String> {
     let name = host.map(|host| host.spec.name.to_string());
     let about = match (vm, &name) {
         (Some((_, vm)), Some(host)) => format!("{} on {host}", vm.name.shown()),
         (_, Some(host)) => host.clone(),
         (_, None) => String::new(),
     };
-    if command.danger && host.is_some_and(|host| host.spec.read_only) {
-        return Err(format!("{about}: the host is read-only"));
-    }
+    let told = |why: String| match about.as_str() {
+        "" => why,
+        about => format!("{about}: {why}"),
+    };
+    let (state, actor) = (&app.snapshot, &app.settings.actor);
+    let verdict = admission::may_run_own(state, host, command.danger, actor, count)
+        .map_err(|cause| told(cause.message))?;
     let filled = program::fill(&command.argv, values);
-    let argv = filled.map_err(|error| match about.as_str() {
-        "" => error.to_string(),
-        about => format!("{about}: {error}"),
-    })?;
-    Ok(OwnJob {
+    let argv = filled.map_err(|error| told(error.to_string()))?;
+    let job = OwnJob {
         about,
         host: name,
         vm: vm.map(|(id, vm)| (id.clone(), vm.name.clone())),
         argv,
-    })
+        rule: verdict.rule,
+    };
+    match verdict.decision {
+        Decision::Ask(ask) => Ok((job, ask)),
+        Decision::Deny(why) => Err(why),
+    }
 }
 
 /// Takes how one run ended.

@@ -15,6 +15,7 @@ use crate::config::{NotifyWay, OwnOutput};
 use crate::domain::audit::AuditEntry;
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::operation::Actor;
+use crate::domain::policy::OwnVerb;
 use crate::domain::text::RemoteText;
 use crate::fleet::FleetHandle;
 use crate::program::{self, ProgramError, Values};
@@ -25,9 +26,6 @@ const TELLING: Duration = Duration::from_secs(10);
 
 /// The longest time a command without one of its own has.
 const LONGEST: Duration = Duration::from_secs(3600);
-
-/// What the audit log calls a command of the operator's own.
-const ACTION: &str = "own-command";
 
 /// What is needed to run them.
 #[derive(Debug)]
@@ -227,7 +225,8 @@ impl Desk {
             vm: job.vm.as_ref().map(|(_, name)| name.clone()),
             vm_id: job.vm.as_ref().map(|(vm, _)| vm.vm.to_string()),
             plan: vec![program::shown(&job.argv)],
-            ..AuditEntry::note(ACTION, status, details, self.clock.now())
+            rule: Some(job.rule.clone()),
+            ..AuditEntry::note(OwnVerb::OwnCommand.id(), status, details, self.clock.now())
         }
     }
 }

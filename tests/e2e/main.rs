@@ -14,6 +14,7 @@ mod define;
 mod details;
 mod edit;
 mod graphics;
+mod logs;
 mod mixed;
 mod own;
 mod profiles;

@@ -12,7 +12,7 @@ use crate::support::write;
 fn the_dashboard_goes_on_with_another_profile_and_comes_back() {
     let deck = Deck::new(VMDECK);
     let secret = deck.home().join("passphrase");
-    write(&secret, "open sesame");
+    write(&secret, "open sesame 12");
     fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
     let mut made = deck.command(&["profile", "create", "other", "--passphrase"]);
     Run::of(made.env("VMDECK_PASSPHRASE_FILE", &secret)).expect(0);
@@ -24,7 +24,7 @@ fn the_dashboard_goes_on_with_another_profile_and_comes_back() {
     pty.wait_text("Go on with profile");
     pty.keys("\r");
     pty.wait_text("Unlock other");
-    pty.keys("open sesame\r");
+    pty.keys("open sesame 12\r");
     pty.wait_for("the other one, open", |screen| {
         screen.contains("vmdeck  other · unlocked")
     });

@@ -15,7 +15,7 @@ use crate::support::lab::LibvirtHost;
 use crate::support::sshd::{Sshd, SshdBuilder};
 use crate::support::write;
 
-const PASSPHRASE: &str = "open sesame";
+const PASSPHRASE: &str = "open sesame 12";
 
 /// An account on a server, and a profile whose host logs in to it with a sealed key.
 struct Ground {

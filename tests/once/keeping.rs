@@ -139,7 +139,7 @@ fn credentials_are_sealed_and_the_first_sets_the_passphrase() {
     let made = snapshot!(
         &deck,
         "credential_generated",
-        with_passphrase(&deck, "correct", &add)
+        with_passphrase(&deck, "correct horse", &add)
     )
     .expect(0);
     let public = deck.run(&["credential", "public", "ops"]).expect(0).stdout;
@@ -183,12 +183,12 @@ fn a_wrong_passphrase_changes_nothing() {
     let deck = Deck::new(VMDECK);
     with_passphrase(
         &deck,
-        "correct",
+        "correct horse",
         &["profile", "create", "default", "--passphrase"],
     )
     .expect(0);
     let new = deck.home().join("new");
-    vmdeck::private_file::write_atomic(&new, b"fresh").unwrap();
+    vmdeck::private_file::write_atomic(&new, b"fresh and long").unwrap();
     let file = std::fs::File::open(&new).unwrap();
     // The descriptor is looked up by the number it has in the child: standard input.
     let run = |passphrase: &str| {
@@ -208,11 +208,11 @@ fn a_wrong_passphrase_changes_nothing() {
     };
     assert!(file.as_raw_fd() > 2);
     snapshot!(&deck, "passphrase_wrong", run("wrong")).expect(4);
-    snapshot!(&deck, "passphrase_changed", run("correct")).expect(0);
-    run("correct").expect(4);
-    run("fresh").expect(0);
+    snapshot!(&deck, "passphrase_changed", run("correct horse")).expect(0);
+    run("correct horse").expect(4);
+    run("fresh and long").expect(0);
     let open = deck.home().join("open");
-    support::write(&open, "fresh");
+    support::write(&open, "fresh and long");
     std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o644)).unwrap();
     let output = deck
         .command(&["audit", "verify"])
@@ -373,7 +373,7 @@ fn what_is_changed_in_a_profile_is_in_the_record() {
         .expect(2);
     let public = with_passphrase(
         &deck,
-        "open sesame",
+        "open sesame 12",
         &["credential", "add", "lab", "--generate", "ed25519"],
     )
     .expect(0)

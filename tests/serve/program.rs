@@ -356,7 +356,7 @@ fn a_profile_is_granted_with_its_passphrase_and_taken_back_without() {
     };
     let (server_pass, own_pass) = (
         secret("sp", "server canary-1"),
-        secret("op", "own canary-2"),
+        secret("op", "own long canary-2"),
     );
     let with = |pass: &Path, words: &[&str]| {
         let mut prepared = home.command(words);

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use vmdeck::domain::console::{ConsoleEnd, ConsoleEndKind, ConsoleNews};
 use vmdeck::domain::error_kind::{ErrorKind, Failure};
+use vmdeck::domain::guest_command::GuestVerb;
 use vmdeck::domain::inventory::FleetSnapshot;
+use vmdeck::domain::policy::{Effect, Rule};
+use vmdeck::testing::fleet;
 use vmdeck::tui::event::Input;
 use vmdeck::tui::overlay::Overlay;
 
@@ -51,6 +54,41 @@ async fn a_console_shows_cells_and_nothing_else_of_what_a_vm_writes() {
     .await;
     insta::assert_snapshot!(screen.text());
     insta::assert_snapshot!(styles_of(&screen.frame()));
+}
+
+/// The dashboard at web-1 under one rule about consoles.
+async fn ruled(effect: Effect) -> Screen {
+    let mut state = fleet::small();
+    state.policy = Arc::from([Rule {
+        name: "no-consoles".into(),
+        verbs: vec![GuestVerb::Console.into()],
+        effect: Some(effect),
+        ..Rule::default()
+    }]);
+    let mut screen = Screen::new(state, (80, 24));
+    screen.keys("/ \"web-1\" enter a").await;
+    screen
+}
+
+#[tokio::test]
+async fn a_rule_of_the_policy_denies_a_console_or_asks_for_it() {
+    let mut screen = ruled(Effect::Deny).await;
+    assert!(screen.text().contains("`no-consoles`"), "{}", screen.text());
+    assert!(!screen.text().contains("a console"), "{}", screen.text());
+    assert!(screen.asked().is_empty(), "{:?}", screen.asked());
+
+    let mut screen = ruled(Effect::Confirm).await;
+    assert!(screen.text().contains("no-consoles"), "{}", screen.text());
+    screen.keys("enter").await;
+    assert!(screen.asked().is_empty(), "{:?}", screen.asked());
+    screen.keys("a y").await;
+    assert_eq!(screen.asked(), ["console of 6c090002 80x24"]);
+
+    let mut screen = ruled(Effect::TypeName).await;
+    screen.keys("y enter").await;
+    assert!(screen.asked().is_empty(), "{:?}", screen.asked());
+    screen.keys("ctrl-u \"web-1\" enter").await;
+    assert_eq!(screen.asked(), ["console of 6c090002 80x24"]);
 }
 
 #[tokio::test]

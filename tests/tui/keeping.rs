@@ -135,7 +135,9 @@ async fn the_first_credential_sets_the_passphrase_first() {
         "{}",
         screen.text()
     );
-    screen.keys("\"right\" enter \"right\" enter").await;
+    screen
+        .keys("\"right, and long\" enter \"right, and long\" enter")
+        .await;
     assert_eq!(screen.asked().first().map(String::as_str), Some("unlock"));
     assert!(
         screen.text().contains("Add a credential"),

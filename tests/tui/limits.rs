@@ -23,7 +23,7 @@ async fn no_size_is_too_small_to_survive() {
     for keys in EVERYTHING {
         let mut screen = Screen::small((80, 24));
         screen.keys(keys).await;
-        for width in [0, 1, 2, 3, 7, 20, 29, 30, 31, 45, 79, 200] {
+        for width in [0, 1, 2, 3, 7, 20, 29, 30, 31, 45, 79, 200, 300] {
             for height in [0, 1, 2, 5, 7, 8, 9, 13, 60] {
                 screen.send(Input::Resize(width, height)).await;
                 screen.frame();

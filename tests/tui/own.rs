@@ -8,6 +8,7 @@ use vmdeck::domain::error_kind::{ErrorKind, Failure};
 use vmdeck::domain::event::{Fact, FleetEvent};
 use vmdeck::domain::host::HypervisorKind;
 use vmdeck::domain::operation::Outcome;
+use vmdeck::domain::policy::{Effect, OwnVerb, Rule};
 use vmdeck::domain::text::is_hostile;
 use vmdeck::domain::vm::{PowerState, Vm, VmRef};
 use vmdeck::testing::{fleet, names};
@@ -99,6 +100,15 @@ async fn a_watched_vm_is_marked_remembered_and_told_of() {
     screen.send(input).await;
     screen.later(60).await;
     assert_eq!(told(&screen).len(), 1, "nobody wants to know any more");
+}
+
+#[tokio::test]
+async fn a_vm_is_watched_from_its_details() {
+    let mut screen = Screen::small((120, 30));
+    screen.keys("enter w").await;
+    assert_eq!(screen.app.vms.watched.len(), 1, "{}", screen.text());
+    screen.keys("w").await;
+    assert!(screen.app.vms.watched.is_empty());
 }
 
 #[tokio::test]
@@ -347,4 +357,89 @@ async fn marked_vms_are_taken_one_after_another_and_a_failure_is_in_the_error_lo
         "{}",
         screen.text()
     );
+}
+
+/// The dashboard with a command on ctrl-y, under these rules.
+fn ruled(blocks: &str, rules: Vec<Rule>) -> Screen {
+    let mut screen = with(blocks);
+    let mut state = screen.app.snapshot.as_ref().clone();
+    state.policy = Arc::from(rules);
+    screen.app.snapshot = Arc::new(state);
+    screen
+}
+
+fn rule(name: &str, effect: Effect) -> Rule {
+    Rule {
+        name: name.into(),
+        verbs: vec![OwnVerb::OwnCommand.into()],
+        effect: Some(effect),
+        ..Rule::default()
+    }
+}
+
+const QUIET: &str =
+    "[[command]]\nkey = \"ctrl-y\"\ndescription = \"try\"\nargv = [\"true\", \"{vm.name}\"]\n";
+
+fn records(screen: &Screen) -> usize {
+    let asked = screen.asked();
+    asked
+        .iter()
+        .filter(|asked| asked.starts_with("record"))
+        .count()
+}
+
+#[tokio::test]
+async fn a_rule_of_the_policy_denies_a_command_on_the_tier_it_names_and_says_so() {
+    let deny = Rule {
+        tiers: vec!["prod".into()],
+        ..rule("no tools on production", Effect::Deny)
+    };
+    let mut screen = ruled(QUIET, vec![deny.clone()]);
+    screen.keys("/ \"tier:prod\" enter ctrl-y").await;
+    assert!(
+        screen.text().contains("`no tools on production`"),
+        "{}",
+        screen.text()
+    );
+    assert_eq!(records(&screen), 0);
+    let mut screen = ruled(QUIET, vec![deny]);
+    screen.keys("/ \"!tier:prod\" enter ctrl-y").await;
+    assert_eq!(records(&screen), 2, "{}", screen.text());
+}
+
+#[tokio::test]
+async fn the_stricter_of_command_and_policy_counts() {
+    // A rule that asks, for a command that does not; and one that allows, for a command that does.
+    let dangerous = QUIET.replace("argv", "danger = true\nargv");
+    for (blocks, effect, asks) in [
+        (QUIET, Effect::Allow, false),
+        (QUIET, Effect::Confirm, true),
+        (&dangerous, Effect::Allow, true),
+    ] {
+        let mut screen = ruled(blocks, vec![rule("mine", effect.clone())]);
+        screen.keys("/ \"web-1\" enter ctrl-y").await;
+        let text = screen.text();
+        assert_eq!(text.contains("y run it"), asks, "{effect:?}: {text}");
+        assert_eq!(text.contains("`mine`"), effect == Effect::Confirm);
+        assert_eq!(records(&screen), if asks { 0 } else { 2 }, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_rule_wants_the_name_typed_and_several_are_done_one_by_one() {
+    let mut screen = ruled(QUIET, vec![rule("say who", Effect::TypeName)]);
+    screen.keys("/ \"web-1\" enter ctrl-y").await;
+    assert!(
+        screen.text().contains("Type the VM's name"),
+        "{}",
+        screen.text()
+    );
+    assert!(screen.text().contains("say who"), "{}", screen.text());
+    screen.keys("\"web-2\" enter").await;
+    assert_eq!(records(&screen), 0);
+    screen.keys("ctrl-u \"web-1\" enter").await;
+    assert_eq!(records(&screen), 2, "{}", screen.text());
+    screen.keys("esc space space ctrl-y").await;
+    assert!(screen.text().contains("one by one"), "{}", screen.text());
+    assert_eq!(records(&screen), 2);
 }

@@ -223,6 +223,23 @@ async fn the_header_says_how_many_hosts_are_how_at_every_width() {
 }
 
 #[tokio::test]
+async fn a_host_is_up_in_the_header_once_it_has_been_read_in_this_run() {
+    let state = changed(|host| host.from_cache = true);
+    let mut screen = Screen::new(state, (160, 24));
+    let first = screen.text().lines().next().unwrap().to_owned();
+    assert!(
+        first.contains("0 up") && first.contains("3 being read"),
+        "{first}"
+    );
+    screen.send(Input::Snapshot(Arc::new(fleet::small()))).await;
+    let first = screen.text().lines().next().unwrap().to_owned();
+    assert!(
+        first.contains("3 up") && !first.contains("being read"),
+        "{first}"
+    );
+}
+
+#[tokio::test]
 async fn an_error_of_a_host_names_the_host_and_stays_in_the_header() {
     use vmdeck::domain::error_kind::{ErrorKind, Failure};
     use vmdeck::domain::event::{Fact, FleetEvent};

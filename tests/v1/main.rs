@@ -15,6 +15,7 @@ mod lists;
 mod matrix;
 mod rig;
 mod schema;
+mod snapshots;
 mod tenants;
 mod timing;
 mod warpgate;

@@ -330,7 +330,8 @@ impl Tenants {
         path = path.replace("{name}", name).replace("{id}", &id);
         path = path
             .replace("{vm}", "canary-db")
-            .replace("{vm_name}", "canary-db");
+            .replace("{vm_name}", "canary-db")
+            .replace("{snapshot}", "none");
         match row.variant.as_str() {
             "detail" => path.push_str("?detail=true"),
             "dry-run" => path.push_str("?dry_run=true"),

@@ -159,7 +159,7 @@ async fn choose(
 fn order(chosen: &Chosen, kind: ActionKind, count: usize) -> Order {
     Order {
         vm: chosen.vm.clone(),
-        kind,
+        action: kind.into(),
         count,
         named: false,
         until: Until::Done,

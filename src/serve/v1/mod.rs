@@ -33,6 +33,11 @@ mod operations;
 mod query;
 mod rows;
 mod shared;
+#[expect(
+    unused_qualifications,
+    reason = "written by the macro that describes routes"
+)]
+mod snapshots;
 mod stream;
 #[expect(
     unused_qualifications,
@@ -66,6 +71,10 @@ pub fn router(state: &ServeState) -> Router<ServeState> {
         .routes(routes!(vms::list))
         .routes(routes!(vms::one))
         .routes(routes!(vms::act))
+        .routes(routes!(snapshots::list, snapshots::create))
+        .routes(routes!(snapshots::revert))
+        .routes(routes!(snapshots::delete))
+        .routes(routes!(snapshots::metrics))
         .routes(routes!(bulk::act, vms::one_of_actions))
         .routes(routes!(hosts::list, hosts::add))
         .routes(routes!(hosts::one, hosts::change, hosts::remove))

@@ -15,11 +15,13 @@ use super::idempotency;
 use super::query::{self, Column, Key, ListQuery, Table};
 use super::rows::VmRow;
 use super::wire::{Operation, Page, Plan, Verb, Vm, VmDetail};
-use crate::domain::action::ActionKind;
+use crate::domain::action::{Action, ActionKind};
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::vm::VmRef;
+use crate::fleet::FleetHandle;
 use crate::serve::act::{self, Order, Until};
 use crate::serve::error::Problem;
+use crate::serve::find::Seen;
 
 /// Longest time to wait for an operation, in seconds.
 pub(super) const MAX_WAIT: u32 = 25;
@@ -281,15 +283,50 @@ pub(super) async fn act(
     let Query(query) = query?;
     let wait = wait_of(query.wait)?;
     let kind = verb_of(&verb)?;
+    let action = move |_: FleetHandle, _: Seen| async move { Ok(Action::new(kind)) };
+    carry_out(
+        asking,
+        (host, id),
+        (kind, query.is_dry(), wait),
+        b"",
+        action,
+    )
+    .await
+}
+
+/// Plans an action on a VM, or runs it once for all requests of one `Idempotency-Key`. `make` says which,
+/// once it is known that its kind may be run; it may ask the host.
+pub(super) async fn carry_out<F>(
+    asking: Asking,
+    (host, id): (String, String),
+    (kind, dry, wait): (ActionKind, bool, Duration),
+    body: &[u8],
+    make: impl FnOnce(FleetHandle, Seen) -> F + Send + 'static,
+) -> Answer
+where
+    F: Future<Output = Result<Action, Failure>> + Send + 'static,
+{
     let asked = asking.clone();
-    if query.is_dry() {
-        return plan_one(&asking, &host, &id, kind).await;
-    }
-    idempotency::once(&asking, b"", move |notes| async move {
+    if dry {
         let fleet = asked.fleet().await?;
         let (_, seen) = asked.vm(&fleet, &host, &id).await?;
-        let order = order(seen.id(), kind, wait);
-        let _place = act::place(&asked.state, &fleet, &asked.caller, &order).map_err(busy)?;
+        let vm = seen.id();
+        let first = order(vm.clone(), kind.into(), Duration::ZERO);
+        act::may(&asked.state, &fleet, &asked.caller, &first).await?;
+        let action = make(fleet.clone(), seen).await?;
+        let order = order(vm, action, Duration::ZERO);
+        let proposal = act::plan(&fleet, &asked.caller, &order).await?;
+        let planned = Acted::Planned(Plan::from(&proposal));
+        return Ok(answer::json(StatusCode::OK, &planned));
+    }
+    idempotency::once(&asking, body, move |notes| async move {
+        let fleet = asked.fleet().await?;
+        let (_, seen) = asked.vm(&fleet, &host, &id).await?;
+        let vm = seen.id();
+        let first = order(vm.clone(), kind.into(), wait);
+        let _place = act::place(&asked.state, &fleet, &asked.caller, &first).map_err(busy)?;
+        act::may(&asked.state, &fleet, &asked.caller, &first).await?;
+        let order = order(vm, make(fleet.clone(), seen).await?, wait);
         let operation = act::submit(&asked.state, &fleet, &asked.caller, &order).await?;
         notes.started(&operation.to_string()).await;
         // It is under way whatever becomes of us: from here on there is an answer.
@@ -311,31 +348,22 @@ pub(super) async fn act(
 /// What came of acting on one VM.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
-enum Acted {
+pub(super) enum Acted {
     /// The operation.
     Run(Box<Operation>),
     /// With `dry_run`, what would be run.
     Planned(Plan),
 }
 
-const fn order(vm: VmRef, kind: ActionKind, wait: Duration) -> Order {
+const fn order(vm: VmRef, action: Action, wait: Duration) -> Order {
     Order {
         vm,
-        kind,
+        action,
         count: 1,
         named: true,
         until: Until::Done,
         wait,
     }
-}
-
-async fn plan_one(asking: &Asking, host: &str, id: &str, kind: ActionKind) -> Answer {
-    let fleet = asking.fleet().await?;
-    let (_, seen) = asking.vm(&fleet, host, id).await?;
-    let order = order(seen.id(), kind, Duration::ZERO);
-    let proposal = act::plan(&fleet, &asking.caller, &order).await?;
-    let planned = Acted::Planned(Plan::from(&proposal));
-    Ok(answer::json(StatusCode::OK, &planned))
 }
 
 fn located(mut response: Response, operation: &str) -> Response {

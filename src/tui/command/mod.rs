@@ -21,7 +21,7 @@ use self::edit::EDIT;
 use self::keeping::{DOCTOR, IMPORT, ROTATION};
 use self::logs::{ACTIVITY, LOGS};
 use self::many::{BULK, BULK_PANEL, MARKING};
-use self::own::{OWN, WATCHING};
+use self::own::{OWN, WATCHING, WATCHING_ONE};
 use self::reach::{CONSOLE, CONSOLE_AWAY, GRAPHICS, REACH, SCREEN};
 use self::stores::STORES;
 use self::views::{HOSTS, OPERATIONS, PROFILE, SNAPSHOTS, SNAPSHOTS_OF_A_VM, VMS};
@@ -272,6 +272,7 @@ const SECTIONS: &[(&[Context], &[RowOf])] = &[
     (&[Context::Operations], ACTIVITY),
     (&[Context::Profile], PROFILE),
     (&[Context::Details], DETAILS),
+    (&[Context::Details], WATCHING_ONE),
     (&[Context::Vms, Context::Details], EDIT),
     (&[Context::Vms, Context::Details], REACH),
     (&[Context::Doctor], DOCTOR),

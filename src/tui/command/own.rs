@@ -13,6 +13,16 @@ pub(super) const WATCHING: &[RowOf] = &[(
     notify::toggle,
 )];
 
+// `n` goes on to the next line found there.
+pub(super) const WATCHING_ONE: &[RowOf] = &[(
+    "details.notify",
+    "tell me when it changes, or no longer",
+    "w",
+    Some("tell me"),
+    vms::has_target,
+    notify::toggle,
+)];
+
 pub(super) const OWN: &[RowOf] = &[(
     "own.stop",
     "end commands of your own that run",

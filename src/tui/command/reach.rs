@@ -11,7 +11,7 @@ pub(super) const REACH: &[RowOf] = &[
         "serial console of the VM",
         "a",
         Some("console"),
-        keys::can_open,
+        keys::can_open_console,
         keys::open,
     ),
     (
@@ -35,7 +35,7 @@ pub(super) const REACH: &[RowOf] = &[
         "shell in the VM, over SSH through its host",
         "e",
         None,
-        keys::can_open,
+        keys::can_open_shell,
         shell_form::open,
     ),
     (

@@ -449,7 +449,7 @@ pub(super) const OPERATIONS: &[RowOf] = &[
         "operations.describe",
         "everything about the operation",
         "d",
-        None,
+        Some("details"),
         operations::has_selected,
         operations::describe,
     ),

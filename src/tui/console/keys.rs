@@ -1,13 +1,17 @@
 //! What keys and events do to a console.
 
+use crate::domain::action::Ask;
 use crate::domain::console::{ConsoleEndKind, ConsoleNews};
 use crate::domain::error_kind::Failure;
+use crate::domain::guest_command::GuestVerb;
 use crate::domain::guest_login::GuestLogin;
+use crate::domain::policy::Decision;
 use crate::domain::vm::VmRef;
 use crate::tui::acting;
 use crate::tui::app::App;
 use crate::tui::cursor::Motion;
 use crate::tui::effect::Effect;
+use crate::tui::overlay::agree::{Agree, Begun, Then};
 use crate::tui::overlay::host_key::HostKey;
 use crate::tui::overlay::{Overlay, shell_form};
 use crate::tui::theme::Role;
@@ -23,24 +27,88 @@ pub fn can_open(app: &App) -> Result<(), String> {
         .ok_or_else(|| "no VM is selected".to_owned())
 }
 
+/// Says whether its serial console could be opened.
+pub fn can_open_console(app: &App) -> Result<(), String> {
+    can_reach(app, GuestVerb::Console)
+}
+
+/// Says whether somebody could log in to it.
+pub fn can_open_shell(app: &App) -> Result<(), String> {
+    can_reach(app, GuestVerb::Shell)
+}
+
+fn can_reach(app: &App, verb: GuestVerb) -> Result<(), String> {
+    can_open(app)?;
+    let Some(vm) = acting::subject(app) else {
+        return Ok(());
+    };
+    let verdict = acting::reach(app, &vm, verb);
+    verdict.map(drop).map_err(|cause| cause.message)
+}
+
 /// Opens the console of the VM that keys are about.
 pub fn open(app: &mut App) -> Vec<Effect> {
-    let Some(console) = acting::subject(app).and_then(|vm| Console::new(app, vm)) else {
+    let Some(vm) = acting::subject(app) else {
         return Vec::new();
     };
-    let asks = console.progress.stage == Stage::Opening;
-    app.overlays.push(Overlay::Console(Box::new(console)));
-    if asks { ask(app, false) } else { Vec::new() }
+    unless_asked(app, vm, None)
 }
 
 /// Opens a shell in a VM.
 pub fn open_shell(app: &mut App, vm: VmRef, login: GuestLogin) -> Vec<Effect> {
-    let Some(console) = Console::new(app, vm) else {
+    unless_asked(app, vm, Some(login))
+}
+
+/// Opens a console or a shell, or puts the question of a rule first.
+fn unless_asked(app: &mut App, vm: VmRef, login: Option<GuestLogin>) -> Vec<Effect> {
+    let (verb, what) = match &login {
+        None => (GuestVerb::Console, "the console of"),
+        Some(_) => (GuestVerb::Shell, "a shell in"),
+    };
+    let verdict = match acting::reach(app, &vm, verb) {
+        Ok(verdict) => verdict,
+        Err(cause) => {
+            app.fail(&cause);
+            return Vec::new();
+        }
+    };
+    let ask = match verdict.decision {
+        Decision::Ask(ask) if ask > Ask::Nothing => ask,
+        Decision::Ask(_) | Decision::Deny(_) => return open_now(app, vm, login),
+    };
+    let Some((host, found)) = app.snapshot.vm(&vm) else {
         return Vec::new();
     };
-    let console = console.with_login(login);
+    let facts = vec![
+        ("VM", found.name.shown().to_owned(), Role::Strong),
+        ("host", host.spec.name.to_string(), Role::Text),
+        ("state", found.state.to_string(), Role::Text),
+    ];
+    let begun = Begun {
+        about: (found.name.clone(), "VM"),
+        word: "open",
+        title: format!("open {what} {}?", found.name.shown()),
+        then: match login {
+            None => Then::Console(vm),
+            Some(login) => Then::Shell(vm, Box::new(login)),
+        },
+    };
+    let dialog = Agree::begun(begun, (ask, verdict.rule), facts);
+    app.overlays.push(Overlay::Agree(Box::new(dialog)));
+    Vec::new()
+}
+
+/// Opens what was agreed to, a console or a shell.
+pub fn open_now(app: &mut App, vm: VmRef, login: Option<GuestLogin>) -> Vec<Effect> {
+    let Some(mut console) = Console::new(app, vm) else {
+        return Vec::new();
+    };
+    let waits = login.is_none() && console.progress.stage != Stage::Opening;
+    if let Some(login) = login {
+        console = console.with_login(login);
+    }
     app.overlays.push(Overlay::Console(Box::new(console)));
-    ask(app, false)
+    if waits { Vec::new() } else { ask(app, false) }
 }
 
 /// Says whether another login could be given.

@@ -8,11 +8,14 @@ use tui_input::Input;
 use super::frame;
 use crate::domain::action::Ask;
 use crate::domain::guest_command::{GuestPlan, GuestProposal};
+use crate::domain::guest_login::GuestLogin;
 use crate::domain::operation::Consent;
 use crate::domain::remote_command::RemoteCommand;
 use crate::domain::store::StoreState;
 use crate::domain::store_action::{StorePlan, StoreProposal};
 use crate::domain::text::RemoteText;
+use crate::domain::vm::VmRef;
+use crate::tui::own::OwnRun;
 use crate::tui::theme::{Role, Theme};
 use crate::tui::widget::input::draw_input;
 use crate::tui::widget::paint::{self, Piece};
@@ -24,10 +27,36 @@ pub enum Agreed {
     Store(StorePlan),
     /// A program run in a VM.
     Guest(GuestPlan),
+    /// Something begun here that a rule asks for.
+    Begun(Begun),
+}
+
+/// What is begun on this machine, and named by a rule.
+#[derive(Debug)]
+pub struct Begun {
+    /// Of what: its name, and what kind of thing it is.
+    pub about: (RemoteText, &'static str),
+    /// What is done, in one word.
+    pub word: &'static str,
+    /// What is asked.
+    pub title: String,
+    /// What it is.
+    pub then: Then,
+}
+
+/// What is done once it is agreed to.
+#[derive(Debug)]
+pub enum Then {
+    /// Its console is opened.
+    Console(VmRef),
+    /// Somebody logs in to it.
+    Shell(VmRef, Box<GuestLogin>),
+    /// A command of the operator's own is run.
+    Own(Box<OwnRun>),
 }
 
 /// A fact: its label, its text and what that means.
-type Fact = (&'static str, String, Role);
+pub type Fact = (&'static str, String, Role);
 
 /// A plan to agree to.
 #[derive(Debug)]
@@ -99,11 +128,23 @@ impl From<GuestProposal> for Agree {
 }
 
 impl Agree {
+    /// Makes the dialog before something that is begun here: its facts beside the rule that asks.
+    pub fn begun(begun: Begun, (asks, rule): (Ask, String), mut facts: Vec<Fact>) -> Self {
+        facts.push(("rule", rule, Role::Dim));
+        Self {
+            plan: Agreed::Begun(begun),
+            typed: Input::default(),
+            asks,
+            facts,
+        }
+    }
+
     /// Returns what it is about: name, kind of thing, and the word for what is done to it.
     fn about(&self) -> (&RemoteText, &'static str, &'static str) {
         match &self.plan {
             Agreed::Store(plan) => (&plan.name, plan.target.kind.word(), plan.verb.spec().word),
             Agreed::Guest(plan) => (&plan.vm_name, "VM", "run"),
+            Agreed::Begun(begun) => (&begun.about.0, begun.about.1, begun.word),
         }
     }
 
@@ -137,6 +178,7 @@ impl Agree {
         let title = match &self.plan {
             Agreed::Store(_) => format!("{word} {kind} {}?", name.shown()),
             Agreed::Guest(_) => format!("run a program in {}?", name.shown()),
+            Agreed::Begun(begun) => begun.title.clone(),
         };
         let mut chars = title.chars();
         let title: String = chars

@@ -229,7 +229,7 @@ impl Confirm {
 
     fn draw_foot(&self, buf: &mut Buffer, room: Rect, theme: &Theme) -> Option<Position> {
         let last = paint::line_of(room, room.height.saturating_sub(1));
-        let verb = self.action.kind.spec().verb;
+        let verb = self.action.kind.spec().verb_alone();
         if let Some(obstacle) = self.obstacle() {
             let above = paint::line_of(room, room.height.saturating_sub(2));
             paint::put(buf, above, &obstacle, theme.style(Role::Warning));

@@ -108,7 +108,9 @@ impl CredentialForm {
         match self.field() {
             Some(Id::Name) => type_into(&mut self.name, key),
             Some(Id::Path) => type_into(&mut self.path, key),
-            Some(Id::Secret) => self.secret.type_key(key),
+            Some(Id::Secret) => {
+                self.complaint = self.secret.type_key(key).err().map(|why| why.to_string());
+            }
             Some(Id::Source) => {
                 let all = SOURCES.len();
                 self.source = match key.code {

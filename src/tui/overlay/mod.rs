@@ -200,6 +200,9 @@ impl Overlay {
 
     /// Takes pasted text; line ends in it are blanks, never keys.
     pub fn paste(&mut self, text: &str) {
+        if let Self::Passphrase(dialog) = self {
+            return dialog.paste(text);
+        }
         for c in text.chars() {
             let c = if c.is_whitespace() { ' ' } else { c };
             if !crate::domain::text::is_hostile(c) {

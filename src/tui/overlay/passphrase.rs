@@ -1,6 +1,6 @@
 //! The passphrase of the profile: masked, wiped after use, wrong ones answered in place.
 
-use crossterm::event::KeyEvent;
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 
@@ -9,7 +9,7 @@ use crate::domain::error_kind::Failure;
 use crate::domain::inventory::LockState;
 use crate::domain::secret::SecretText;
 use crate::tui::theme::{Role, Theme};
-use crate::tui::widget::masked::Masked;
+use crate::tui::widget::masked::{Masked, NotTaken};
 use crate::tui::widget::paint;
 
 /// The dialog.
@@ -21,6 +21,8 @@ pub struct Passphrase {
     first: Option<SecretText>,
     /// Why the last one was not taken.
     complaint: Option<String>,
+    /// Whether what is typed can be read.
+    shown: bool,
     /// Whether one is being tried.
     pub trying: bool,
 }
@@ -43,6 +45,7 @@ impl Passphrase {
             typed: Masked::default(),
             first: None,
             complaint: None,
+            shown: false,
             trying: false,
         }
     }
@@ -52,7 +55,25 @@ impl Passphrase {
         if self.trying {
             return;
         }
-        self.typed.type_key(key);
+        if key.code == KeyCode::Char('r') && key.modifiers.contains(KeyModifiers::CONTROL) {
+            self.shown = !self.shown;
+            return;
+        }
+        let taken = self.typed.type_key(key);
+        self.complain(taken);
+    }
+
+    /// Takes what was pasted, as it is or not at all.
+    pub fn paste(&mut self, text: &str) {
+        if self.trying {
+            return;
+        }
+        let taken = self.typed.paste(text);
+        self.complain(taken);
+    }
+
+    fn complain(&mut self, taken: Result<(), NotTaken>) {
+        self.complaint = taken.err().map(|why| why.to_string());
     }
 
     /// Returns the passphrase once it is complete.
@@ -62,6 +83,13 @@ impl Passphrase {
         }
         let typed = self.typed.take()?;
         self.complaint = None;
+        self.shown = false;
+        if self.first_time && !typed.is_long_enough() {
+            let least = SecretText::NEW_LEAST;
+            self.complaint = Some(format!("a new passphrase has {least} characters or more"));
+            self.first = None;
+            return None;
+        }
         if !self.first_time {
             self.trying = true;
             return Some(typed);
@@ -105,7 +133,12 @@ impl Passphrase {
         };
         paint::put(buf, paint::line_of(room, 0), ask, theme.style(Role::Dim));
         let line = paint::line_of(room, 2);
-        let cursor = self.typed.draw(buf, line, theme, "passphrase: ");
+        let prompt = "passphrase: ";
+        let cursor = if self.shown {
+            self.typed.draw_shown(buf, line, theme, prompt)
+        } else {
+            self.typed.draw(buf, line, theme, prompt)
+        };
         let below = paint::line_of(room, 3);
         if self.trying {
             paint::put(buf, below, "opening…", theme.style(Role::Changing));
@@ -117,7 +150,11 @@ impl Passphrase {
             buf,
             last,
             theme,
-            &[("enter", "unlock"), ("esc", "stay locked")],
+            &[
+                ("enter", "unlock"),
+                ("ctrl-r", if self.shown { "hide" } else { "show" }),
+                ("esc", "stay locked"),
+            ],
         );
         cursor.filter(|_| !self.trying)
     }
@@ -125,8 +162,6 @@ impl Passphrase {
 
 #[cfg(test)]
 mod tests {
-    use crossterm::event::KeyCode;
-
     use super::*;
     use crate::domain::error_kind::ErrorKind;
     use crate::tui::key::KeyPress;
@@ -140,13 +175,13 @@ mod tests {
     #[test]
     fn a_new_passphrase_is_taken_twice() {
         let mut dialog = Passphrase::new("lab", LockState::Empty);
-        type_text(&mut dialog, "one");
+        type_text(&mut dialog, "one, two, three");
         assert!(dialog.accept().is_none());
-        type_text(&mut dialog, "two");
+        type_text(&mut dialog, "one, two, four");
         assert!(dialog.accept().is_none());
         assert!(dialog.complaint.is_some());
         for expected in [false, true] {
-            type_text(&mut dialog, "three");
+            type_text(&mut dialog, "three, four, five");
             assert_eq!(dialog.accept().is_some(), expected);
         }
     }
@@ -161,19 +196,71 @@ mod tests {
         assert!(dialog.accept().is_none());
     }
 
+    fn drawn(dialog: &Passphrase) -> String {
+        let mut buf = Buffer::empty(Rect::new(0, 0, 80, 24));
+        let theme = Theme::built_in("dark", crate::tui::theme::ColourDepth::Full).unwrap();
+        dialog.draw(&mut buf, Rect::new(0, 0, 80, 24), &theme);
+        let cells = buf.content.iter();
+        cells.map(ratatui::buffer::Cell::symbol).collect()
+    }
+
     #[test]
     fn nothing_of_it_is_printed() {
         let mut dialog = Passphrase::new("lab", LockState::Locked);
         type_text(&mut dialog, "hunter2");
         assert!(!format!("{dialog:?}").contains("hunter2"));
-        let mut buf = Buffer::empty(Rect::new(0, 0, 80, 24));
-        let theme = Theme::built_in("dark", crate::tui::theme::ColourDepth::Full).unwrap();
-        dialog.draw(&mut buf, Rect::new(0, 0, 80, 24), &theme);
-        let text: String = buf
-            .content
-            .iter()
-            .map(ratatui::buffer::Cell::symbol)
-            .collect();
+        let text = drawn(&dialog);
         assert!(!text.contains("hunter2") && text.contains("•••••••"));
+    }
+
+    #[test]
+    fn it_is_shown_on_request_and_hidden_again() {
+        let mut dialog = Passphrase::new("lab", LockState::Locked);
+        type_text(&mut dialog, "hunter2");
+        let mut look = KeyPress::plain(KeyCode::Char('r')).to_event();
+        look.modifiers = KeyModifiers::CONTROL;
+        for seen in [true, false, true] {
+            dialog.type_key(&look);
+            assert_eq!(drawn(&dialog).contains("hunter2"), seen);
+        }
+        assert_eq!(dialog.accept().unwrap().expose(), "hunter2");
+        dialog.refuse(&Failure::new(ErrorKind::Locked, "wrong passphrase"));
+        type_text(&mut dialog, "hunter3");
+        assert!(
+            !drawn(&dialog).contains("hunter3"),
+            "the next one is hidden"
+        );
+    }
+
+    #[test]
+    fn what_is_not_taken_is_said() {
+        let mut dialog = Passphrase::new("lab", LockState::Locked);
+        dialog.paste("zero\u{200b}width");
+        assert!(drawn(&dialog).contains("cannot be seen"));
+        dialog.paste(&"x".repeat(513));
+        assert!(drawn(&dialog).contains("512 characters at the most"));
+        assert!(dialog.typed.is_empty());
+        dialog.paste("two  blanks; é日本\r\n");
+        assert!(dialog.complaint.is_none());
+        assert_eq!(dialog.accept().unwrap().expose(), "two  blanks; é日本");
+
+        let mut dialog = Passphrase::new("lab", LockState::Locked);
+        dialog.paste(&"x".repeat(512));
+        assert!(dialog.complaint.is_none());
+        type_text(&mut dialog, "y");
+        assert!(drawn(&dialog).contains("512 characters at the most"));
+        assert_eq!(dialog.accept().unwrap().expose().len(), 512);
+    }
+
+    #[test]
+    fn a_new_one_that_is_short_is_refused_and_an_old_one_is_tried() {
+        let mut dialog = Passphrase::new("lab", LockState::Empty);
+        type_text(&mut dialog, "elevenchars");
+        assert!(dialog.accept().is_none());
+        assert!(drawn(&dialog).contains("12 characters or more"));
+        assert!(!drawn(&dialog).contains("Once more"));
+        let mut dialog = Passphrase::new("lab", LockState::Locked);
+        type_text(&mut dialog, "short");
+        assert!(dialog.accept().is_some());
     }
 }

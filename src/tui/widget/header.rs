@@ -1,6 +1,8 @@
 //! The fleet at a glance: profile and lock, hosts and which of them are in trouble, VMs, load, what is
 //! under way. What does not fit is left out from the end.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -203,8 +205,15 @@ fn hosts(state: &FleetSnapshot, now: Timestamp, names: Names) -> Segment {
         state.hosts.iter().filter(|host| test(&host.health)).count()
     };
     let mut segment = vec![word("hosts ", Role::Dim)];
-    let up = count(|health| matches!(health, HostHealth::Online));
+    let online = |host: &&Arc<HostSnapshot>| matches!(host.health, HostHealth::Online);
+    // What is shown of one that has not been read yet is from an earlier run, or nothing.
+    let read = |host: &&Arc<HostSnapshot>| !host.from_cache && host.inventory.is_some();
+    let up = state.hosts.iter().filter(online).filter(read).count();
     segment.push(word(format!("{up} up"), Role::Text));
+    let awaited = state.hosts.iter().filter(online).count() - up;
+    if awaited > 0 {
+        segment.push(word(format!("  {awaited} being read"), Role::HostIdle));
+    }
     let connecting =
         count(|health| matches!(health, HostHealth::Connecting { attempt: 0 | 1, .. }));
     if connecting > 0 {

@@ -258,7 +258,7 @@ async fn power(
     }
     let order = Order {
         vm: seen.id(),
-        kind,
+        action: kind.into(),
         count: 1,
         named: true,
         until: Until::Done,

@@ -370,7 +370,7 @@ async fn run(tenant: &Tenant, verb: Verb) -> Result<Answer, Answer> {
     let limit = tenant.state.config.limit.request_time;
     let order = Order {
         vm: seen.id(),
-        kind,
+        action: kind.into(),
         count: 1,
         named: true,
         until: verb.until(),
