@@ -125,6 +125,15 @@ impl CredentialForm {
         }
     }
 
+    /// Takes what was pasted as a secret, where that has the keys; returns whether it has.
+    pub fn paste_secret(&mut self, text: &str) -> bool {
+        let is_secret = !self.saving && self.field() == Some(Id::Secret);
+        if is_secret {
+            self.complaint = self.secret.paste(text).err().map(|why| why.to_string());
+        }
+        is_secret
+    }
+
     /// Goes to the next field.
     pub fn next(&mut self) {
         self.at = (self.at + 1) % (self.source().fields().len() + 1);

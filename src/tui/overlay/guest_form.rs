@@ -17,7 +17,7 @@ use crate::tui::effect::Effect;
 use crate::tui::guest;
 use crate::tui::theme::{Role, Theme};
 use crate::tui::widget::input::draw_input;
-use crate::tui::widget::masked::Masked;
+use crate::tui::widget::masked::{Masked, NotTaken};
 use crate::tui::widget::paint::{self, Piece};
 
 /// Words that are seen; those after them are counted.
@@ -42,6 +42,8 @@ pub struct AccountFields {
     user: Input,
     with: Input,
     password: Masked,
+    /// What is wrong with what was typed last.
+    complaint: Option<String>,
 }
 
 /// The fields after the program, each with what is to be typed.
@@ -93,6 +95,7 @@ fn account_fields(app: &App, host: &HostSnapshot, vm: &VmRef) -> Option<AccountF
         user: Input::new(user),
         with: Input::new(with),
         password: Masked::default(),
+        complaint: None,
     })
 }
 
@@ -151,6 +154,10 @@ impl AccountFields {
     }
 
     /// Draws the fields below one another; returns where the text cursor is.
+    fn complain(&mut self, take: impl FnOnce(&mut Masked) -> Result<(), NotTaken>) {
+        self.complaint = take(&mut self.password).err().map(|why| why.to_string());
+    }
+
     fn draw(&self, buf: &mut Buffer, room: Rect, theme: &Theme, at: usize) -> Option<Position> {
         let mut cursor = None;
         for (n, (label, about)) in (0u16..).zip(FIELDS) {
@@ -179,7 +186,11 @@ impl AccountFields {
                 }
             }
             if here {
-                paint::put_fitted(buf, paint::line_of(room, 3), about, theme.style(Role::Dim));
+                let (text, role) = match &self.complaint {
+                    Some(complaint) => (complaint.as_str(), Role::Warning),
+                    None => (about, Role::Dim),
+                };
+                paint::put_fitted(buf, paint::line_of(room, 3), text, theme.style(role));
             }
         }
         cursor
@@ -210,11 +221,25 @@ impl GuestForm {
 
     /// Takes a key.
     pub fn type_key(&mut self, key: &KeyEvent) {
+        if let Some(account) = &mut self.account {
+            account.complaint = None;
+        }
         match (self.at, &mut self.account) {
             (1, Some(account)) => type_into(&mut account.user, key),
             (2, Some(account)) => type_into(&mut account.with, key),
-            (3, Some(account)) => account.password.type_key(key),
+            (3, Some(account)) => account.complain(|password| password.type_key(key)),
             _ => type_into(&mut self.input, key),
+        }
+    }
+
+    /// Takes what was pasted as a password, where that has the keys; returns whether it has.
+    pub fn paste_secret(&mut self, text: &str) -> bool {
+        match (self.at, &mut self.account) {
+            (3, Some(account)) => {
+                account.complain(|password| password.paste(text));
+                true
+            }
+            _ => false,
         }
     }
 

@@ -200,8 +200,15 @@ impl Overlay {
 
     /// Takes pasted text; line ends in it are blanks, never keys.
     pub fn paste(&mut self, text: &str) {
-        if let Self::Passphrase(dialog) = self {
-            return dialog.paste(text);
+        // A secret is taken as it is or not at all.
+        let taken = match self {
+            Self::Passphrase(dialog) => return dialog.paste(text),
+            Self::GuestForm(form) => form.paste_secret(text),
+            Self::CredentialForm(form) => form.paste_secret(text),
+            _ => false,
+        };
+        if taken {
+            return;
         }
         for c in text.chars() {
             let c = if c.is_whitespace() { ' ' } else { c };

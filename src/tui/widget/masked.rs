@@ -18,7 +18,7 @@ const MAX_CHARS: usize = 512;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum NotTaken {
     /// There is no room for it.
-    #[error("not taken: a passphrase has {MAX_CHARS} characters at the most")]
+    #[error("not taken: a secret has {MAX_CHARS} characters at the most")]
     TooLong,
     /// It cannot be seen, so nobody would know that it is in there.
     #[error("nothing was taken: it holds characters that cannot be seen")]
