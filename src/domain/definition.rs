@@ -332,10 +332,11 @@ mod tests {
 
     #[test]
     fn what_cannot_be_meant_is_told() {
+        let large = vec![b'x'; MAX_DEFINITION + 1];
         for (bytes, why) in [
             (&b" \n\t"[..], "empty"),
             (b"<a>\xff</a>", "byte 3"),
-            (&[b'x'; MAX_DEFINITION + 1], "larger than 1 MiB"),
+            (&large, "larger than 1 MiB"),
         ] {
             let said = DefinitionText::written(bytes).unwrap_err();
             assert!(said.contains(why), "{said}");

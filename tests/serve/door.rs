@@ -726,14 +726,14 @@ async fn an_order_is_carried_out_and_at_the_end_every_intent_has_an_outcome() {
     let token = vmdeck::domain::secret::SecretText::new(serving.admin.clone());
     let access = serving.state.accounts.authenticate(&token).await.unwrap();
     let caller = Caller::of(access, "192.0.2.1".parse().unwrap());
-    let order = |name: &str, kind, until| {
+    let order = |name: &str, kind: ActionKind, until| {
         let found = serve::find::by_name(&fleet.snapshot(), &caller, name, None);
         let serve::Found::One(seen) = found else {
             panic!("{found:?}");
         };
         serve::Order {
             vm: seen.id(),
-            kind,
+            action: kind.into(),
             count: 1,
             named: true,
             until,
