@@ -47,7 +47,7 @@ impl Ground {
         host.control().keep_files_in(dir.path().to_owned());
         host.control().put_file(FILE, &file(&old), RIGHTS);
         let secret = dir.path().join("passphrase");
-        write(&secret, "open sesame");
+        write(&secret, "open sesame, please");
         fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
         let deck = Deck::new(VMDECK);
         let ground = Self {
