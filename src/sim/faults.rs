@@ -43,6 +43,8 @@ pub struct Faults {
     pub hanging: Vec<String>,
     /// Names of VMs of which every change is refused.
     pub refusing: Vec<String>,
+    /// Names of VM snapshots that cannot be deleted.
+    pub undeletable: Vec<String>,
     /// Whether `virsh event` says nothing.
     pub no_events: bool,
     /// Sessions on one connection before the next is refused (sshd's default is 10).
@@ -62,6 +64,7 @@ impl Default for Faults {
             stats_latency: Duration::ZERO,
             hanging: Vec::new(),
             refusing: Vec::new(),
+            undeletable: Vec::new(),
             no_events: false,
             max_sessions: 10,
             access: Access::Group,

@@ -278,6 +278,7 @@ impl HostEntry {
                 stats_latency: Duration::from_millis(self.stats_latency_ms),
                 hanging: self.hanging.clone(),
                 refusing: self.refusing.clone(),
+                undeletable: Vec::new(),
                 no_events: self.no_events,
                 max_sessions: self.max_sessions,
                 access: self.access,

@@ -179,12 +179,13 @@ impl World {
         Ok(())
     }
 
-    /// Deletes a snapshot, alone or with everything based on it.
+    /// Deletes a snapshot, alone or with everything based on it, up to the first that `cannot`.
     pub(super) fn delete_snapshot(
         &mut self,
         index: usize,
         name: &str,
         with_children: bool,
+        cannot: &[String],
     ) -> Result<(), String> {
         let Some(vm) = self.vm_mut(index) else {
             return Ok(());
@@ -192,13 +193,19 @@ impl World {
         if vm.snapshots.find(name).is_none() {
             return Err(missing(name));
         }
+        let mut all = vec![name.to_owned()];
         if with_children {
-            // The lowest first, as libvirt does.
-            for below in vm.snapshots.below(name).into_iter().rev() {
-                vm.snapshots.remove(&below);
-            }
+            all.extend(vm.snapshots.below(name));
         }
-        vm.snapshots.remove(name);
+        // The lowest first, as libvirt does.
+        for one in all.iter().rev() {
+            if cannot.contains(one) {
+                return Err(format!(
+                    "internal error: unable to delete the data of snapshot '{one}'"
+                ));
+            }
+            vm.snapshots.remove(one);
+        }
         Ok(())
     }
 }

@@ -44,6 +44,8 @@ pub struct Settings {
     pub lift_for: Duration,
     /// The names of the profiles there are, this one included.
     pub profiles: Arc<[String]>,
+    /// Whether what is on the screen is recorded.
+    pub recorded: bool,
 }
 
 /// The views.

@@ -163,6 +163,7 @@ mod tests {
             themes: Arc::new([]),
             lift_for: std::time::Duration::from_secs(900),
             profiles: Arc::new([]),
+            recorded: false,
         };
         let snapshot = Arc::new(fleet::small());
         App::new(settings, snapshot, fleet::now(), (120, 30))

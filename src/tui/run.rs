@@ -195,7 +195,7 @@ pub async fn run(
     .with_viewer(options.viewer.clone())
     .with_editor(options.editor.clone())
     .notifying(options.notify.clone(), options.clock.clone());
-    let (app, theme) = open(&handle, &options, size).await?;
+    let (app, theme) = open(&handle, &options, size, recorded.is_some()).await?;
     let watched = watch::Sender::new(Arc::from(app.theme.as_deref().unwrap_or(&options.theme)));
     let watching = watch_theme(Arc::clone(&options.shelf), watched.subscribe(), answers);
     drop(tasks.spawn("theme watch", watching));
@@ -249,6 +249,7 @@ async fn open(
     handle: &FleetHandle,
     options: &TuiOptions,
     size: (u16, u16),
+    recorded: bool,
 ) -> Result<(App, Theme), TuiError> {
     let mut mistakes = Vec::new();
     let keymap = Keymap::new(&options.keys).or_else(|error| {
@@ -266,6 +267,7 @@ async fn open(
         themes: shelf::names(options.shelf.as_ref()).into(),
         lift_for: options.lift_for,
         profiles: options.profiles.clone().into(),
+        recorded,
     };
     let mut app = App::new(settings, handle.snapshot(), options.clock.now(), size);
     app.compact = options.compact;

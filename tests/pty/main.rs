@@ -6,6 +6,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod flood;
 mod recording;
 
 use std::fs;
@@ -166,6 +167,22 @@ fn it_follows_the_size_of_the_terminal() {
         .wait_for("anything at 20x5", |screen| !screen.trim().is_empty());
     demo.pty.resize(120, 40);
     demo.pty.wait_text("NAME");
+    demo.pty.keys("q");
+    demo.assert_restored();
+}
+
+#[test]
+fn a_storm_of_resizes_ends_in_the_last_size() {
+    let mut demo = Demo::start((120, 40));
+    demo.pty.wait_text(RUNNING);
+    for round in 0..500u16 {
+        demo.pty.resize(20 + round * 7 % 280, 3 + round * 5 % 90);
+    }
+    demo.pty.resize(110, 33);
+    demo.pty.wait_for("the footer in the last row", |screen| {
+        let last = screen.lines().nth(32);
+        last.is_some_and(|line| line.contains("filter")) && screen.contains("NAME")
+    });
     demo.pty.keys("q");
     demo.assert_restored();
 }

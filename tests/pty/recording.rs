@@ -24,7 +24,9 @@ fn a_recording_shows_what_the_terminal_showed_and_holds_no_passphrase() {
     demo.pty.wait_text(RUNNING);
     demo.pty.keys(":unlock\r");
     demo.pty.wait_text("passphrase: ");
-    demo.pty.keys(&format!("{SECRET}\r"));
+    demo.pty.keys(&format!("{SECRET}\x12"));
+    demo.pty.wait_text("the screen is recorded");
+    demo.pty.keys("\r");
     demo.pty.wait_text("Once more");
     demo.pty.keys(&format!("{SECRET}\r"));
     // The header may say so before the dialog has heard of it, and that still takes the keys.
@@ -101,7 +103,7 @@ fn nothing_is_recorded_over_and_a_full_recording_ends_without_the_dashboard() {
 }
 
 /// Makes a home whose profile has every host of a simulated fleet.
-async fn home_of(fleet: &SimFleet) -> TempDir {
+pub(crate) async fn home_of(fleet: &SimFleet) -> TempDir {
     let home = TempDir::new().unwrap();
     let profiles = home.path().join("profiles");
     private_file::ensure_dir(&profiles).unwrap();

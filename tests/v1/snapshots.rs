@@ -81,6 +81,31 @@ async fn a_snapshot_is_planned_made_reverted_to_and_deleted_and_recorded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_delete_that_fails_half_way_says_how_far_it_came() {
+    let rig = Rig::start(TWO_HOSTS).await;
+    rig.ready().await;
+    for name in ["one", "two", "three"] {
+        let input = json!({"name": name});
+        confirmed(&rig.post(&format!("{PLACE}?wait=20"), Some(&input)).await);
+    }
+    let control = rig.control("kvm1");
+    let mut faults = control.faults();
+    faults.undeletable = vec!["two".to_owned()];
+    control.set_faults(faults);
+
+    let delete = format!("{PLACE}/one?children=true&wait=20");
+    let done = rig.ask(Method::DELETE, &delete, &[], None).await;
+    assert_eq!(done.json()["outcome"], "failed", "{}", done.text);
+    for said in [
+        "1 of 3 snapshots were deleted, 2 are still there",
+        "snapshot 'two'",
+    ] {
+        assert!(done.text.contains(said), "{}", done.text);
+    }
+    assert_eq!(names(&rig).await, [json!("one"), json!("two")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_snapshot_is_made_once_for_one_name_of_a_request() {
     let rig = Rig::start(TWO_HOSTS).await;
     rig.ready().await;

@@ -161,7 +161,9 @@ pub(super) async fn act(
         "snapshot-delete" => {
             let with_children = command.has("children");
             pause(host, command, 0.1, 0.4).await;
-            let done = host.world(|world| world.delete_snapshot(index, name, with_children));
+            let cannot = host.faults().undeletable;
+            let done =
+                host.world(|world| world.delete_snapshot(index, name, with_children, &cannot));
             let failed = format!("Failed to delete snapshot {name}");
             (
                 done,

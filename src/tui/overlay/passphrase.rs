@@ -23,6 +23,8 @@ pub struct Passphrase {
     complaint: Option<String>,
     /// Whether what is typed can be read.
     shown: bool,
+    /// Whether the screen is recorded: what is typed is not shown then.
+    pub recorded: bool,
     /// Whether one is being tried.
     pub trying: bool,
 }
@@ -46,6 +48,7 @@ impl Passphrase {
             first: None,
             complaint: None,
             shown: false,
+            recorded: false,
             trying: false,
         }
     }
@@ -56,7 +59,11 @@ impl Passphrase {
             return;
         }
         if key.code == KeyCode::Char('r') && key.modifiers.contains(KeyModifiers::CONTROL) {
-            self.shown = !self.shown;
+            if self.recorded {
+                self.complaint = Some("not shown: the screen is recorded".to_owned());
+            } else {
+                self.shown = !self.shown;
+            }
             return;
         }
         let taken = self.typed.type_key(key);

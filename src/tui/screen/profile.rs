@@ -84,7 +84,8 @@ pub fn can_copy(app: &App) -> Result<(), String> {
 
 /// Asks for the passphrase.
 pub fn unlock(app: &mut App) -> Vec<Effect> {
-    let dialog = Passphrase::new(&app.snapshot.profile, app.snapshot.lock);
+    let mut dialog = Passphrase::new(&app.snapshot.profile, app.snapshot.lock);
+    dialog.recorded = app.settings.recorded;
     app.overlays.push(Overlay::Passphrase(dialog));
     Vec::new()
 }
