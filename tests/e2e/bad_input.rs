@@ -164,7 +164,10 @@ fn a_passphrase_that_does_not_fit_changes_nothing() {
         mode(&path, 0o600);
         path
     };
-    let (right, wrong) = (file("right", "correct horse battery\n"), file("wrong", "another horse\n"));
+    let (right, wrong) = (
+        file("right", "correct horse battery\n"),
+        file("wrong", "another horse\n"),
+    );
     let with = |path: &Path, words: &[&str]| {
         let mut prepared = deck.command(words);
         Run::of(prepared.env("VMDECK_PASSPHRASE_FILE", path))

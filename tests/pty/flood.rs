@@ -51,7 +51,7 @@ async fn flood(lasting: Duration) -> Flood {
     let (memory, wire) = (memory_of(pty.pid()), carried());
     pty.keys("yes\r");
     pty.wait_for("a page of it", |screen| {
-        screen.lines().filter(|line| line.contains("y")).count() > 20
+        screen.lines().filter(|line| line.contains('y')).count() > 20
     });
     let began = Instant::now();
     let mut most = memory;
@@ -60,7 +60,7 @@ async fn flood(lasting: Duration) -> Flood {
         most = most.max(memory_of(pty.pid()));
     }
     let seconds = began.elapsed().as_secs();
-    let rate = (carried() - wire) / seconds.max(1) >> 20;
+    let rate = ((carried() - wire) / seconds.max(1)) >> 20;
     let asked = Instant::now();
     pty.keys(LEAVE);
     pty.wait_text("NAME");

@@ -12,6 +12,17 @@ use crate::tui::theme::{Role, Theme};
 use crate::tui::widget::masked::{Masked, NotTaken};
 use crate::tui::widget::paint;
 
+/// What can be seen of what is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    /// A dot for each character.
+    Dots,
+    /// The characters.
+    Text,
+    /// Dots, whatever is pressed: the screen is recorded.
+    DotsOnly,
+}
+
 /// The dialog.
 pub struct Passphrase {
     profile: String,
@@ -21,10 +32,7 @@ pub struct Passphrase {
     first: Option<SecretText>,
     /// Why the last one was not taken.
     complaint: Option<String>,
-    /// Whether what is typed can be read.
-    shown: bool,
-    /// Whether the screen is recorded: what is typed is not shown then.
-    pub recorded: bool,
+    seen: Seen,
     /// Whether one is being tried.
     pub trying: bool,
 }
@@ -47,10 +55,16 @@ impl Passphrase {
             typed: Masked::default(),
             first: None,
             complaint: None,
-            shown: false,
-            recorded: false,
+            seen: Seen::Dots,
             trying: false,
         }
+    }
+
+    /// Shows dots only, because the screen is recorded.
+    #[must_use]
+    pub const fn never_seen(mut self) -> Self {
+        self.seen = Seen::DotsOnly;
+        self
     }
 
     /// Takes a key.
@@ -59,11 +73,14 @@ impl Passphrase {
             return;
         }
         if key.code == KeyCode::Char('r') && key.modifiers.contains(KeyModifiers::CONTROL) {
-            if self.recorded {
-                self.complaint = Some("not shown: the screen is recorded".to_owned());
-            } else {
-                self.shown = !self.shown;
-            }
+            self.seen = match self.seen {
+                Seen::Dots => Seen::Text,
+                Seen::Text => Seen::Dots,
+                Seen::DotsOnly => {
+                    self.complaint = Some("not shown: the screen is recorded".to_owned());
+                    Seen::DotsOnly
+                }
+            };
             return;
         }
         let taken = self.typed.type_key(key);
@@ -90,7 +107,9 @@ impl Passphrase {
         }
         let typed = self.typed.take()?;
         self.complaint = None;
-        self.shown = false;
+        if self.seen == Seen::Text {
+            self.seen = Seen::Dots;
+        }
         if self.first_time && !typed.is_long_enough() {
             let least = SecretText::NEW_LEAST;
             self.complaint = Some(format!("a new passphrase has {least} characters or more"));
@@ -141,7 +160,7 @@ impl Passphrase {
         paint::put(buf, paint::line_of(room, 0), ask, theme.style(Role::Dim));
         let line = paint::line_of(room, 2);
         let prompt = "passphrase: ";
-        let cursor = if self.shown {
+        let cursor = if self.seen == Seen::Text {
             self.typed.draw_shown(buf, line, theme, prompt)
         } else {
             self.typed.draw(buf, line, theme, prompt)
@@ -159,7 +178,14 @@ impl Passphrase {
             theme,
             &[
                 ("enter", "unlock"),
-                ("ctrl-r", if self.shown { "hide" } else { "show" }),
+                (
+                    "ctrl-r",
+                    if self.seen == Seen::Text {
+                        "hide"
+                    } else {
+                        "show"
+                    },
+                ),
                 ("esc", "stay locked"),
             ],
         );

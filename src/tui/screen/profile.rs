@@ -85,7 +85,9 @@ pub fn can_copy(app: &App) -> Result<(), String> {
 /// Asks for the passphrase.
 pub fn unlock(app: &mut App) -> Vec<Effect> {
     let mut dialog = Passphrase::new(&app.snapshot.profile, app.snapshot.lock);
-    dialog.recorded = app.settings.recorded;
+    if app.settings.recorded {
+        dialog = dialog.never_seen();
+    }
     app.overlays.push(Overlay::Passphrase(dialog));
     Vec::new()
 }
