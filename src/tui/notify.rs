@@ -129,12 +129,16 @@ impl Notices {
             return;
         }
         let gathered = self.gathered.entry(about).or_default();
-        if gathered.count == 0 {
+        // A VM that starts is paused for a moment: what counts is how it is now.
+        let is_same = about == About::Watched && gathered.names.iter().any(|known| known == name);
+        if gathered.count == 0 || (is_same && gathered.count == 1) {
             gathered.first = text;
         }
-        gathered.count += 1;
-        if gathered.names.len() < NAMED {
-            gathered.names.push(name.to_owned());
+        if !is_same {
+            gathered.count += 1;
+            if gathered.names.len() < NAMED {
+                gathered.names.push(name.to_owned());
+            }
         }
         let soon = now.saturating_add(GATHER).unwrap_or(now);
         let after = self.last.and_then(|last| last.saturating_add(GAP).ok());
@@ -256,7 +260,7 @@ pub fn learn(app: &mut App, fact: &Fact) {
                 _ => return,
             };
             let text = format!("{} on {host_name} is {to}", name.shown());
-            tell_vm(app, about, name, text);
+            tell_vm(app, about, (name, host_name.as_str()), text);
         }
         Fact::VmVanished {
             vm,
@@ -264,7 +268,7 @@ pub fn learn(app: &mut App, fact: &Fact) {
             host_name,
         } if app.vms.watched.contains(vm) => {
             let text = format!("{} is gone from {host_name}", name.shown());
-            tell_vm(app, About::Watched, name, text);
+            tell_vm(app, About::Watched, (name, host_name.as_str()), text);
         }
         Fact::VmAppeared {
             vm,
@@ -273,7 +277,7 @@ pub fn learn(app: &mut App, fact: &Fact) {
             ..
         } if app.vms.watched.contains(vm) => {
             let text = format!("{} is there again on {host_name}", name.shown());
-            tell_vm(app, About::Watched, name, text);
+            tell_vm(app, About::Watched, (name, host_name.as_str()), text);
         }
         Fact::VmVanished { .. }
         | Fact::VmAppeared { .. }
@@ -282,14 +286,15 @@ pub fn learn(app: &mut App, fact: &Fact) {
     }
 }
 
-fn tell_vm(app: &mut App, about: About, name: &RemoteText, text: String) {
+fn tell_vm(app: &mut App, about: About, (name, host): (&RemoteText, &str), text: String) {
     let role = if about == About::Crashed {
         Role::Danger
     } else {
         Role::Accent
     };
     app.say(role, text.clone());
-    app.notices.add(about, name.shown(), text, app.now);
+    let name = format!("{} on {host}", name.shown());
+    app.notices.add(about, &name, text, app.now);
 }
 
 /// Returns the message that is due.
@@ -397,6 +402,24 @@ mod tests {
             assert_eq!(sequence(NotifyWay::Bell, &name), "\x07");
             assert_eq!(sequence(NotifyWay::Off, &name), "");
         }
+    }
+
+    #[test]
+    fn a_vm_that_changes_twice_in_a_moment_is_told_as_it_is_then() {
+        let mut notices = Notices::new(NotifyOptions::default());
+        let add = |notices: &mut Notices, vm: &str, state: &str| {
+            notices.add(About::Watched, vm, format!("{vm} is {state}"), at(0));
+        };
+        add(&mut notices, "web-1 on kvm1", "paused");
+        add(&mut notices, "web-1 on kvm1", "running");
+        assert_eq!(notices.take(at(1)).unwrap(), "web-1 on kvm1 is running");
+        add(&mut notices, "web-1 on kvm1", "paused");
+        add(&mut notices, "web-1 on kvm2", "paused");
+        add(&mut notices, "web-1 on kvm1", "running");
+        assert_eq!(
+            notices.take(at(30)).unwrap(),
+            "2 changes of watched VMs: web-1 on kvm1, web-1 on kvm2"
+        );
     }
 
     #[test]
