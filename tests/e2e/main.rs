@@ -15,6 +15,7 @@ mod details;
 mod edit;
 mod graphics;
 mod habits;
+mod hosts;
 mod logs;
 mod mixed;
 mod own;
