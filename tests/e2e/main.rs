@@ -14,6 +14,8 @@ mod define;
 mod details;
 mod edit;
 mod graphics;
+mod habits;
+mod hosts;
 mod logs;
 mod mixed;
 mod own;
@@ -29,6 +31,7 @@ mod stores;
 mod trust;
 mod windows;
 mod windows_keys;
+mod windows_views;
 
 /// The program under test.
 const VMDECK: &str = env!("CARGO_BIN_EXE_vmdeck");
