@@ -1,13 +1,13 @@
 //! State of the VM table: cursor and marks by identity, order, filters.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use crate::domain::health::HostHealth;
 use crate::domain::host::HostId;
-use crate::domain::inventory::{FleetSnapshot, HostSnapshot};
+use crate::domain::inventory::{FleetSnapshot, HostInventory, HostSnapshot};
 use crate::domain::selector;
 use crate::domain::text::RemoteText;
 use crate::domain::vm::{PowerState, Vm, VmRef};
@@ -61,6 +61,8 @@ pub struct Vms {
     pub cursor: Cursor<VmRef>,
     /// Marked VMs.
     pub marks: BTreeSet<VmRef>,
+    /// What each host had when the marks were last compared with it.
+    looked_at: HashMap<HostId, Arc<HostInventory>>,
     /// Names of VMs that were marked and are gone, until marks are taken away or used.
     pub gone: Vec<RemoteText>,
     /// VMs of which a person wants to be told when they change.
@@ -92,20 +94,34 @@ impl Vms {
         if self.host.is_some_and(|host| state.host(host).is_none()) {
             self.host = None;
         }
-        // A mark outlives a host that does not answer, but not the VM itself.
-        let mut gone = Vec::new();
-        if !self.marks.is_empty() {
-            self.marks.retain(|vm| {
-                let stays = state
-                    .host(vm.host)
-                    .is_some_and(|host| host.inventory.is_none() || state.vm(vm).is_some());
-                if !stays {
-                    gone.push(vm.clone());
-                }
-                stays
-            });
-        }
+        let gone = self.marks_without_vm(state);
         self.resort(state, now);
+        gone
+    }
+
+    /// Takes away the marks whose VMs are not there any more, and returns them. A mark outlives a host that does not
+    /// answer. Ten thousand may be marked: only those of hosts that have said something new are looked at one by one.
+    fn marks_without_vm(&mut self, state: &FleetSnapshot) -> Vec<VmRef> {
+        let mut news: HashMap<HostId, bool> = HashMap::with_capacity(state.hosts.len());
+        for host in &state.hosts {
+            let id = host.spec.id;
+            let is_new = host.inventory.as_ref().is_some_and(|inventory| {
+                let before = self.looked_at.insert(id, Arc::clone(inventory));
+                before.is_none_or(|before| !Arc::ptr_eq(&before, inventory))
+            });
+            news.insert(id, is_new);
+        }
+        self.looked_at.retain(|id, _| news.contains_key(id));
+        let mut gone = Vec::new();
+        self.marks.retain(|vm| {
+            let stays = news
+                .get(&vm.host)
+                .is_some_and(|is_new| !is_new || state.vm(vm).is_some());
+            if !stays {
+                gone.push(vm.clone());
+            }
+            stays
+        });
         gone
     }
 
