@@ -50,6 +50,8 @@ fn a_host_is_imported_and_a_read_only_one_is_lifted_for_a_while() {
     pty.wait_for("the host, connected", |screen| {
         row(screen, "other").contains("up") && row(screen, "other").contains("libvirt")
     });
+    pty.keys("1");
+    pty.wait_text("UPTIME");
     pty.keys("q");
     assert_eq!(pty.wait_exit(), 0);
     let listed = deck.run(&["host", "list"]).expect(0).stdout;
