@@ -28,6 +28,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use support::campaign::loopback_bytes;
 use support::deck::Deck;
 use support::pty::Pty;
 use vmdeck::domain::host::LoginMethod;
@@ -317,16 +318,6 @@ fn memory(pid: u32) -> (f64, f64) {
         number(kib("VmRSS:")) / 1024.0,
         number(kib("VmHWM:")) / 1024.0,
     )
-}
-
-/// Bytes the loopback has carried (`proc(5)`, `/proc/net/dev`).
-fn loopback_bytes() -> u64 {
-    let devices = std::fs::read_to_string("/proc/net/dev").expect("devices");
-    let line = devices
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("lo:"))
-        .expect("lo");
-    line.split_whitespace().next().unwrap().parse().unwrap()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "far from 2^52")]

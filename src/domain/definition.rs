@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use similar::{ChangeTag, TextDiff};
 
-use super::text::RemoteText;
+use super::text::{RemoteText, is_hostile};
 use super::vm::PowerState;
 
 /// Bytes of a definition that are taken for meant; a large VM has some 20 KB.
@@ -63,9 +63,23 @@ impl DefinitionText {
         if text.trim().is_empty() {
             return Err("it is empty".to_owned());
         }
-        let mut lines: String = text.replace("\r\n", "\n").trim_end().to_owned();
+        let mut lines = without_references(text.replace("\r\n", "\n").trim_end());
         lines.push('\n');
         Ok(Self(Arc::from(lines)))
+    }
+
+    /// Returns it for a file, an editor or a terminal: what is invisible or acts on a terminal stands there as a
+    /// character reference (<https://www.w3.org/TR/xml/#sec-references>). [`Self::written`] takes the same text back.
+    pub fn to_file(&self) -> String {
+        let mut out = String::with_capacity(self.0.len());
+        for c in self.0.chars() {
+            if is_hostile(c) && !matches!(c, '\t' | '\n') {
+                out.extend(format!("&#x{:x};", u32::from(c)).chars());
+            } else {
+                out.push(c);
+            }
+        }
+        out
     }
 
     /// Lends the words.
@@ -269,6 +283,29 @@ impl DefineRequest {
     }
 }
 
+/// Puts the characters themselves where [`DefinitionText::to_file`] has written references. One to a line end or a tab
+/// stays: XML reads those otherwise than the characters.
+fn without_references(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("&#x") {
+        out.push_str(before);
+        let meant = after.split_once(';').and_then(|(digits, behind)| {
+            let c = char::from_u32(u32::from_str_radix(digits, 16).ok()?)?;
+            (is_hostile(c) && c >= '\u{7f}').then_some((c, behind))
+        });
+        if let Some((c, behind)) = meant {
+            out.push(c);
+            rest = behind;
+        } else {
+            out.push_str("&#x");
+            rest = after;
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
 /// A definition as it may be shown.
 fn shown(text: &str) -> String {
     with_passwords(text, |value| if value == KEPT { KEPT } else { HIDDEN })
@@ -343,6 +380,28 @@ mod tests {
         }
         let dos = DefinitionText::written(b"<a>\r\n</a>").unwrap();
         assert_eq!(dos.as_str(), "<a>\n</a>\n");
+    }
+
+    #[test]
+    fn what_is_written_into_a_file_is_read_from_it_as_it_was() {
+        let long = "x".repeat(20_000);
+        let text = format!(
+            "<domain>\n\t<title>\u{202e}a\u{200b}b&#13;&#x9;&#xzz;&#x200d &#x41;\u{7f}e\u{301}\u{fe0f}</title>\n{long}\n</domain>\n"
+        );
+        let definition = DefinitionText::new(&text);
+        let file = definition.to_file();
+        assert!(file.contains(
+            "\t<title>&#x202e;a&#x200b;b&#13;&#x9;&#xzz;&#x200d &#x41;&#x7f;e\u{301}&#xfe0f;<"
+        ));
+        assert!(
+            !file
+                .chars()
+                .any(|c| is_hostile(c) && !matches!(c, '\t' | '\n'))
+        );
+        assert_eq!(
+            DefinitionText::written(file.as_bytes()).unwrap(),
+            definition
+        );
     }
 
     #[test]

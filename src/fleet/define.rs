@@ -1,41 +1,19 @@
 //! What becomes of a definition that was written by hand: it is read right before it is sent, and must be as it was
-//! read; afterwards it is read again, and what a host keeps in other words than were written is said.
+//! read (`edit`); afterwards it is read again, and what a host keeps in other words than were written is said.
 
 use std::sync::{Mutex, PoisonError};
-
-use tokio::sync::oneshot;
 
 use super::edit::READ_WITHIN;
 use super::operation::Runner;
 use super::snapshots::Look;
 use super::verify::Watcher;
 use crate::domain::definition::{DefineRequest, DefinitionText};
-use crate::domain::error_kind::{ErrorKind, Failure};
+use crate::domain::error_kind::Failure;
 use crate::domain::operation::Outcome;
 use crate::domain::vm::VmId;
 use crate::session::{HostCommand, SessionHandle};
 
 impl Runner {
-    /// Refuses a definition where the one that it was made of is not there any more.
-    pub(super) async fn still_as_read(&self, request: &DefineRequest) -> Result<(), Failure> {
-        let reading = read(self.session.clone(), self.operation.plan.vm.vm.clone());
-        let now = match tokio::time::timeout(READ_WITHIN, reading).await {
-            Ok(read) => read?,
-            Err(_elapsed) => {
-                let why = "its definition could not be read in time, so nothing was changed";
-                return Err(Failure::new(ErrorKind::Timeout, why));
-            }
-        };
-        match request.difference(&now) {
-            None => Ok(()),
-            Some(difference) => Err(Failure::new(
-                ErrorKind::Conflict,
-                format!("{difference}; nothing was changed"),
-            )
-            .with_hint("read it again, and make the change in what is there now")),
-        }
-    }
-
     /// Reads the definition, and says in which way it is not what was written.
     pub(super) async fn verify_definition(
         &mut self,
@@ -96,11 +74,8 @@ impl Runner {
     }
 }
 
-async fn read(session: SessionHandle, vm: VmId) -> Result<DefinitionText, Failure> {
-    let (reply, answer) = oneshot::channel();
-    session.send(HostCommand::Definition { vm, reply })?;
-    answer.await.unwrap_or_else(|_| {
-        let why = "the host's session ended";
-        Err(Failure::new(ErrorKind::Unreachable, why))
-    })
+pub(super) async fn read(session: SessionHandle, vm: VmId) -> Result<DefinitionText, Failure> {
+    session
+        .ask(|reply| HostCommand::Definition { vm, reply })
+        .await
 }

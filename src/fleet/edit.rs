@@ -3,8 +3,7 @@
 
 use std::time::Duration;
 
-use tokio::sync::oneshot;
-
+use super::define;
 use super::operation::Runner;
 use super::snapshots::Look;
 use super::verify::Watcher;
@@ -18,35 +17,26 @@ use crate::session::{HostCommand, SessionHandle};
 pub(super) const READ_WITHIN: Duration = Duration::from_secs(30);
 
 impl Runner {
-    /// Looks once more before something is changed that was read for it.
+    /// Looks once more before something is changed that was read for it, and refuses where it is not as it was shown
+    /// any more. What cannot be read is not changed.
     pub(super) async fn still_as_planned(&self, plan: &Plan) -> Result<(), Failure> {
-        if let Some(request) = &plan.action.edit {
-            self.still_as_shown(request).await
+        let (session, vm) = (self.session.clone(), plan.vm.vm.clone());
+        let (difference, hint) = if let Some(request) = &plan.action.edit {
+            let now = in_time("settings", read(session, vm)).await?;
+            let hint = "look at its settings again, then decide";
+            (request.difference(&now), hint)
         } else if let Some(request) = &plan.action.define {
-            self.still_as_read(request).await
+            let now = in_time("definition", define::read(session, vm)).await?;
+            let hint = "read it again, and make the change in what is there now";
+            (request.difference(&now), hint)
         } else {
-            Ok(())
-        }
-    }
-
-    /// Refuses a change where the VM is not set up any more as it was shown. What cannot be read is not changed.
-    async fn still_as_shown(&self, request: &EditRequest) -> Result<(), Failure> {
-        let reading = read(self.session.clone(), self.operation.plan.vm.vm.clone());
-        let now = match tokio::time::timeout(READ_WITHIN, reading).await {
-            Ok(read) => read?,
-            Err(_elapsed) => {
-                let why = "its settings could not be read in time, so nothing was changed";
-                return Err(Failure::new(ErrorKind::Timeout, why));
-            }
+            return Ok(());
         };
-        match request.difference(&now) {
-            None => Ok(()),
-            Some(difference) => Err(Failure::new(
-                ErrorKind::Conflict,
-                format!("{difference}; nothing was changed"),
-            )
-            .with_hint("look at its settings again, then decide")),
-        }
+        let Some(difference) = difference else {
+            return Ok(());
+        };
+        let why = format!("{difference}; nothing was changed");
+        Err(Failure::new(ErrorKind::Conflict, why).with_hint(hint))
     }
 
     /// Reads the settings until they are as wanted or time is up.
@@ -97,10 +87,19 @@ impl Runner {
 }
 
 async fn read(session: SessionHandle, vm: VmId) -> Result<VmSettings, Failure> {
-    let (reply, answer) = oneshot::channel();
-    session.send(HostCommand::Settings { vm, reply })?;
-    answer.await.unwrap_or_else(|_| {
-        let why = "the host's session ended";
-        Err(Failure::new(ErrorKind::Unreachable, why))
+    session
+        .ask(|reply| HostCommand::Settings { vm, reply })
+        .await
+}
+
+/// Waits for what is read before a change.
+async fn in_time<T>(
+    what: &str,
+    reading: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let read = tokio::time::timeout(READ_WITHIN, reading).await;
+    read.unwrap_or_else(|_elapsed| {
+        let why = format!("its {what} could not be read in time, so nothing was changed");
+        Err(Failure::new(ErrorKind::Timeout, why))
     })
 }

@@ -4,14 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::handle::FleetHandle;
 use super::operation::{FIRST_PAUSE, LAST_PAUSE, Runner, next_read, unknown};
 use super::request::HostSelection;
 use super::verify::Watcher;
-use crate::domain::error_kind::{ErrorKind, Failure};
+use crate::domain::error_kind::Failure;
 use crate::domain::operation::{Outcome, Phase, Plan};
 use crate::domain::snapshot::{SnapshotRequest, VmSnapshot};
 use crate::domain::vm::{VmId, VmRef};
@@ -203,10 +202,7 @@ impl<R, M> Look<R, M> {
 }
 
 async fn read(session: SessionHandle, vm: VmId) -> Result<Tree, Failure> {
-    let (reply, answer) = oneshot::channel();
-    session.send(HostCommand::Snapshots { vm, reply })?;
-    answer.await.unwrap_or_else(|_| {
-        let why = "the host's session ended";
-        Err(Failure::new(ErrorKind::Unreachable, why))
-    })
+    session
+        .ask(|reply| HostCommand::Snapshots { vm, reply })
+        .await
 }

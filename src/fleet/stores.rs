@@ -135,12 +135,7 @@ fn unchanged(shown: &StorePlan, now: &StorePlan) -> Result<(), Failure> {
 }
 
 async fn read(session: &SessionHandle) -> Result<Arc<HostStores>, Failure> {
-    let (reply, answer) = oneshot::channel();
-    session.send(HostCommand::Stores { reply })?;
-    answer.await.unwrap_or_else(|_| {
-        let why = "the host's session ended";
-        Err(Failure::new(ErrorKind::Unreachable, why))
-    })
+    session.ask(|reply| HostCommand::Stores { reply }).await
 }
 
 impl Engine {

@@ -94,10 +94,7 @@ async fn plan_all(
     let count = wanted.len();
     let (mut planned, mut refused) = (Vec::new(), Vec::new());
     for (row, kind, action) in wanted {
-        let vm = VmRef {
-            host: row.host.spec.id,
-            vm: row.vm.id.clone(),
-        };
+        let vm = row.reference();
         let actor = script.actor.clone();
         let proposal = match action {
             Ok(action) => handle.plan(vm, action, actor, count).await,

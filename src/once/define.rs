@@ -12,7 +12,6 @@ use crate::domain::action::Action;
 use crate::domain::definition::{DefineRequest, DefinitionText, MAX_DEFINITION};
 use crate::domain::error_kind::{ErrorKind, ExitCode, Failure};
 use crate::domain::text::RemoteText;
-use crate::domain::vm::VmRef;
 use crate::fleet::FleetHandle;
 use crate::report::Complaint;
 
@@ -27,14 +26,13 @@ pub(super) async fn print(
     let wanted = Targets::Named(vec![target.to_owned()]);
     let chosen = targets::resolve(handle, script, &wanted, || clock.now()).await?;
     for row in chosen.vms {
-        let read = handle.definition(reference(&row)).await;
+        let read = handle.definition(row.reference()).await;
         let text = read.map_err(|failure| Complaint::from(failure).on(&row.host.spec.name))?;
-        // What a terminal would act on is visible instead.
-        let lines = text.as_str().lines().map(|line| {
-            let line = RemoteText::new(&line.replace('\t', "    "));
-            format!("{}\n", line.shown())
-        });
-        console.data(&lines.collect::<String>());
+        let mut text = text.to_file();
+        if !text.ends_with('\n') {
+            text.push('\n');
+        }
+        console.data(&text);
     }
     Ok(ExitCode::Done)
 }
@@ -66,7 +64,7 @@ pub(super) async fn action(
             format!("that is no definition: {why}; nothing was changed"),
         )
     })?;
-    let was = handle.definition(reference(row)).await?;
+    let was = handle.definition(row.reference()).await?;
     DefineRequest::new(was, wanted, row.vm.state.clone())
         .map(Action::from)
         .ok_or_else(|| {
@@ -81,11 +79,4 @@ fn bounded(from: impl Read) -> std::io::Result<Vec<u8>> {
     let most = u64::try_from(MAX_DEFINITION).unwrap_or(u64::MAX);
     from.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
     Ok(bytes)
-}
-
-fn reference(row: &VmRow) -> VmRef {
-    VmRef {
-        host: row.host.spec.id,
-        vm: row.vm.id.clone(),
-    }
 }

@@ -5,7 +5,6 @@ use super::row::VmRow;
 use crate::domain::action::Action;
 use crate::domain::edit::{Changes, EditRequest};
 use crate::domain::error_kind::{ErrorKind, Failure};
-use crate::domain::vm::VmRef;
 use crate::fleet::FleetHandle;
 
 /// Returns the action, or why there is none.
@@ -14,10 +13,7 @@ pub(super) async fn action(
     row: &VmRow,
     changes: &Changes,
 ) -> Result<Action, Failure> {
-    let vm = VmRef {
-        host: row.host.spec.id,
-        vm: row.vm.id.clone(),
-    };
+    let vm = row.reference();
     let was = handle.settings(vm).await?;
     EditRequest::new(was, changes.clone(), row.vm.state.clone())
         .map(Action::from)

@@ -10,7 +10,7 @@ use super::field::Field;
 use crate::domain::inventory::{FleetSnapshot, HostSnapshot};
 use crate::domain::selector;
 use crate::domain::units::{Age, Bytes};
-use crate::domain::vm::Vm;
+use crate::domain::vm::{Vm, VmRef};
 
 /// A VM with the host it is on.
 #[derive(Debug, Clone)]
@@ -34,6 +34,14 @@ impl VmRow {
                     now,
                 })
             })
+    }
+
+    /// Returns which VM it is.
+    pub(super) fn reference(&self) -> VmRef {
+        VmRef {
+            host: self.host.spec.id,
+            vm: self.vm.id.clone(),
+        }
     }
 
     /// Returns it as a filter sees it.

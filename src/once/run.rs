@@ -18,7 +18,6 @@ use crate::domain::guest_command::{
     GuestCommand, GuestEnd, GuestOutput, GuestProposal, GuestRun, GuestSubmission,
 };
 use crate::domain::operation::Consent;
-use crate::domain::vm::VmRef;
 use crate::fleet::FleetHandle;
 use crate::fleet::guest::GuestWish;
 use crate::report::Complaint;
@@ -85,10 +84,7 @@ pub(super) async fn run(
     let mut proposals = Vec::with_capacity(count);
     for row in &chosen.vms {
         let wish = GuestWish {
-            vm: VmRef {
-                host: row.host.spec.id,
-                vm: row.vm.id.clone(),
-            },
+            vm: row.reference(),
             words: words.clone(),
             account: wanted.account.clone(),
             actor: script.actor.clone(),

@@ -12,7 +12,6 @@ use crate::clock::Clock;
 use crate::domain::error_kind::{ErrorKind, ExitCode, Failure};
 use crate::domain::picture::Picture;
 use crate::domain::text::RemoteText;
-use crate::domain::vm::VmRef;
 use crate::fleet::FleetHandle;
 use crate::report::Complaint;
 use crate::{png, private_file};
@@ -40,10 +39,7 @@ pub(super) async fn run(
     let chosen = targets::resolve(handle, script, &named, || clock.now()).await?;
     for row in chosen.vms {
         let host = &row.host.spec.name;
-        let vm = VmRef {
-            host: row.host.spec.id,
-            vm: row.vm.id.clone(),
-        };
+        let vm = row.reference();
         let looked = handle.screen(vm).await;
         let picture = looked.map_err(|failure| Complaint::from(failure).on(host))?;
         match &wanted.out {

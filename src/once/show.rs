@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::domain::error_kind::ExitCode;
 use crate::domain::snapshot::{VmSnapshot, depths};
 use crate::domain::text::RemoteText;
-use crate::domain::vm::{VmDetail, VmDisk, VmNic, VmProperty, VmRef};
+use crate::domain::vm::{VmDetail, VmDisk, VmNic, VmProperty};
 use crate::fleet::FleetHandle;
 use crate::report::Complaint;
 
@@ -45,10 +45,7 @@ pub(super) async fn run(
     let wanted = Targets::Named(vec![target.to_owned()]);
     let chosen = targets::resolve(handle, script, &wanted, || clock.now()).await?;
     for row in chosen.vms {
-        let vm = VmRef {
-            host: row.host.spec.id,
-            vm: row.vm.id.clone(),
-        };
+        let vm = row.reference();
         let read = handle.detail(vm).await;
         let detail = read.map_err(|failure| Complaint::from(failure).on(&row.host.spec.name))?;
         console.data(&written(script.format, &with_facts(row, &detail), &detail));

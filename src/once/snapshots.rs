@@ -15,7 +15,7 @@ use crate::domain::snapshot::{
 };
 use crate::domain::text::RemoteText;
 use crate::domain::units::Age;
-use crate::domain::vm::{PowerState, VmRef};
+use crate::domain::vm::PowerState;
 use crate::fleet::FleetHandle;
 use crate::report::Complaint;
 
@@ -66,14 +66,7 @@ pub(super) async fn run(
 async fn tree(handle: &FleetHandle, row: &VmRow) -> Result<Arc<[VmSnapshot]>, Failure> {
     match &row.vm.facts.snapshot_tree {
         Some(tree) => Ok(Arc::clone(tree)),
-        None => handle.snapshots(reference(row)).await,
-    }
-}
-
-fn reference(row: &VmRow) -> VmRef {
-    VmRef {
-        host: row.host.spec.id,
-        vm: row.vm.id.clone(),
+        None => handle.snapshots(row.reference()).await,
     }
 }
 
@@ -111,18 +104,18 @@ pub(super) async fn actions(
         Verb::Create(new) => {
             // So that a name that is taken is told before anything is sent; what cannot be read is left to
             // the host.
-            drop(handle.snapshots_now(reference(row)).await);
+            drop(handle.snapshots_now(row.reference()).await);
             let action = Action::from(SnapshotRequest::Create(new.clone()));
             vec![(action.kind, Ok(action))]
         }
         Verb::Revert(name) => {
-            let read = handle.snapshots_now(reference(row)).await;
+            let read = handle.snapshots_now(row.reference()).await;
             let found = read.and_then(|tree| named(row, &tree, name));
             let action = found.map(|found| SnapshotRequest::Revert(found).into());
             vec![(ActionKind::SnapshotRevert, action)]
         }
         Verb::Delete(names, scope) => {
-            let read = handle.snapshots_now(reference(row)).await;
+            let read = handle.snapshots_now(row.reference()).await;
             let delete = |name: &String| {
                 let tree = read.as_ref().map_err(Clone::clone)?;
                 let found = named(row, tree, name)?;
@@ -133,7 +126,7 @@ pub(super) async fn actions(
                 .map(|name| (ActionKind::SnapshotDelete, delete(name)))
                 .collect()
         }
-        Verb::Expire(age) => match handle.snapshots_now(reference(row)).await {
+        Verb::Expire(age) => match handle.snapshots_now(row.reference()).await {
             Err(failure) => vec![(ActionKind::SnapshotDelete, Err(failure))],
             Ok(tree) => tree
                 .iter()

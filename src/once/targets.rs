@@ -11,7 +11,7 @@ use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::host::HostId;
 use crate::domain::inventory::FleetSnapshot;
 use crate::domain::selector::Filter;
-use crate::domain::vm::{VmId, VmRef};
+use crate::domain::vm::VmId;
 use crate::fleet::FleetHandle;
 use crate::report::Complaint;
 
@@ -88,10 +88,7 @@ fn find_all(reached: &Reached, names: &[String], now: Timestamp) -> Result<Vec<V
     let mut found = Vec::new();
     for name in names {
         let row = find(reached, name, now)?;
-        let vm = VmRef {
-            host: row.host.spec.id,
-            vm: row.vm.id.clone(),
-        };
+        let vm = row.reference();
         if seen.insert(vm) {
             found.push(row);
         }

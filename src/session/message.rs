@@ -229,4 +229,18 @@ impl SessionHandle {
         self.place()?.send(command);
         Ok(())
     }
+
+    /// Hands a question over and waits for its answer, however long the session takes for it; a session that ends
+    /// before is `Unreachable`.
+    pub async fn ask<T>(
+        &self,
+        question: impl FnOnce(oneshot::Sender<Result<T, Failure>>) -> HostCommand,
+    ) -> Result<T, Failure> {
+        let (reply, answer) = oneshot::channel();
+        self.send(question(reply))?;
+        answer.await.unwrap_or_else(|_| {
+            let why = "the host's session ended";
+            Err(Failure::new(ErrorKind::Unreachable, why))
+        })
+    }
 }

@@ -1,6 +1,9 @@
 //! From a key to a plan to an operation: which VMs are meant, whether it may be asked at all, and what
 //! is handed in once a person has agreed.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use super::app::App;
 use super::bulk::{self, Bulk};
 use super::console::keys as console;
@@ -16,7 +19,8 @@ use super::theme::Role;
 use crate::domain::action::{Action, ActionKind, Ask};
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::guest_command::GuestVerb;
-use crate::domain::host::Tier;
+use crate::domain::host::{HostId, Tier};
+use crate::domain::inventory::HostSnapshot;
 use crate::domain::operation::{Consent, Outcome, Submission};
 use crate::domain::policy::{Decision, Verdict};
 use crate::domain::store_action::{StorePlan, StoreResult, StoreSubmission};
@@ -27,24 +31,32 @@ use crate::fleet::request::Proposal;
 /// Returns the VMs that a key is about: those of the details, the marked ones, or the one under the
 /// cursor.
 pub fn targets(app: &App) -> Vec<VmRef> {
+    target_refs(app).cloned().collect()
+}
+
+/// The same without a copy, for what every frame asks: ten thousand may be marked.
+pub fn target_refs(app: &App) -> Box<dyn Iterator<Item = &VmRef> + '_> {
     if let Some(Overlay::Details(details)) = app.overlays.last() {
-        return vec![details.vm.clone()];
+        return Box::new(std::iter::once(&details.vm));
     }
     if app.vms.marks.is_empty() {
-        app.vms.cursor.id().cloned().into_iter().collect()
+        Box::new(app.vms.cursor.id().into_iter())
     } else {
-        app.vms.marks.iter().cloned().collect()
+        Box::new(app.vms.marks.iter())
     }
 }
 
 /// Returns how many of these VMs are on hosts of tier `prod`.
 pub fn in_production<'a>(app: &App, vms: impl IntoIterator<Item = &'a VmRef>) -> usize {
-    let on_prod = |vm: &&VmRef| {
-        let host = app.snapshot.host(vm.host);
-        host.and_then(|host| host.spec.tier.as_ref())
-            .is_some_and(Tier::is_prod)
-    };
-    vms.into_iter().filter(on_prod).count()
+    let of_prod = |host: &&Arc<HostSnapshot>| host.spec.tier.as_ref().is_some_and(Tier::is_prod);
+    let hosts = app.snapshot.hosts.iter().filter(of_prod);
+    let hosts: HashSet<HostId> = hosts.map(|host| host.spec.id).collect();
+    if hosts.is_empty() {
+        return 0;
+    }
+    vms.into_iter()
+        .filter(|vm| hosts.contains(&vm.host))
+        .count()
 }
 
 /// Returns the one VM that a key is about which cannot be about several.
@@ -63,21 +75,37 @@ pub fn meaning(app: &App, kind: ActionKind) -> ActionKind {
             .vm(vm)
             .is_some_and(|(_, found)| found.state == PowerState::Paused)
     };
-    let vms = targets(app);
-    if turns && !vms.is_empty() && vms.iter().all(paused) {
+    let mut vms = target_refs(app).peekable();
+    if turns && vms.peek().is_some() && vms.all(paused) {
         ActionKind::Resume
     } else {
         kind
     }
 }
 
-/// Says whether an action could be run now, on one at least of the VMs it is about.
+/// VMs that are looked at one by one for what every frame asks.
+const GLANCE: usize = 100;
+
+/// Says whether an action could be run now, as far as can be told at a glance: of very many VMs it is
+/// found out when it is asked for.
 pub fn allowed(app: &App, kind: ActionKind) -> Result<(), String> {
-    let vms = targets(app);
+    if target_refs(app).nth(GLANCE).is_some() {
+        return Ok(());
+    }
+    allowed_on_any(app, kind, target_refs(app))
+}
+
+/// Says whether an action could be run now, on one at least of these VMs.
+fn allowed_on_any<'a>(
+    app: &App,
+    kind: ActionKind,
+    vms: impl Iterator<Item = &'a VmRef>,
+) -> Result<(), String> {
     let action = Action::new(meaning(app, kind));
+    let count = target_refs(app).count();
     let mut refusal = None;
-    for vm in &vms {
-        match judge(app, vm, &action, vms.len()) {
+    for vm in vms {
+        match judge(app, vm, &action, count) {
             Ok(()) => return Ok(()),
             Err(failure) => refusal = refusal.or(Some(failure.message)),
         }
@@ -116,7 +144,7 @@ pub fn reach(app: &App, vm: &VmRef, verb: GuestVerb) -> Result<Verdict, Failure>
 pub fn begin(app: &mut App, kind: ActionKind) -> Vec<Effect> {
     let action = Action::new(meaning(app, kind));
     let vms = targets(app);
-    if let Err(reason) = allowed(app, kind) {
+    if let Err(reason) = allowed_on_any(app, kind, vms.iter()) {
         app.say(
             Role::Warning,
             format!("cannot {}: {reason}", action.kind.spec().verb_alone()),

@@ -230,8 +230,8 @@ impl App {
 
     /// Takes the fleet's newest state; returns the VMs that were marked and are not there any more.
     pub fn take_snapshot(&mut self, snapshot: Arc<FleetSnapshot>) -> Vec<VmRef> {
-        self.snapshot = snapshot;
-        let gone = self.vms.take(&self.snapshot, self.now);
+        let before = std::mem::replace(&mut self.snapshot, snapshot);
+        let gone = self.vms.take(&before, &self.snapshot, self.now);
         if !self.touched {
             self.vms.go_to(&self.snapshot, 0);
         }

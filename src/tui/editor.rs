@@ -96,7 +96,7 @@ impl Draft {
         private_file::create_dir(&directory)?;
         // By its end an editor knows the language.
         let file = directory.join(format!("{}.xml", self.vm.vm.short()));
-        private_file::write_new(&file, self.was.as_str().as_bytes())?;
+        private_file::write_new(&file, self.was.to_file().as_bytes())?;
         self.file = Some(file.clone());
         Ok(file)
     }

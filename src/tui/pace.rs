@@ -1,6 +1,7 @@
 //! When the next frame is due. Whatever a person does, or is told, is drawn at once; figures that change by
 //! themselves are drawn a few times a second, and less often where the terminal takes long to take a frame:
-//! a line of 9600 baud carries little more than that. Pure.
+//! a line of 9600 baud carries little more than that. And when the newest state of the fleet is taken: of very many VMs
+//! that is the dearest part of a frame. Pure.
 
 use std::time::Duration;
 
@@ -22,6 +23,9 @@ const SLOWEST_FRAME: Duration = Duration::from_secs(3);
 /// A terminal that is busy with a frame for so long has this many times as long without one.
 const REST: u32 = 3;
 
+/// Where taking the newest state took so long, keys and their frames have this many times as long without it.
+const CATCH_UP_REST: u32 = 10;
+
 /// What a frame is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Wait {
@@ -41,6 +45,10 @@ pub struct Pace {
     took: Duration,
     /// The most urgent thing that has changed; `None` while the next frame would be the same.
     wait: Option<Wait>,
+    /// When the newest state was taken, and how long that took.
+    caught_up: Option<(Instant, Duration)>,
+    /// Whether something has happened since, that the state of then does not show.
+    happened: bool,
 }
 
 impl Default for Pace {
@@ -50,6 +58,8 @@ impl Default for Pace {
             drawn: None,
             took: Duration::ZERO,
             wait: Some(Wait::Key),
+            caught_up: None,
+            happened: false,
         }
     }
 }
@@ -58,6 +68,11 @@ impl Pace {
     /// Something has changed.
     pub fn touch(&mut self, wait: Wait) {
         self.wait = Some(self.wait.map_or(wait, |before| before.min(wait)));
+    }
+
+    /// Something has happened that the state taken last does not show.
+    pub const fn happened(&mut self) {
+        self.happened = true;
     }
 
     /// Returns when a frame is due; `None` while nothing has changed.
@@ -72,11 +87,31 @@ impl Pace {
 
     /// A frame was drawn, and the terminal took so long for it.
     pub const fn drew(&mut self, now: Instant, took: Duration) {
-        *self = Self {
-            drawn: Some(now),
-            took,
-            wait: None,
+        self.drawn = Some(now);
+        self.took = took;
+        self.wait = None;
+    }
+
+    /// Says whether the next frame shows the newest state of the fleet: for figures, and whenever something has
+    /// happened; for a key as [`Self::key_catches_up`] says.
+    pub fn frame_catches_up(&self, now: Instant) -> bool {
+        self.wait == Some(Wait::Figures) || self.key_catches_up(now)
+    }
+
+    /// Says whether a key finds the newest state of the fleet, or what is on the screen: that is younger than a calm
+    /// frame.
+    pub fn key_catches_up(&self, now: Instant) -> bool {
+        let rested = |(at, took): (Instant, Duration)| {
+            let rest = (took * CATCH_UP_REST).min(CALM_FRAME);
+            now >= at + rest
         };
+        self.happened || self.caught_up.is_none_or(rested)
+    }
+
+    /// The newest state was taken, which took so long.
+    pub const fn caught_up(&mut self, now: Instant, took: Duration) {
+        self.caught_up = Some((now, took));
+        self.happened = false;
     }
 }
 
@@ -99,6 +134,26 @@ mod tests {
         assert_eq!(pace.due(start), Some(start + KEY_FRAME));
         pace.touch(Wait::Figures);
         assert_eq!(pace.due(start), Some(start + KEY_FRAME));
+    }
+
+    #[test]
+    fn a_key_does_not_wait_for_the_state_of_a_large_fleet_again_and_again() {
+        let start = Instant::now();
+        let ms = |ms| start + Duration::from_millis(ms);
+        let mut pace = Pace::default();
+        assert!(pace.key_catches_up(start));
+        pace.caught_up(start, Duration::from_millis(20));
+        pace.drew(start, Duration::ZERO);
+        pace.touch(Wait::Key);
+        assert!(!pace.key_catches_up(ms(199)) && !pace.frame_catches_up(ms(199)));
+        assert!(pace.key_catches_up(ms(200)) && pace.frame_catches_up(ms(200)));
+        pace.happened();
+        assert!(pace.key_catches_up(ms(1)), "what has happened is shown");
+        pace.caught_up(start, Duration::from_secs(2));
+        assert!(pace.key_catches_up(start + CALM_FRAME), "at the latest");
+        pace.drew(start, Duration::ZERO);
+        pace.touch(Wait::Figures);
+        assert!(!pace.key_catches_up(start) && pace.frame_catches_up(start));
     }
 
     #[test]

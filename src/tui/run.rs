@@ -469,7 +469,10 @@ impl Loop {
         }
         self.is_behind = false;
         let newest = Arc::clone(&self.snapshots.borrow_and_update());
-        self.take(Some(Input::Snapshot(newest)), guard)
+        let began = Instant::now();
+        self.take(Some(Input::Snapshot(newest)), guard)?;
+        self.pace.caught_up(began, began.elapsed());
+        Ok(())
     }
 
     /// Takes a report of the terminal; `None` for those that mean nothing here.
@@ -508,12 +511,20 @@ impl Loop {
         let Some(input) = input else {
             return Ok(());
         };
-        if matches!(input, Input::Key(_) | Input::Paste(_)) {
+        if matches!(input, Input::Key(_) | Input::Paste(_))
+            && self.pace.key_catches_up(Instant::now())
+        {
             self.catch_up(guard)?;
         }
         if let Input::Resize(width, height) = input {
             self.surface.resize((width, height));
             self.state.cell = cell_size();
+        }
+        if matches!(
+            input,
+            Input::Fact(_) | Input::FactsLost(_) | Input::Answer(_)
+        ) {
+            self.pace.happened();
         }
         let pace = self.pace_of(&input);
         self.pace.touch(pace);
@@ -587,11 +598,16 @@ impl Loop {
             if now < due {
                 return Ok(Some(due));
             }
-            self.catch_up(guard)?;
+            if self.pace.frame_catches_up(now) {
+                self.catch_up(guard)?;
+            }
             let began = Instant::now();
             self.draw()?;
             self.console_budget = CONSOLE_BUDGET;
             self.pace.drew(began, began.elapsed());
+            if self.is_behind {
+                self.pace.touch(Wait::Figures);
+            }
         }
         Ok(self.app.next_tick().map(|wait| now + wait))
     }

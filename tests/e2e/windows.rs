@@ -92,7 +92,7 @@ async fn a_program_runs_in_a_vm_for_an_account_of_it_and_the_password_is_nowhere
 
     for (code, password, vm, words, says) in [
         (
-            1,
+            5,
             "wrong",
             "app-1",
             vec!["hostname"],
@@ -105,15 +105,14 @@ async fn a_program_runs_in_a_vm_for_an_account_of_it_and_the_password_is_nowhere
             vec!["nope.exe"],
             "cannot find the file",
         ),
-        (1, PASSWORD, "tux", vec!["hostname"], "Windows Server 2016"),
+        (5, PASSWORD, "tux", vec!["hostname"], "Windows Server 2016"),
         (4, PASSWORD, "off", vec!["hostname"], "off is stopped"),
     ] {
         let mut all = vec![vm, "-y", "--"];
         all.extend(&words);
-        let file = run_any(&deck, password, &all);
-        assert!(file.stderr.contains(says), "{vm}: {}", file.stderr);
-        assert_ne!(file.code, 0, "{vm} {code}");
-        assert!(!file.stderr.contains(password), "{}", file.stderr);
+        let said = run(&deck, code, password, &all).stderr;
+        assert!(said.contains(says), "{vm}: {said}");
+        assert!(!said.contains(password), "{said}");
     }
     let late = ["app-1", "-y", "--timeout", "300ms", "--", "sleep", "30"];
     let late = run(&deck, 6, PASSWORD, &late).stderr;
@@ -134,15 +133,6 @@ async fn a_program_runs_in_a_vm_for_an_account_of_it_and_the_password_is_nowhere
     }
     in_the_dashboard(&deck);
     host.end().await;
-}
-
-fn run_any(deck: &Deck, password: &str, words: &[&str]) -> Run {
-    let file = deck.home().join("password");
-    write(&file, password);
-    let mut args = vec!["--once", "run", "--guest-user", "Administrator"];
-    args.extend(["--guest-password-fd", "0"]);
-    args.extend(words);
-    Run::of(deck.command(&args).stdin(fs::File::open(&file).unwrap()))
 }
 
 /// Waits for the running VM and puts the cursor on it.

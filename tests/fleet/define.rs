@@ -4,7 +4,7 @@
 use vmdeck::domain::action::Action;
 use vmdeck::domain::definition::{DefineRequest, DefinitionText};
 use vmdeck::domain::error_kind::{ErrorKind, Failure};
-use vmdeck::domain::operation::{Consent, Operation, Outcome, Submission};
+use vmdeck::domain::operation::Outcome;
 use vmdeck::domain::vm::PowerState;
 use vmdeck::fleet::request::Proposal;
 
@@ -30,18 +30,6 @@ async fn planned(lab: &Lab, from: &str, to: &str) -> Result<Proposal, Failure> {
     lab.handle.plan(vm, Action::from(request), actor(), 1).await
 }
 
-async fn run(lab: &Lab, proposal: Proposal) -> Operation {
-    let submission = Submission {
-        plan: proposal.plan,
-        actor: actor(),
-        consent: Consent::Confirmed,
-        count: 1,
-        deadline: None,
-    };
-    let id = lab.handle.submit(submission).await.unwrap();
-    Operation::clone(&*lab.handle.outcome(&id).await.unwrap())
-}
-
 fn sent(lab: &Lab) -> usize {
     lab.world
         .with("h1", |machine| machine.times("do define").len())
@@ -52,7 +40,7 @@ async fn a_definition_is_planned_sent_read_back_and_recorded_without_its_words()
     let lab = one().await;
     let typed = "<vcpu>4</vcpu>\n<graphics passwd='s3cret'/>";
     let proposal = planned(&lab, "<vcpu>1</vcpu>", typed).await.unwrap();
-    let ended = run(&lab, proposal).await;
+    let ended = lab.run(proposal).await;
     assert_eq!(ended.outcome, Some(Outcome::Confirmed));
     assert_eq!(sent(&lab), 1);
     let records = lab.handle.audit_tail(10, None).await.unwrap();
@@ -76,7 +64,7 @@ async fn a_definition_that_somebody_else_has_changed_is_a_conflict_and_nothing_i
         let other = WAS.replace(">1<", ">2<");
         machine.definitions.insert(vm_id(2), other);
     });
-    let ended = run(&lab, proposal).await;
+    let ended = lab.run(proposal).await;
     let Some(Outcome::Refused { cause }) = ended.outcome else {
         panic!("{ended:?}");
     };
@@ -95,7 +83,7 @@ async fn what_a_host_takes_and_does_not_keep_is_not_called_done() {
     lab.world
         .with("h1", |machine| machine.obeys = Obeys::Ignores);
     let proposal = planned(&lab, ">1<", ">4<").await.unwrap();
-    let ended = run(&lab, proposal).await;
+    let ended = lab.run(proposal).await;
     let Some(Outcome::Accepted { note }) = ended.outcome else {
         panic!("{ended:?}");
     };
@@ -109,7 +97,7 @@ async fn a_refusal_of_the_host_is_told_in_its_own_words() {
         machine.refuses_words = vec!["define"];
     });
     let proposal = planned(&lab, ">1<", ">4<").await.unwrap();
-    let ended = run(&lab, proposal).await;
+    let ended = lab.run(proposal).await;
     let Some(Outcome::Failed { cause }) = ended.outcome else {
         panic!("{ended:?}");
     };

@@ -4,7 +4,7 @@
 use vmdeck::domain::action::{Action, ActionKind};
 use vmdeck::domain::edit::{Changes, EditRequest, VmSettings};
 use vmdeck::domain::error_kind::{ErrorKind, Failure};
-use vmdeck::domain::operation::{Consent, Operation, Outcome, Submission};
+use vmdeck::domain::operation::{Consent, Outcome, Submission};
 use vmdeck::domain::text::RemoteText;
 use vmdeck::domain::vm::PowerState;
 use vmdeck::fleet::request::Proposal;
@@ -46,18 +46,6 @@ async fn planned(lab: &Lab) -> Result<Proposal, Failure> {
     lab.handle.plan(vm, Action::from(request), actor(), 1).await
 }
 
-async fn run(lab: &Lab, proposal: Proposal) -> Operation {
-    let submission = Submission {
-        plan: proposal.plan,
-        actor: actor(),
-        consent: Consent::Confirmed,
-        count: 1,
-        deadline: None,
-    };
-    let id = lab.handle.submit(submission).await.unwrap();
-    Operation::clone(&*lab.handle.outcome(&id).await.unwrap())
-}
-
 fn sent(lab: &Lab) -> usize {
     lab.world
         .with("h1", |machine| machine.times("do set").len())
@@ -78,7 +66,7 @@ async fn a_change_is_planned_agreed_to_made_and_read_back() {
     let refused = lab.handle.submit(refused).await.unwrap_err();
     assert_eq!(refused.kind, ErrorKind::Refused);
     assert_eq!(sent(&lab), 0);
-    let ended = run(&lab, proposal).await;
+    let ended = lab.run(proposal).await;
     assert_eq!(ended.outcome, Some(Outcome::Confirmed));
     assert_eq!(ended.state_after, Some(PowerState::Stopped));
     let now = lab.handle.settings(lab.vm("h1", 2)).await.unwrap();
@@ -100,7 +88,7 @@ async fn what_was_changed_since_it_was_shown_is_a_conflict_and_changes_nothing()
         let settings = machine.settings.get_mut(&vm_id(2)).unwrap();
         settings.vcpus = Some(3);
     });
-    let ended = run(&lab, proposal).await;
+    let ended = lab.run(proposal).await;
     let Some(Outcome::Refused { cause }) = ended.outcome else {
         panic!("{ended:?}");
     };
@@ -118,7 +106,7 @@ async fn settings_that_cannot_be_read_again_are_not_changed() {
     let lab = one().await;
     let proposal = planned(&lab).await.unwrap();
     lab.world.with("h1", |machine| machine.settings.clear());
-    let ended = run(&lab, proposal).await;
+    let ended = lab.run(proposal).await;
     assert!(
         matches!(ended.outcome, Some(Outcome::Refused { .. })),
         "{ended:?}"
@@ -133,7 +121,7 @@ async fn a_change_that_fails_half_way_names_what_was_changed_and_what_was_not() 
         machine.refuses_words = vec!["set-autostart"];
     });
     let proposal = planned(&lab).await.unwrap();
-    let ended = run(&lab, proposal).await;
+    let ended = lab.run(proposal).await;
     let Some(Outcome::Failed { cause }) = ended.outcome else {
         panic!("{ended:?}");
     };
@@ -153,7 +141,7 @@ async fn a_change_that_nothing_came_of_is_not_called_done() {
     lab.world
         .with("h1", |machine| machine.obeys = Obeys::Ignores);
     let proposal = planned(&lab).await.unwrap();
-    let ended = run(&lab, proposal).await;
+    let ended = lab.run(proposal).await;
     let Some(Outcome::Accepted { note }) = ended.outcome else {
         panic!("{ended:?}");
     };

@@ -17,7 +17,7 @@ use vmdeck::domain::inventory::{FleetSnapshot, HostSnapshot};
 use vmdeck::domain::operation::{Actor, Consent, Door, Operation, OperationId, Plan, Submission};
 use vmdeck::domain::vm::{PowerState, VmRef};
 use vmdeck::fleet::engine::BulkLimit;
-use vmdeck::fleet::request::HostSelection;
+use vmdeck::fleet::request::{HostSelection, Proposal};
 use vmdeck::fleet::target::LoginOptions;
 use vmdeck::fleet::{FleetHandle, FleetOptions, FleetSetup, start};
 use vmdeck::hypervisor::Drivers;
@@ -223,6 +223,19 @@ impl Lab {
             assert!(began.elapsed() < PATIENCE, "waited in vain for {what}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// Submits what was planned and agreed to, and returns how it ended.
+    pub(crate) async fn run(&self, proposal: Proposal) -> Operation {
+        let submission = Submission {
+            plan: proposal.plan,
+            actor: actor(),
+            consent: Consent::Confirmed,
+            count: 1,
+            deadline: None,
+        };
+        let id = self.handle.submit(submission).await.unwrap();
+        Operation::clone(&*self.handle.outcome(&id).await.unwrap())
     }
 
     pub(crate) fn id(&self, name: &str) -> HostId {

@@ -17,16 +17,6 @@ const LEAVE: &str = "\x1d";
 /// How often memory is looked at.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Bytes the loopback has carried (`proc(5)`, `/proc/net/dev`).
-fn carried() -> u64 {
-    let devices = std::fs::read_to_string("/proc/net/dev").unwrap();
-    let line = devices
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("lo:"));
-    line.and_then(|line| line.split_whitespace().next()?.parse().ok())
-        .expect("the loopback")
-}
-
 /// What a flood came to.
 struct Flood {
     /// MiB that the program's memory grew by, at most.
@@ -48,7 +38,7 @@ async fn flood(lasting: Duration) -> Flood {
     pty.wait_text("live");
     pty.keys("\r");
     pty.wait_text("root@vm-0001");
-    let (memory, wire) = (memory_of(pty.pid()), carried());
+    let (memory, wire) = (memory_of(pty.pid()), campaign::loopback_bytes());
     pty.keys("yes\r");
     pty.wait_for("a page of it", |screen| {
         screen.lines().filter(|line| line.contains('y')).count() > 20
@@ -60,7 +50,7 @@ async fn flood(lasting: Duration) -> Flood {
         most = most.max(memory_of(pty.pid()));
     }
     let seconds = began.elapsed().as_secs();
-    let rate = ((carried() - wire) / seconds.max(1)) >> 20;
+    let rate = ((campaign::loopback_bytes() - wire) / seconds.max(1)) >> 20;
     let asked = Instant::now();
     pty.keys(LEAVE);
     pty.wait_text("NAME");

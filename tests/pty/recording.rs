@@ -5,9 +5,6 @@ use std::time::Duration;
 
 use rustix::process::{Signal, kill_process};
 use tempfile::TempDir;
-use vmdeck::domain::host::LoginMethod;
-use vmdeck::private_file;
-use vmdeck::profile::Profile;
 use vmdeck::sim::Scenario;
 
 use crate::support::campaign;
@@ -106,18 +103,7 @@ fn nothing_is_recorded_over_and_a_full_recording_ends_without_the_dashboard() {
 pub(crate) async fn home_of(fleet: &SimFleet) -> TempDir {
     let home = TempDir::new().unwrap();
     let profiles = home.path().join("profiles");
-    private_file::ensure_dir(&profiles).unwrap();
-    let profile = Profile::create(&profiles, &"default".parse().unwrap())
-        .await
-        .unwrap();
-    let key = home.path().join("key");
-    private_file::write_atomic(&key, fleet.demo.login_key_pem.expose().as_bytes()).unwrap();
-    for host in &fleet.demo.hosts {
-        let mut spec = host.spec.clone();
-        spec.login = LoginMethod::KeyFile(key.clone());
-        profile.upsert_host(spec).await.unwrap();
-        profile.pin_key(host.host_key.clone(), true).await.unwrap();
-    }
+    drop(fleet.profile(&profiles, "default", home.path()).await);
     home
 }
 

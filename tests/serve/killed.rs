@@ -13,7 +13,7 @@ use serde_json::Value;
 use vmdeck::task::Tasks;
 
 use crate::program::{Home, Server};
-use crate::serving::{Answer, add_profile, http};
+use crate::serving::{Answer, http};
 use crate::support::simulated::SimFleet;
 use crate::support::{wait_for, write};
 
@@ -187,7 +187,7 @@ impl Campaign {
         write(home.0.path().join("config.toml"), CONFIG);
         let sim = SimFleet::start(HOSTS).await;
         let root = home.0.path().join("profiles");
-        drop(add_profile(&root, "default", &sim, home.0.path()).await);
+        drop(sim.profile(&root, "default", home.0.path()).await);
         let mut server = home.serve(&[]);
         let admin = server.key();
         Self {

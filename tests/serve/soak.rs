@@ -19,7 +19,7 @@ use vmdeck::sim::{Scenario, SimState};
 use vmdeck::task::Tasks;
 
 use crate::program::{Home, Server};
-use crate::serving::{add_profile, http};
+use crate::serving::http;
 use crate::support::campaign::{figure, lasting, memory_of, shipped};
 use crate::support::simulated::SimFleet;
 use crate::support::{wait_for, write};
@@ -82,7 +82,7 @@ impl Soak {
         let scenario = Scenario::grid(size.hosts, size.vms).expect("a fleet");
         let sim = SimFleet::of(scenario).await;
         let root = home.0.path().join("profiles");
-        drop(add_profile(&root, "default", &sim, home.0.path()).await);
+        drop(sim.profile(&root, "default", home.0.path()).await);
         let mut server = home.serve(&[]);
         let admin = server.key();
         Self {

@@ -75,6 +75,16 @@ pub fn memory_of(pid: u32) -> u64 {
     kilobytes * 1024
 }
 
+/// Bytes the loopback has carried (`proc(5)`, `/proc/net/dev`).
+pub fn loopback_bytes() -> u64 {
+    let devices = std::fs::read_to_string("/proc/net/dev").expect("/proc");
+    let line = devices
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("lo:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok())
+        .expect("the loopback")
+}
+
 /// Whether this is the build that the goals about time are for.
 pub const fn shipped() -> bool {
     !cfg!(debug_assertions)

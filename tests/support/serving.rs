@@ -22,12 +22,9 @@ use vmdeck::app::{FleetParts, ServedFleets};
 use vmdeck::audit::AuditOptions;
 use vmdeck::clock::Clock;
 use vmdeck::config::ServeConfig;
-use vmdeck::domain::host::LoginMethod;
 use vmdeck::domain::secret::SecretText;
 use vmdeck::fleet::FleetHandle;
 use vmdeck::fleet::engine::FleetOptions;
-use vmdeck::private_file;
-use vmdeck::profile::{Profile, ProfileName};
 use vmdeck::serve::{self, Listener, Running, ServeState};
 use vmdeck::session::SessionOptions;
 use vmdeck::sim::Scenario;
@@ -129,7 +126,7 @@ impl Serving {
         let sim = SimFleet::of(scenario).await;
         let clock = Clock::system();
         let root = home.path().join("profiles");
-        let profile = add_profile(&root, PROFILE, &sim, home.path()).await;
+        let profile = sim.profile(&root, PROFILE, home.path()).await;
         let accounts = Accounts::open(&home.path().join("server"), clock.clone())
             .await
             .expect("accounts");
@@ -282,30 +279,6 @@ pub async fn answer(response: axum::response::Response) -> Answer {
         headers: parts.headers,
         body: body.collect().await.expect("a body").to_bytes().to_vec(),
     }
-}
-
-/// Makes a profile with the hosts of a simulated fleet.
-pub async fn add_profile(
-    root: &std::path::Path,
-    name: &str,
-    sim: &SimFleet,
-    home: &std::path::Path,
-) -> Profile {
-    let name: ProfileName = name.parse().expect("a name");
-    let profile = Profile::create(root, &name).await.expect("a profile");
-    let key_file = home.join(format!("{name}-key"));
-    private_file::write_atomic(&key_file, sim.demo.login_key_pem.expose().as_bytes())
-        .expect("a key file");
-    for host in &sim.demo.hosts {
-        let mut spec = host.spec.clone();
-        spec.login = LoginMethod::KeyFile(key_file.clone());
-        profile.upsert_host(spec).await.expect("a host");
-        profile
-            .pin_key(host.host_key.clone(), true)
-            .await
-            .expect("a key");
-    }
-    profile
 }
 
 /// The program's own fleets, with a server whose passphrase was set.

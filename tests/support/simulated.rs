@@ -1,11 +1,14 @@
 //! A simulated fleet for tests, and links to its hosts.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use vmdeck::domain::credential::Credential;
-use vmdeck::domain::host::HostSpec;
+use vmdeck::domain::host::{HostSpec, LoginMethod};
 use vmdeck::domain::secret::SecretText;
+use vmdeck::private_file;
+use vmdeck::profile::{Profile, ProfileName};
 use vmdeck::sim::{Demo, DemoHost, HostControl, Scenario};
 use vmdeck::task::Tasks;
 use vmdeck::transport::ssh::{SshConnector, SshOptions};
@@ -28,6 +31,24 @@ impl SimFleet {
         let tasks = Tasks::new();
         let demo = vmdeck::sim::start(scenario, &tasks).await.expect("a fleet");
         Self { demo, tasks }
+    }
+
+    /// Makes a profile with every host, whose login key is put into `home`.
+    pub async fn profile(&self, root: &Path, name: &str, home: &Path) -> Profile {
+        private_file::ensure_dir(root).expect("a directory");
+        let name: ProfileName = name.parse().expect("a name");
+        let profile = Profile::create(root, &name).await.expect("a profile");
+        let key = home.join(format!("{name}-key"));
+        let pem = self.demo.login_key_pem.expose();
+        private_file::write_atomic(&key, pem.as_bytes()).expect("a key file");
+        for host in &self.demo.hosts {
+            let mut spec = host.spec.clone();
+            spec.login = LoginMethod::KeyFile(key.clone());
+            profile.upsert_host(spec).await.expect("a host");
+            let pinned = profile.pin_key(host.host_key.clone(), true).await;
+            pinned.expect("a host key");
+        }
+        profile
     }
 
     /// The host of that name.

@@ -195,3 +195,15 @@ async fn a_marked_vm_that_vanishes_is_told_and_left_out_of_the_plan_in_words() {
     screen.keys("enter u").await;
     assert!(!screen.text().contains("1 gone"));
 }
+
+#[tokio::test]
+async fn of_very_many_a_key_tells_why_it_is_about_none() {
+    let mut screen = Screen::new(fleet::grid(6, 50), (140, 30));
+    screen.keys(r#"/ "state:running" enter *"#).await;
+    let marked = screen.app.vms.marks.len();
+    assert!(marked > 100, "{marked}");
+    screen.keys("s").await;
+    let text = screen.text();
+    assert!(text.contains("cannot start: "), "{text}");
+    assert!(screen.app.overlays.is_empty(), "{text}");
+}

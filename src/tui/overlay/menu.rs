@@ -123,7 +123,7 @@ impl Menu {
             })
             .collect();
         let mut menu = Self::new(about(app), items);
-        menu.in_production = acting::in_production(app, &acting::targets(app)) > 0;
+        menu.in_production = acting::in_production(app, acting::target_refs(app)) > 0;
         menu.index = menu
             .items
             .iter()

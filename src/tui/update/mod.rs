@@ -208,7 +208,7 @@ fn point(app: &mut App, pointer: Pointer) -> Vec<Effect> {
 }
 
 fn take_snapshot(app: &mut App, snapshot: Arc<FleetSnapshot>) {
-    let before = std::mem::replace(&mut app.snapshot, Arc::clone(&snapshot));
+    let before = Arc::clone(&app.snapshot);
     let gone = app.take_snapshot(snapshot);
     tell_gone(app, &before, &gone);
     let was_running: HashSet<&OperationId> = before

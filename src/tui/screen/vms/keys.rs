@@ -33,7 +33,7 @@ pub fn has_selected(app: &App) -> Result<(), String> {
 
 /// Says whether a key here is about any VM: the one that is open, a marked one, or the one under the cursor.
 pub fn has_target(app: &App) -> Result<(), String> {
-    if crate::tui::acting::targets(app).is_empty() {
+    if crate::tui::acting::target_refs(app).next().is_none() {
         return Err("no VM is selected".to_owned());
     }
     Ok(())

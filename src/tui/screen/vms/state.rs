@@ -61,8 +61,6 @@ pub struct Vms {
     pub cursor: Cursor<VmRef>,
     /// Marked VMs.
     pub marks: BTreeSet<VmRef>,
-    /// What each host had when the marks were last compared with it.
-    looked_at: HashMap<HostId, Arc<HostInventory>>,
     /// Names of VMs that were marked and are gone, until marks are taken away or used.
     pub gone: Vec<RemoteText>,
     /// VMs of which a person wants to be told when they change.
@@ -88,35 +86,41 @@ pub struct Vms {
 }
 
 impl Vms {
-    /// Takes the fleet's newest state; returns the VMs whose marks went with them.
-    pub fn take(&mut self, state: &FleetSnapshot, now: Timestamp) -> Vec<VmRef> {
+    /// Takes the fleet's newest state and the one taken before it; returns the VMs whose marks went with them.
+    pub fn take(
+        &mut self,
+        before: &FleetSnapshot,
+        state: &FleetSnapshot,
+        now: Timestamp,
+    ) -> Vec<VmRef> {
         self.history.take(state);
         if self.host.is_some_and(|host| state.host(host).is_none()) {
             self.host = None;
         }
-        let gone = self.marks_without_vm(state);
+        let gone = self.marks_without_vm(before, state);
         self.resort(state, now);
         gone
     }
 
     /// Takes away the marks whose VMs are not there any more, and returns them. A mark outlives a host that does not
     /// answer. Ten thousand may be marked: only those of hosts that have said something new are looked at one by one.
-    fn marks_without_vm(&mut self, state: &FleetSnapshot) -> Vec<VmRef> {
-        let mut news: HashMap<HostId, bool> = HashMap::with_capacity(state.hosts.len());
-        for host in &state.hosts {
-            let id = host.spec.id;
-            let is_new = host.inventory.as_ref().is_some_and(|inventory| {
-                let before = self.looked_at.insert(id, Arc::clone(inventory));
-                before.is_none_or(|before| !Arc::ptr_eq(&before, inventory))
-            });
-            news.insert(id, is_new);
+    fn marks_without_vm(&mut self, before: &FleetSnapshot, state: &FleetSnapshot) -> Vec<VmRef> {
+        if self.marks.is_empty() {
+            return Vec::new();
         }
-        self.looked_at.retain(|id, _| news.contains_key(id));
+        let inventories = |state: &FleetSnapshot| -> HashMap<HostId, Option<*const HostInventory>> {
+            let hosts = state.hosts.iter();
+            hosts
+                .map(|host| (host.spec.id, host.inventory.as_ref().map(Arc::as_ptr)))
+                .collect()
+        };
+        let (then, now) = (inventories(before), inventories(state));
+        let is_new = |host: &HostId, now: &Option<_>| now.is_some() && then.get(host) != Some(now);
         let mut gone = Vec::new();
         self.marks.retain(|vm| {
-            let stays = news
+            let stays = now
                 .get(&vm.host)
-                .is_some_and(|is_new| !is_new || state.vm(vm).is_some());
+                .is_some_and(|now| !is_new(&vm.host, now) || state.vm(vm).is_some());
             if !stays {
                 gone.push(vm.clone());
             }

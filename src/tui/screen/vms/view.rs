@@ -207,7 +207,7 @@ pub fn status(app: &App, buf: &mut Buffer, line: Rect, theme: &Theme) -> Option<
     }
     let mut width = paint::width(&count);
     paint::put_right(buf, line, &count, theme.style(Role::Dim));
-    if acting::in_production(app, &acting::targets(app)) > 0 {
+    if acting::in_production(app, acting::target_refs(app)) > 0 {
         let room = line.width.saturating_sub(width);
         frame::badge(
             buf,
