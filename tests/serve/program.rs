@@ -427,6 +427,49 @@ fn a_profile_is_granted_with_its_passphrase_and_taken_back_without() {
 }
 
 #[test]
+fn the_servers_own_passphrase_is_changed_and_grants_stay() {
+    let home = Home::new();
+    let secret = |name: &str, text: &str| {
+        let path = home.0.path().join(name);
+        vmdeck::private_file::write_atomic(&path, text.as_bytes()).unwrap();
+        path
+    };
+    let old = secret("old", "server canary-1");
+    let new = secret("new", "server canary-2");
+    let own = secret("own", "own long canary-3");
+    let with = |pass: &Path, words: &[&str]| {
+        let mut prepared = home.command(words);
+        prepared.env("VMDECK_PASSPHRASE_FILE", pass);
+        // The descriptor is looked up by the number it has in the child: standard input.
+        prepared.stdin(std::fs::File::open(&new).unwrap());
+        Run::of(&mut prepared)
+    };
+    let changing = ["profile", "passwd", "--server", "--new-passphrase-fd", "0"];
+    let serving = ["--serve", "--listen", "127.0.0.1:0"];
+    let serves = |pass: &Path| {
+        let mut command = home.command(&serving);
+        command.env("VMDECK_PASSPHRASE_FILE", pass);
+        assert_eq!(Server::start(command).end().0, Some(0));
+    };
+    let early = with(&old, &changing).expect(3);
+    assert!(early.stderr.contains("no passphrase"), "{}", early.stderr);
+    serves(&old);
+    with(&own, &["profile", "create", "lab", "--passphrase"]).expect(0);
+    with(&own, &["profile", "grant", "lab"]).expect(0);
+
+    let wrong = with(&own, &changing).expect(4);
+    assert!(wrong.stderr.contains("is wrong"), "{}", wrong.stderr);
+    serves(&old);
+    with(&old, &changing).expect(0);
+    with(&old, &serving).expect(4);
+    serves(&new);
+    // It is the same identity: another one could take no grant.
+    with(&own, &["profile", "grant", "lab"]).expect(0);
+    let kept = everything(&home.0.path().join("server"));
+    assert!(!kept.contains("canary") && !kept.contains("AGE-SECRET"));
+}
+
+#[test]
 fn it_tells_its_manager_when_it_answers_and_takes_its_socket() {
     let home = Home::new();
     let path = home.0.path().join("notify");
