@@ -168,6 +168,7 @@ pub fn accept_dialog(app: &mut App) -> Vec<Effect> {
         Some(Overlay::Agree(dialog)) => acting::agreed(app, *dialog, Consent::Confirmed),
         Some(Overlay::Question(question)) => match question.effect() {
             Effect::RunOwn(run) => own::start(app, *run),
+            Effect::Edit(draft) => define::edit_again(app, *draft),
             effect => vec![effect],
         },
         Some(other) => {
