@@ -265,6 +265,7 @@ async fn open(
         keymap: Arc::new(keymap.unwrap_or_default()),
         ascii: options.ascii,
         themes: shelf::names(options.shelf.as_ref()).into(),
+        theme: Arc::from(options.theme.as_str()),
         lift_for: options.lift_for,
         profiles: options.profiles.clone().into(),
         recorded,

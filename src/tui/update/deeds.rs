@@ -146,11 +146,8 @@ pub fn themes(app: &mut App) -> Vec<Effect> {
         .map(|name| Item::unlettered(name.clone(), Choice::Theme(name.clone())))
         .collect();
     let mut menu = Menu::new("Theme", items);
-    let now = app.theme.as_ref();
-    menu.index = themes
-        .iter()
-        .position(|name| Some(name) == now)
-        .unwrap_or(0);
+    let now = app.theme.as_deref().unwrap_or(&app.settings.theme);
+    menu.index = themes.iter().position(|name| name == now).unwrap_or(0);
     app.overlays.push(Overlay::Menu(menu));
     Vec::new()
 }
