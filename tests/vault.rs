@@ -189,6 +189,140 @@ async fn an_idle_vault_locks_itself() {
     assert_eq!(vault.state(Some(&identity)), LockState::Locked);
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_idle_vault_says_when_it_locks_itself_and_only_use_puts_that_off() {
+    let idle = Duration::from_secs(900);
+    let vault = Vault::for_tests(Some(idle));
+    assert_eq!(vault.locks_at(), None);
+    let identity = vault.create_identity(&text("x")).await.unwrap();
+    let secret = CredentialSecret::Password(text("x"));
+    let blob = Vault::seal(&identity.recipient, &context(), &secret).unwrap();
+    let begin = tokio::time::Instant::now();
+    assert_eq!(vault.locks_at(), Some(begin + idle));
+    tokio::time::advance(Duration::from_secs(100)).await;
+    // Nobody has just asked for it.
+    vault.open_unattended(&context(), &blob).unwrap();
+    assert_eq!(vault.locks_at(), Some(begin + idle));
+    vault.touch();
+    let at = begin + Duration::from_secs(1000);
+    assert_eq!(vault.locks_at(), Some(at));
+    tokio::time::advance(Duration::from_secs(100)).await;
+    vault.open(&context(), &blob).unwrap();
+    assert_eq!(vault.locks_at(), Some(at + Duration::from_secs(100)));
+    tokio::time::advance(Duration::from_millis(899_999)).await;
+    assert!(vault.is_unlocked());
+    tokio::time::advance(Duration::from_millis(1)).await;
+    assert!(!vault.is_unlocked());
+    assert_eq!(vault.locks_at(), None);
+    // Use does not open it again.
+    vault.touch();
+    assert_eq!(
+        vault.open(&context(), &blob).unwrap_err(),
+        VaultError::Locked
+    );
+    assert_eq!(open_vault().await.0.locks_at(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entrusted_profile_is_opened_by_whom_it_was_entrusted_to() {
+    let (holder, of_holder) = open_vault().await;
+    let profile = Vault::for_tests(Some(Duration::from_secs(900)));
+    let identity = profile.create_identity(&text("secret")).await.unwrap();
+    let secret = CredentialSecret::Password(text("x"));
+    let blob = Vault::seal(&identity.recipient, &context(), &secret).unwrap();
+    let grant = profile.entrust(&of_holder.recipient, "profile-1").unwrap();
+    let opened = holder.open_entrusted("profile-1", &grant).unwrap();
+    assert_eq!(password_of(opened.open(&context(), &blob).unwrap()), "x");
+    assert_eq!(
+        opened.audit_key().unwrap().expose(),
+        profile.audit_key().unwrap().expose()
+    );
+    // It has no idle time, whatever its owner's has.
+    tokio::time::advance(Duration::from_secs(10_000)).await;
+    assert!(opened.is_unlocked() && !profile.is_unlocked());
+    assert_eq!(
+        profile.entrust(&of_holder.recipient, "profile-1"),
+        Err(VaultError::Locked)
+    );
+    let refusal =
+        |holder: &Vault, name: &str, blob: &[u8]| holder.open_entrusted(name, blob).unwrap_err();
+    assert_eq!(
+        refusal(&holder, "profile-2", &grant),
+        VaultError::Swapped {
+            found: "profile profile-1".to_owned(),
+            expected: "profile profile-2".to_owned(),
+        }
+    );
+    assert_eq!(
+        refusal(&opened, "profile-1", &grant),
+        VaultError::OtherIdentity
+    );
+    let credential = Vault::seal(&of_holder.recipient, &context(), &secret).unwrap();
+    let error = refusal(&holder, "profile-1", &credential);
+    assert!(
+        error.to_string().contains("does not begin like a grant"),
+        "{error}"
+    );
+    assert_eq!(
+        refusal(&holder, "profile-1", &vec![b'x'; 1024 * 1024 + 1]),
+        VaultError::TooLarge {
+            what: "the granted identity",
+            limit: 1024 * 1024,
+        }
+    );
+    assert_eq!(
+        opened.entrust("age1nonsense", "profile-1"),
+        Err(VaultError::Recipient)
+    );
+    holder.lock();
+    assert_eq!(refusal(&holder, "profile-1", &grant), VaultError::Locked);
+}
+
+#[tokio::test]
+async fn a_profile_without_a_passphrase_is_opened_by_its_holder_alone() {
+    let (holder, of_holder) = open_vault().await;
+    let (vault, identity) = Vault::create_entrusted(&of_holder.recipient, "profile-1").unwrap();
+    assert!(vault.is_unlocked());
+    let secret = CredentialSecret::Password(text("x"));
+    let blob = Vault::seal(&identity.recipient, &context(), &secret).unwrap();
+    assert_eq!(password_of(vault.open(&context(), &blob).unwrap()), "x");
+    let opened = holder
+        .open_entrusted("profile-1", &identity.wrapped)
+        .unwrap();
+    assert_eq!(password_of(opened.open(&context(), &blob).unwrap()), "x");
+    assert_eq!(
+        holder.open(&context(), &blob).unwrap_err(),
+        VaultError::OtherIdentity
+    );
+    let error = Vault::for_tests(None)
+        .unlock(&identity, &text("correct"))
+        .await
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("not wrapped with a passphrase"),
+        "{error}"
+    );
+    assert!(Vault::create_entrusted("age1nonsense", "profile-1").is_err());
+}
+
+#[tokio::test]
+async fn what_is_open_is_taken_over_and_what_is_locked_is_not() {
+    let (vault, identity) = open_vault().await;
+    let other = Vault::for_tests(None);
+    other.take_over(&vault);
+    assert_eq!(other.state(Some(&identity)), LockState::Unlocked);
+    assert_eq!(
+        other.audit_key().unwrap().expose(),
+        vault.audit_key().unwrap().expose()
+    );
+    vault.lock();
+    other.take_over(&vault);
+    assert!(other.is_unlocked(), "what it had open stays");
+    let third = Vault::for_tests(None);
+    third.take_over(&vault);
+    assert!(!third.is_unlocked());
+}
+
 #[tokio::test]
 async fn an_identity_with_another_public_half_is_refused() {
     let (vault, identity) = open_vault().await;

@@ -65,7 +65,7 @@ impl Repair {
         self != Self::default()
     }
 
-    fn describe(self) -> String {
+    pub(super) fn describe(self) -> String {
         let mut parts = Vec::new();
         if self.torn_bytes > 0 {
             parts.push(format!("cut {} bytes of a torn record", self.torn_bytes));

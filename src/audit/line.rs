@@ -157,11 +157,7 @@ pub(super) fn check_mac(record: &AuditRecord, line: &[u8], key: &AuditKey) -> Op
     mac.update(record.prev.as_bytes());
     mac.update(body);
     mac.update(b"}");
-    Some(
-        from_hex(claimed).is_some_and(|claimed| mac.verify_slice(&claimed).is_ok())
-            // One spelling only: upper-case digits would be another line with the same MAC.
-            && !claimed.chars().any(|c| c.is_ascii_uppercase()),
-    )
+    Some(from_hex(claimed).is_some_and(|claimed| mac.verify_slice(&claimed).is_ok()))
 }
 
 fn mac_of(key: &AuditKey, prev: &str, line: &str) -> String {
@@ -184,13 +180,20 @@ fn hex(bytes: &[u8]) -> String {
         .collect()
 }
 
+/// Reads what [`hex`] has written. One spelling only: with upper-case digits, or a sign, another line would have the
+/// same MAC.
 fn from_hex(text: &str) -> Option<Vec<u8>> {
-    if !text.len().is_multiple_of(2) || !text.is_ascii() {
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    let (pairs, []) = text.as_bytes().as_chunks::<2>() else {
         return None;
-    }
-    text.as_bytes()
-        .chunks(2)
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+    };
+    pairs
+        .iter()
+        .map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?))
         .collect()
 }
 
@@ -260,6 +263,127 @@ mod tests {
         assert!(record.entry.details.ends_with(CUT));
         assert_eq!(record.entry.plan.last().unwrap(), CUT);
         assert!(record.mac.is_some());
+    }
+
+    #[test]
+    fn nothing_is_cut_of_what_just_fits() {
+        let key = AuditKey::new([7; 32]);
+        let bare = render(None, &entry(""), None).unwrap().len();
+        let room = MAX_LINE - MAC_ROOM - bare;
+        let fits = entry(&"x".repeat(room));
+        let line = render(None, &fits, Some(&key)).unwrap();
+        assert_eq!(line.len(), MAX_LINE);
+        assert_eq!(parse(line.as_bytes()).unwrap().entry, fits);
+        let longer = render(None, &entry(&"x".repeat(room + 1)), Some(&key)).unwrap();
+        let details = parse(longer.as_bytes()).unwrap().entry.details;
+        assert_eq!(details.len(), 4096);
+        assert!(details.ends_with(CUT));
+    }
+
+    #[test]
+    fn a_field_is_cut_to_its_bytes_between_two_characters() {
+        let after = |text: &str, bytes| {
+            let mut text = text.to_owned();
+            cut(&mut text, bytes);
+            text
+        };
+        assert_eq!(after("0123456789abcdef", 16), "0123456789abcdef");
+        assert_eq!(after("0123456789abcdefg", 16), format!("0123456{CUT}"));
+        // Seven bytes are left, two a character.
+        assert_eq!(after("0éééééééé", 16), format!("0ééé{CUT}"));
+        assert_eq!(after("éééééééééé", 16), format!("ééé{CUT}"));
+    }
+
+    #[test]
+    fn every_field_is_cut_and_a_plan_to_its_lines() {
+        let long = "x".repeat(100);
+        let text = || Some(long.clone());
+        let name = || Some(RemoteText::new(&long));
+        let mut all = AuditEntry {
+            timestamp: long.clone(),
+            phase: AuditPhase::Intent,
+            action: long.clone(),
+            host: text(),
+            vm: name(),
+            vm_id: text(),
+            store: name(),
+            store_id: text(),
+            actor: Some(Actor {
+                door: Door::Once,
+                user: long.clone(),
+                key: text(),
+                client_ip: text(),
+            }),
+            client_ip: text(),
+            plan: vec![long.clone(); 4],
+            rule: text(),
+            state_before: text(),
+            state_after: text(),
+            status: long.clone(),
+            details: long.clone(),
+            elapsed_ms: None,
+            operation: text(),
+        };
+        cut_entry(&mut all, 64, 4);
+        assert_eq!(all.plan.len(), 4);
+        let rendered = serde_json::to_string(&all).unwrap();
+        assert!(!rendered.contains(&"x".repeat(56)), "{rendered}");
+        assert_eq!(rendered.matches(CUT).count(), 21, "{rendered}");
+        all.plan = vec![String::new(); 5];
+        cut_entry(&mut all, 64, 4);
+        assert_eq!(all.plan, ["", "", "", "", CUT]);
+    }
+
+    #[test]
+    fn a_mac_has_one_spelling_and_no_line_without_it_is_authentic() {
+        let key = AuditKey::new([7; 32]);
+        let check = |line: &str| {
+            let record = parse(line.as_bytes()).unwrap();
+            check_mac(&record, line.as_bytes(), &key)
+        };
+        assert_eq!(check(&render(None, &entry("x"), None).unwrap()), None);
+        let (begins, mac) = line_with_mac(&key, |mac| mac.starts_with('0') && mac.contains('a'));
+        let spelt = |mac: &str| format!("{begins}{mac}\"}}");
+        assert_eq!(check(&spelt(&mac)), Some(true));
+        let rest = mac.strip_prefix('0').unwrap();
+        let (upper, signed) = (mac.to_uppercase(), format!("+{rest}"));
+        let short = mac.split_at(62).0;
+        for other in [&upper, &signed, short, rest, "", "é", "zz"] {
+            assert_eq!(check(&spelt(other)), Some(false), "{other}");
+        }
+        // Something between the MAC and the end of the line.
+        let spaced = format!("{begins}{mac}\" }}");
+        assert_eq!(check(&spaced), Some(false));
+        // The last digits without their zero are the same number.
+        let (begins, mac) = line_with_mac(&key, |mac| mac.split_at(62).1.starts_with('0'));
+        let (front, last) = mac.split_at(62);
+        let last = last.strip_prefix('0').unwrap();
+        assert_eq!(check(&format!("{begins}{front}0{last}\"}}")), Some(true));
+        assert_eq!(check(&format!("{begins}{front}{last}\"}}")), Some(false));
+    }
+
+    /// Returns a line up to its MAC, and a MAC as wanted; that takes a few tries.
+    fn line_with_mac(key: &AuditKey, wanted: impl Fn(&str) -> bool) -> (String, String) {
+        let split = |n: u32| {
+            let line = render(None, &entry(&n.to_string()), Some(key)).unwrap();
+            let (begins, mac) = line.strip_suffix("\"}").unwrap().rsplit_once('"').unwrap();
+            (format!("{begins}\""), mac.to_owned())
+        };
+        (0..100_000)
+            .map(split)
+            .find(|(_, mac)| wanted(mac))
+            .unwrap()
+    }
+
+    #[test]
+    fn bytes_are_lower_case_digits_and_back() {
+        assert_eq!(hex(&[0x00, 0x1f, 0xa5, 0xff]), "001fa5ff");
+        assert_eq!(from_hex("001fa5ff").unwrap(), [0x00, 0x1f, 0xa5, 0xff]);
+        assert_eq!(
+            hash(b"abc"),
+            // FIPS 180-2, appendix B.1.
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
     }
 
     proptest! {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::admission::{admit, decide, may_reach, may_run_own};
+use super::admission::{admit, agreed_to, decide, may_reach, may_run_own, may_type};
 use super::test_fleet::{
     actor, capabilities, fleet, host, now, operation, plan, submission, vm, vm_ref,
 };
@@ -289,6 +289,92 @@ fn consent_must_reach_what_is_asked() {
 }
 
 #[test]
+fn a_name_is_typed_as_it_is_or_as_it_is_shown() {
+    let hostile = RemoteText::new("web\u{202e}1");
+    assert_ne!(hostile.raw(), hostile.shown());
+    let agrees = |typed: &str| {
+        let consent = Consent::TypedName(typed.to_owned());
+        agreed_to(Ask::TypeName, &consent, (&hostile, "force off", "VM"))
+    };
+    assert_eq!(agrees(hostile.raw()), Ok(()));
+    assert_eq!(agrees(hostile.shown()), Ok(()));
+    assert_eq!(agrees("web1").unwrap_err().kind, ErrorKind::Refused);
+}
+
+#[test]
+fn a_rule_about_a_tag_is_about_the_hosts_that_have_it() {
+    let tagged = |tags: &[&str]| {
+        with(PowerState::Running, |state, host| {
+            let tags = tags.iter().map(|tag| tag.parse().unwrap());
+            Arc::make_mut(&mut host.spec).tags = tags.collect();
+            state.policy = Arc::new([Rule {
+                tags: vec!["db".into()],
+                effect: Some(Effect::Deny),
+                ..Rule::default()
+            }]);
+        })
+    };
+    for (tags, denied) in [
+        (&[][..], false),
+        (&["web"], false),
+        (&["db"], true),
+        (&["web", "db"], true),
+    ] {
+        let answer = ask(&tagged(tags), ActionKind::Shutdown);
+        assert_eq!(answer.is_err(), denied, "{tags:?}: {answer:?}");
+    }
+}
+
+/// A fleet in which nothing is done to three VMs or more at once.
+fn two_at_once() -> FleetSnapshot {
+    with(PowerState::Running, |state, _| {
+        state.policy = Arc::new([Rule {
+            min_count: 3,
+            effect: Some(Effect::Deny),
+            ..Rule::default()
+        }]);
+    })
+}
+
+#[test]
+fn rules_hear_how_many_are_acted_on_together() {
+    let state = two_at_once();
+    for (count, fine) in [(1, true), (2, true), (3, false), (4, false)] {
+        let action = ActionKind::Shutdown.into();
+        let answer = decide(&state, &vm_ref(1), &action, &actor(), count, now());
+        assert_eq!(answer.is_ok(), fine, "{count}");
+        let answer = may_run_own(&state, None, false, &actor(), count);
+        assert_eq!(answer.is_ok(), fine, "{count}");
+    }
+}
+
+#[test]
+fn keys_are_pressed_as_far_as_a_reboot_is_allowed() {
+    let bound = |effect: Option<Effect>| {
+        let state = with(PowerState::Running, |state, _| {
+            state.policy = Arc::new([Rule {
+                name: "keys".into(),
+                verbs: vec![ActionKind::Reboot.into()],
+                effect,
+                ..Rule::default()
+            }]);
+        });
+        may_type(&state, &state.hosts[0], &actor())
+    };
+    for effect in [Effect::Allow, Effect::Confirm] {
+        assert_eq!(bound(Some(effect)).unwrap().rule, "keys");
+    }
+    assert_eq!(bound(None).unwrap().rule, BUILT_IN);
+    let refusal = bound(Some(Effect::TypeName)).unwrap_err();
+    assert_eq!(refusal.kind, ErrorKind::Refused);
+    assert!(refusal.message.contains("`keys`"), "{refusal}");
+    assert_eq!(
+        bound(Some(Effect::Deny)).unwrap_err().kind,
+        ErrorKind::Refused
+    );
+}
+
+#[test]
 fn a_plan_whose_vm_changed_state_is_a_conflict() {
     let state = with(PowerState::Stopped, |_, _| {});
     let handed_in = submission(plan(1, ActionKind::Shutdown, PowerState::Running));
@@ -367,7 +453,9 @@ fn read_only_shows_a_console_and_a_rule_denies_it() {
             ..Rule::default()
         }]);
     });
-    let host = &state.hosts[0];
+    let mut host = (*state.hosts[0]).clone();
+    Arc::make_mut(&mut host.spec).read_only = true;
+    let host = &host;
     let console = may_reach(&state, host, GuestVerb::Console, &actor()).unwrap();
     assert_eq!(console.decision, Decision::Ask(Ask::Nothing));
     let refusal = may_reach(&state, host, GuestVerb::Shell, &actor()).unwrap_err();
@@ -384,6 +472,26 @@ fn a_command_that_disrupts_is_bound_by_read_only_and_others_are_not() {
         let refusal = may_run_own(&state, about, true, &actor(), 1).unwrap_err();
         assert_eq!(refusal.message, "read-only mode is on");
     }
+}
+
+#[test]
+fn a_host_that_is_read_only_binds_the_commands_about_it() {
+    let of = |read_only| {
+        with(PowerState::Running, |_, host| {
+            Arc::make_mut(&mut host.spec).read_only = read_only;
+        })
+    };
+    for (read_only, dangerous, fine) in [
+        (true, true, false),
+        (true, false, true),
+        (false, true, true),
+        (false, false, true),
+    ] {
+        let state = of(read_only);
+        let answer = may_run_own(&state, Some(&state.hosts[0]), dangerous, &actor(), 1);
+        assert_eq!(answer.is_ok(), fine, "{read_only} {dangerous}");
+    }
+    assert!(may_run_own(&of(true), None, true, &actor(), 1).is_ok());
 }
 
 #[test]

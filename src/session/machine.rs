@@ -200,13 +200,6 @@ pub enum Pause {
     Rest,
 }
 
-impl State {
-    /// Returns true while the host answers.
-    pub const fn is_up(&self) -> bool {
-        matches!(self, Self::Online { .. } | Self::Degraded { .. })
-    }
-}
-
 /// What follows from an event.
 pub type Step = (State, Vec<SessionEffect>);
 

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 /// The shortest time between two frames of what a person does: nobody sees a delay of this, and a key that is held
 /// down comes more slowly.
-const KEY_FRAME: Duration = Duration::from_millis(8);
+const KEY_FRAME: Duration = Duration::from_millis(4);
 
 /// The shortest time between two frames of what has happened.
 const NEWS_FRAME: Duration = Duration::from_millis(33);

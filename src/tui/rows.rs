@@ -31,7 +31,7 @@ impl Default for Sort {
 }
 
 /// One row: positions in the snapshot it was made from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Row {
     host: usize,
     vm: usize,
@@ -58,12 +58,15 @@ impl Row {
 #[derive(Debug, Clone, Default)]
 pub struct Rows {
     sorted: Vec<Row>,
+    /// How many VMs each host has.
+    counts: Vec<usize>,
     visible: Vec<Row>,
     busy: HashMap<VmRef, Arc<Operation>>,
 }
 
 impl Rows {
-    /// Takes a new snapshot or a new order; to be followed by [`Self::filter`].
+    /// Takes a new snapshot or a new order; to be followed by [`Self::filter`]. Little changes from one snapshot to the
+    /// next: rows that are in order already are only looked at.
     pub fn sort(&mut self, state: &FleetSnapshot, sort: Sort, now: Timestamp) {
         self.busy = state
             .operations
@@ -72,24 +75,32 @@ impl Rows {
             .map(|operation| (operation.plan.vm.clone(), Arc::clone(operation)))
             .collect();
         let key = sort.column.column().map(|column| column.key);
-        let mut keyed: Vec<(SortKey<'_>, Row)> = Vec::with_capacity(self.sorted.len());
-        for (at, host) in state.hosts.iter().enumerate() {
-            for (n, vm) in host.vms().iter().enumerate() {
-                let cell = Cell {
-                    host,
-                    vm,
-                    now,
-                    operation: under_way(&self.busy, host.spec.id, &vm.id).map(Arc::as_ref),
-                    history: &[],
-                    width: 0,
-                };
-                let key = key.map_or(SortKey::Unknown, |key| key(&cell));
-                keyed.push((key, Row { host: at, vm: n }));
-            }
-        }
-        // Stable: rows that compare equal keep the order of hosts, then of names.
-        keyed.sort_by(|a, b| a.0.compare(&b.0, sort.descending));
+        let counts: Vec<usize> = state.hosts.iter().map(|host| host.vms().len()).collect();
+        let before = if counts == self.counts {
+            std::mem::take(&mut self.sorted)
+        } else {
+            rows_of(&counts)
+        };
+        let mut keyed: Vec<(SortKey<'_>, Row)> = before
+            .into_iter()
+            .map(|row| {
+                let key = key.zip(row.find(state)).map(|(key, (host, vm))| {
+                    key(&Cell {
+                        host,
+                        vm,
+                        now,
+                        operation: under_way(&self.busy, host.spec.id, &vm.id).map(Arc::as_ref),
+                        history: &[],
+                        width: 0,
+                    })
+                });
+                (key.unwrap_or(SortKey::Unknown), row)
+            })
+            .collect();
+        // Rows that compare equal are in the order of hosts, then of names.
+        keyed.sort_by(|a, b| a.0.compare(&b.0, sort.descending).then(a.1.cmp(&b.1)));
         self.sorted = keyed.into_iter().map(|(_, row)| row).collect();
+        self.counts = counts;
     }
 
     /// Keeps the rows that a test lets through.
@@ -116,6 +127,12 @@ impl Rows {
     pub fn operation(&self, host: HostId, vm: &VmId) -> Option<&Arc<Operation>> {
         under_way(&self.busy, host, vm)
     }
+}
+
+/// The rows of hosts with so many VMs each.
+fn rows_of(counts: &[usize]) -> Vec<Row> {
+    let of_host = |(host, count): (usize, &usize)| (0..*count).map(move |vm| Row { host, vm });
+    counts.iter().enumerate().flat_map(of_host).collect()
 }
 
 fn under_way<'a>(
@@ -220,6 +237,26 @@ mod tests {
         let by_kind = sorted(&state, ColumnId::Kind, false);
         assert_eq!(by_kind[..3], ["db-old", "win-test", "build-07"]);
         assert_eq!(sorted(&state, ColumnId::Kind, false), by_kind);
+    }
+
+    #[test]
+    fn rows_are_in_order_again_after_figures_and_vms_have_changed() {
+        let state = fleet::small();
+        let by = |column, descending| Sort { column, descending };
+        let mut rows = Rows::default();
+        rows.sort(&state, by(ColumnId::Cpu, true), fleet::now());
+        let mut next = fleet::earlier(&state, 3);
+        for step in 0..3 {
+            if step == 1 {
+                next.hosts.pop();
+            }
+            for sort in [by(ColumnId::Cpu, true), by(ColumnId::Kind, false)] {
+                rows.sort(&next, sort, fleet::now());
+                rows.filter(&next, |_, _| true);
+                let anew = sorted(&next, sort.column, sort.descending);
+                assert_eq!(names(&rows, &next), anew);
+            }
+        }
     }
 
     #[test]

@@ -130,12 +130,7 @@ pub(super) fn unwrap(
         what: IDENTITY,
         why: "it is not wrapped with a passphrase".to_owned(),
     })?;
-    if cost > READ_COST {
-        return Err(VaultError::TooCostly {
-            found: cost,
-            limit: READ_COST,
-        });
-    }
+    check_cost(cost)?;
     check_memory(cost)?;
     let mut key = scrypt::Identity::new(to_age(passphrase));
     key.set_max_work_factor(READ_COST);
@@ -308,6 +303,17 @@ fn scrypt_cost(header: &[u8]) -> Option<u8> {
 #[cfg(feature = "testing")]
 pub(super) fn cost_of(blob: &[u8]) -> Option<u8> {
     scrypt_cost(check_size(blob, IDENTITY).ok()?)
+}
+
+/// Refuses what would take too long, before it is begun.
+const fn check_cost(cost: u8) -> Result<(), VaultError> {
+    if cost > READ_COST {
+        return Err(VaultError::TooCostly {
+            found: cost,
+            limit: READ_COST,
+        });
+    }
+    Ok(())
 }
 
 /// Refuses what would get the process killed: scrypt takes 1 KiB times two to the power of its cost.
@@ -490,5 +496,103 @@ mod tests {
             };
             assert_eq!(needed_mib, 1 << 30);
         }
+    }
+
+    #[test]
+    fn the_highest_cost_that_is_opened_is_opened() {
+        assert_eq!(check_cost(READ_COST), Ok(()));
+        let refused = VaultError::TooCostly {
+            found: 21,
+            limit: 20,
+        };
+        assert_eq!(check_cost(21), Err(refused));
+    }
+
+    #[test]
+    fn the_memory_that_can_be_had_is_what_the_system_says() {
+        let mib = available_memory_mib().unwrap();
+        let text = std::fs::read_to_string("/proc/meminfo").unwrap();
+        let line = text.lines().find(|line| line.starts_with("MemAvailable:"));
+        let kib: u64 = line
+            .unwrap()
+            .split_whitespace()
+            .nth(1)
+            .unwrap()
+            .parse()
+            .unwrap();
+        // Others take and give back meanwhile.
+        assert!((kib / 8..kib * 8).contains(&(mib * 1024)), "{mib} {kib}");
+    }
+
+    #[test]
+    fn a_blob_and_its_header_have_a_ceiling_each() {
+        let of_blob = VaultError::TooLarge {
+            what: GRANT,
+            limit: 1024 * 1024,
+        };
+        let of_header = VaultError::TooLarge {
+            what: "the header of a sealed blob",
+            limit: 16 * 1024,
+        };
+        let refusal = |length| check_size(&vec![b'x'; length], GRANT).unwrap_err();
+        assert_eq!(refusal(1024 * 1024 + 1), of_blob);
+        assert_eq!(refusal(1024 * 1024), of_header);
+        assert_eq!(refusal(16 * 1024 + 1), of_header);
+        assert!(matches!(refusal(16 * 1024), VaultError::Damaged { .. }));
+        let header_of = |length| [vec![b'x'; length], b"\n--- mac\nbody".to_vec()].concat();
+        for length in [0, 5, 16 * 1024 - 1] {
+            assert_eq!(check_size(&header_of(length), GRANT).unwrap().len(), length);
+        }
+        assert_eq!(
+            check_size(&header_of(16 * 1024), GRANT).unwrap_err(),
+            of_header
+        );
+    }
+
+    #[test]
+    fn a_cost_is_read_of_a_passphrase_and_of_nothing_else() {
+        let cases = [
+            ("age\n-> scrypt salt 18\nbody", Some(18)),
+            ("age\n-> scrypt salt 256\nbody", None),
+            ("age\n-> scrypt salt 18 more\nbody", None),
+            ("age\n-> X25519 salt 18\nbody", None),
+            ("age\n-> scrypt salt 18\nbody\n-> scrypt salt 2\nbody", None),
+            ("age\nbody", None),
+        ];
+        for (header, cost) in cases {
+            assert_eq!(scrypt_cost(header.as_bytes()), cost, "{header}");
+        }
+        let passphrase = SecretText::from("x".to_owned());
+        let wrapped = wrap(&x25519::Identity::generate(), &passphrase, 3).unwrap();
+        let header = check_size(&wrapped.wrapped, IDENTITY).unwrap();
+        assert_eq!(scrypt_cost(header), Some(3));
+    }
+
+    #[test]
+    fn a_payload_is_written_into_a_buffer_that_never_moves_and_read_to_its_end() {
+        let context = SealContext::new("p", CredentialId(1));
+        let secret = CredentialSecret::Password(SecretText::from("x".repeat(1000)));
+        let payload = encode(&context, &secret).unwrap();
+        assert!(payload.capacity() < payload.len() + 16);
+        let why = |payload: &[u8]| match decode(&context, payload).unwrap_err() {
+            VaultError::Damaged { what, why } => format!("{what}: {why}"),
+            other => panic!("{other}"),
+        };
+        let longer = [payload.as_slice(), b"x"].concat();
+        assert_eq!(
+            why(&longer),
+            "the sealed credential: something follows its end"
+        );
+        let cut = payload.strip_suffix(b"x").unwrap();
+        assert_eq!(why(cut), "the sealed credential: it ends too early");
+        assert_eq!(
+            why(b"something else"),
+            "the sealed credential: it does not begin like a credential"
+        );
+        let kind = MAGIC.len() + 4 + 1 + 4 + 8 + 4 + 4 + 4;
+        let mut odd = payload.to_vec();
+        assert_eq!(odd[kind], KIND_PASSWORD);
+        odd[kind] = 3;
+        assert_eq!(why(&odd), "the sealed credential: it is of an unknown kind");
     }
 }

@@ -20,6 +20,7 @@ use crate::private_file::{self, PrivateFileError};
 enum Fault {
     WriteFails(i32),
     WriteIsShort,
+    NothingIsTaken,
     SyncFails,
     TruncateFailsToo,
 }
@@ -66,6 +67,7 @@ impl SegmentFile for FaultyFile {
         match self.due(&self.0.writes) {
             Some(Fault::WriteFails(code)) => Err(io::Error::from_raw_os_error(code)),
             Some(Fault::WriteIsShort) => self.1.write(&bytes[..bytes.len() / 2]),
+            Some(Fault::NothingIsTaken) => Ok(0),
             Some(Fault::TruncateFailsToo) => {
                 self.1.write(&bytes[..bytes.len() / 3])?;
                 Err(io::Error::from_raw_os_error(28))
@@ -149,6 +151,42 @@ async fn no_fault_of_the_disk_loses_what_was_acknowledged() {
             assert!(on_disk.is_superset(&acknowledged), "{fault:?} at {at}");
             assert_eq!(on_disk.len(), acknowledged.len(), "{fault:?} at {at}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_cannot_be_opened_is_blocked_until_it_can() {
+    let root = tempfile::tempdir().unwrap();
+    // A file where a folder should be.
+    let parent = root.path().join("state");
+    private_file::write_atomic(&parent, b"").unwrap();
+    let dir = parent.join("audit");
+    let (log, _) = AuditLog::open(&dir, clock()).await.unwrap();
+    assert_eq!(format!("{log:?}"), format!("AuditLog({})", dir.display()));
+    assert!(matches!(log.state(), AuditState::Blocked(_)));
+    assert_eq!(log.head(), None);
+    log.append(intent("a")).await.unwrap_err();
+    std::fs::remove_file(&parent).unwrap();
+    private_file::ensure_dir(&parent).unwrap();
+    assert_eq!(log.append(intent("b")).await.unwrap(), 1);
+    assert_eq!(log.state(), AuditState::Writable);
+    // Who waits for a change is told of one.
+    let mut states = log.states();
+    states.borrow_and_update();
+    log.append(intent("c")).await.unwrap();
+    assert!(!states.has_changed().unwrap());
+    assert_eq!(operations(&dir), ["b", "c"].map(str::to_owned).into());
+}
+
+#[tokio::test]
+async fn a_disk_that_takes_nothing_is_one_that_cannot_be_written() {
+    for at in [0, 3] {
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path().join("audit");
+        let (acknowledged, refused) = run_with_fault(&dir, at, Fault::NothingIsTaken).await;
+        assert_eq!((acknowledged.len(), refused), (at + 2, 1));
+        sound(&dir);
+        assert_eq!(operations(&dir), acknowledged);
     }
 }
 

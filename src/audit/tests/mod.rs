@@ -3,7 +3,11 @@
 
 mod crash;
 mod disk;
+mod ends;
+mod findings;
 mod page;
+mod presence;
+mod reading;
 mod sharing;
 mod tamper;
 

@@ -5,7 +5,7 @@ use crate::audit::AuditOptions;
 use crate::audit::log::AuditLog;
 use crate::audit::page::PageWish;
 use crate::clock::Clock;
-use crate::domain::audit::{AuditEntry, AuditPage};
+use crate::domain::audit::{AuditEntry, AuditPage, AuditPlace};
 use crate::private_file;
 
 async fn all_pages(log: &AuditLog, wish: PageWish) -> (Vec<u64>, usize) {
@@ -151,16 +151,53 @@ async fn a_long_log_gives_its_end_without_being_read() {
         vm_id: Some("vm-a".to_owned()),
         ..wish
     };
-    let mut pages = 1;
+    let (mut pages, mut end) = (1, bytes.len() as u64);
     let found = loop {
         let page = crate::audit::page::page(&dir, &wish).unwrap();
         if !page.records.is_empty() {
             break page;
         }
-        // Nothing yet, and it says where to go on.
-        wish.before = Some(page.before.unwrap());
+        // Nothing yet, and it says where to go on: behind the line in which the last block began.
+        let place = page.before.unwrap();
+        let searched = end - place.offset;
+        let given_up = 16 * 1024 * 1024;
+        assert!(searched <= given_up && searched > given_up - of_b.len() as u64);
+        end = place.offset;
+        wish.before = Some(place);
         pages += 1;
     };
     assert!(pages > 2, "{pages}");
     assert_eq!(found.records[0].entry.details, "first");
+}
+
+#[test]
+fn a_page_that_is_given_up_with_a_segment_goes_on_in_the_one_before_it() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path();
+    let of_a = crate::audit::line::render(None, &about("vm-a", "kvm1", "first"), None).unwrap();
+    let put = |segment, bytes: &[u8]| {
+        let path = crate::audit::chain::segment_path(dir, segment);
+        private_file::write_atomic(&path, bytes).unwrap();
+    };
+    put(1, format!("{of_a}\n").as_bytes());
+    // As much as one page looks through, to the byte.
+    let mut line = vec![b'x'; 16 * 1024 - 1];
+    line.push(b'\n');
+    put(2, &line.repeat(1024));
+    let wish = PageWish {
+        vm_id: Some("vm-a".to_owned()),
+        limit: 5,
+        ..PageWish::default()
+    };
+    let nothing = crate::audit::page::page(dir, &wish).unwrap();
+    assert!(nothing.records.is_empty());
+    let place = AuditPlace {
+        segment: 2,
+        offset: 0,
+    };
+    assert_eq!(nothing.before, Some(place));
+    let before = nothing.before;
+    let found = crate::audit::page::page(dir, &PageWish { before, ..wish }).unwrap();
+    assert_eq!(found.records.len(), 1);
+    assert_eq!(found.before, None);
 }

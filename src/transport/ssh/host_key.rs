@@ -328,6 +328,8 @@ impl Handler for Client {
 
 #[cfg(test)]
 mod tests {
+    use russh::client::RemoteDisconnectInfo;
+
     use super::*;
     use crate::task::Tasks;
 
@@ -379,5 +381,86 @@ mod tests {
             client.judge.accept(&key("b")),
             Some(HostKeyVerdict::Changed { .. })
         ));
+    }
+
+    #[test]
+    fn each_end_of_a_connection_has_its_words() {
+        let theirs = vec!["ssh-dss".to_owned(), "x\u{1b}y".to_owned()];
+        let none = russh::Error::NoCommonAlgo {
+            kind: russh::AlgorithmKind::Key,
+            ours: Vec::new(),
+            theirs,
+        };
+        let cases = [
+            (russh::Error::Disconnect, "the other side closed it"),
+            (russh::Error::HUP, "the other side closed it"),
+            (
+                russh::Error::KeepaliveTimeout,
+                "the server has stopped answering keepalive messages",
+            ),
+            (
+                none,
+                "no common Key algorithm; the server only offers ssh-dss, x␛y",
+            ),
+            (
+                russh::Error::Version,
+                "what answers there is no SSH 2 server",
+            ),
+            (
+                russh::Error::NoAuthMethod,
+                "the server offers no way to log in",
+            ),
+            (
+                russh::Error::IO(std::io::Error::other("the cable is cut")),
+                "the cable is cut",
+            ),
+        ];
+        for (error, said) in cases {
+            assert_eq!(why(&DisconnectReason::Error(error.into())), said);
+        }
+        let refused = TransportError::Handshake {
+            endpoint: "kvm1:22".to_owned(),
+            reason: "it is not known".to_owned(),
+        };
+        let said = refused.to_string();
+        assert!(said.contains("it is not known"));
+        assert_eq!(
+            why(&DisconnectReason::Error(LinkError::Refused(refused))),
+            said
+        );
+    }
+
+    #[tokio::test]
+    async fn only_what_the_server_says_itself_is_a_dismissal() {
+        let info = RemoteDisconnectInfo {
+            reason_code: russh::Disconnect::TooManyConnections,
+            message: "too many\nof you".to_owned(),
+            lang_tag: String::new(),
+        };
+        let no_login = russh::Error::NoAuthMethod;
+        let cases = [
+            (
+                DisconnectReason::ReceivedDisconnect(info),
+                true,
+                "the server closed it (too many)",
+            ),
+            (
+                DisconnectReason::Error(no_login.into()),
+                true,
+                "the server offers no way to log in",
+            ),
+            (
+                DisconnectReason::Error(russh::Error::HUP.into()),
+                false,
+                "the other side closed it",
+            ),
+        ];
+        for (reason, dismissed, said) in cases {
+            let ending = Ending::new();
+            assert_eq!((ending.is_dismissed(), ending.reason()), (false, None));
+            client(&ending).disconnected(reason).await.unwrap();
+            assert_eq!(ending.is_dismissed(), dismissed, "{said}");
+            assert_eq!(&*ending.wait().await, said);
+        }
     }
 }

@@ -529,6 +529,87 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_key_is_described_as_openssh_does() {
+        // `ssh-keygen -l` on the same key.
+        let fingerprint = "SHA256:T7SvZ2cslqpPj6nKzitCBHHlpVF3r3MvLwmFL0fk0IE";
+        assert_eq!(key(ED).fingerprint, fingerprint);
+        assert_eq!(
+            (key(ED).algorithm.as_str(), key(ED).base64.as_str()),
+            ("ssh-ed25519", ED)
+        );
+    }
+
+    #[test]
+    fn a_host_on_a_port_of_its_own_is_asked_for_by_what_its_bare_name_has() {
+        let files = |content: String| {
+            [KnownHostsFile {
+                source: "f".to_owned(),
+                content: content.into_bytes(),
+            }]
+        };
+        let bare = files(format!("kvm1 ssh-ed25519 {ED}"));
+        assert_eq!(known_algorithms(&bare, &[], "[kvm1]:2222"), ["ssh-ed25519"]);
+        // A line of its own is the only one that counts, even where it names no key that is known.
+        let own = files(format!(
+            "kvm1 ssh-ed25519 {ED}\n@revoked [kvm1]:2222 ssh-ed25519 {OTHER}"
+        ));
+        assert!(known_algorithms(&own, &[], "[kvm1]:2222").is_empty());
+        let revoked = ask(&format!("@revoked kvm1 ssh-ed25519 {ED}"), "[kvm1]:2222");
+        assert!(matches!(revoked, HostKeyVerdict::Revoked { .. }));
+        assert_eq!(bare_name("[::1]:22"), Some("::1"));
+        for label in ["kvm1", "[kvm1]", "[kvm1]:", "[kvm1]:ssh", "[kvm1]:70000"] {
+            assert_eq!(bare_name(label), None, "{label}");
+        }
+    }
+
+    #[test]
+    fn a_type_names_the_key_or_says_nothing() {
+        let cases = [
+            ("ssh-ed25519", "ssh-ed25519", true),
+            ("ssh-rsa", "ssh-rsa", true),
+            ("rsa-sha2-256", "ssh-rsa", true),
+            ("rsa-sha2-512", "ssh-rsa", true),
+            ("rsa-sha2-256", "ssh-ed25519", false),
+            ("ssh-rsa", "ssh-ed25519", false),
+            ("ssh-dss", "ssh-rsa", false),
+        ];
+        for (written, algorithm, fits) in cases {
+            assert_eq!(type_fits(written, algorithm), fits, "{written} {algorithm}");
+        }
+        // Vertical tabs and line ends inside the key are skipped, other bytes are not.
+        let (front, back) = ED.split_at(30);
+        let read =
+            |between: &str| parse_key(b"ssh-ed25519", format!("{front}{between}{back}").as_bytes());
+        assert_eq!(read("\u{b}\r"), Some(key(ED)));
+        assert_eq!(read("!"), None);
+    }
+
+    #[test]
+    fn a_list_with_a_pattern_longer_than_openssh_reads_matches_nothing() {
+        let list = |length| format!("kvm1,{}", "x".repeat(length)).into_bytes();
+        let name = Name::new(b"kvm1");
+        assert!(matches_list(&list(1022), &name));
+        assert!(!matches_list(&list(1023), &name));
+    }
+
+    #[test]
+    fn a_hashed_name_has_a_salt_of_the_digests_length() {
+        let engine = &base64::engine::general_purpose::STANDARD;
+        for (length, read) in [(19, false), (20, true), (21, false)] {
+            let salt = vec![7; length];
+            let mut mac = Hmac::<Sha1>::new_from_slice(&salt).unwrap();
+            mac.update(b"kvm1");
+            let hash = engine.encode(mac.finalize().into_bytes());
+            let hosts = format!("|1|{}|{hash}", engine.encode(&salt));
+            assert_eq!(
+                matches_hosts(hosts.as_bytes(), "kvm1", &Name::new(b"kvm1")),
+                read,
+                "{length}"
+            );
+        }
+    }
+
     proptest::proptest! {
         #[test]
         fn no_file_makes_the_reader_fail(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..400)) {
