@@ -292,19 +292,6 @@ impl Accounts {
         })
     }
 
-    /// Says whether a key still opens something: what long-lived answers ask now and then.
-    pub async fn is_live(&self, key_id: &str) -> Result<bool, AccountsError> {
-        let now = self.shared.clock.now();
-        let key_id = key_id.to_owned();
-        let found = self
-            .run("looking a key up", move |connection| {
-                let sql = format!("SELECT {COLUMNS} FROM api_key k WHERE k.id = ?1");
-                connection.query_row(&sql, [key_id], read).optional()
-            })
-            .await?;
-        Ok(found.is_some_and(|key| key.is_live(now)))
-    }
-
     /// Returns the keys of a user, newest first.
     pub async fn keys(&self, user_id: i64) -> Result<Vec<KeyInfo>, AccountsError> {
         self.run("reading keys", move |connection| {

@@ -16,6 +16,7 @@ pub mod scopes;
 mod store;
 pub mod token;
 pub mod user;
+pub mod watch;
 
 pub use self::agent::Agent;
 pub use self::error::AccountsError;
@@ -25,3 +26,4 @@ pub use self::key::{Access, AuthRefusal, IssuedKey, KeyInfo, NewKey};
 pub use self::scopes::{Permission, Scopes};
 pub use self::store::Accounts;
 pub use self::user::{ImportedKey, NewUser, User};
+pub use self::watch::{KeyChange, KeyFate, KeyWatch};

@@ -20,10 +20,13 @@ pub enum ProfileCommand {
     },
     /// List the profiles.
     List,
-    /// Change a profile's passphrase.
+    /// Change a profile's passphrase, or the server's own.
     Passwd {
         /// Its name [default: the one in use].
         name: Option<String>,
+        /// The passphrase that the server starts with, instead of a profile's.
+        #[arg(long, conflicts_with = "name")]
+        server: bool,
         /// Read the new passphrase from this open file descriptor.
         #[arg(long, value_name = "N")]
         new_passphrase_fd: Option<i32>,

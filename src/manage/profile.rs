@@ -4,7 +4,9 @@ use super::desk::{Desk, Told, could_not, refuse};
 use super::passphrase::PassphraseSource;
 use super::record::{self, Change};
 use super::unlock;
+use crate::accounts::Accounts;
 use crate::cli::ProfileCommand;
+use crate::domain::credential::WrappedIdentity;
 use crate::domain::error_kind::{ErrorKind, ExitCode};
 use crate::profile::{Profile, ProfileName};
 use crate::report::Complaint;
@@ -17,8 +19,15 @@ pub async fn run(desk: &mut Desk<'_>, command: &ProfileCommand) -> Told {
         ProfileCommand::List => list(desk),
         ProfileCommand::Passwd {
             name,
+            server,
             new_passphrase_fd,
-        } => rekey(desk, name.as_deref(), *new_passphrase_fd).await,
+        } => {
+            if *server {
+                rekey_server(desk, *new_passphrase_fd).await
+            } else {
+                rekey(desk, name.as_deref(), *new_passphrase_fd).await
+            }
+        }
         ProfileCommand::Grant { name } => grant(desk, name.as_deref()).await,
         ProfileCommand::TakeBack { name } => take_back(desk, name.as_deref()).await,
         ProfileCommand::Rm { name, yes } => remove(desk, name, *yes).await,
@@ -74,26 +83,73 @@ fn list(desk: &mut Desk<'_>) -> Told {
     Ok(ExitCode::Done)
 }
 
+/// Where a new passphrase comes from: a descriptor that was named for it, or a person.
+fn new_source(desk: &Desk<'_>, from: Option<i32>) -> Option<PassphraseSource> {
+    let asked = |source: &PassphraseSource| *source == PassphraseSource::Prompt;
+    match from {
+        Some(number) => Some(PassphraseSource::Fd(number)),
+        None => desk.passphrase.clone().filter(asked),
+    }
+}
+
 async fn rekey(desk: &mut Desk<'_>, of: Option<&str>, new_from: Option<i32>) -> Told {
     if let Some(of) = of {
         desk.profile = name(of)?;
     }
     let profile = desk.open().await?;
-    let vault = Vault::new(None);
     let stored = profile.identity().await;
     let stored = stored.map_err(could_not("read the profile"))?;
-    let asked = |source: &PassphraseSource| *source == PassphraseSource::Prompt;
-    let new_source = match new_from {
-        Some(number) => Some(PassphraseSource::Fd(number)),
-        None => desk.passphrase.clone().filter(asked),
-    };
     let Some(identity) = stored else {
         // The first passphrase: it may come from where passphrases come from.
-        let first = new_source.or_else(|| desk.passphrase.clone());
-        unlock::identity(&profile, &vault, first.as_ref()).await?;
+        let first = new_source(desk, new_from).or_else(|| desk.passphrase.clone());
+        unlock::identity(&profile, &Vault::new(None), first.as_ref()).await?;
         desk.say(&format!("profile {} has a passphrase now", profile.name()));
         return Ok(ExitCode::Done);
     };
+    let what = format!("profile {}", profile.name());
+    let rewrapped = rewrapped(desk, &identity, new_from, &what).await?;
+    profile
+        .set_identity(rewrapped)
+        .await
+        .map_err(could_not("change the passphrase"))?;
+    desk.say(&format!("the passphrase of {what} is changed"));
+    Ok(ExitCode::Done)
+}
+
+/// Changes the passphrase that the server starts with. What it has sealed stays as it is, and a server that
+/// runs has its identity open already.
+async fn rekey_server(desk: &mut Desk<'_>, new_from: Option<i32>) -> Told {
+    let none = || {
+        refuse(
+            ErrorKind::NotFound,
+            "the server has no passphrase yet",
+            "its first start with `--passphrase-fd N`, VMDECK_PASSPHRASE_FILE or a systemd credential sets it",
+        )
+    };
+    if !Accounts::exist(&desk.server) {
+        return Err(none());
+    }
+    let accounts = desk.accounts().await?;
+    let stored = accounts.identity().await;
+    let stored = stored.map_err(could_not("read the server's identity"))?;
+    let identity = stored.ok_or_else(none)?;
+    let rewrapped = rewrapped(desk, &identity, new_from, "the server").await?;
+    accounts
+        .set_identity(rewrapped)
+        .await
+        .map_err(could_not("change the passphrase"))?;
+    desk.say("the passphrase of the server is changed");
+    desk.note("next: put it where the server reads it from; the old one starts it no more");
+    Ok(ExitCode::Done)
+}
+
+/// Wraps an identity with a new passphrase, once the present one has opened it.
+async fn rewrapped(
+    desk: &Desk<'_>,
+    identity: &WrappedIdentity,
+    new_from: Option<i32>,
+    what: &str,
+) -> Result<WrappedIdentity, Complaint> {
     let nobody = || {
         refuse(
             ErrorKind::Locked,
@@ -105,24 +161,15 @@ async fn rekey(desk: &mut Desk<'_>, of: Option<&str>, new_from: Option<i32>) -> 
     let old = source
         .read("Present passphrase: ")
         .map_err(|error| Complaint::of(&error))?;
+    let vault = Vault::new(None);
     // A wrong one is told before a new one is asked for.
     vault
-        .unlock(&identity, &old)
+        .unlock(identity, &old)
         .await
         .map_err(could_not("change the passphrase"))?;
-    let what = format!("profile {}", profile.name());
-    let new = unlock::new_passphrase(new_source.as_ref(), &what)?;
-    let rewrapped = vault.rewrap(&identity, &old, &new).await;
-    let rewrapped = rewrapped.map_err(could_not("change the passphrase"))?;
-    profile
-        .set_identity(rewrapped)
-        .await
-        .map_err(could_not("change the passphrase"))?;
-    desk.say(&format!(
-        "the passphrase of profile {} is changed",
-        profile.name()
-    ));
-    Ok(ExitCode::Done)
+    let new = unlock::new_passphrase(new_source(desk, new_from).as_ref(), what)?;
+    let rewrapped = vault.rewrap(identity, &old, &new).await;
+    rewrapped.map_err(could_not("change the passphrase"))
 }
 
 async fn grant(desk: &mut Desk<'_>, of: Option<&str>) -> Told {

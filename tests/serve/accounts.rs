@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use vmdeck::accounts::{
-    Accounts, AccountsError, AuthRefusal, Begun, ImportedKey, NewKey, NewUser, Scopes,
-    StoredAnswer, User,
+    Accounts, AccountsError, AuthRefusal, Begun, ImportedKey, IssuedKey, KeyChange, KeyFate,
+    KeyWatch, NewKey, NewUser, Scopes, StoredAnswer, User,
 };
 use vmdeck::clock::Clock;
 use vmdeck::domain::host::HostId;
@@ -134,11 +134,78 @@ async fn keys_end_by_time_by_rotation_and_by_being_taken_back() {
     let fourth = accounts.rotate(user.id, None).await.unwrap();
     let refused = accounts.authenticate(&third.token).await.unwrap_err();
     assert!(matches!(refused, AuthRefusal::Revoked(_)), "{refused}");
-    assert!(accounts.is_live(&fourth.info.id).await.unwrap());
+    let watch = KeyWatch::begin(&accounts, &fourth.info.id, Some(user.id)).await;
+    let mut watch = watch.unwrap();
+    assert!(watch.look().await.live);
     accounts.revoke_key(&fourth.info.id).await.unwrap();
-    assert!(!accounts.is_live(&fourth.info.id).await.unwrap());
+    assert!(!watch.look().await.live);
     let again = accounts.revoke_key(&fourth.info.id).await.unwrap_err();
     assert!(matches!(again, AccountsError::UnknownKey { .. }), "{again}");
+}
+
+#[tokio::test]
+async fn whoever_looks_on_sees_what_becomes_of_keys() {
+    let home = tempfile::tempdir().unwrap();
+    let clock = clock();
+    let accounts = open(&home.path().join("server"), &clock).await;
+    // What the command line does while the server runs.
+    let elsewhere = open(&home.path().join("server"), &clock).await;
+    let (ann, one) = accounts
+        .add_user(named("ann"), NewKey::default())
+        .await
+        .unwrap();
+    let watch = async |whose| {
+        let watch = KeyWatch::begin(&accounts, &one.info.id, whose).await;
+        watch.unwrap()
+    };
+    let (mut own, mut all) = (watch(Some(ann.id)).await, watch(None).await);
+    let told = |looked: Vec<KeyChange>| -> Vec<(String, String, KeyFate)> {
+        let changes = looked.into_iter();
+        changes.map(|it| (it.user, it.key_id, it.fate)).collect()
+    };
+    assert!(own.look().await.changes.is_empty());
+
+    // Somebody else's is told to who looks at everybody's.
+    let (ben, his) = elsewhere
+        .add_user(named("ben"), NewKey::default())
+        .await
+        .unwrap();
+    let issued = ("ben".to_owned(), his.info.id.clone(), KeyFate::Issued);
+    assert_eq!(told(all.look().await.changes), [issued]);
+    assert!(own.look().await.changes.is_empty());
+    elsewhere.remove_user(ben.id).await.unwrap();
+    let gone = KeyFate::TakenBack { ends: None };
+    let removed = ("ben".to_owned(), his.info.id, gone.clone());
+    assert_eq!(told(all.look().await.changes), [removed]);
+
+    // An exchange that lets the old key work on is one of both.
+    clock.advance(SignedDuration::from_secs(60));
+    let hour = SignedDuration::from_hours(1);
+    let two = elsewhere.rotate(ann.id, Some(hour)).await.unwrap();
+    let ends = Some(clock.now() + hour);
+    let looked = own.look().await;
+    assert!(looked.live);
+    assert_eq!(looked.changes[0].at, clock.now());
+    let ann_s = |key: &IssuedKey, fate| ("ann".to_owned(), key.info.id.clone(), fate);
+    let exchanged = [
+        ann_s(&one, KeyFate::TakenBack { ends }),
+        ann_s(&two, KeyFate::Issued),
+    ];
+    assert_eq!(told(looked.changes), exchanged);
+    assert_eq!(told(all.look().await.changes), exchanged);
+
+    // It ends by itself: that was told already.
+    clock.advance(hour);
+    let looked = own.look().await;
+    assert!(!looked.live);
+    assert!(looked.changes.is_empty());
+
+    // Issued and taken back between two looks: both are told.
+    let three = elsewhere.issue_key(ann.id, NewKey::default()).await;
+    let three = three.unwrap();
+    elsewhere.revoke_key(&three.info.id).await.unwrap();
+    let both = [ann_s(&three, KeyFate::Issued), ann_s(&three, gone)];
+    assert_eq!(told(own.look().await.changes), both);
 }
 
 #[tokio::test]

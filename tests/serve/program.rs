@@ -4,6 +4,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -214,6 +215,41 @@ fn the_first_key_is_shown_once_and_stands_nowhere() {
 }
 
 #[test]
+fn the_first_key_goes_into_a_file_where_one_is_named() {
+    let home = Home::new();
+    let file = home.0.path().join("first-key");
+    let named = ["--first-key-file", file.to_str().unwrap()];
+    // Whatever is there is somebody's: nothing is begun, and no key is lost.
+    std::fs::write(&file, "precious").unwrap();
+    let mut words = vec!["--serve", "--listen", "127.0.0.1:0"];
+    words.extend(named);
+    let refused = home.run(&words).expect(2);
+    assert!(
+        refused.stderr.contains("never written over"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "precious");
+    std::fs::remove_file(&file).unwrap();
+
+    let mut server = home.serve(&named);
+    server.line(|line| line.contains("is in") && line.contains("first-key"));
+    let key = std::fs::read_to_string(&file).unwrap();
+    let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    server.get("/nothing", Some(key.trim())).expect(404);
+    let (code, _, said) = server.end();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(!said.contains("vmd_"), "{said}");
+
+    // Later starts have no use for it.
+    std::fs::remove_file(&file).unwrap();
+    let (code, _, said) = home.serve(&named).end();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(!file.exists());
+}
+
+#[test]
 fn every_request_is_one_json_line_without_what_clients_chose() {
     let home = Home::new();
     let mut server = home.serve(&[]);
@@ -386,6 +422,49 @@ fn a_profile_is_granted_with_its_passphrase_and_taken_back_without() {
     home.run(&["user", "add", "bot", "--in", "lab"]).expect(0);
     home.run(&["profile", "take-back", "lab"]).expect(0);
     home.run(&["profile", "take-back", "lab"]).expect(4);
+    let kept = everything(&home.0.path().join("server"));
+    assert!(!kept.contains("canary") && !kept.contains("AGE-SECRET"));
+}
+
+#[test]
+fn the_servers_own_passphrase_is_changed_and_grants_stay() {
+    let home = Home::new();
+    let secret = |name: &str, text: &str| {
+        let path = home.0.path().join(name);
+        vmdeck::private_file::write_atomic(&path, text.as_bytes()).unwrap();
+        path
+    };
+    let old = secret("old", "server canary-1");
+    let new = secret("new", "server canary-2");
+    let own = secret("own", "own long canary-3");
+    let with = |pass: &Path, words: &[&str]| {
+        let mut prepared = home.command(words);
+        prepared.env("VMDECK_PASSPHRASE_FILE", pass);
+        // The descriptor is looked up by the number it has in the child: standard input.
+        prepared.stdin(std::fs::File::open(&new).unwrap());
+        Run::of(&mut prepared)
+    };
+    let changing = ["profile", "passwd", "--server", "--new-passphrase-fd", "0"];
+    let serving = ["--serve", "--listen", "127.0.0.1:0"];
+    let serves = |pass: &Path| {
+        let mut command = home.command(&serving);
+        command.env("VMDECK_PASSPHRASE_FILE", pass);
+        assert_eq!(Server::start(command).end().0, Some(0));
+    };
+    let early = with(&old, &changing).expect(3);
+    assert!(early.stderr.contains("no passphrase"), "{}", early.stderr);
+    serves(&old);
+    with(&own, &["profile", "create", "lab", "--passphrase"]).expect(0);
+    with(&own, &["profile", "grant", "lab"]).expect(0);
+
+    let wrong = with(&own, &changing).expect(4);
+    assert!(wrong.stderr.contains("is wrong"), "{}", wrong.stderr);
+    serves(&old);
+    with(&old, &changing).expect(0);
+    with(&old, &serving).expect(4);
+    serves(&new);
+    // It is the same identity: another one could take no grant.
+    with(&own, &["profile", "grant", "lab"]).expect(0);
     let kept = everything(&home.0.path().join("server"));
     assert!(!kept.contains("canary") && !kept.contains("AGE-SECRET"));
 }

@@ -6,7 +6,7 @@ use axum::body::BodyDataStream;
 use axum::http::{Method, StatusCode};
 use futures_util::StreamExt;
 use serde_json::Value;
-use vmdeck::accounts::Scopes;
+use vmdeck::accounts::{Accounts, NewKey, Scopes};
 use vmdeck::sim::SimState;
 
 use crate::rig::{PROFILE, Rig, TWO_HOSTS, request};
@@ -178,6 +178,49 @@ async fn a_stream_ends_with_its_key_and_with_the_server() {
     followed.until("init").await;
     rig.state.stop.cancel();
     while followed.next().await.is_some() {}
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changed_keys_are_told_to_their_user_and_to_administrators() {
+    let rig = Rig::start(TWO_HOSTS).await;
+    rig.ready().await;
+    let ben = rig.user("ben", PROFILE, false, Scopes::looking()).await;
+    let eve = rig.user("eve", PROFILE, false, Scopes::looking()).await;
+    let mut followers = Vec::new();
+    for key in [&rig.key, &ben, &eve] {
+        let mut follower = Follower::join(&rig, key, "/v1/events", None).await;
+        follower.until("init").await;
+        followers.push(follower);
+    }
+    // As the command line does it: in a process of its own.
+    let clock = rig.state.clock.clone();
+    let elsewhere = Accounts::open(rig.state.accounts.dir(), clock).await;
+    let elsewhere = elsewhere.unwrap();
+    let user = elsewhere.find_user("ben").await.unwrap();
+    let old = elsewhere.keys(user.id).await.unwrap().remove(0);
+    let new = elsewhere.rotate(user.id, None).await.unwrap();
+
+    for follower in &mut followers[..2] {
+        for (change, key) in [("taken_back", &old.id), ("issued", &new.info.id)] {
+            let told = follower.until("key").await;
+            assert_eq!(told.id, None, "it is not one of the fleet's");
+            assert_eq!(told.data["change"], change);
+            assert_eq!(told.data["key"], key.as_str());
+            assert_eq!(told.data["user"], "ben");
+            assert_eq!(told.data["user_id"], user.id);
+            assert!(told.data["at"].is_string() && told.data.get("ends").is_none());
+            assert!(!told.data.to_string().contains("vmd_"), "{}", told.data);
+        }
+    }
+    // Whoever came with the old key is told first, and let go then.
+    while followers[1].next().await.is_some() {}
+    let eve = elsewhere.find_user("eve").await.unwrap();
+    let own = elsewhere
+        .issue_key(eve.id, NewKey::default())
+        .await
+        .unwrap();
+    let told = followers[2].until("key").await;
+    assert_eq!(told.data["key"], own.info.id.as_str(), "nobody else's");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,6 @@ use axum::body::Body;
 use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
 use axum::http::{HeaderValue, StatusCode, header};
-use futures_util::FutureExt;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -12,7 +11,8 @@ use super::answer::{self, Answer, Refusal};
 use super::asking::Asking;
 use super::query;
 use super::stream::Reader;
-use crate::domain::error_kind::ErrorKind;
+use crate::accounts::KeyWatch;
+use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::serve::error::Problem;
 
 /// What is followed.
@@ -27,7 +27,8 @@ pub(super) struct EventsQuery {
 
 /// Follows what happens, as server-sent events: `init` with hosts and VMs as they are, then `host_up`,
 /// `host_down`, `vm_state`, `vm_appeared`, `vm_vanished`, `operation`, `error`, and `ping` when nothing
-/// happens. With `Last-Event-ID` it goes on after that event while it is still known, without `init`;
+/// happens; and `key` when a key of the caller's user was issued or taken back, to administrators of every
+/// user's. With `Last-Event-ID` it goes on after that event while it is still known, without `init`;
 /// `missed` means that something was lost here, and a new `init` follows. A reader that does not keep
 /// up gets `cut` and is let go.
 #[utoipa::path(
@@ -53,6 +54,11 @@ pub(super) async fn follow(
         );
         return Err(Refusal::from(problem.retry_after(5)));
     };
+    let caller = &asking.caller;
+    let own = caller.user.as_ref().map_or(0, |user| user.id);
+    let whose = (!caller.admin).then_some(own);
+    let keys = KeyWatch::begin(&asking.state.accounts, &caller.key_id, whose).await;
+    let keys = keys.map_err(|error| Failure::of(&error))?;
     // The hub begins to write down before the first state is looked at.
     let hub = asking
         .shared
@@ -62,7 +68,6 @@ pub(super) async fn follow(
             asking.caller.sees(&host.spec) && filter.may_match_on(host)
         })
         .await;
-    let (accounts, key) = (asking.state.accounts.clone(), asking.caller.key_id.clone());
     let after = asking
         .headers
         .get("last-event-id")
@@ -75,11 +80,7 @@ pub(super) async fn follow(
         scopes: asking.caller.scopes.clone(),
         clock: asking.state.clock.clone(),
         stop: asking.state.stop.clone(),
-        key: Box::new(move || {
-            let (accounts, key) = (accounts.clone(), key.clone());
-            // A database that cannot be read for a moment is no reason to cut everybody off.
-            async move { accounts.is_live(&key).await.unwrap_or(true) }.boxed()
-        }),
+        keys,
         place,
     };
     let body = Body::from_stream(reader.into_stream(after.as_deref()));

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use futures_util::future::BoxFuture;
 use jiff::Timestamp;
+use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::first::View;
 use super::hub::{About, Hub, Told, frame};
 use super::rows::VmRow;
-use crate::accounts::Scopes;
+use crate::accounts::{KeyChange, KeyFate, KeyWatch, Scopes};
 use crate::clock::Clock;
 use crate::domain::inventory::FleetSnapshot;
 use crate::domain::selector::Filter;
@@ -34,9 +34,6 @@ const PING_AFTER: Duration = Duration::from_secs(15);
 /// How often a reader's key is looked at.
 const KEY_EVERY: Duration = Duration::from_millis(900);
 
-/// Says whether a reader's key is still good.
-pub(super) type KeyCheck = Box<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>;
-
 /// What a reader follows, and what it may see of it.
 pub(super) struct Reader {
     pub(super) hub: Arc<Hub>,
@@ -45,7 +42,8 @@ pub(super) struct Reader {
     pub(super) scopes: Scopes,
     pub(super) clock: Clock,
     pub(super) stop: CancellationToken,
-    pub(super) key: KeyCheck,
+    /// The key it came with, and the others that it is told of.
+    pub(super) keys: KeyWatch,
     /// Its place among the readers; given back when the stream ends.
     pub(super) place: OwnedSemaphorePermit,
 }
@@ -60,6 +58,39 @@ struct Stream {
     silent_since: Instant,
     key_seen: Instant,
     ended: bool,
+}
+
+/// What is told of a key.
+#[derive(Serialize)]
+struct KeyData<'a> {
+    at: Timestamp,
+    change: &'static str,
+    key: &'a str,
+    user: &'a str,
+    user_id: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ends: Option<Timestamp>,
+}
+
+/// Tells what has become of a key: an event without a number, for it is not one of the fleet's.
+fn key_frame(changed: &KeyChange) -> Bytes {
+    let (change, ends) = match changed.fate {
+        KeyFate::Issued => ("issued", None),
+        KeyFate::TakenBack { ends } => ("taken_back", ends),
+    };
+    let data = KeyData {
+        at: changed.at,
+        change,
+        key: &changed.key_id,
+        user: &changed.user,
+        user_id: changed.user_id,
+        ends,
+    };
+    frame(
+        None,
+        "key",
+        &crate::json::to_line(&data).unwrap_or_default(),
+    )
 }
 
 impl Reader {
@@ -118,9 +149,10 @@ impl Stream {
                 biased;
                 () = self.reader.stop.cancelled() => return None,
                 () = tokio::time::sleep_until(key_at) => {
-                    if !(self.reader.key)().await {
-                        return None;
-                    }
+                    let looked = self.reader.keys.look().await;
+                    self.frames.extend(looked.changes.iter().map(key_frame));
+                    // Whoever's key was taken back is told so before the end.
+                    self.ended = !looked.live;
                     self.key_seen = Instant::now();
                 }
                 event = self.events.recv() => self.receive(event),
