@@ -90,6 +90,15 @@ async fn what_is_old_is_marked_and_deleted_with_one_plan() {
 }
 
 #[tokio::test]
+async fn several_snapshots_of_one_vm_are_of_one_vm() {
+    let mut screen = Screen::small((110, 36));
+    screen.keys("3 o j j space D").await;
+    let text = screen.text();
+    assert!(text.contains("Delete 3 snapshots?"), "{text}");
+    assert!(text.contains("3 commands to 2 VMs"), "{text}");
+}
+
+#[tokio::test]
 async fn a_deletion_with_children_names_them() {
     let mut screen = Screen::small((100, 24));
     screen.keys("/ \"build-07\" enter t X").await;

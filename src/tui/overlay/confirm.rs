@@ -422,13 +422,18 @@ fn facts(lines: &mut Vec<Line>, proposals: &[Proposal], width: u16) {
             say(lines, "means", consequence, (width, Role::Warning));
         }
     }
-    match proposals {
-        [only] => commands(lines, &only.plan, "sends", width),
-        many => {
-            let count: usize = plans().map(|plan| plan.commands.len()).sum();
-            let text = format!("{count} commands to {} VMs, listed below", many.len());
-            say(lines, "sends", &text, (width, Role::Text));
-        }
+    if let [only] = proposals {
+        commands(lines, &only.plan, "sends", width);
+    } else {
+        let count: usize = plans().map(|plan| plan.commands.len()).sum();
+        // Of a VM several things may be meant, such as each of its old snapshots.
+        let vms: BTreeSet<&VmRef> = plans().map(|plan| &plan.vm).collect();
+        let vms = match vms.len() {
+            1 => "1 VM".to_owned(),
+            count => format!("{count} VMs"),
+        };
+        let text = format!("{count} commands to {vms}, listed below");
+        say(lines, "sends", &text, (width, Role::Text));
     }
     let rules: BTreeSet<&str> = proposals
         .iter()
