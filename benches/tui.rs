@@ -50,6 +50,7 @@ impl Deck {
             lift_for: std::time::Duration::from_secs(900),
             profiles: Arc::new([]),
             themes: vmdeck::tui::theme::shelf::names(&vmdeck::tui::theme::shelf::NoShelf).into(),
+            theme: "dark".into(),
             recorded: false,
         };
         Some(Self {

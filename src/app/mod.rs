@@ -7,6 +7,7 @@
 mod compose;
 mod dashboard;
 mod demo;
+mod first_key;
 mod fleets;
 mod harden;
 mod keep;

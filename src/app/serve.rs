@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
+use super::first_key::FirstKeyFile;
 use super::fleets::{FleetParts, ServedFleets};
 use super::harden;
 use super::signals;
@@ -67,7 +68,7 @@ pub(super) async fn run(
     make_room(&config);
     let front = Tasks::new();
     let signals = signals::listen(&front);
-    let opened = open(around).await?;
+    let opened = open(around, args.first_key_file.as_deref()).await?;
     let listener = listener(&config, args)?;
     check_registration(&config, &listener)?;
     let addresses = listener.addresses();
@@ -87,6 +88,7 @@ pub(super) async fn run(
         base: base(&addresses, has_tls),
         profile: &opened.profile,
         first,
+        kept_in: args.first_key_file.as_deref(),
     };
     if around.globals.demo {
         // A demo is looked at at once: its hosts need not wait for the first request.
@@ -179,7 +181,7 @@ struct OpenDemo {
     folder: demo::ThrowAway,
 }
 
-async fn open(around: &Surroundings) -> Result<Opened, Complaint> {
+async fn open(around: &Surroundings, first_key_file: Option<&Path>) -> Result<Opened, Complaint> {
     let (root, server, profile, demo) = if around.globals.demo {
         let tasks = Tasks::new();
         let (profile, folder) = demo::start(&around.clock, &tasks)
@@ -196,7 +198,15 @@ async fn open(around: &Surroundings) -> Result<Opened, Complaint> {
         .await
         .map_err(|error| Complaint::of(&error))?;
     let vault = open_vault(around, &accounts, demo.is_some()).await?;
+    let file = match first_key_file {
+        Some(path) => FirstKeyFile::prepare(&accounts, path).await?,
+        None => None,
+    };
     let first = accounts.bootstrap(profile.name().as_str()).await;
+    if let Some(file) = file {
+        let made = first.as_ref().ok().and_then(Option::as_ref);
+        file.keep(made.map(|(_, key)| key))?;
+    }
     let first = first.map_err(|error| Complaint::of(&error))?;
     if first.is_some() || demo.is_some() {
         // Starting the server in a profile is what grants it, without its secrets.
@@ -511,12 +521,20 @@ struct Greeting<'a> {
     base: String,
     profile: &'a str,
     first: Option<&'a IssuedKey>,
+    /// The file that it was put into, and is not printed therefore.
+    kept_in: Option<&'a Path>,
 }
 
 impl Greeting<'_> {
     fn usual(&self, err: &mut dyn Write) {
         let mut lines = vec![format!("vmdeck serves on {}", self.base)];
-        if let Some(key) = self.first {
+        if let (Some(_), Some(path)) = (self.first, self.kept_in) {
+            lines.push(format!(
+                "The first administrator's API key, for profile {}, is in {}; take it, and remove the file.",
+                self.profile,
+                path.display()
+            ));
+        } else if let Some(key) = self.first {
             lines.push(format!(
                 "The first administrator's API key, for profile {}; it is shown once and kept nowhere:",
                 self.profile

@@ -31,6 +31,10 @@ pub struct ServeArgs {
     /// Listen beyond this machine without TLS; only where a proxy does the encrypting.
     #[arg(long, requires = "serve")]
     pub insecure_plaintext: bool,
+
+    /// Put the key that the first start makes into this new file (mode 0600) instead of printing it.
+    #[arg(long, value_name = "FILE", requires = "serve", conflicts_with = "demo")]
+    pub first_key_file: Option<PathBuf>,
 }
 
 /// What to do with users of the server.

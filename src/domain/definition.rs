@@ -172,6 +172,8 @@ pub struct DefineRequest {
     /// What the VM was doing: what runs goes on as it is.
     pub state: PowerState,
     diff: Arc<Diff>,
+    /// What it takes back of what others have changed meanwhile, a line each.
+    undone: Vec<String>,
 }
 
 impl DefineRequest {
@@ -187,7 +189,24 @@ impl DefineRequest {
             wanted,
             state,
             diff,
+            undone: Vec::new(),
         })
+    }
+
+    /// Says of which definition the wanted one was made, where the host had another one by the time it was read: what
+    /// others have changed in between and the wanted one does not hold is told as taken back.
+    #[must_use]
+    pub fn made_of(mut self, base: &DefinitionText) -> Self {
+        let texts = [base, &self.was, &self.wanted];
+        let [base, was, wanted] = texts.map(|text| with_passwords(text.as_str(), |_| KEPT));
+        self.undone = not_held(&base, &was, &wanted)
+            .into_iter()
+            .map(|(mark, line)| {
+                let what = if mark == '+' { "goes" } else { "comes back" };
+                format!("takes back what was changed on the host meanwhile: `{line}` {what}")
+            })
+            .collect();
+        self
     }
 
     /// Returns how the two differ, passwords hidden.
@@ -220,6 +239,13 @@ impl DefineRequest {
         if passwords(&self.wanted) < passwords(&self.was) {
             all.push("the password of a display is taken away".to_owned());
         }
+        let more = self.undone.len().saturating_sub(SPELT);
+        all.extend(self.undone.iter().take(SPELT).cloned());
+        if more > 0 {
+            all.push(format!(
+                "and {more} more lines of what was changed meanwhile"
+            ));
+        }
         all
     }
 
@@ -242,33 +268,17 @@ impl DefineRequest {
                     .to_owned(),
             );
         }
-        let count = |text: &str| {
-            let mut counts: HashMap<String, usize> = HashMap::new();
-            for line in text.lines() {
-                *counts.entry(line.trim().to_owned()).or_default() += 1;
-            }
-            counts
-        };
-        let (wanted_lines, now_lines) = (count(&wanted), count(&now));
-        let mut otherwise: Vec<String> = Vec::new();
-        for line in Diff::of(&was, &wanted).lines {
-            let words = line.text.raw().trim();
-            let times = |all: &HashMap<String, usize>| all.get(words).copied().unwrap_or(0);
-            let missed = match line.mark {
-                '+' => times(&now_lines) < times(&wanted_lines),
-                '-' => times(&now_lines) > times(&wanted_lines),
-                _ => false,
-            };
-            if missed && !words.is_empty() {
-                let what = if line.mark == '+' {
+        let mut otherwise: Vec<String> = not_held(&was, &wanted, &now)
+            .into_iter()
+            .map(|(mark, line)| {
+                let what = if mark == '+' {
                     "not there"
                 } else {
                     "still there"
                 };
-                let line = RemoteText::new(words).fit(COLUMNS);
-                otherwise.push(format!("{what}: `{line}`"));
-            }
-        }
+                format!("{what}: `{line}`")
+            })
+            .collect();
         let more = otherwise.len().saturating_sub(SPELT);
         otherwise.truncate(SPELT);
         if more > 0 {
@@ -304,6 +314,33 @@ fn without_references(text: &str) -> String {
     }
     out.push_str(rest);
     out
+}
+
+/// Returns the changed lines from one text to the next which a third one does not hold: each with `+` that came and is
+/// not there, with `-` that went and is there all the same. Lines are counted, wherever they stand.
+fn not_held(was: &str, wanted: &str, now: &str) -> Vec<(char, String)> {
+    let count = |text: &str| {
+        let mut counts: HashMap<String, usize> = HashMap::new();
+        for line in text.lines() {
+            *counts.entry(line.trim().to_owned()).or_default() += 1;
+        }
+        counts
+    };
+    let (wanted_lines, now_lines) = (count(wanted), count(now));
+    let mut found = Vec::new();
+    for line in Diff::of(was, wanted).lines {
+        let words = line.text.raw().trim();
+        let times = |all: &HashMap<String, usize>| all.get(words).copied().unwrap_or(0);
+        let missed = match line.mark {
+            '+' => times(&now_lines) < times(&wanted_lines),
+            '-' => times(&now_lines) > times(&wanted_lines),
+            _ => false,
+        };
+        if missed && !words.is_empty() {
+            found.push((line.mark, RemoteText::new(words).fit(COLUMNS)));
+        }
+    }
+    found
 }
 
 /// A definition as it may be shown.
@@ -484,5 +521,31 @@ mod tests {
         assert_eq!(request.difference(&DefinitionText::new(WAS)), None);
         let other = DefinitionText::new(&WAS.replace("<vcpu>2", "<vcpu>3"));
         assert!(request.difference(&other).is_some());
+    }
+
+    #[test]
+    fn what_others_changed_meanwhile_and_would_be_taken_back_is_told() {
+        let now = WAS.replace("<vcpu>2</vcpu>", "<vcpu>3</vcpu>\n  <title>theirs</title>");
+        let wanted = WAS.replace(
+            "<vcpu>2</vcpu>",
+            "<vcpu>2</vcpu>\n  <on_crash>restart</on_crash>",
+        );
+        let anew = |wanted: &str| {
+            let [now, wanted] = [now.as_str(), wanted].map(DefinitionText::new);
+            let request = DefineRequest::new(now, wanted, PowerState::Stopped).unwrap();
+            request.made_of(&DefinitionText::new(WAS))
+        };
+        let told = anew(&wanted).consequences().join("\n");
+        for line in [
+            "`<vcpu>2</vcpu>` comes back",
+            "`<vcpu>3</vcpu>` goes",
+            "`<title>theirs</title>` goes",
+        ] {
+            assert!(told.contains(line), "{line}: {told}");
+        }
+        assert!(!told.contains("on_crash"), "{told}");
+        // Who has put it into the text as well takes nothing back.
+        let both = now.replace("</title>", "</title>\n  <on_crash>restart</on_crash>");
+        assert_eq!(anew(&both).consequences(), [""; 0]);
     }
 }

@@ -1,6 +1,7 @@
 //! Facts worth a toast, a line of a stream or of an activity view. Small, and allowed to be lost by a
 //! slow reader: what *is* stands in the snapshot.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -94,9 +95,9 @@ pub struct CommandRecord {
     /// To which host.
     pub host: HostName,
     /// What, secrets redacted.
-    pub command: String,
+    pub command: Box<str>,
     /// How it ended, in a few words: `ok`, `exit 1`, `timed out`.
-    pub status: String,
+    pub status: Cow<'static, str>,
     /// How long it took, in milliseconds.
     pub elapsed_ms: u64,
     /// How many bytes came back, where that was counted: of the last time.

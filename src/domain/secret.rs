@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use thiserror::Error;
 use zeroize::{Zeroize, Zeroizing};
 
 /// A secret that is wiped from memory when dropped.
@@ -32,14 +33,41 @@ impl<T: Zeroize> fmt::Debug for Secret<T> {
 /// Secret text: a passphrase, a password, a private key in PEM.
 pub type SecretText = Secret<String>;
 
-impl SecretText {
-    /// Characters that a new passphrase has at least (OWASP ASVS 4.0.3, 2.1.1). One that was set before still
-    /// opens what it is for.
-    pub const NEW_LEAST: usize = 12;
+/// Characters that a new passphrase has at least (OWASP ASVS 4.0.3, 2.1.1).
+const NEW_LEAST: usize = 12;
 
-    /// Says whether a new passphrase is long enough.
-    pub fn is_long_enough(&self) -> bool {
-        self.expose().chars().count() >= Self::NEW_LEAST
+/// Characters that a new passphrase has at most (OWASP ASVS 4.0.3, 2.1.2).
+const NEW_MOST: usize = 128;
+
+/// Why a passphrase is not taken as a new one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum UnfitPassphrase {
+    /// It is easily guessed.
+    #[error("a new passphrase has {NEW_LEAST} characters or more")]
+    TooShort,
+    /// It is longer than anybody needs.
+    #[error("a new passphrase has {NEW_MOST} characters at the most, and none are cut off")]
+    TooLong,
+}
+
+impl UnfitPassphrase {
+    /// Says what to do.
+    pub const fn hint(self) -> &'static str {
+        match self {
+            Self::TooShort => "a few words in a row are long and easy to keep in mind",
+            Self::TooLong => "make it shorter; a dozen words in a row are more than enough",
+        }
+    }
+}
+
+impl SecretText {
+    /// Says whether it may be set as a new passphrase. One that was set before still opens what it is for.
+    pub fn fits_as_new(&self) -> Result<(), UnfitPassphrase> {
+        match self.expose().chars().count() {
+            ..NEW_LEAST => Err(UnfitPassphrase::TooShort),
+            NEW_LEAST..=NEW_MOST => Ok(()),
+            _ => Err(UnfitPassphrase::TooLong),
+        }
     }
 }
 
@@ -55,11 +83,24 @@ mod tests {
 
     #[test]
     fn a_new_passphrase_has_twelve_characters() {
-        for (text, fits) in [("", false), ("elevenchars", false), ("twelve chars", true)] {
-            assert_eq!(SecretText::from(text.to_owned()).is_long_enough(), fits);
+        let fit = |text: &str| SecretText::from(text.to_owned()).fits_as_new();
+        for text in ["", "elevenchars", "ééééééé"] {
+            assert_eq!(
+                fit(text),
+                Err(UnfitPassphrase::TooShort),
+                "characters, not bytes"
+            );
         }
-        // Characters, not bytes.
-        assert!(!SecretText::from("ééééééé".to_owned()).is_long_enough());
+        assert_eq!(fit("twelve chars"), Ok(()));
+    }
+
+    #[test]
+    fn a_new_passphrase_has_at_most_128_characters() {
+        let fit = |text: String| SecretText::from(text).fits_as_new();
+        for filler in ["x", "日"] {
+            assert_eq!(fit(filler.repeat(128)), Ok(()), "characters, not bytes");
+            assert_eq!(fit(filler.repeat(129)), Err(UnfitPassphrase::TooLong));
+        }
     }
 
     #[test]

@@ -86,6 +86,15 @@ pub(super) fn may_type(
     Ok(verdict)
 }
 
+/// What the rules want before something that they do not deny.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leave {
+    /// What must be agreed to.
+    pub ask: Ask,
+    /// Name of the rule that decided, for the audit log.
+    pub rule: String,
+}
+
 /// Decides whether somebody may be at a VM's console or log in to it, by what the rules say. Read-only mode
 /// and a host's own show them all the same, and let nothing through that is typed.
 pub fn may_reach(
@@ -93,7 +102,7 @@ pub fn may_reach(
     host: &HostSnapshot,
     verb: GuestVerb,
     actor: &Actor,
-) -> Result<Verdict, Failure> {
+) -> Result<Leave, Failure> {
     let verdict = policy::decide(
         &state.policy,
         &PolicyQuery {
@@ -102,8 +111,7 @@ pub fn may_reach(
             ..query((state, Some(host)), &tags(host), verb.into(), actor)
         },
     );
-    not_denied(host, &verdict)?;
-    Ok(verdict)
+    leave(host.spec.name.as_str(), verdict)
 }
 
 /// Decides whether a command of the operator's own may be run about a host or a VM on it, or about nothing.
@@ -114,7 +122,7 @@ pub fn may_run_own(
     dangerous: bool,
     actor: &Actor,
     count: usize,
-) -> Result<Verdict, Failure> {
+) -> Result<Leave, Failure> {
     let tags = host.map(tags).unwrap_or_default();
     let asked = query((state, host), &tags, OwnVerb::OwnCommand.into(), actor);
     let verdict = policy::decide(
@@ -126,25 +134,26 @@ pub fn may_run_own(
             ..asked
         },
     );
-    not_denied_on(asked.host, &verdict)?;
-    Ok(verdict)
+    leave(asked.host, verdict)
 }
 
 /// Refuses what policy denies, with what would have to change.
 pub(super) fn not_denied(host: &HostSnapshot, verdict: &Verdict) -> Result<(), Failure> {
-    not_denied_on(host.spec.name.as_str(), verdict)
+    leave(host.spec.name.as_str(), verdict.clone()).map(drop)
 }
 
-fn not_denied_on(host: &str, verdict: &Verdict) -> Result<(), Failure> {
-    let Decision::Deny(reason) = &verdict.decision else {
-        return Ok(());
+fn leave(host: &str, verdict: Verdict) -> Result<Leave, Failure> {
+    let rule = verdict.rule;
+    let reason = match verdict.decision {
+        Decision::Ask(ask) => return Ok(Leave { ask, rule }),
+        Decision::Deny(reason) => reason,
     };
-    let hint = match verdict.rule.as_str() {
+    let hint = match rule.as_str() {
         "read-only" => "leave read-only mode first".to_owned(),
         "host-read-only" => format!("allow changes with `vmdeck host edit {host}`"),
         rule => format!("the rule `{rule}` is in the configuration file"),
     };
-    Err(Failure::new(ErrorKind::Refused, reason.clone()).with_hint(hint))
+    Err(Failure::new(ErrorKind::Refused, reason).with_hint(hint))
 }
 
 /// Decides whether somebody may reach into a VM now: look at its console or its screen.

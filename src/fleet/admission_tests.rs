@@ -457,7 +457,7 @@ fn read_only_shows_a_console_and_a_rule_denies_it() {
     Arc::make_mut(&mut host.spec).read_only = true;
     let host = &host;
     let console = may_reach(&state, host, GuestVerb::Console, &actor()).unwrap();
-    assert_eq!(console.decision, Decision::Ask(Ask::Nothing));
+    assert_eq!(console.ask, Ask::Nothing);
     let refusal = may_reach(&state, host, GuestVerb::Shell, &actor()).unwrap_err();
     assert_eq!(refusal.kind, ErrorKind::Refused);
     assert!(refusal.message.contains("`no-shells`"), "{refusal}");

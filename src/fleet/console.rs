@@ -113,7 +113,7 @@ impl Engine {
         let kind = kind_of(host)?;
         let reach = self.context.drivers.reach(kind);
         let verb = verb_of(&wish.kind);
-        let verdict = admission::may_reach(&view, host, verb, &wish.actor)?;
+        let leave = admission::may_reach(&view, host, verb, &wish.actor)?;
         let command = match &wish.kind {
             ConsoleKind::Serial { take_over } => {
                 let command = reach.console(&host.spec, &wish.vm.vm, *take_over);
@@ -127,7 +127,7 @@ impl Engine {
         let (about, id) = ((&*host.spec, &**vm), self.ids.next(now));
         let intent = AuditEntry {
             plan: vec![command.shown_line()],
-            rule: Some(verdict.rule),
+            rule: Some(leave.rule),
             ..record::reach_intent(verb.id(), about, wish.actor.clone(), &id, now)
         };
         Ok(Task {

@@ -8,7 +8,7 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::domain::error_kind::{Classify, ErrorKind, Hint};
-use crate::domain::secret::SecretText;
+use crate::domain::secret::{SecretText, UnfitPassphrase};
 use crate::private_file::{self, PrivateFileError};
 
 /// Ceiling of a passphrase in bytes.
@@ -57,9 +57,9 @@ pub enum PassphraseError {
     /// There is nothing in it.
     #[error("nothing but an empty line was given")]
     Empty,
-    /// It is shorter than a new one may be.
-    #[error("a new passphrase has {least} characters or more", least = SecretText::NEW_LEAST)]
-    TooShort,
+    /// It may open what it was set for, but not be set anew.
+    #[error(transparent)]
+    Unfit(#[from] UnfitPassphrase),
     /// It was typed differently the second time.
     #[error("the two passphrases differ")]
     Differ,
@@ -75,7 +75,7 @@ impl Classify for PassphraseError {
             | Self::TooLong
             | Self::NotText
             | Self::Empty
-            | Self::TooShort
+            | Self::Unfit(_)
             | Self::Differ => ErrorKind::Usage,
         }
     }
@@ -92,7 +92,7 @@ impl Classify for PassphraseError {
             Self::File(error) => return error.hint(),
             Self::TooLong | Self::NotText => "choose a passphrase of text that fits on a line",
             Self::Empty => "give at least one character",
-            Self::TooShort => "a few words in a row are long and easy to keep in mind",
+            Self::Unfit(why) => why.hint(),
             Self::Differ => "type it again",
         };
         Some(Hint::new(text))
@@ -120,12 +120,10 @@ impl PassphraseSource {
         to_text(&bytes)
     }
 
-    /// Gets a new passphrase, which has to be long enough: a person types it twice.
+    /// Gets a new passphrase, which has to fit as one: a person types it twice.
     pub fn read_new(&self, question: &str) -> Result<SecretText, PassphraseError> {
         let first = self.read(question)?;
-        if !first.is_long_enough() {
-            return Err(PassphraseError::TooShort);
-        }
+        first.fits_as_new()?;
         if *self == Self::Prompt && ask("Again: ")?.expose() != first.expose() {
             return Err(PassphraseError::Differ);
         }
@@ -208,12 +206,16 @@ mod tests {
     }
 
     #[test]
-    fn a_new_passphrase_that_is_short_is_refused_and_an_old_one_is_read() {
-        let (_root, path) = file_with(b"elevenchars\n");
-        let source = PassphraseSource::File(path);
-        let error = source.read_new("").unwrap_err();
-        assert!(error.to_string().contains("12 characters"), "{error}");
-        assert_eq!(source.read("").unwrap().expose(), "elevenchars");
+    fn a_new_passphrase_that_does_not_fit_is_refused_and_an_old_one_is_read() {
+        let long = "x".repeat(129);
+        for (text, limit) in [("elevenchars", "12 characters"), (&long, "128 characters")] {
+            let (_root, path) = file_with(text.as_bytes());
+            let source = PassphraseSource::File(path);
+            let error = source.read_new("").unwrap_err();
+            assert!(error.to_string().contains(limit), "{error}");
+            assert!(error.hint().is_some());
+            assert_eq!(source.read("").unwrap().expose(), text, "whole");
+        }
     }
 
     #[test]

@@ -300,9 +300,9 @@ pub async fn open_server_vault(
             .await
             .map_err(|error| failure(&error))?,
         (None, Some(passphrase)) => {
-            if !passphrase.is_long_enough() {
-                return Err(failure(&super::passphrase::PassphraseError::TooShort));
-            }
+            passphrase
+                .fits_as_new()
+                .map_err(|why| failure(&super::passphrase::PassphraseError::from(why)))?;
             let made = vault.create_identity(&passphrase).await;
             let made = made.map_err(|error| failure(&error))?;
             accounts

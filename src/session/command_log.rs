@@ -5,6 +5,7 @@
 //! question that repeats is one record with a count, so that hours of reading do not push out what a
 //! person wants to find.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -28,6 +29,9 @@ tokio::task_local! {
     /// Set while the commands of an action run: what is sent then changes a VM.
     pub(super) static CHANGES: bool;
 }
+
+/// Records that room is made for at once.
+const MORE: usize = 16;
 
 /// The last commands of one host. Cloning is cheap; clones share the records.
 #[derive(Debug, Clone, Default)]
@@ -53,6 +57,10 @@ impl CommandLog {
         }
         if records.len() == COMMAND_LOG {
             records.pop_front();
+        }
+        // Many hosts have one, and most of them stay short: room for twice as many would never be used.
+        if records.len() == records.capacity() {
+            records.reserve_exact(MORE);
         }
         records.push_back(record);
     }
@@ -87,12 +95,12 @@ impl RecordingTransport {
         }
     }
 
-    fn record(&self, command: String, status: &str) -> CommandRecord {
+    fn record(&self, command: String, status: &'static str) -> CommandRecord {
         CommandRecord {
             at: self.clock.now(),
             host: self.host.clone(),
-            command,
-            status: status.to_owned(),
+            command: command.into_boxed_str(),
+            status: Cow::Borrowed(status),
             elapsed_ms: 0,
             bytes: None,
             changes: CHANGES.try_with(|changes| *changes).unwrap_or(false),
@@ -109,7 +117,7 @@ struct Entry<'a> {
 }
 
 impl Entry<'_> {
-    fn ended(mut self, status: String, bytes: Option<u64>) {
+    fn ended(mut self, status: Cow<'static, str>, bytes: Option<u64>) {
         if let Some(record) = &mut self.record {
             record.status = status;
             record.bytes = bytes;
@@ -130,16 +138,16 @@ fn millis(elapsed: Duration) -> u64 {
     u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn status_of(result: &Result<CommandOutput, TransportError>) -> String {
+fn status_of(result: &Result<CommandOutput, TransportError>) -> Cow<'static, str> {
     match result {
         Ok(output) => match &output.status {
-            ExitStatus::Code(0) if output.truncated => "ok, cut".to_owned(),
-            ExitStatus::Code(0) => "ok".to_owned(),
+            ExitStatus::Code(0) if output.truncated => "ok, cut".into(),
+            ExitStatus::Code(0) => "ok".into(),
             other @ (ExitStatus::Code(_) | ExitStatus::Signal(_) | ExitStatus::Missing) => {
-                other.to_string()
+                other.to_string().into()
             }
         },
-        Err(error) => word_of(error).to_owned(),
+        Err(error) => word_of(error).into(),
     }
 }
 
@@ -185,7 +193,7 @@ impl Transport for RecordingTransport {
             Ok(_) => "kept running",
             Err(error) => word_of(error),
         };
-        entry.ended(status.to_owned(), None);
+        entry.ended(status.into(), None);
         result
     }
 
@@ -200,7 +208,7 @@ impl Transport for RecordingTransport {
             Ok(_) => "kept running",
             Err(error) => word_of(error),
         };
-        entry.ended(status.to_owned(), None);
+        entry.ended(status.into(), None);
         result
     }
 
@@ -212,7 +220,11 @@ impl Transport for RecordingTransport {
         self.log.push(CommandRecord {
             elapsed_ms: millis(took),
             bytes,
-            ..self.record(question.to_owned(), status)
+            status: match status {
+                "ok" => Cow::Borrowed("ok"),
+                other => Cow::Owned(other.to_owned()),
+            },
+            ..self.record(question.to_owned(), "")
         });
     }
 
@@ -296,7 +308,7 @@ mod tests {
             assert_eq!(result.is_ok(), answer.is_ok());
             let records = log.records();
             assert_eq!(records.len(), 1);
-            assert_eq!(records[0].command, "virsh list '<redacted>'");
+            assert_eq!(&*records[0].command, "virsh list '<redacted>'");
             assert_eq!(records[0].status, status);
             assert_eq!(records[0].elapsed_ms, 40);
             assert!(!records[0].changes);
@@ -344,8 +356,8 @@ mod tests {
             .into_iter()
             .map(|record| {
                 (
-                    record.command,
-                    record.status,
+                    String::from(record.command),
+                    record.status.into_owned(),
                     record.elapsed_ms,
                     record.times,
                 )
@@ -374,6 +386,6 @@ mod tests {
         }
         let records = log.records();
         assert_eq!(records.len(), COMMAND_LOG);
-        assert_eq!(records[0].command, "echo 2");
+        assert_eq!(&*records[0].command, "echo 2");
     }
 }

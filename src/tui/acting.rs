@@ -22,10 +22,10 @@ use crate::domain::guest_command::GuestVerb;
 use crate::domain::host::{HostId, Tier};
 use crate::domain::inventory::HostSnapshot;
 use crate::domain::operation::{Consent, Outcome, Submission};
-use crate::domain::policy::{Decision, Verdict};
+use crate::domain::policy::Decision;
 use crate::domain::store_action::{StorePlan, StoreResult, StoreSubmission};
 use crate::domain::vm::{PowerState, VmRef};
-use crate::fleet::admission;
+use crate::fleet::admission::{self, Leave};
 use crate::fleet::request::Proposal;
 
 /// Returns the VMs that a key is about: those of the details, the marked ones, or the one under the
@@ -124,7 +124,7 @@ fn judge(app: &App, vm: &VmRef, action: &Action, count: usize) -> Result<(), Fai
 }
 
 /// Says what must be agreed to before somebody is at a VM's console or logs in to it.
-pub fn reach(app: &App, vm: &VmRef, verb: GuestVerb) -> Result<Verdict, Failure> {
+pub fn reach(app: &App, vm: &VmRef, verb: GuestVerb) -> Result<Leave, Failure> {
     let host = app.snapshot.host(vm.host);
     let gone = || {
         Failure::new(

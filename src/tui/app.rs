@@ -40,6 +40,8 @@ pub struct Settings {
     pub ascii: bool,
     /// The names of the themes there are.
     pub themes: Arc<[String]>,
+    /// Name of the theme that holds unless another one was chosen on the screen.
+    pub theme: Arc<str>,
     /// How long `:rw` lifts the read-only of hosts unless it says so.
     pub lift_for: Duration,
     /// The names of the profiles there are, this one included.

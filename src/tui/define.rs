@@ -16,13 +16,20 @@ use crate::domain::vm::VmRef;
 
 /// Has the definition of the VM that keys are about read; the editor opens with it.
 pub fn open(app: &mut App) -> Vec<Effect> {
-    let Some(vm) = acting::subject(app) else {
-        return Vec::new();
-    };
-    app.tickets += 1;
-    let ticket = app.tickets;
-    app.overlays.push(Overlay::Waiting(ticket));
+    acting::subject(app).map_or_else(Vec::new, |vm| open_of(app, vm))
+}
+
+/// The same of one VM.
+pub fn open_of(app: &mut App, vm: VmRef) -> Vec<Effect> {
+    let ticket = wait(app);
     vec![Effect::Definition(DefineAsk::Read(ticket, vm))]
+}
+
+/// Has keys wait for an answer.
+fn wait(app: &mut App) -> u64 {
+    app.tickets += 1;
+    app.overlays.push(Overlay::Waiting(app.tickets));
+    app.tickets
 }
 
 /// Opens the editor, unless its person has moved on.
@@ -45,6 +52,43 @@ pub fn read(
         }
     }
     Vec::new()
+}
+
+/// Opens the editor once more on the text that is kept. Where its host may have another definition by now, that is read
+/// first: the difference is then one to what is there.
+pub fn edit_again(app: &mut App, draft: Draft) -> Vec<Effect> {
+    if !draft.is_behind {
+        return vec![Effect::Edit(Box::new(draft))];
+    }
+    let ticket = wait(app);
+    vec![Effect::Definition(DefineAsk::ReadAgain(
+        ticket,
+        Box::new(draft),
+    ))]
+}
+
+/// Opens the editor on a text that goes on from what its host has now.
+pub fn read_again(
+    app: &mut App,
+    ticket: u64,
+    mut draft: Draft,
+    read: Result<DefinitionText, Failure>,
+) -> Vec<Effect> {
+    if !is_waited_for(app, ticket) {
+        app.say(Role::Warning, draft.place());
+        return Vec::new();
+    }
+    app.overlays.pop();
+    match read {
+        Ok(now) => {
+            draft.go_on_from(now);
+            vec![Effect::Edit(Box::new(draft))]
+        }
+        Err(cause) => {
+            ask_again(app, &cause, draft);
+            Vec::new()
+        }
+    }
 }
 
 fn is_waited_for(app: &App, ticket: u64) -> bool {
@@ -81,9 +125,13 @@ pub fn edited(app: &mut App, edited: Edited) -> Vec<Effect> {
         return Vec::new();
     };
     let request = DefineRequest::new(draft.was.clone(), text, found.state.clone());
-    let Some(request) = request.map(Action::from) else {
+    let Some(request) = request else {
         return Vec::new();
     };
+    let request = Action::from(match &draft.made_of {
+        Some(base) => request.made_of(base),
+        None => request,
+    });
     let vm = draft.vm.clone();
     app.draft = Some(draft);
     let effects = acting::begin_with(app, &request, vec![(vm, request.clone())]);
@@ -119,25 +167,31 @@ fn ask_about(app: &mut App, cause: &Failure, (place, draft): (String, Draft)) {
     app.overlays.push(Overlay::Question(question));
 }
 
-/// Says where the text is of which the plan was not agreed to.
+/// Says where the text is of which the plan was not agreed to. Who has just seen what others have changed meanwhile is
+/// offered the editor, to put that into the text.
 pub fn left(app: &mut App) {
-    if let Some(draft) = app.draft.take() {
-        app.say(Role::Warning, draft.place());
+    let Some(draft) = app.draft.take() else {
+        return;
+    };
+    let place = draft.place();
+    if draft.made_of.is_some() {
+        app.overlays
+            .push(Overlay::Question(Question::edit_again(place, draft)));
+    } else {
+        app.say(Role::Warning, place);
     }
 }
 
 /// Hands the plan in; keys wait for how it ends.
 pub fn hand_in(app: &mut App, submission: Box<Submission>, draft: Draft) -> Effect {
-    app.tickets += 1;
-    let ticket = app.tickets;
+    let ticket = wait(app);
     app.defining = Some(ticket);
-    app.overlays.push(Overlay::Waiting(ticket));
     Effect::Definition(DefineAsk::HandIn(ticket, submission, Box::new(draft)))
 }
 
 /// Takes how it ended. What the host took is told where every operation is; what it did not take can be edited
 /// again. Who has moved on is only told where the text is: why is found with the operation.
-pub fn defined(app: &mut App, ticket: u64, draft: Draft, result: Result<(), Undone>) {
+pub fn defined(app: &mut App, ticket: u64, mut draft: Draft, result: Result<(), Undone>) {
     let here = is_waited_for(app, ticket);
     if here {
         app.overlays.pop();
@@ -146,6 +200,7 @@ pub fn defined(app: &mut App, ticket: u64, draft: Draft, result: Result<(), Undo
     let Err(Undone { cause, surely }) = result else {
         return;
     };
+    draft.is_behind = cause.kind == ErrorKind::Conflict;
     let place = if surely {
         draft.place()
     } else {

@@ -35,6 +35,10 @@ pub struct Draft {
     pub was: DefinitionText,
     /// Where the text is, once the editor was open.
     pub file: Option<PathBuf>,
+    /// Whether its host may have another definition by now, so that it is read before the editor opens again.
+    pub is_behind: bool,
+    /// What the text was made of, where the host has had another definition since.
+    pub made_of: Option<DefinitionText>,
 }
 
 /// How the editing ended.
@@ -67,7 +71,17 @@ impl Draft {
             name,
             was,
             file: None,
+            is_behind: false,
+            made_of: None,
         }
+    }
+
+    /// Goes on from what the host has now; the text stays.
+    pub fn go_on_from(&mut self, now: DefinitionText) {
+        let before = std::mem::replace(&mut self.was, now);
+        self.is_behind = false;
+        // What others have changed since the text was made counts, however often it was read in between.
+        self.made_of.get_or_insert(before);
     }
 
     /// Says that nothing came of it, and where the text is kept, where it is.
@@ -165,6 +179,8 @@ fn read(file: &std::path::Path) -> Result<Result<DefinitionText, String>, Privat
 pub enum DefineAsk {
     /// Read it.
     Read(u64, VmRef),
+    /// Read it once more, for a text that was made of an older one.
+    ReadAgain(u64, Box<Draft>),
     /// Hand in the plan of one that was written by hand, and wait for its end.
     HandIn(u64, Box<Submission>, Box<Draft>),
 }
@@ -176,6 +192,10 @@ impl DefineAsk {
             Self::Read(ticket, vm) => {
                 let read = handle.definition(vm.clone()).await;
                 Answer::Definition(ticket, vm, read)
+            }
+            Self::ReadAgain(ticket, draft) => {
+                let read = handle.definition(draft.vm.clone()).await;
+                Answer::DefinitionAgain(ticket, draft, read)
             }
             Self::HandIn(ticket, submission, draft) => {
                 define(handle, ticket, (*submission, *draft)).await

@@ -110,6 +110,8 @@ pub enum Answer {
     Settings(u64, VmRef, Box<Result<VmSettings, Failure>>),
     /// The definition of a VM.
     Definition(u64, VmRef, Result<DefinitionText, Failure>),
+    /// The definition that goes under a text which was made of an older one.
+    DefinitionAgain(u64, Box<Draft>, Result<DefinitionText, Failure>),
     /// The editor has ended.
     Edited(Box<Edited>),
     /// What became of a definition that was written by hand.

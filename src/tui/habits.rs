@@ -161,6 +161,7 @@ mod tests {
             keymap: Arc::new(Keymap::default()),
             ascii: false,
             themes: Arc::new([]),
+            theme: Arc::from("dark"),
             lift_for: std::time::Duration::from_secs(900),
             profiles: Arc::new([]),
             recorded: false,

@@ -22,7 +22,7 @@ use crate::config::{OwnCommand, OwnOutput, OwnScope};
 use crate::domain::action::Ask;
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::inventory::HostSnapshot;
-use crate::domain::policy::{self, Decision};
+use crate::domain::policy;
 use crate::domain::text::RemoteText;
 use crate::domain::vm::{Vm, VmRef};
 use crate::fleet::admission;
@@ -372,7 +372,7 @@ fn job(
         about => format!("{about}: {why}"),
     };
     let (state, actor) = (&app.snapshot, &app.settings.actor);
-    let verdict = admission::may_run_own(state, host, command.danger, actor, count)
+    let leave = admission::may_run_own(state, host, command.danger, actor, count)
         .map_err(|cause| told(cause.message))?;
     let filled = program::fill(&command.argv, values);
     let argv = filled.map_err(|error| told(error.to_string()))?;
@@ -381,12 +381,9 @@ fn job(
         host: name,
         vm: vm.map(|(id, vm)| (id.clone(), vm.name.clone())),
         argv,
-        rule: verdict.rule,
+        rule: leave.rule,
     };
-    match verdict.decision {
-        Decision::Ask(ask) => Ok((job, ask)),
-        Decision::Deny(why) => Err(why),
-    }
+    Ok((job, leave.ask))
 }
 
 /// Takes how one run ended.

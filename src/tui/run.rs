@@ -265,6 +265,7 @@ async fn open(
         keymap: Arc::new(keymap.unwrap_or_default()),
         ascii: options.ascii,
         themes: shelf::names(options.shelf.as_ref()).into(),
+        theme: Arc::from(options.theme.as_str()),
         lift_for: options.lift_for,
         profiles: options.profiles.clone().into(),
         recorded,
@@ -274,11 +275,7 @@ async fn open(
     app.notices = Notices::new(options.notify.clone());
     let (own, unkeyed) = OwnCommands::new(&options.own, &app.settings.keymap);
     app.own = Arc::new(own);
-    for mistake in unkeyed {
-        // Told now, and found again in the error log.
-        drop(handle.complain(mistake.clone()).await);
-        mistakes.push(mistake);
-    }
+    mistakes.extend(unkeyed);
     match handle.preferences().await {
         Ok(kept) => habits::restore(&mut app, &kept),
         Err(cause) => mistakes.push(cause),
@@ -292,6 +289,10 @@ async fn open(
         Ok(theme) => theme,
         Err(cause) => return Err(TuiError::Terminal(io::Error::other(cause.message))),
     };
+    for mistake in &mistakes {
+        // Told now, each in the place of the one before, and all of them found again in the error log.
+        drop(handle.complain(mistake.clone()).await);
+    }
     update::greet(&mut app);
     for mistake in mistakes.iter().chain(&options.notice) {
         app.fail(mistake);

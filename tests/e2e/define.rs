@@ -20,6 +20,7 @@ fail) echo lost >"$1"; exit 7 ;;
 break) sed -i 's/<.vcpu>//' "$1" ;;
 name) sed -i 's/<name>web-1</<name>web-2</' "$1" ;;
 mend) sed -i 's/<name>web-2</<name>web-1</; s/<vcpu\(.*\)>3</<vcpu\1>2</' "$1" ;;
+theirs) sed -i 's/<vcpu/<title>theirs<\/title>\n  <vcpu/' "$1" ;;
 odd) sed -i 's/<vcpu/<vcpo/; s/vcpu>/vcpo>/' "$1" ;;
 esac
 echo "$1" >"$0.path"
@@ -131,6 +132,58 @@ fn a_definition_is_edited_shown_as_a_difference_and_written() {
         .stdout;
     assert!(!tail.contains("<vcpu"), "{tail}");
     desk.pty.keys("qq");
+    assert_eq!(desk.pty.wait_exit(), 0);
+}
+
+#[test]
+fn a_text_made_of_an_older_definition_goes_on_from_what_is_there_and_tells_what_it_takes_back() {
+    let host = LibvirtHost::start();
+    let id = host.define_deaf("web-1");
+    let mut desk = Desk::open(&host);
+    let defined = || host.virsh(&["dumpxml", "--inactive", id.as_str()]);
+    desk.pty.wait_for("the VM", |screen| {
+        screen.contains("web-1") && screen.contains("stopped") && screen.contains("1 up")
+    });
+    desk.edit("more");
+    desk.pty.wait_text("define --validate /dev/stdin");
+    let title = ["--config", "--title", "--new-desc", "theirs"];
+    host.virsh(&[&["desc", id.as_str()], &title[..]].concat());
+    desk.pty.keys("y");
+    desk.pty.wait_for("the conflict", |screen| {
+        screen.contains("changed since it was read") && screen.contains("edit it")
+    });
+    desk.word("same");
+    desk.pty.keys("y");
+    // The difference is one to what is there now, and says what it means for the other's change.
+    desk.pty.wait_for("what is taken back", |screen| {
+        let parts = ["-   <title>theirs</title>", "+   <vcpu", "takes back"];
+        parts.iter().all(|part| screen.contains(part))
+    });
+    desk.pty.keys("\r");
+    desk.pty.wait_for("the editor offered", |screen| {
+        screen.contains("Open the editor again?") && screen.contains("your text is kept")
+    });
+    assert!(defined().contains("theirs") && defined().contains(">1</vcpu>"));
+    desk.word("theirs");
+    desk.pty.keys("y");
+    let plan = desk.pty.wait_text("define --validate /dev/stdin");
+    assert!(!plan.contains("takes back"), "{plan}");
+    desk.pty.keys("y");
+    desk.pty.wait_text("web-1 has been changed");
+    assert!(defined().contains("<title>theirs</title>") && defined().contains(">3</vcpu>"));
+
+    // From the form of the settings there is a way, unless something is typed there that would be lost.
+    desk.word("same");
+    desk.pty.keys("E");
+    desk.pty.wait_text("XML");
+    desk.pty.keys("9\x0f");
+    desk.pty.wait_text("would be lost");
+    desk.pty.keys("\x7f\x0f");
+    desk.pty.wait_text("the definition of web-1 is as it was");
+    desk.pty
+        .wait_for("the form gone", |screen| !screen.contains("Change web-1"));
+    desk.pty.wait_for_the_end_of_orders();
+    desk.pty.keys("q");
     assert_eq!(desk.pty.wait_exit(), 0);
 }
 

@@ -126,3 +126,44 @@ fn a_change_is_told_a_command_gets_its_arguments_and_a_hook_that_hangs_is_ended(
         "{log}"
     );
 }
+
+#[test]
+fn a_change_rings_the_bell_or_is_given_to_a_program() {
+    let host = LibvirtHost::start();
+    let id = host.define_deaf("web-1");
+    let deck = Deck::new(VMDECK);
+    deck.add("kvm1", &host, &[]);
+    let record = recorder(deck.home());
+    let watched = |pty: &mut Pty| {
+        pty.wait_for("the stopped VM", |screen| {
+            screen.contains("1 up") && row(screen, "web-1").contains("stopped")
+        });
+        if !pty.screen().contains('\u{266a}') {
+            pty.keys("n");
+            pty.wait_text("you are told when web-1 changes");
+        }
+    };
+    let mut pty = open(&deck, "[tui]\nnotify_by = \"bell\"\n");
+    watched(&mut pty);
+    host.start_vm(&id);
+    pty.wait_bytes(b"\x07");
+    pty.keys("q");
+    assert_eq!(pty.wait_exit(), 0);
+    host.virsh(&["-q", "destroy", id.as_str()]);
+
+    let by = format!(
+        "[tui]\nnotify_by = \"command\"\nnotify_command = [{record:?}, \"{{text}}; $(id)\"]\n"
+    );
+    let mut pty = open(&deck, &by);
+    watched(&mut pty);
+    host.start_vm(&id);
+    let arguments = deck.home().join("arguments");
+    assert!(wait_for(SOON, || arguments.exists()), "{}", pty.screen());
+    let written = fs::read_to_string(&arguments).unwrap();
+    assert!(
+        written.contains("web-1 on kvm1 is running") && written.ends_with("; $(id)\0"),
+        "{written}"
+    );
+    pty.keys("q");
+    assert_eq!(pty.wait_exit(), 0);
+}

@@ -116,6 +116,20 @@ esac"#,
         assert!(refused.stderr.contains(words), "{how}: {}", refused.stderr);
         assert!(!refused.stderr.contains('\x1b'), "{how}");
     }
+    // The dashboard says the same in the place of the picture, and shows the next one that is one.
+    let mut pty = open(&deck, (140, 30));
+    pty.wait_for("the running VM", |screen| {
+        screen.contains("1 up") && row(screen, "web-1").contains("running")
+    });
+    write(host.file("how"), "printf 'P6 20000 20000 255 '");
+    pty.keys("i");
+    pty.wait_text("20000 x 20000");
+    write(host.file("how"), "printf 'P6 20 20 255 abc'");
+    pty.wait_text("the picture is cut off");
+    write(host.file("how"), r#"exec $REAL "$@""#);
+    pty.wait_for("a picture", |screen| screen.contains('▀'));
+    pty.keys("qq");
+    assert_eq!(pty.wait_exit(), 0);
 }
 
 #[test]

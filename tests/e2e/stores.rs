@@ -330,3 +330,53 @@ fn a_person_sees_storage_and_networks_and_stops_a_pool_by_keys() {
     pty.keys("qq");
     assert_eq!(pty.wait_exit(), 0);
 }
+
+#[test]
+fn autostart_a_fresh_look_and_networks_are_reached_by_keys() {
+    let place = Place::start();
+    let host = &place.host;
+    // A network on a bridge that is there already: nothing is made when it starts, so nobody needs to be root.
+    let lan = host.file("lan.xml");
+    write(
+        &lan,
+        "<network><name>aaa-lan</name><forward mode='bridge'/><bridge name='br-lan'/></network>",
+    );
+    host.virsh(&["-q", "net-define", &lan.display().to_string()]);
+    let info = |what: &str, name: &str, key: &str| {
+        let told = host.virsh(&[what, name]);
+        let line = told.lines().find(|line| line.starts_with(key));
+        line.unwrap_or_default().trim().ends_with("yes")
+    };
+    let mut pty = open(&place.deck, (140, 40));
+    pty.wait_text("1 up");
+    pty.keys("4");
+    pty.wait_for("pool and network", |screen| {
+        screen.contains("3 volumes") && screen.contains("aaa-lan")
+    });
+    pty.keys("a");
+    pty.wait_text("the pool images");
+    pty.wait_for("its flag", |_| info("pool-info", "images", "Autostart:"));
+    pty.wait_for_the_end_of_orders();
+    let new = format!("{}/new.qcow2", place.images);
+    run(&mut host.prepare("qemu-img", &["create", "-q", "-f", "qcow2", &new, "8M"]));
+    pty.keys("p");
+    pty.wait_text("4 volumes, 2 unattached");
+    pty.wait_for_the_end_of_orders();
+
+    pty.keys("\tg");
+    pty.keys("s");
+    pty.wait_text("the network aaa-lan is started");
+    assert!(info("net-info", "aaa-lan", "Active:"));
+    pty.wait_for_the_end_of_orders();
+    pty.keys("a");
+    pty.wait_for("its flag", |_| info("net-info", "aaa-lan", "Autostart:"));
+    pty.wait_for_the_end_of_orders();
+    pty.keys("S");
+    pty.wait_text("net-destroy");
+    pty.keys("y");
+    pty.wait_text("the network aaa-lan is stopped");
+    assert!(!info("net-info", "aaa-lan", "Active:"));
+    pty.wait_for_the_end_of_orders();
+    pty.keys("qq");
+    assert_eq!(pty.wait_exit(), 0);
+}

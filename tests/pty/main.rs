@@ -7,6 +7,7 @@
 mod support;
 
 mod flood;
+mod looks;
 mod recording;
 
 use std::fs;

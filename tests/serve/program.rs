@@ -4,6 +4,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -215,6 +216,41 @@ fn the_first_key_is_shown_once_and_stands_nowhere() {
     let (code, _, said) = home.serve(&[]).end();
     assert_eq!(code, Some(0));
     assert!(!said.contains("vmd_"), "{said}");
+}
+
+#[test]
+fn the_first_key_goes_into_a_file_where_one_is_named() {
+    let home = Home::new();
+    let file = home.0.path().join("first-key");
+    let named = ["--first-key-file", file.to_str().unwrap()];
+    // Whatever is there is somebody's: nothing is begun, and no key is lost.
+    std::fs::write(&file, "precious").unwrap();
+    let mut words = vec!["--serve", "--listen", "127.0.0.1:0"];
+    words.extend(named);
+    let refused = home.run(&words).expect(2);
+    assert!(
+        refused.stderr.contains("never written over"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "precious");
+    std::fs::remove_file(&file).unwrap();
+
+    let mut server = home.serve(&named);
+    server.line(|line| line.contains("is in") && line.contains("first-key"));
+    let key = std::fs::read_to_string(&file).unwrap();
+    let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    server.get("/nothing", Some(key.trim())).expect(404);
+    let (code, _, said) = server.end();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(!said.contains("vmd_"), "{said}");
+
+    // Later starts have no use for it.
+    std::fs::remove_file(&file).unwrap();
+    let (code, _, said) = home.serve(&named).end();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(!file.exists());
 }
 
 #[test]

@@ -130,23 +130,29 @@ impl Pty {
 
     /// Waits until the screen satisfies a condition; fails with the screen otherwise.
     pub fn wait_for(&self, what: &str, condition: impl Fn(&str) -> bool) -> String {
+        self.wait_cells(what, |screen| condition(&screen.contents()))
+    }
+
+    /// The same with everything that a terminal keeps of a screen, colours among it.
+    pub fn wait_cells(&self, what: &str, condition: impl Fn(&vt100::Screen) -> bool) -> String {
         let (lock, changed) = &*self.seen;
         let deadline = Instant::now() + PATIENCE;
         let mut seen = lock.lock().unwrap();
         loop {
-            let screen = seen.screen.screen().contents();
-            if condition(&screen) {
-                return screen;
+            let screen = seen.screen.screen();
+            if condition(screen) {
+                return screen.contents();
             }
             let left = deadline.saturating_duration_since(Instant::now());
             assert!(
                 !left.is_zero() && !(seen.ended),
-                "{what} did not appear{}; the screen:\n{screen}",
+                "{what} did not appear{}; the screen:\n{}",
                 if seen.ended {
                     " (the program has ended)"
                 } else {
                     ""
-                }
+                },
+                screen.contents()
             );
             seen = changed.wait_timeout(seen, left).unwrap().0;
         }

@@ -82,6 +82,7 @@ impl Screen {
             lift_for: std::time::Duration::from_secs(900),
             profiles: ["home".to_owned(), "lab".to_owned()].into(),
             themes: vmdeck::tui::theme::shelf::names(&vmdeck::tui::theme::shelf::NoShelf).into(),
+            theme: "dark".into(),
             recorded: false,
         };
         let earlier = Arc::new(fleet::earlier(&snapshot, 3));

@@ -23,8 +23,8 @@ fn command(n: i64) -> CommandRecord {
     CommandRecord {
         at: fleet::now() + SignedDuration::from_secs(n),
         host: format!("kvm{}", n % 3).parse().unwrap(),
-        command: format!("virsh domstats --vcpu vm-{n}"),
-        status: if n % 10 == 7 { "exit 1" } else { "ok" }.to_owned(),
+        command: format!("virsh domstats --vcpu vm-{n}").into(),
+        status: if n % 10 == 7 { "exit 1" } else { "ok" }.into(),
         elapsed_ms: 12,
         bytes: (n % 2 == 0).then_some(4096),
         changes: n % 5 == 0,
@@ -143,7 +143,7 @@ async fn rows_are_filtered_with_the_words_of_every_filter() {
 #[tokio::test]
 async fn a_row_is_shown_whole_and_copied_and_so_are_all() {
     let long = CommandRecord {
-        command: format!("virsh {} end", "argument ".repeat(80)),
+        command: format!("virsh {} end", "argument ".repeat(80)).into(),
         changes: true,
         ..command(3)
     };
@@ -387,8 +387,8 @@ async fn a_hundred_thousand_rows_of_hostile_text_are_a_list_like_any_other() {
     let records = (0..100_000).map(|n| {
         let hostile = if n % 1000 == 777 { wild } else { ascii };
         CommandRecord {
-            command: format!("{hostile} {n}"),
-            status: hostile.to_owned(),
+            command: format!("{hostile} {n}").into(),
+            status: hostile.to_owned().into(),
             ..command(n)
         }
     });

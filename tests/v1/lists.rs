@@ -288,6 +288,34 @@ async fn a_thousand_vms_are_walked_through_in_parts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nothing_open_tells_which_version_it_is() {
+    let rig = Rig::start(TWO_HOSTS).await;
+    let ours = env!("CARGO_PKG_VERSION");
+    for path in [
+        "/",
+        "/health",
+        "/healthz",
+        "/readyz",
+        "/v1/docs",
+        "/v1/docs.js",
+        "/v1/docs.css",
+        "/v1/openapi.json",
+        "/v1/vms",
+        "/nothing",
+    ] {
+        let answer = rig.ask_as("", Method::GET, path, &[], None).await;
+        assert!(!answer.text.contains(ours), "{path}: {}", answer.text);
+        for (name, value) in &answer.headers {
+            assert!(!value.to_str().unwrap().contains(ours), "{path}: {name}");
+        }
+    }
+    let document = rig.ask_as("", Method::GET, "/v1/openapi.json", &[], None);
+    assert_eq!(document.await.json()["info"]["version"], "1");
+    let root = rig.ask_as("", Method::GET, "/", &[], None);
+    assert_eq!(root.await.json()["version"], "1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_open_pages_need_no_key_and_no_network() {
     let rig = Rig::start(TWO_HOSTS).await;
     for path in ["/healthz", "/readyz"] {

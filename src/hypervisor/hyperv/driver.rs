@@ -601,7 +601,8 @@ fn no_stores(why: &str) -> HypervisorError {
     }
 }
 
-fn not_ours() -> HypervisorError {
+/// Refuses a command that is none of the scripts here.
+pub(super) fn not_ours() -> HypervisorError {
     HypervisorError::Unsupported {
         kind: HypervisorKind::HyperV,
         what: "run a script that is not its own".to_owned(),

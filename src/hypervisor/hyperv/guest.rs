@@ -10,9 +10,8 @@ use serde::Deserialize;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::answer::{self, Trouble};
-use super::command::PROGRAMS;
-use super::envelope::{Nonce, seal};
+use super::answer::Trouble;
+use super::exchange::{Question, Unanswered, exchange};
 use super::failure::{self, About, Record};
 use super::frames::unparsable;
 use super::parse::Answer;
@@ -124,32 +123,34 @@ pub(super) async fn run(
         stdout: MAX_ANSWER,
         ..ExecLimits::within(start.within.saturating_add(AROUND))
     };
-    let mut first = None;
-    for program in PROGRAMS {
-        let nonce = Nonce::fresh();
-        let mut shown = start.command.clone();
-        program.clone_into(&mut shown.program);
-        let command = seal(shown, Task::RunInGuest, arguments, &nonce);
-        let command = command.map_err(GuestTrouble::NotStarted)?;
-        let asking = link.exec(&command.stdin(secret.as_bytes()), limits).await;
-        // It may have been started all the same.
-        let output = asking.map_err(|error| GuestTrouble::Unknown(error.into()))?;
-        return match answer::of(&output, &nonce) {
-            Ok(answer) => ended(answer),
-            Err(Trouble::NotFound(said)) => {
-                first.get_or_insert(said);
-                continue;
-            }
-            Err(Trouble::Record(record)) => Err(meant(&record)),
-            Err(Trouble::Constrained) => {
-                let said = RemoteText::new("");
-                Err(GuestTrouble::NotStarted(failure::constrained(said)))
-            }
-            Err(Trouble::Error(error)) => Err(GuestTrouble::Unknown(error)),
-        };
+    let question = Question {
+        shown: start.command,
+        task: Task::RunInGuest,
+        arguments,
+        stdin: secret.as_bytes(),
+        limits,
+    };
+    match exchange(link, &question, |_output| Ok(())).await {
+        Ok(answer) => ended(answer),
+        Err(unanswered) => Err(untold(unanswered)),
     }
-    let said = first.unwrap_or(RemoteText::new(""));
-    Err(GuestTrouble::NotStarted(failure::no_powershell(&said)))
+}
+
+fn untold(unanswered: Unanswered) -> GuestTrouble {
+    match unanswered {
+        Unanswered::NotSent(error) => GuestTrouble::NotStarted(error),
+        // It may have been started all the same.
+        Unanswered::Lost(error) | Unanswered::Told(Trouble::Error(error)) => {
+            GuestTrouble::Unknown(error)
+        }
+        Unanswered::Told(Trouble::Record(record)) => meant(&record),
+        Unanswered::Told(Trouble::Constrained) => {
+            GuestTrouble::NotStarted(failure::constrained(RemoteText::new("")))
+        }
+        Unanswered::Told(Trouble::NotFound(said)) => {
+            GuestTrouble::NotStarted(failure::no_powershell(&said))
+        }
+    }
 }
 
 fn ended(answer: Answer) -> Result<GuestRun, GuestTrouble> {

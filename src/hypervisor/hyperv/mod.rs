@@ -3,7 +3,7 @@
 //! Read in this order: `scripts` (what runs on the host), `script` and `envelope` (how it gets there),
 //! `frames` and `clixml` (what comes back), `failure`, `wording` and `state` (what it means), `facts`, `parse`,
 //! `flows` and `detail` (what it says about the host and its VMs), `verdict` (what that makes of the host), `command`
-//! (verbs; all pure), `answer` (how one run ends) and `driver`, which ties them together; `stream` and `run`
+//! (verbs; all pure), `answer` (how one run ends), `exchange` (a question outside the driver) and `driver`, which ties them together; `stream` and `run`
 //! (a script that stays, an extra), `mirror` (what it has told) and `leftover`. `docs/hyperv.md` tells the
 //! same to people.
 
@@ -19,6 +19,7 @@ mod driver;
 mod driver_tests;
 mod edit;
 mod envelope;
+mod exchange;
 mod facts;
 mod failure;
 #[cfg(test)]

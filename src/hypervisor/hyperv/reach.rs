@@ -9,9 +9,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::answer::{self, Trouble};
-use super::command::PROGRAMS;
-use super::envelope::{Nonce, seal};
+use super::answer::Trouble;
+use super::exchange::{Question, Unanswered, exchange};
 use super::failure::{self, About};
 use super::frames::unparsable;
 use super::guest;
@@ -161,35 +160,29 @@ impl Reach for HyperVReach {
     }
 }
 
-/// Runs a script under whatever name PowerShell has on the host. One that was not found has run nothing, so
-/// that trying the next name never does anything twice.
+/// Runs a script and says of its failure what it means for a VM.
 pub(super) async fn ask(
     link: &dyn Transport,
     shown: &RemoteCommand,
     (task, arguments): (Task, &str),
     limits: ExecLimits,
 ) -> Result<Answer, HypervisorError> {
-    let mut first = None;
-    for program in PROGRAMS {
-        let nonce = Nonce::fresh();
-        let mut shown = shown.clone();
-        program.clone_into(&mut shown.program);
-        let command = seal(shown, task, arguments, &nonce)?;
-        let output = link.exec(&command, limits).await?;
-        is_whole(&output)?;
-        match answer::of(&output, &nonce) {
-            Ok(answer) => return Ok(answer),
-            Err(Trouble::NotFound(said)) => {
-                first.get_or_insert(said);
-            }
-            Err(Trouble::Record(record)) => return Err(failure::judge(&record, About::Vm, None)),
-            Err(Trouble::Constrained) => return Err(failure::constrained(RemoteText::new(""))),
-            Err(Trouble::Error(error)) => return Err(error),
-        }
-    }
-    Err(failure::no_powershell(
-        &first.unwrap_or(RemoteText::new("")),
-    ))
+    let question = Question {
+        shown,
+        task,
+        arguments,
+        stdin: &[],
+        limits,
+    };
+    let asked = exchange(link, &question, is_whole).await;
+    asked.map_err(|unanswered| match unanswered {
+        Unanswered::NotSent(error)
+        | Unanswered::Lost(error)
+        | Unanswered::Told(Trouble::Error(error)) => error,
+        Unanswered::Told(Trouble::Record(record)) => failure::judge(&record, About::Vm, None),
+        Unanswered::Told(Trouble::Constrained) => failure::constrained(RemoteText::new("")),
+        Unanswered::Told(Trouble::NotFound(said)) => failure::no_powershell(&said),
+    })
 }
 
 fn picture(answer: Answer) -> Result<RawPicture, HypervisorError> {

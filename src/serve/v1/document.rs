@@ -101,7 +101,7 @@ fn complete(document: &mut Value) {
     let info = json!({
         "title": "vmdeck",
         "description": ABOUT,
-        "version": env!("CARGO_PKG_VERSION"),
+        "version": crate::serve::API_VERSION,
         "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
     });
     put(document, &["info"], info);

@@ -22,3 +22,13 @@ pub(super) const EDIT: &[RowOf] = &[
         define::open,
     ),
 ];
+
+/// What can be done in the form, where every letter is typed.
+pub(super) const EDIT_FORM: &[RowOf] = &[(
+    edit_form::TO_DEFINITION,
+    "edit the definition instead, in your editor",
+    "ctrl-o",
+    None,
+    edit_form::can_turn,
+    edit_form::turn,
+)];

@@ -17,7 +17,7 @@ mod views;
 use std::sync::LazyLock;
 
 use self::common::{BASE, CHOOSER, DETAILS, DIALOG, DOCUMENT, FORM, GLOBAL, LIST, MENU, PROMPT};
-use self::edit::EDIT;
+use self::edit::{EDIT, EDIT_FORM};
 use self::keeping::{DOCTOR, IMPORT, ROTATION};
 use self::logs::{ACTIVITY, LOGS};
 use self::many::{BULK, BULK_PANEL, MARKING};
@@ -79,6 +79,8 @@ pub enum Context {
     Dialog,
     /// A line being typed.
     Prompt,
+    /// What a VM is set up with, as a form.
+    EditForm,
     /// A form.
     Form,
     /// Everywhere.
@@ -111,6 +113,7 @@ impl Context {
         Self::Chooser,
         Self::Dialog,
         Self::Prompt,
+        Self::EditForm,
         Self::Form,
         Self::Base,
     ];
@@ -141,6 +144,7 @@ impl Context {
             Self::Chooser => "Columns",
             Self::Dialog => "Questions",
             Self::Prompt => "Typing",
+            Self::EditForm => "Form of a VM",
             Self::Form => "Forms",
             Self::Base => "Always",
         }
@@ -289,6 +293,7 @@ const SECTIONS: &[(&[Context], &[RowOf])] = &[
     (&[Context::Menu], MENU),
     (&[Context::Chooser], CHOOSER),
     (&[Context::Dialog], DIALOG),
+    (&[Context::EditForm], EDIT_FORM),
     (&[Context::Form], FORM),
     (&[Context::Prompt], PROMPT),
     (&[Context::List], LIST),

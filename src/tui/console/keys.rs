@@ -5,7 +5,6 @@ use crate::domain::console::{ConsoleEndKind, ConsoleNews};
 use crate::domain::error_kind::Failure;
 use crate::domain::guest_command::GuestVerb;
 use crate::domain::guest_login::GuestLogin;
-use crate::domain::policy::Decision;
 use crate::domain::vm::VmRef;
 use crate::tui::acting;
 use crate::tui::app::App;
@@ -42,8 +41,8 @@ fn can_reach(app: &App, verb: GuestVerb) -> Result<(), String> {
     let Some(vm) = acting::subject(app) else {
         return Ok(());
     };
-    let verdict = acting::reach(app, &vm, verb);
-    verdict.map(drop).map_err(|cause| cause.message)
+    let leave = acting::reach(app, &vm, verb);
+    leave.map(drop).map_err(|cause| cause.message)
 }
 
 /// Opens the console of the VM that keys are about.
@@ -65,17 +64,16 @@ fn unless_asked(app: &mut App, vm: VmRef, login: Option<GuestLogin>) -> Vec<Effe
         None => (GuestVerb::Console, "the console of"),
         Some(_) => (GuestVerb::Shell, "a shell in"),
     };
-    let verdict = match acting::reach(app, &vm, verb) {
-        Ok(verdict) => verdict,
+    let leave = match acting::reach(app, &vm, verb) {
+        Ok(leave) => leave,
         Err(cause) => {
             app.fail(&cause);
             return Vec::new();
         }
     };
-    let ask = match verdict.decision {
-        Decision::Ask(ask) if ask > Ask::Nothing => ask,
-        Decision::Ask(_) | Decision::Deny(_) => return open_now(app, vm, login),
-    };
+    if leave.ask == Ask::Nothing {
+        return open_now(app, vm, login);
+    }
     let Some((host, found)) = app.snapshot.vm(&vm) else {
         return Vec::new();
     };
@@ -93,7 +91,7 @@ fn unless_asked(app: &mut App, vm: VmRef, login: Option<GuestLogin>) -> Vec<Effe
             Some(login) => Then::Shell(vm, Box::new(login)),
         },
     };
-    let dialog = Agree::begun(begun, (ask, verdict.rule), facts);
+    let dialog = Agree::begun(begun, (leave.ask, leave.rule), facts);
     app.overlays.push(Overlay::Agree(Box::new(dialog)));
     Vec::new()
 }

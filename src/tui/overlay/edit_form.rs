@@ -9,13 +9,19 @@ use super::fields::{Field, Fields};
 use crate::domain::action::{Action, ActionKind};
 use crate::domain::edit::{Changes, EditRequest, Setting, Value, VmSettings};
 use crate::domain::error_kind::Failure;
+use crate::domain::host::HypervisorKind;
 use crate::domain::text::RemoteText;
 use crate::domain::units::{Bytes, read_size, written_size};
 use crate::domain::vm::{PowerState, VmRef};
 use crate::tui::acting;
 use crate::tui::app::App;
+use crate::tui::command::commands;
+use crate::tui::define;
 use crate::tui::effect::Effect;
 use crate::tui::theme::{Role, Theme};
+
+/// The command that leads from the form to the definition.
+pub const TO_DEFINITION: &str = "edit.define";
 
 /// The form. It has a field for every setting that the host tells.
 #[derive(Debug)]
@@ -26,6 +32,8 @@ pub struct EditForm {
     was: VmSettings,
     /// What each field is about, and what it held at first.
     about: Vec<(Setting, String)>,
+    /// Whether its host keeps a definition as text.
+    has_text: bool,
     /// What is typed.
     pub fields: Fields,
 }
@@ -57,11 +65,49 @@ pub fn opened(app: &mut App, ticket: u64, vm: VmRef, read: Result<VmSettings, Fa
         Ok(was) => was,
         Err(failure) => return app.fail(&failure),
     };
-    let Some((_, found)) = app.snapshot.vm(&vm) else {
+    let Some((host, found)) = app.snapshot.vm(&vm) else {
         return app.say(Role::Warning, "the VM is not there any more");
     };
-    let form = EditForm::new(vm, (found.name.clone(), found.state.clone()), was);
+    let mut form = EditForm::new(vm, (found.name.clone(), found.state.clone()), was);
+    let kind = host.capabilities.as_ref().map(|able| able.kind);
+    form.has_text = kind == Some(HypervisorKind::Libvirt);
+    if form.has_text
+        && let Some(key) = key_of(app, TO_DEFINITION)
+    {
+        form.fields.name_key(key, "XML");
+    }
     app.overlays.push(Overlay::EditForm(Box::new(form)));
+}
+
+/// Returns the key of a command as the footer shows it.
+fn key_of(app: &App, id: &str) -> Option<String> {
+    let command = commands().iter().find(|command| command.id == id)?;
+    app.settings.keymap.sign_of(command, app.settings.ascii)
+}
+
+/// Says whether one may go from the form to the definition: nothing that was typed is lost by it.
+pub fn can_turn(app: &App) -> Result<(), String> {
+    match app.overlays.last() {
+        Some(Overlay::EditForm(form)) if !form.has_text => {
+            Err("its host keeps no definition as text".to_owned())
+        }
+        Some(Overlay::EditForm(form)) if !form.is_untouched() => Err(
+            "what is typed here would be lost: show its plan, or leave the form first".to_owned(),
+        ),
+        Some(Overlay::EditForm(_)) => Ok(()),
+        _ => Err("no form is open".to_owned()),
+    }
+}
+
+/// Leaves the form for the definition of its VM.
+pub fn turn(app: &mut App) -> Vec<Effect> {
+    match app.overlays.pop() {
+        Some(Overlay::EditForm(form)) => define::open_of(app, form.vm),
+        other => {
+            app.overlays.extend(other);
+            Vec::new()
+        }
+    }
 }
 
 /// Takes the form, once it is sound, and asks for the plan.
@@ -95,8 +141,18 @@ impl EditForm {
             state,
             was,
             about,
+            has_text: false,
             fields: Fields::new(fields),
         }
+    }
+
+    /// Returns true while every field holds what it held at first.
+    fn is_untouched(&self) -> bool {
+        let mut all = self.about.iter().enumerate();
+        all.all(|(at, (setting, first))| match self.was.value(*setting) {
+            Some(Value::Flag(on)) => self.fields.flag(at) == on,
+            _ => self.fields.text(at) == first,
+        })
     }
 
     /// Returns what is to be changed, once everything is sound; else goes to what is not.

@@ -56,6 +56,8 @@ pub struct Fields {
     /// The field with the keys; one past the last is the button.
     at: usize,
     complaint: Option<String>,
+    /// What can be done in this form beside what can be done in all of them: a key and its label.
+    more: Option<(String, &'static str)>,
 }
 
 impl Fields {
@@ -65,7 +67,13 @@ impl Fields {
             all,
             at: 0,
             complaint: None,
+            more: None,
         }
+    }
+
+    /// Names one key more in its last line.
+    pub fn name_key(&mut self, key: String, label: &'static str) {
+        self.more = Some((key, label));
     }
 
     /// Returns whether the button has the keys.
@@ -145,7 +153,9 @@ impl Fields {
         }
         let line = paint::line_of(room, last);
         let button = ("[ Show the plan ]", self.on_button());
-        let keys = [("tab", "next"), ("space", "change"), ("esc", "cancel")];
+        let mut keys = vec![("tab", "next"), ("space", "change"), ("esc", "cancel")];
+        let more = self.more.as_ref();
+        keys.extend(more.map(|(key, label)| (key.as_str(), *label)));
         frame::button(buf, line, theme, button, &keys);
         cursor
     }

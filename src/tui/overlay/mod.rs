@@ -136,8 +136,13 @@ impl Overlay {
             Self::CredentialForm(_)
             | Self::HostForm(_)
             | Self::SnapshotForm(_)
-            | Self::EditForm(_)
             | Self::ShellForm(_) => &[Context::Form, Context::Prompt, Context::Base],
+            Self::EditForm(_) => &[
+                Context::EditForm,
+                Context::Form,
+                Context::Prompt,
+                Context::Base,
+            ],
             Self::Confirm(_)
             | Self::Agree(_)
             | Self::GuestForm(_)

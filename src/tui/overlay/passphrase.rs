@@ -110,15 +110,14 @@ impl Passphrase {
         if self.seen == Seen::Text {
             self.seen = Seen::Dots;
         }
-        if self.first_time && !typed.is_long_enough() {
-            let least = SecretText::NEW_LEAST;
-            self.complaint = Some(format!("a new passphrase has {least} characters or more"));
-            self.first = None;
-            return None;
-        }
         if !self.first_time {
             self.trying = true;
             return Some(typed);
+        }
+        if let Err(why) = typed.fits_as_new() {
+            self.complaint = Some(why.to_string());
+            self.first = None;
+            return None;
         }
         match self.first.take() {
             None => {
@@ -286,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_one_that_is_short_is_refused_and_an_old_one_is_tried() {
+    fn a_new_one_that_does_not_fit_is_refused_and_an_old_one_is_tried() {
         let mut dialog = Passphrase::new("lab", LockState::Empty);
         type_text(&mut dialog, "elevenchars");
         assert!(dialog.accept().is_none());
@@ -295,5 +294,14 @@ mod tests {
         let mut dialog = Passphrase::new("lab", LockState::Locked);
         type_text(&mut dialog, "short");
         assert!(dialog.accept().is_some());
+
+        let long = "x".repeat(129);
+        let mut dialog = Passphrase::new("lab", LockState::Empty);
+        dialog.paste(&long);
+        assert!(dialog.accept().is_none());
+        assert!(drawn(&dialog).contains("128 characters at the most"));
+        let mut dialog = Passphrase::new("lab", LockState::Locked);
+        dialog.paste(&long);
+        assert_eq!(dialog.accept().unwrap().expose(), &long);
     }
 }

@@ -63,6 +63,9 @@ pub(super) fn take(app: &mut App, answer: Answer) -> Vec<Effect> {
         }
         Answer::Settings(ticket, vm, read) => edit_form::opened(app, ticket, vm, *read),
         Answer::Definition(ticket, vm, read) => return define::read(app, ticket, vm, read),
+        Answer::DefinitionAgain(ticket, draft, read) => {
+            return define::read_again(app, ticket, *draft, read);
+        }
         Answer::Edited(edited) => return define::edited(app, *edited),
         Answer::Defined(ticket, draft, result) => define::defined(app, ticket, *draft, result),
         Answer::Stores(host, told) => {

@@ -146,11 +146,8 @@ pub fn themes(app: &mut App) -> Vec<Effect> {
         .map(|name| Item::unlettered(name.clone(), Choice::Theme(name.clone())))
         .collect();
     let mut menu = Menu::new("Theme", items);
-    let now = app.theme.as_ref();
-    menu.index = themes
-        .iter()
-        .position(|name| Some(name) == now)
-        .unwrap_or(0);
+    let now = app.theme.as_deref().unwrap_or(&app.settings.theme);
+    menu.index = themes.iter().position(|name| name == now).unwrap_or(0);
     app.overlays.push(Overlay::Menu(menu));
     Vec::new()
 }
@@ -168,6 +165,7 @@ pub fn accept_dialog(app: &mut App) -> Vec<Effect> {
         Some(Overlay::Agree(dialog)) => acting::agreed(app, *dialog, Consent::Confirmed),
         Some(Overlay::Question(question)) => match question.effect() {
             Effect::RunOwn(run) => own::start(app, *run),
+            Effect::Edit(draft) => define::edit_again(app, *draft),
             effect => vec![effect],
         },
         Some(other) => {

@@ -53,7 +53,7 @@ pub(super) async fn root(State(state): State<ServeState>) -> Answer {
     }
     Answer::ok(&json!({
         "service": "vmdeck",
-        "version": env!("CARGO_PKG_VERSION"),
+        "version": crate::serve::API_VERSION,
         "status": "running",
         "endpoints": endpoints,
     }))

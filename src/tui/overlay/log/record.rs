@@ -199,7 +199,7 @@ impl Record {
                 ]
             }
             Self::Command(record) => {
-                let (status, command) = match (record.status.as_str(), record.changes) {
+                let (status, command) = match (&*record.status, record.changes) {
                     ("ok" | "kept running" | "done", false) => (Role::Dim, Role::Text),
                     ("ok" | "done", true) => (Role::Success, Role::Strong),
                     _ => (Role::Danger, Role::Text),
