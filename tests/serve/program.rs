@@ -224,7 +224,7 @@ fn the_first_key_goes_into_a_file_where_one_is_named() {
     let file = home.0.path().join("first-key");
     let named = ["--first-key-file", file.to_str().unwrap()];
     // Whatever is there is somebody's: nothing is begun, and no key is lost.
-    std::fs::write(&file, "precious").unwrap();
+    vmdeck::private_file::write_atomic(&file, b"precious").unwrap();
     let mut words = vec!["--serve", "--listen", "127.0.0.1:0"];
     words.extend(named);
     let refused = home.run(&words).expect(2);
