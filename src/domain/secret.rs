@@ -46,7 +46,7 @@ pub enum UnfitPassphrase {
     #[error("a new passphrase has {NEW_LEAST} characters or more")]
     TooShort,
     /// It is longer than anybody needs.
-    #[error("a new passphrase has {NEW_MOST} characters at the most, and none are cut off")]
+    #[error("a new passphrase has {NEW_MOST} characters at the most")]
     TooLong,
 }
 
