@@ -14,6 +14,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use vmdeck::accounts::Accounts;
+use vmdeck::clock::Clock;
+use vmdeck::domain::secret::SecretText;
+use vmdeck::vault::Vault;
 
 use crate::VMDECK;
 use crate::serving::Answer;
@@ -220,7 +224,7 @@ fn the_first_key_goes_into_a_file_where_one_is_named() {
     let file = home.0.path().join("first-key");
     let named = ["--first-key-file", file.to_str().unwrap()];
     // Whatever is there is somebody's: nothing is begun, and no key is lost.
-    write(&file, "precious");
+    vmdeck::private_file::write_atomic(&file, b"precious").unwrap();
     let mut words = vec!["--serve", "--listen", "127.0.0.1:0"];
     words.extend(named);
     let refused = home.run(&words).expect(2);
@@ -426,8 +430,8 @@ fn a_profile_is_granted_with_its_passphrase_and_taken_back_without() {
     assert!(!kept.contains("canary") && !kept.contains("AGE-SECRET"));
 }
 
-#[test]
-fn the_servers_own_passphrase_is_changed_and_grants_stay() {
+#[tokio::test]
+async fn the_servers_own_passphrase_is_changed_and_what_is_granted_stays() {
     let home = Home::new();
     let secret = |name: &str, text: &str| {
         let path = home.0.path().join(name);
@@ -436,36 +440,36 @@ fn the_servers_own_passphrase_is_changed_and_grants_stay() {
     };
     let old = secret("old", "server canary-1");
     let new = secret("new", "server canary-2");
-    let own = secret("own", "own long canary-3");
-    let with = |pass: &Path, words: &[&str]| {
-        let mut prepared = home.command(words);
+    let changing = |pass: &Path| {
+        let words = ["profile", "passwd", "--server", "--new-passphrase-fd", "0"];
+        let mut prepared = home.command(&words);
         prepared.env("VMDECK_PASSPHRASE_FILE", pass);
         // The descriptor is looked up by the number it has in the child: standard input.
         prepared.stdin(std::fs::File::open(&new).unwrap());
         Run::of(&mut prepared)
     };
-    let changing = ["profile", "passwd", "--server", "--new-passphrase-fd", "0"];
-    let serving = ["--serve", "--listen", "127.0.0.1:0"];
-    let serves = |pass: &Path| {
-        let mut command = home.command(&serving);
-        command.env("VMDECK_PASSPHRASE_FILE", pass);
-        assert_eq!(Server::start(command).end().0, Some(0));
-    };
-    let early = with(&old, &changing).expect(3);
+    let early = changing(&old).expect(3);
     assert!(early.stderr.contains("no passphrase"), "{}", early.stderr);
-    serves(&old);
-    with(&own, &["profile", "create", "lab", "--passphrase"]).expect(0);
-    with(&own, &["profile", "grant", "lab"]).expect(0);
 
-    let wrong = with(&own, &changing).expect(4);
+    let folder = home.0.path().join("server");
+    let accounts = Accounts::open(&folder, Clock::system()).await.unwrap();
+    let text = SecretText::from("server canary-1".to_owned());
+    let vault = Vault::for_tests(None);
+    let before = vault.create_identity(&text).await.unwrap();
+    accounts.set_identity(before.clone()).await.unwrap();
+    let wrong = changing(&new).expect(4);
     assert!(wrong.stderr.contains("is wrong"), "{}", wrong.stderr);
-    serves(&old);
-    with(&old, &changing).expect(0);
-    with(&old, &serving).expect(4);
-    serves(&new);
-    // It is the same identity: another one could take no grant.
-    with(&own, &["profile", "grant", "lab"]).expect(0);
-    let kept = everything(&home.0.path().join("server"));
+    assert_eq!(accounts.identity().await.unwrap().unwrap(), before);
+
+    changing(&old).expect(0);
+    let after = accounts.identity().await.unwrap().unwrap();
+    // It is the same identity, and so opens what was sealed to it.
+    assert_eq!(after.recipient, before.recipient);
+    assert_ne!(after.wrapped, before.wrapped);
+    let mut serving = home.command(&["--serve", "--listen", "127.0.0.1:0"]);
+    serving.env("VMDECK_PASSPHRASE_FILE", &new);
+    assert_eq!(Server::start(serving).end().0, Some(0));
+    let kept = everything(&folder);
     assert!(!kept.contains("canary") && !kept.contains("AGE-SECRET"));
 }
 
