@@ -340,6 +340,22 @@ mod tests {
     }
 
     #[test]
+    fn a_character_that_does_not_fit_whole_is_left_out() {
+        let cuts = [
+            (0, ""),
+            (1, "a"),
+            (2, "a"),
+            (3, "aé"),
+            (5, "aé"),
+            (6, "aé€"),
+            (9, "aé€"),
+        ];
+        for (limit, kept) in cuts {
+            assert_eq!(cut_at_boundary("aé€", limit), kept, "{limit}");
+        }
+    }
+
+    #[test]
     fn a_flood_is_cut_at_a_character_boundary() {
         let flood = "é".repeat(MAX_TEXT_BYTES);
         let text = RemoteText::new(&flood);
