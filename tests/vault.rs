@@ -100,6 +100,18 @@ async fn a_blob_that_was_moved_is_refused() {
 }
 
 #[tokio::test]
+async fn a_damaged_credential_is_not_taken_for_a_wrong_passphrase() {
+    let (vault, identity) = open_vault().await;
+    let blob = Vault::seal(&identity.recipient, &context(), &key_secret()).unwrap();
+    for at in 0..blob.len() {
+        let mut damaged = blob.clone();
+        damaged[at] ^= 1;
+        let error = vault.open(&context(), &damaged).unwrap_err();
+        assert_ne!(error, VaultError::WrongPassphrase, "{at}");
+    }
+}
+
+#[tokio::test]
 async fn locking_takes_the_key_away_and_the_passphrase_brings_it_back() {
     let (vault, identity) = open_vault().await;
     let blob = Vault::seal(
