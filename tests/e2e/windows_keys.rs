@@ -7,8 +7,10 @@ use std::os::unix::fs::PermissionsExt;
 use tempfile::TempDir;
 
 use crate::VMDECK;
+use crate::dashboard::{open, row};
 use crate::support::deck::{Deck, Run};
 use crate::support::keys::{KeyKind, KeyPair};
+use crate::support::pty::Pty;
 use crate::support::sshd::Sshd;
 use crate::support::windows::EmulatedWindows;
 use crate::support::write;
@@ -19,7 +21,13 @@ name = "hv1"
 kind = "hyperv"
 [[host.vm]]
 name = "app-1"
+guest_password = "pä$$ \"w'`ord\\"
 "#;
+
+const PASSPHRASE: &str = "open sesame, please";
+
+/// What the VM's account logs in with.
+const PASSWORD: &str = "pä$$ \"w'`ord\\";
 
 const FILE: &str = r"C:\ProgramData\ssh\administrators_authorized_keys";
 
@@ -47,7 +55,7 @@ impl Ground {
         host.control().keep_files_in(dir.path().to_owned());
         host.control().put_file(FILE, &file(&old), RIGHTS);
         let secret = dir.path().join("passphrase");
-        write(&secret, "open sesame, please");
+        write(&secret, PASSPHRASE);
         fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
         let deck = Deck::new(VMDECK);
         let ground = Self {
@@ -67,6 +75,18 @@ impl Ground {
         add.extend(["--credential", "ops", "--host-key", host_key]);
         ground.run(0, &add);
         ground
+    }
+
+    /// Opens the dashboard, with the profile unlocked and the host up.
+    fn unlocked(&self) -> Pty {
+        let mut pty = open(&self.deck, (140, 40));
+        pty.wait_text("Unlock default");
+        pty.keys(PASSPHRASE);
+        pty.keys("\r");
+        pty.wait_for("the running VM", |screen| {
+            screen.contains("1 up") && row(screen, "app-1").contains("running")
+        });
+        pty
     }
 
     #[track_caller]
@@ -139,5 +159,62 @@ async fn a_file_of_keys_with_two_bytes_a_character_is_left_alone() {
         assert!(refused.stderr.contains(words), "{words}: {refused:?}");
     }
     assert_eq!(ground.file(), before);
+    ground.host.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kept_password_of_a_vm_is_named_and_the_hosts_key_is_replaced_by_keys() {
+    let ground = Ground::start(|key| format!("{key}\r\n").into_bytes()).await;
+    let password = ground.dir.path().join("password");
+    write(&password, PASSWORD);
+    let mut keep = ground
+        .deck
+        .command(&["credential", "add", "vm-guest", "--password-stdin"]);
+    keep.stdin(fs::File::open(&password).unwrap());
+    Run::of(&mut keep).expect(0);
+
+    let mut pty = ground.unlocked();
+    pty.keys("x");
+    pty.wait_text("Run as");
+    // Beside the name of a credential no password is asked for.
+    pty.keys("whoami\rAdministrator\rvm-guest\r");
+    let plan = pty.wait_text("run-in-guest.ps1");
+    assert!(plan.contains("Administrator"), "{plan}");
+    pty.keys("y");
+    pty.wait_text("app-1\\administrator");
+    pty.keys("\x1b");
+    pty.wait_text("UPTIME");
+
+    pty.keys("6");
+    pty.wait_for("the credentials", |screen| {
+        screen.contains("SHA256:") && screen.contains("vm-guest")
+    });
+    pty.keys("R");
+    pty.wait_text("give them a new key");
+    let old = format!("{}\r\n", ground.old).into_bytes();
+    assert_eq!(ground.file().0, old);
+    pty.keys("y");
+    pty.wait_text("Take the old key off hv1?");
+    let lines = |bytes: &[u8]| bytes.split(|byte| *byte == b'\n').count() - 1;
+    assert_eq!(lines(&ground.file().0), 2);
+    pty.keys("y");
+    pty.wait_text("ops is the new key; the old one is forgotten");
+    let (left, rights) = ground.file();
+    assert!(lines(&left) == 1 && left.ends_with(b" vmdeck ops\r\n"));
+    assert_ne!(left, old);
+    assert_eq!(rights, RIGHTS);
+    // The host is asked again, by the new key.
+    pty.keys("q");
+    pty.keys("2r");
+    pty.wait_for("the host up with the new key", |screen| {
+        screen.contains("LATENCY") && screen.contains("1 up")
+    });
+    pty.keys("qq");
+    assert_eq!(pty.wait_exit(), 0);
+    let log = ground.run(0, &["audit", "export"]).stdout;
+    assert!(log.contains("credential-rotated"), "{log}");
+    for kept in ["ord\\\\", "cMOkJCQ", "PRIVATE KEY"] {
+        assert!(!log.contains(kept), "{kept}: {log}");
+    }
     ground.host.end().await;
 }

@@ -12,8 +12,13 @@ pub enum ThemeError {
         message: String,
     },
     /// A role that does not exist.
-    #[error("the theme names the role `{name}`, which does not exist (did you mean `{nearest}`?)")]
+    #[error(
+        "{}the theme names the role `{name}`, which does not exist (did you mean `{nearest}`?)",
+        at(*.line)
+    )]
     UnknownRole {
+        /// The line, from 1.
+        line: Option<usize>,
         /// As written.
         name: String,
         /// The nearest one that does.
@@ -21,10 +26,13 @@ pub enum ThemeError {
     },
     /// A colour that does not exist.
     #[error(
-        "the theme's `{place}` has the colour `{colour}`{}; write `#rrggbb`, one of the sixteen names, or a name of the palette",
+        "{}the theme's `{place}` has the colour `{colour}`{}; write `#rrggbb`, one of the sixteen names, or a name of the palette",
+        at(*.line),
         meant(.nearest.as_deref())
     )]
     Colour {
+        /// The line, from 1; what is inherited has none.
+        line: Option<usize>,
         /// The role, or `palette.NAME`.
         place: String,
         /// As written.
@@ -53,6 +61,10 @@ pub enum ThemeError {
         /// What it inherits.
         grandparent: String,
     },
+}
+
+fn at(line: Option<usize>) -> String {
+    line.map_or_else(String::new, |line| format!("line {line}: "))
 }
 
 fn meant(nearest: Option<&str>) -> String {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use ratatui::style::{Color, Modifier};
 use serde::Deserialize;
+use toml::de::{DeTable, DeValue};
 
 use super::built_in;
 use super::error::ThemeError;
@@ -83,12 +84,31 @@ impl ThemeFile {
         Ok(file)
     }
 
+    /// Adds the line to what is wrong with a text.
+    pub(super) fn placed(text: &str, error: ThemeError) -> ThemeError {
+        let mut error = error;
+        match &mut error {
+            ThemeError::UnknownRole { line, name, .. } => *line = line_of(text, "roles", name),
+            ThemeError::Colour { line, place, .. } => {
+                *line = match place.strip_prefix("palette.") {
+                    Some(name) => line_of(text, "palette", name),
+                    None => line_of(text, "roles", place),
+                };
+            }
+            ThemeError::Syntax { .. }
+            | ThemeError::NoPage(_)
+            | ThemeError::Name { .. }
+            | ThemeError::Inherits { .. } => {}
+        }
+        error
+    }
+
     fn parse(text: &str) -> Result<Self, ThemeError> {
         toml::from_str(text).map_err(|error| ThemeError::Syntax {
             line: error
                 .span()
-                .and_then(|span| text.get(..span.start))
-                .map_or(1, |before| before.matches('\n').count() + 1),
+                .and_then(|span| line_at(text, span.start))
+                .unwrap_or(1),
             message: visible(error.message()),
         })
     }
@@ -106,6 +126,7 @@ impl ThemeFile {
         for name in self.roles.keys() {
             if Role::of_word(name).is_none() {
                 return Err(ThemeError::UnknownRole {
+                    line: None,
                     name: visible(name),
                     nearest: nearest(name, Role::ALL.iter().map(|role| role.word()))
                         .unwrap_or("text")
@@ -142,11 +163,30 @@ impl ThemeFile {
 
     fn unknown_colour(&self, place: &str, written: &str) -> ThemeError {
         ThemeError::Colour {
+            line: None,
             place: visible(place),
             colour: visible(written),
             nearest: nearest(written, self.palette.keys().map(String::as_str)).map(str::to_owned),
         }
     }
+}
+
+/// Returns the line, from 1, on which a table of a text names something.
+fn line_of(text: &str, table: &str, name: &str) -> Option<usize> {
+    let file = DeTable::parse(text).ok()?;
+    let (_, inner) = file
+        .get_ref()
+        .iter()
+        .find(|(key, _)| key.get_ref() == table)?;
+    let DeValue::Table(inner) = inner.get_ref() else {
+        return None;
+    };
+    let (key, _) = inner.iter().find(|(key, _)| key.get_ref() == name)?;
+    line_at(text, key.span().start)
+}
+
+fn line_at(text: &str, byte: usize) -> Option<usize> {
+    Some(text.get(..byte)?.matches('\n').count() + 1)
 }
 
 /// A word of the file as it may be shown: short, and without what a terminal acts on.

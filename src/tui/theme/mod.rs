@@ -59,6 +59,10 @@ impl Theme {
 
     /// Reads a theme file; a role that neither it nor what it inherits names is shown as ordinary text.
     pub fn parse(text: &str, depth: ColourDepth) -> Result<Self, ThemeError> {
+        Self::read(text, depth).map_err(|error| ThemeFile::placed(text, error))
+    }
+
+    fn read(text: &str, depth: ColourDepth) -> Result<Self, ThemeError> {
         let file = ThemeFile::read(text)?;
         let mut styles = Vec::with_capacity(Role::ALL.len());
         for role in Role::ALL {

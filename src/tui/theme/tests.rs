@@ -241,8 +241,10 @@ fn mistakes_are_named_with_their_place_and_with_what_was_meant() {
     let own = "inherits = \"dark\"\n[roles]\n";
     let error = said(&format!("{own}\"vm.runing\" = {{ fg = \"red\" }}"));
     assert!(error.contains("vm.running"), "{error}");
+    assert!(error.starts_with("line 3: "), "{error}");
     let error = said(&format!("{own}\"vm.running\" = {{ fg = \"gren\" }}"));
     assert!(error.contains("`green`"), "{error}");
+    assert!(error.starts_with("line 3: "), "{error}");
     let error = said(&format!("{own}\"vm.running\" = {{ fg = 7 }}"));
     assert!(error.starts_with("line 3 "), "{error}");
     let error = said("inherits = \"drak\"");
@@ -253,6 +255,7 @@ fn mistakes_are_named_with_their_place_and_with_what_was_meant() {
     assert!(error.contains("`ink`"), "{error}");
     let error = said("inherits = \"dark\"\n[palette]\ngreen = \"greenish\"");
     assert!(error.contains("palette.green"), "{error}");
+    assert!(error.starts_with("line 3: "), "{error}");
 }
 
 #[test]
