@@ -472,6 +472,12 @@ pub(crate) fn without_answer(output: &CommandOutput, noise: &RemoteText) -> NoAn
     }
     let first = first_lines(&words);
     match &output.status {
+        // A shell that finds no program says little: what says more has run, and is never run again under another name.
+        ExitStatus::Code(_) if output.truncated => NoAnswer::Error(HypervisorError::Unparsable {
+            program: "powershell.exe".to_owned(),
+            what: "more output than is read".to_owned(),
+            said: first,
+        }),
         // A shell that did not find the program; one of Windows says so with 1, in its own language.
         ExitStatus::Code(126 | 127) => NoAnswer::NotFound(first),
         ExitStatus::Code(code) if *code != 0 && !said.by_powershell => {
@@ -483,11 +489,6 @@ pub(crate) fn without_answer(output: &CommandOutput, noise: &RemoteText) -> NoAn
                 reason: format!("PowerShell ended without an answer ({})", output.status),
             }))
         }
-        ExitStatus::Code(_) if output.truncated => NoAnswer::Error(HypervisorError::Unparsable {
-            program: "powershell.exe".to_owned(),
-            what: "more output than is read".to_owned(),
-            said: first,
-        }),
         ExitStatus::Code(_) => NoAnswer::Error(HypervisorError::Unparsable {
             program: "powershell.exe".to_owned(),
             what: format!("no answer, {}", output.status),

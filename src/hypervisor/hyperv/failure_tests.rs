@@ -343,3 +343,15 @@ fn a_process_that_vanished_has_not_failed() {
     };
     assert!(error.to_string().contains("a banner"), "{error}");
 }
+
+#[test]
+fn what_says_more_than_is_read_has_run_and_is_not_run_under_another_name() {
+    for code in [1, 126, 127] {
+        let mut flood = output(code, "noise\r\n");
+        flood.truncated = true;
+        let NoAnswer::Error(error) = without(&flood) else {
+            panic!("{code}: it would be run again");
+        };
+        assert_eq!(error.kind(), ErrorKind::Protocol);
+    }
+}
