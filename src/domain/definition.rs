@@ -69,7 +69,8 @@ impl DefinitionText {
     }
 
     /// Returns it for a file, an editor or a terminal: what is invisible or acts on a terminal stands there as a
-    /// character reference (<https://www.w3.org/TR/xml/#sec-references>). [`Self::written`] takes the same text back.
+    /// character reference (<https://www.w3.org/TR/xml/#sec-references>). [`Self::written`] takes back a text that
+    /// [`Self::is_as`] this one.
     pub fn to_file(&self) -> String {
         let mut out = String::with_capacity(self.0.len());
         for c in self.0.chars() {
@@ -87,15 +88,14 @@ impl DefinitionText {
         &self.0
     }
 
-    /// Returns true when both say the same, but for blanks at the ends of lines.
+    /// Returns true when both say the same, but for blanks at the ends of lines; also when they do so in a file, where
+    /// the end of a line of another system is written as a reference.
     pub fn is_as(&self, other: &Self) -> bool {
-        let lines = |text: &Self| -> Vec<String> {
-            let text = text.0.trim_end();
-            text.lines()
-                .map(|line| line.trim_end().to_owned())
-                .collect()
+        let same = |one: &str, other: &str| {
+            let lines = |text| str::lines(str::trim_end(text)).map(str::trim_end);
+            lines(one).eq(lines(other))
         };
-        self == other || lines(self) == lines(other)
+        same(&self.0, &other.0) || same(&self.to_file(), &other.to_file())
     }
 }
 
@@ -300,8 +300,10 @@ fn without_references(text: &str) -> String {
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("&#x") {
         out.push_str(before);
-        let meant = after.split_once(';').and_then(|(digits, behind)| {
+        let behind = after.trim_start_matches(|c: char| c.is_ascii_hexdigit());
+        let meant = after.strip_suffix(behind).and_then(|digits| {
             let c = char::from_u32(u32::from_str_radix(digits, 16).ok()?)?;
+            let behind = behind.strip_prefix(';')?;
             (is_hostile(c) && c >= '\u{7f}').then_some((c, behind))
         });
         if let Some((c, behind)) = meant {
@@ -319,28 +321,35 @@ fn without_references(text: &str) -> String {
 /// Returns the changed lines from one text to the next which a third one does not hold: each with `+` that came and is
 /// not there, with `-` that went and is there all the same. Lines are counted, wherever they stand.
 fn not_held(was: &str, wanted: &str, now: &str) -> Vec<(char, String)> {
-    let count = |text: &str| {
-        let mut counts: HashMap<String, usize> = HashMap::new();
-        for line in text.lines() {
-            *counts.entry(line.trim().to_owned()).or_default() += 1;
-        }
-        counts
-    };
-    let (wanted_lines, now_lines) = (count(wanted), count(now));
+    // As in a file, so that what an editor gave back is the same as what it was given.
+    let [was, wanted, now] = [was, wanted, now].map(|text| DefinitionText::new(text).to_file());
+    let (wanted_lines, now_lines) = (times_of_lines(&wanted), times_of_lines(&now));
     let mut found = Vec::new();
-    for line in Diff::of(was, wanted).lines {
-        let words = line.text.raw().trim();
-        let times = |all: &HashMap<String, usize>| all.get(words).copied().unwrap_or(0);
-        let missed = match line.mark {
-            '+' => times(&now_lines) < times(&wanted_lines),
-            '-' => times(&now_lines) > times(&wanted_lines),
-            _ => false,
+    let diff = TextDiff::configure()
+        .timeout(LOOKING)
+        .diff_lines(&was, &wanted);
+    for change in diff.iter_all_changes() {
+        let words = change.value().trim();
+        let times = |all: &HashMap<&str, usize>| all.get(words).copied().unwrap_or(0);
+        let (mark, missed) = match change.tag() {
+            ChangeTag::Insert => ('+', times(&now_lines) < times(&wanted_lines)),
+            ChangeTag::Delete => ('-', times(&now_lines) > times(&wanted_lines)),
+            ChangeTag::Equal => continue,
         };
         if missed && !words.is_empty() {
-            found.push((line.mark, RemoteText::new(words).fit(COLUMNS)));
+            found.push((mark, RemoteText::new(words).fit(COLUMNS)));
         }
     }
     found
+}
+
+/// Counts how often each line stands in a text, whatever is around it.
+fn times_of_lines(text: &str) -> HashMap<&str, usize> {
+    let mut times = HashMap::new();
+    for line in text.lines() {
+        *times.entry(line.trim()).or_default() += 1;
+    }
+    times
 }
 
 /// A definition as it may be shown.
@@ -423,12 +432,12 @@ mod tests {
     fn what_is_written_into_a_file_is_read_from_it_as_it_was() {
         let long = "x".repeat(20_000);
         let text = format!(
-            "<domain>\n\t<title>\u{202e}a\u{200b}b&#13;&#x9;&#xzz;&#x200d &#x41;\u{7f}e\u{301}\u{fe0f}</title>\n{long}\n</domain>\n"
+            "<domain>\n\t<title>\u{202e}a\u{200b}b&#13;&#x9;&#xzz;&#x+200b;&#x;&#x200d &#x41;\u{7f}e\u{301}\u{fe0f}</title>\n{long}\n</domain>\n"
         );
         let definition = DefinitionText::new(&text);
         let file = definition.to_file();
         assert!(file.contains(
-            "\t<title>&#x202e;a&#x200b;b&#13;&#x9;&#xzz;&#x200d &#x41;&#x7f;e\u{301}&#xfe0f;<"
+            "\t<title>&#x202e;a&#x200b;b&#13;&#x9;&#xzz;&#x+200b;&#x;&#x200d &#x41;&#x7f;e\u{301}&#xfe0f;<"
         ));
         assert!(
             !file
@@ -506,6 +515,37 @@ mod tests {
         assert!(back, "another line");
         let still = taken(&own.replace("<vcpu>4</vcpu>", "<vcpu>4</vcpu>\n<vcpu>2</vcpu>"));
         assert!(still.unwrap().contains("still there: `<vcpu>2</vcpu>`"));
+    }
+
+    #[test]
+    fn line_ends_of_another_system_survive_an_editor() {
+        for text in ["<a>\r\n</a>\n", "<a>b\rc</a>\n"] {
+            let was = DefinitionText::new(text);
+            let same = DefinitionText::written(was.to_file().as_bytes()).unwrap();
+            let none = DefineRequest::new(was.clone(), same, PowerState::Stopped);
+            assert_eq!(none, None, "{text:?}");
+            let other = was.to_file().replace("<a>", "<a>\n<b/>\n");
+            let other = DefinitionText::written(other.as_bytes()).unwrap();
+            let request = DefineRequest::new(was, other, PowerState::Stopped).unwrap();
+            let taken = DefinitionText::new(&text.replace("<a>", "<a>\n<b/>\n"));
+            assert_eq!(request.kept_otherwise(&taken), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn lines_that_are_shown_otherwise_are_missed_as_they_are() {
+        let long = format!("<arg value='{}'/>", "x".repeat(9_000));
+        for line in ["<title>db\tprimary</title>", &long] {
+            let with = WAS.replace("</domain>", &format!("  {line}\n</domain>"));
+            let with = with.replace("<vcpu>2", "<vcpu>4");
+            let without = WAS.replace("<vcpu>2", "<vcpu>4");
+            let told = request(&with).kept_otherwise(&DefinitionText::new(&without));
+            assert!(told.unwrap().contains("not there: `<"), "{line}");
+            assert_eq!(
+                request(&with).kept_otherwise(&DefinitionText::new(&with)),
+                None
+            );
+        }
     }
 
     #[test]
