@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -42,10 +43,10 @@ pub enum HostSpecError {
     Uri,
 }
 
-/// A host's name: unique in its profile, chosen by a person.
+/// A host's name: unique in its profile, chosen by a person. Cloning is cheap: every VM and record has it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct HostName(String);
+pub struct HostName(Arc<str>);
 
 impl HostName {
     /// Returns the name as text.
@@ -69,7 +70,7 @@ impl FromStr for HostName {
             && text.trim() == text
             && !text.chars().any(|c| c == '/' || super::text::is_hostile(c));
         if sound {
-            Ok(Self(text.to_owned()))
+            Ok(Self(text.into()))
         } else {
             Err(HostSpecError::Name)
         }
@@ -86,7 +87,7 @@ impl TryFrom<String> for HostName {
 
 impl From<HostName> for String {
     fn from(name: HostName) -> Self {
-        name.0
+        name.0.as_ref().into()
     }
 }
 

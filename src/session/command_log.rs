@@ -2,8 +2,8 @@
 //!
 //! [`RecordingTransport`] wraps the link, so that no driver can forget to record a command. What is
 //! asked over a kept process only its driver knows; it says so through [`Transport::note_asked`]. A
-//! question that repeats is one record with a count, so that hours of reading do not push out what a
-//! person wants to find.
+//! question that repeats is one record with a count, and one that was answered and that nothing repeats is
+//! forgotten after a while, so that hours of reading do not push out what a person wants to find.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -11,10 +11,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use super::limits::COMMAND_LOG;
+use super::limits::{ANSWERED_KEPT, COMMAND_LOG};
 use crate::clock::Clock;
 use crate::domain::console::TerminalSize;
 use crate::domain::event::CommandRecord;
@@ -29,6 +30,9 @@ tokio::task_local! {
     /// Set while the commands of an action run: what is sent then changes a VM.
     pub(super) static CHANGES: bool;
 }
+
+/// How a command ended that was answered whole.
+const OK: &str = "ok";
 
 /// Records that room is made for at once.
 const MORE: usize = 16;
@@ -55,6 +59,7 @@ impl CommandLog {
         {
             record.times = before.times.saturating_add(1);
         }
+        records.retain(|kept| !is_forgotten(kept, record.at));
         if records.len() == COMMAND_LOG {
             records.pop_front();
         }
@@ -64,6 +69,12 @@ impl CommandLog {
         }
         records.push_back(record);
     }
+}
+
+/// Whether a record is of an answered question that nothing has repeated for long.
+fn is_forgotten(kept: &CommandRecord, now: Timestamp) -> bool {
+    let answered = !kept.changes && kept.status == OK;
+    answered && now.duration_since(kept.at) > ANSWERED_KEPT
 }
 
 /// A link that writes down what is sent over it.
@@ -142,7 +153,7 @@ fn status_of(result: &Result<CommandOutput, TransportError>) -> Cow<'static, str
     match result {
         Ok(output) => match &output.status {
             ExitStatus::Code(0) if output.truncated => "ok, cut".into(),
-            ExitStatus::Code(0) => "ok".into(),
+            ExitStatus::Code(0) => OK.into(),
             other @ (ExitStatus::Code(_) | ExitStatus::Signal(_) | ExitStatus::Missing) => {
                 other.to_string().into()
             }
@@ -221,7 +232,7 @@ impl Transport for RecordingTransport {
             elapsed_ms: millis(took),
             bytes,
             status: match status {
-                "ok" => Cow::Borrowed("ok"),
+                OK => Cow::Borrowed(OK),
                 other => Cow::Owned(other.to_owned()),
             },
             ..self.record(question.to_owned(), "")
@@ -239,6 +250,8 @@ impl Transport for RecordingTransport {
 
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
+
     use super::*;
 
     #[derive(Debug)]
@@ -373,6 +386,46 @@ mod tests {
                 record("virsh: domstats", "ok", 8, 2),
                 record("virsh start", "ok", 40, 1),
                 record("virsh: domstats", "timed out", 10_000, 1),
+            ]
+        );
+    }
+
+    #[test]
+    fn an_answered_question_that_nothing_repeats_is_forgotten() {
+        let log = CommandLog::default();
+        let begun: Timestamp = "2026-11-23T10:00:00Z".parse().unwrap();
+        let told = |minutes: i64, command: &str, status: &'static str, changes| {
+            log.push(CommandRecord {
+                at: begun + SignedDuration::from_mins(minutes),
+                host: "kvm1".parse().unwrap(),
+                command: command.into(),
+                status: status.into(),
+                elapsed_ms: 1,
+                bytes: None,
+                changes,
+                times: 1,
+            });
+        };
+        told(0, "read web-1", OK, false);
+        told(0, "read web-2", OK, false);
+        told(0, "read web-3", "exit 1", false);
+        told(0, "start web-1", OK, true);
+        told(0, "watch", "kept running", false);
+        told(10, "read web-2", OK, false);
+        told(15, "read web-4", OK, false);
+        assert_eq!(log.records().len(), 6);
+        told(16, "read web-5", OK, false);
+        let left: Vec<_> = log.records().into_iter().map(|one| one.command).collect();
+        let left: Vec<&str> = left.iter().map(|command| &**command).collect();
+        assert_eq!(
+            left,
+            [
+                "read web-3",
+                "start web-1",
+                "watch",
+                "read web-2",
+                "read web-4",
+                "read web-5"
             ]
         );
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
+
 /// Connections being made at once over the whole fleet, where nobody has configured another number:
 /// enough to fill the screen quickly, few enough not to look like an attack to a firewall nor to starve
 /// the processor of key exchanges.
@@ -63,6 +65,10 @@ pub const DETAILS_AT_ONCE: usize = 2;
 
 /// Commands remembered for one host.
 pub const COMMAND_LOG: usize = 300;
+
+/// How long a question that was answered stays among them when nothing repeats it. Each VM has questions of its
+/// own, so that a large fleet would remember hours of them; what failed and what changed something stays.
+pub const ANSWERED_KEPT: SignedDuration = SignedDuration::from_mins(15);
 
 /// How long a question about a host key waits for a person; silence is a no. Long enough to compare a
 /// fingerprint, short enough that nobody accepts in passing what was asked before lunch.
