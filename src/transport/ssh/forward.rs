@@ -19,7 +19,8 @@ use crate::transport::TransportError;
 /// Bytes that are read at once.
 const PIECE: usize = 32 * 1024;
 
-/// Carries a connection until one side ends it, or whoever asked has left.
+/// Carries a connection until the host's side ends it, the other breaks it off, or whoever asked has left. Where this
+/// side has only no more to say, the host is told so, and what it still sends is carried.
 pub(super) async fn run(
     link: Arc<Link>,
     (to, local): (DisplayPlace, TcpStream),
@@ -65,7 +66,13 @@ async fn bring(read: &mut ChannelReadHalf, mut to: OwnedWriteHalf) {
 
 async fn take(mut from: OwnedReadHalf, write: &ChannelWriteHalf<Msg>) {
     let mut piece = vec![0; PIECE];
-    while let Ok(count @ 1..) = from.read(&mut piece).await {
+    while let Ok(count) = from.read(&mut piece).await {
+        if count == 0 {
+            if write.eof().await.is_ok() {
+                std::future::pending::<()>().await;
+            }
+            return;
+        }
         let bytes = piece.get(..count).unwrap_or_default().to_vec();
         if write.data_bytes(bytes).await.is_err() {
             return;
