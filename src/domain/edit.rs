@@ -363,7 +363,7 @@ impl EditRequest {
     /// Says what comes into effect only later, where that is so: processors and memory of a VM that runs, or
     /// whose memory is saved.
     pub fn later(&self) -> Option<&'static str> {
-        let is_off = matches!(self.state, PowerState::Stopped);
+        let is_off = matches!(self.state, PowerState::Stopped | PowerState::Crashed);
         match (is_off, self.changes.vcpus, self.changes.memory) {
             (true, ..) | (_, None, None) => None,
             (_, Some(_), None) => {

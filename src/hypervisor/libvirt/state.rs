@@ -8,6 +8,8 @@ use crate::domain::vm::PowerState;
 const PAUSED_SHUTTING_DOWN: u32 = 8;
 /// `VIR_DOMAIN_PAUSED_STARTING_UP`.
 const PAUSED_STARTING_UP: u32 = 11;
+/// `VIR_DOMAIN_SHUTOFF_CRASHED`: its process died, or its guest did and `on_crash` was to end it, which is the default.
+const SHUTOFF_CRASHED: u32 = 3;
 /// `VIR_DOMAIN_SHUTOFF_SAVED`.
 const SHUTOFF_SAVED: u32 = 5;
 
@@ -19,8 +21,8 @@ pub(crate) fn power_state(state: u32, reason: Option<u32>) -> PowerState {
         (3, Some(PAUSED_STARTING_UP)) => PowerState::Starting,
         (3 | 7, _) => PowerState::Paused,
         (5, Some(SHUTOFF_SAVED)) => PowerState::Saved,
+        (5, Some(SHUTOFF_CRASHED)) | (6, _) => PowerState::Crashed,
         (5, _) => PowerState::Stopped,
-        (6, _) => PowerState::Crashed,
         (0, _) => PowerState::Unknown(RemoteText::new("no state")),
         (other, _) => PowerState::Unknown(RemoteText::new(&format!("state {other}"))),
     }
@@ -53,6 +55,7 @@ mod tests {
             ((3, Some(11)), "starting"),
             ((4, None), "stopping"),
             ((5, Some(1)), "stopped"),
+            ((5, Some(3)), "crashed"),
             ((5, Some(5)), "saved"),
             ((5, None), "stopped"),
             ((6, None), "crashed"),
