@@ -1,10 +1,10 @@
 //! Folders with disks of VMs, and virtual switches, out of the script's answer. Pure. Sources: Microsoft's
 //! pages on `Get-VMHost`, `Get-VMSwitch`, `Get-VHD` and `VMSwitchType`.
 //!
-//! Hyper-V has no storage pools: a folder stands for one. Only images that VMs name are told, so none of
-//! them is ever called unattached.
+//! Hyper-V has no storage pools: a folder stands for one. What else is in it is told where it could be listed, and
+//! where that is ours to judge: not where other hosts keep disks, nor beside disks that are shared.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -60,6 +60,21 @@ struct Image {
     parent: Option<RemoteText>,
 }
 
+/// A folder, and the files in it that may be disks.
+#[derive(Deserialize)]
+struct Listed {
+    path: RemoteText,
+    #[serde(default)]
+    files: Value,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct File {
+    path: RemoteText,
+    file_size: Option<u64>,
+}
+
 /// Reads the answer of the script.
 pub(crate) fn read(answer: Answer) -> HostStores {
     let Answer { mut data, gaps } = answer;
@@ -73,9 +88,10 @@ pub(crate) fn read(answer: Answer) -> HostStores {
     let switches: Option<Vec<Switch>> = part("switches").map(|rows| each(rows, &mut gaps));
     let machines: Option<Vec<Machine>> = part("vms").map(|rows| each(rows, &mut gaps));
     let images: Vec<Image> = each(part("images").unwrap_or_default(), &mut gaps);
+    let listed: Vec<Listed> = each(part("listed").unwrap_or_default(), &mut gaps);
     let (wiring, vlans) = wired(machines.as_deref());
     let mut networks = not_empty(switches, &said).map(|all| networks(all, &vlans));
-    let mut pools = not_empty(machines, &said).map(|_| folders(folder, images));
+    let mut pools = not_empty(machines, &said).map(|_| folders(folder, images, listed));
     let mut none = (Vec::new(), Vec::new());
     wiring.attribute(
         pools.as_mut().unwrap_or(&mut none.0),
@@ -182,42 +198,110 @@ fn networks(switches: Vec<Switch>, vlans: &Vlans) -> Vec<Network> {
     networks
 }
 
-fn folders(default: Option<RemoteText>, images: Vec<Image>) -> Vec<Pool> {
-    let mut by_folder: BTreeMap<String, (RemoteText, Vec<Volume>)> = BTreeMap::new();
-    let clean = |path: &str| path.trim_end_matches('\\').to_owned();
+/// Folders by their paths in small letters, with what is in them.
+type ByFolder = BTreeMap<String, (RemoteText, Vec<Volume>)>;
+
+fn folders(default: Option<RemoteText>, images: Vec<Image>, listed: Vec<Listed>) -> Vec<Pool> {
+    let mut by_folder = ByFolder::new();
     if let Some(folder) = default.filter(|folder| !folder.is_empty()) {
         let folder = clean(folder.raw());
-        by_folder.insert(folded(&folder), (RemoteText::new(&folder), Vec::new()));
+        by_folder.insert(folded(folder), (RemoteText::new(folder), Vec::new()));
     }
+    // What an image that could not be read is based on would pass for something that nothing uses.
+    let is_read = images.iter().all(|image| image.format.is_some());
     for image in images {
-        let raw = image.path.raw().to_owned();
-        let (folder, name) = raw.rsplit_once('\\').unwrap_or(("", &raw));
         let volume = Volume {
-            path: Some(image.path.clone()),
             format: image.format.filter(|text| !text.is_empty()),
             capacity: image.size.map(Bytes),
             allocation: image.file_size.map(Bytes),
             backing: image.parent.filter(|text| !text.is_empty()),
-            ..Volume::named(RemoteText::new(name))
+            ..at(image.path)
         };
-        let (_, volumes) = by_folder
-            .entry(folded(folder))
-            .or_insert_with(|| (RemoteText::new(folder), Vec::new()));
-        volumes.push(volume);
+        put(&mut by_folder, volume);
     }
+    let whole = add_rest(&mut by_folder, listed);
     by_folder
-        .into_values()
-        .map(|(folder, mut volumes)| {
+        .into_iter()
+        .map(|(key, (folder, mut volumes))| {
             volumes.sort_by(|one, other| one.name.raw().cmp(other.name.raw()));
             Pool {
                 kind: Some(RemoteText::new("folder")),
                 path: Some(folder.clone()),
                 volumes: Some(volumes),
-                only_used: true,
+                only_used: !is_read || !whole.contains(&key),
                 ..Pool::named(folder)
             }
         })
         .collect()
+}
+
+/// Adds the files that no VM names; returns the folders of which everything is known by that. Beside a set of shared
+/// disks there are files that only the set names.
+fn add_rest(by_folder: &mut ByFolder, listed: Vec<Listed>) -> BTreeSet<String> {
+    let mut whole = BTreeSet::new();
+    let volumes = by_folder.values().flat_map(|(_, volumes)| volumes);
+    let paths = volumes.filter_map(|volume| volume.path.as_ref());
+    let mut known: BTreeSet<String> = paths.map(|path| folded(path.raw())).collect();
+    for Listed { path, files } in listed {
+        let files: Vec<File> = each(many(Some(files)), &mut Vec::new());
+        let is_set = |file: &File| end_of(&folded(file.path.raw())) == "vhds";
+        if files.iter().any(is_set) {
+            continue;
+        }
+        whole.insert(folded(clean(path.raw())));
+        for file in files {
+            let key = folded(file.path.raw());
+            let format = format_of(&key);
+            if !known.insert(key) {
+                continue;
+            }
+            let volume = Volume {
+                format: Some(RemoteText::new(format)),
+                allocation: file.file_size.map(Bytes),
+                ..at(file.path)
+            };
+            put(by_folder, volume);
+        }
+    }
+    whole
+}
+
+/// The format that the end of a name stands for (Microsoft: `VhdFormat`).
+fn format_of(path: &str) -> &'static str {
+    match end_of(path) {
+        "vhdx" | "avhdx" => "VHDX",
+        _ => "VHD",
+    }
+}
+
+fn end_of(path: &str) -> &str {
+    path.rsplit_once('.').map_or("", |(_, end)| end)
+}
+
+fn clean(path: &str) -> &str {
+    path.trim_end_matches('\\')
+}
+
+/// Splits a path at its last separator.
+fn parted(path: &str) -> (&str, &str) {
+    path.rsplit_once('\\').unwrap_or(("", path))
+}
+
+fn at(path: RemoteText) -> Volume {
+    let name = RemoteText::new(parted(path.raw()).1);
+    Volume {
+        path: Some(path),
+        ..Volume::named(name)
+    }
+}
+
+fn put(by_folder: &mut ByFolder, volume: Volume) {
+    let path = volume.path.as_ref().map_or("", RemoteText::raw);
+    let folder = parted(path).0.to_owned();
+    let (_, volumes) = by_folder
+        .entry(folded(&folder))
+        .or_insert_with(|| (RemoteText::new(&folder), Vec::new()));
+    volumes.push(volume);
 }
 
 #[cfg(test)]
@@ -276,6 +360,43 @@ mod tests {
             pools[0].volumes.as_ref().unwrap()[0].usage,
             VolumeUse::Unknown
         );
+    }
+
+    #[test]
+    fn what_nothing_uses_is_told_only_where_all_is_known() {
+        let of = |image: Value, files: &[&str]| {
+            let files: Vec<Value> = files.iter().map(|path| json!({"path": path})).collect();
+            let told = answered(json!({
+                "vms": [{"id": ID, "name": "web", "state": 2, "disks": ["D:\\v\\web.vhdx"], "nics": []}],
+                "images": [image],
+                "listed": [{"path": "D:\\V\\", "files": files}],
+            }));
+            let pool = told.pools.unwrap().remove(0);
+            let words: Vec<String> = pool
+                .volumes
+                .iter()
+                .flatten()
+                .map(|one| format!("{} {}", one.name, one.usage.word()))
+                .collect();
+            (words, pool.unattached())
+        };
+        let read = json!({"path": "D:\\v\\web.vhdx", "format": "VHDX"});
+        let unread = json!({"path": "D:\\v\\web.vhdx"});
+        let files = ["D:\\V\\WEB.vhdx", "D:\\V\\old.avhdx"];
+        let known = of(read.clone(), &files);
+        assert_eq!(
+            known,
+            (
+                vec![
+                    "old.avhdx unattached".to_owned(),
+                    "web.vhdx disk".to_owned()
+                ],
+                Some(1)
+            )
+        );
+        assert_eq!(of(unread, &files).1, None, "it may be based on the other");
+        let shared = ["D:\\V\\old.avhdx", "D:\\V\\shared.vhds"];
+        assert_eq!(of(read, &shared).1, None);
     }
 
     #[test]

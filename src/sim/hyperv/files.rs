@@ -39,6 +39,13 @@ impl Files {
         self.all.get(&path.to_lowercase())
     }
 
+    /// Every file with its size.
+    pub(in crate::sim) fn sizes(&self) -> Vec<(String, i64)> {
+        let size = |file: &File| i64::try_from(file.bytes.len()).unwrap_or(i64::MAX);
+        let all = self.all.values();
+        all.map(|file| (file.path.clone(), size(file))).collect()
+    }
+
     /// Writes a file; one that is new gets these rights, or those that its folder gives.
     pub(in crate::sim) fn put(&mut self, path: &str, bytes: Vec<u8>, rights: Option<&str>) {
         let found = self.all.remove(&path.to_lowercase());

@@ -8,6 +8,9 @@ use super::super::vm::WinVm;
 use super::super::world::WinWorld;
 use super::objects::{type_name, types};
 
+/// Where new disks are put.
+pub(super) const DISKS: &str = "C:\\Hyper-V\\Virtual Hard Disks";
+
 /// A virtual hard disk's file, as `Get-VHD` shows it; `None` when there is no such file.
 pub(in crate::sim) fn vhd(world: &WinWorld, path: &str) -> Option<Thing> {
     for vm in &world.vms {
@@ -107,10 +110,7 @@ pub(in crate::sim) fn host(world: &WinWorld) -> Thing {
                 Cell::I32(i32::try_from(world.cpus).unwrap_or(i32::MAX)),
             ),
             ("MemoryCapacity", Cell::I64(memory)),
-            (
-                "VirtualHardDiskPath",
-                Cell::text("C:\\Hyper-V\\Virtual Hard Disks"),
-            ),
+            ("VirtualHardDiskPath", Cell::text(DISKS)),
             ("VirtualMachinePath", Cell::text("C:\\Hyper-V")),
             ("MacAddressMinimum", Cell::text("00155D000000")),
             ("MacAddressMaximum", Cell::text("00155DFFFFFF")),

@@ -7,6 +7,7 @@ mod cim;
 mod create;
 mod events;
 mod files;
+mod folders;
 mod objects;
 mod read;
 mod settings;
@@ -102,6 +103,7 @@ pub(in crate::sim) fn run(machine: &mut WinMachine, call: &Call) -> Reply {
         "Get-Service" => system::services(machine, call),
         "Get-Acl" => files_of_keys::rights(machine, call),
         "Set-Acl" => files_of_keys::set_rights(machine, call),
+        "Get-ChildItem" => folders::children(machine, call),
         "Get-Module" => system::modules(machine, call),
         _ => system::import(machine, call),
     }

@@ -413,6 +413,12 @@ pub(in crate::sim) static SPECS: &[Spec] = &[
         ],
     ),
     Spec::new(
+        "Get-ChildItem",
+        MANAGEMENT,
+        "Microsoft.PowerShell.Commands.GetChildItemCommand",
+        &[Param::typed("LiteralPath", "string"), Param::switch("File")],
+    ),
+    Spec::new(
         "Get-Module",
         CORE,
         "Microsoft.PowerShell.Commands.GetModuleCommand",
