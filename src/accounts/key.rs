@@ -42,15 +42,23 @@ pub struct KeyInfo {
     pub revoked_at: Option<Timestamp>,
 }
 
+/// Returns when a key ends: taken back or run out, whichever comes first.
+pub(super) fn end_of(
+    revoked_at: Option<Timestamp>,
+    expires_at: Option<Timestamp>,
+) -> Option<Timestamp> {
+    revoked_at.into_iter().chain(expires_at).min()
+}
+
 impl KeyInfo {
     /// Says whether it opens anything at a moment.
     pub fn is_live(&self, now: Timestamp) -> bool {
-        self.revoked_at.is_none_or(|at| at > now) && self.expires_at.is_none_or(|at| at > now)
+        end_of(self.revoked_at, self.expires_at).is_none_or(|end| end > now)
     }
 
     /// Returns when it ends, by itself or because it was replaced, where its holders are to be reminded of it.
     pub fn ends_soon(&self, now: Timestamp) -> Option<Timestamp> {
-        let ends = self.revoked_at.into_iter().chain(self.expires_at).min()?;
+        let ends = end_of(self.revoked_at, self.expires_at)?;
         (ends > now && ends.duration_since(now) <= REMINDED).then_some(ends)
     }
 }

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
 use super::error::AccountsError;
+use super::key::end_of;
 use super::store::Accounts;
 use super::user::moment;
 
@@ -58,6 +59,16 @@ struct Seen {
     revoked_at: Option<Timestamp>,
 }
 
+impl Seen {
+    fn ends(&self) -> Option<Timestamp> {
+        end_of(self.revoked_at, self.expires_at)
+    }
+
+    fn is_live(&self, at: Timestamp) -> bool {
+        self.ends().is_none_or(|end| end > at)
+    }
+}
+
 /// Keys by their ids.
 type Keys = BTreeMap<String, Seen>;
 
@@ -73,6 +84,8 @@ pub struct KeyWatch {
     whose: Option<i64>,
     stamp: Stamp,
     keys: Keys,
+    /// When they were read last: a key that had ended then is no news any more.
+    read_at: Timestamp,
 }
 
 impl KeyWatch {
@@ -89,6 +102,7 @@ impl KeyWatch {
             whose,
             stamp: (-1, 0, 0),
             keys: Keys::new(),
+            read_at: accounts.shared.clock.now(),
         };
         if let Some((stamp, keys)) = watch.read().await? {
             (watch.stamp, watch.keys) = (stamp, keys);
@@ -102,13 +116,13 @@ impl KeyWatch {
         let now = self.accounts.shared.clock.now();
         let mut changes = Vec::new();
         if let Ok(Some((stamp, keys))) = self.read().await {
-            changes = differences(&self.keys, &keys, now);
+            changes = differences(&self.keys, &keys, self.read_at, now);
             (self.stamp, self.keys) = (stamp, keys);
         }
-        let later = |at: Option<Timestamp>| at.is_none_or(|at| at > now);
+        self.read_at = now;
         let own = self.keys.get(&self.key_id);
         Looked {
-            live: own.is_some_and(|key| later(key.revoked_at) && later(key.expires_at)),
+            live: own.is_some_and(|key| key.is_live(now)),
             changes,
         }
     }
@@ -168,8 +182,9 @@ fn keys(connection: &Connection, whose: Option<i64>) -> rusqlite::Result<Keys> {
     rows.collect()
 }
 
-/// Compares two looks: first what was taken back, then what was issued.
-fn differences(before: &Keys, after: &Keys, now: Timestamp) -> Vec<KeyChange> {
+/// Compares two looks: first what was taken back, then what was issued. A key that opened nothing at the look before
+/// is not taken back by anything that happens to it.
+fn differences(before: &Keys, after: &Keys, looked: Timestamp, now: Timestamp) -> Vec<KeyChange> {
     let change = |id: &String, key: &Seen, at, fate| KeyChange {
         key_id: id.clone(),
         user_id: key.user_id,
@@ -178,12 +193,12 @@ fn differences(before: &Keys, after: &Keys, now: Timestamp) -> Vec<KeyChange> {
         fate,
     };
     let taken_back = |id: &String, key: &Seen, ended: Option<Timestamp>| {
-        let ends = ended.filter(|at| *at > now);
         let at = ended.filter(|at| *at <= now).unwrap_or(now);
+        let ends = ended.and_then(|_| key.ends().filter(|at| *at > now));
         change(id, key, at, KeyFate::TakenBack { ends })
     };
     let mut changes: Vec<KeyChange> = Vec::new();
-    for (id, key) in before {
+    for (id, key) in before.iter().filter(|(_, key)| key.is_live(looked)) {
         match after.get(id) {
             None => changes.push(taken_back(id, key, None)),
             Some(is) if is.revoked_at != key.revoked_at => {

@@ -66,6 +66,11 @@ impl Caller {
         }
     }
 
+    /// Whether they are told about everybody's profiles and keys: an administrator whose key is not narrowed.
+    pub fn sees_everybody(&self) -> bool {
+        self.admin && !self.scopes.is_narrowed()
+    }
+
     /// Returns who acts, for plans and the audit.
     pub fn actor(&self) -> Actor {
         Actor {

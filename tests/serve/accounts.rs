@@ -1,5 +1,6 @@
 //! Users, keys, grants and remembered answers: what lets somebody in, what does not, what survives.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
@@ -199,6 +200,28 @@ async fn whoever_looks_on_sees_what_becomes_of_keys() {
     let looked = own.look().await;
     assert!(!looked.live);
     assert!(looked.changes.is_empty());
+
+    // A key that has ended already is not taken back again: not by an exchange, nor with its user.
+    let short = NewKey {
+        expires_at: Some(clock.now() + hour),
+        ..NewKey::default()
+    };
+    let short = elsewhere.issue_key(ann.id, short).await.unwrap();
+    drop(all.look().await);
+    clock.advance(SignedDuration::from_secs(60));
+    let day = SignedDuration::from_hours(24);
+    let newest = elsewhere.rotate(ann.id, Some(day)).await.unwrap();
+    let looked = told(all.look().await.changes);
+    let fates: BTreeMap<_, _> = looked.iter().map(|(_, key, fate)| (key, fate)).collect();
+    // What runs out sooner than the exchange lets it work ends then.
+    let runs_out = short.info.expires_at;
+    assert!(runs_out < Some(clock.now() + day));
+    let until = |ends| KeyFate::TakenBack { ends };
+    assert_eq!(fates.get(&one.info.id), None, "{looked:?}");
+    assert_eq!(fates[&short.info.id], &until(runs_out));
+    assert_eq!(fates[&two.info.id], &until(Some(clock.now() + day)));
+    assert_eq!(fates[&newest.info.id], &KeyFate::Issued);
+    drop(own.look().await);
 
     // Issued and taken back between two looks: both are told.
     let three = elsewhere.issue_key(ann.id, NewKey::default()).await;

@@ -187,7 +187,13 @@ async fn changed_keys_are_told_to_their_user_and_to_administrators() {
     let ben = rig.user("ben", PROFILE, false, Scopes::looking()).await;
     let eve = rig.user("eve", PROFILE, false, Scopes::looking()).await;
     let mut followers = Vec::new();
-    for key in [&rig.key, &ben, &eve] {
+    // An administrator's key that is narrowed to a host tells of its own user only.
+    let narrowed = Scopes {
+        hosts: vec!["kvm1".to_owned()],
+        ..Scopes::default()
+    };
+    let narrowed = rig.user("ada", PROFILE, true, narrowed).await;
+    for key in [&rig.key, &ben, &eve, &narrowed] {
         let mut follower = Follower::join(&rig, key, "/v1/events", None).await;
         follower.until("init").await;
         followers.push(follower);
@@ -220,6 +226,11 @@ async fn changed_keys_are_told_to_their_user_and_to_administrators() {
         .await
         .unwrap();
     let told = followers[2].until("key").await;
+    assert_eq!(told.data["key"], own.info.id.as_str(), "nobody else's");
+    let ada = elsewhere.find_user("ada").await.unwrap();
+    let own = elsewhere.issue_key(ada.id, NewKey::default());
+    let own = own.await.unwrap();
+    let told = followers[3].until("key").await;
     assert_eq!(told.data["key"], own.info.id.as_str(), "nobody else's");
 }
 

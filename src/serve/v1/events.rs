@@ -56,7 +56,7 @@ pub(super) async fn follow(
     };
     let caller = &asking.caller;
     let own = caller.user.as_ref().map_or(0, |user| user.id);
-    let whose = (!caller.admin).then_some(own);
+    let whose = (!caller.sees_everybody()).then_some(own);
     let keys = KeyWatch::begin(&asking.state.accounts, &caller.key_id, whose).await;
     let keys = keys.map_err(|error| Failure::of(&error))?;
     // The hub begins to write down before the first state is looked at.
