@@ -88,6 +88,12 @@ pub enum AccountsError {
     /// The server has an identity already.
     #[error("the server has an identity already; replacing it would lose every granted profile")]
     IdentityExists,
+    /// The key of the digests was replaced, and the one before it is still there.
+    #[error("the key of the digests was replaced already, and the former one is still in use")]
+    PepperReplaced,
+    /// There is no former key of the digests.
+    #[error("the key of the digests was not replaced: there is no former one to end")]
+    PepperNotReplaced,
     /// The database thread has ended: a bug of ours, or the program is stopping.
     #[error("the accounts are closed")]
     Closed,
@@ -143,7 +149,10 @@ impl Classify for AccountsError {
             }
             Self::Busy => ErrorKind::Busy,
             Self::Unfit(_) => ErrorKind::Usage,
-            Self::EmailTaken | Self::IdentityExists => ErrorKind::Conflict,
+            Self::EmailTaken
+            | Self::IdentityExists
+            | Self::PepperReplaced
+            | Self::PepperNotReplaced => ErrorKind::Conflict,
             Self::UnknownUser { .. } | Self::UnknownKey { .. } => ErrorKind::NotFound,
             Self::AmbiguousUser { .. } => ErrorKind::Ambiguous,
             Self::NotGranted { .. } => ErrorKind::Refused,
@@ -165,6 +174,11 @@ impl Classify for AccountsError {
                 let ids: Vec<String> = ids.iter().map(i64::to_string).collect();
                 format!("name one by its id instead: {}", ids.join(", "))
             }
+            Self::PepperReplaced => {
+                "end it with `vmdeck user rekey --finish`, once the API keys have passed over"
+                    .to_owned()
+            }
+            Self::PepperNotReplaced => "`vmdeck user rekey` replaces it".to_owned(),
             Self::NotGranted { profile } => {
                 format!("its owner grants it with `vmdeck profile grant {profile}`")
             }

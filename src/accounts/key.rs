@@ -4,11 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::{OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, Transaction, params};
 use thiserror::Error;
 
 use super::error::AccountsError;
 use super::legacy;
+use super::pepper::Digests;
 use super::scopes::Scopes;
 use super::store::Accounts;
 use super::token::{self, Pepper, TokenKind};
@@ -129,6 +130,8 @@ pub enum AuthRefusal {
 pub(super) struct Made {
     pub(super) token: SecretText,
     digest: [u8; 32],
+    /// Name of the key of the digests.
+    pepper: String,
     info: KeyInfo,
 }
 
@@ -136,6 +139,7 @@ pub(super) fn make(pepper: &Pepper, kind: TokenKind, new: NewKey, now: Timestamp
     let token = token::generate(kind);
     Made {
         digest: pepper.digest(token.expose()),
+        pepper: pepper.name(),
         info: KeyInfo {
             id: format!("key-{:012x}", rand::random::<u64>() >> 16),
             user_id: 0,
@@ -162,13 +166,14 @@ pub(super) fn insert(
     };
     transaction
         .execute(
-            "INSERT INTO api_key (id, user_id, prefix, digest, scopes, created_at, expires_at) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT INTO api_key (id, user_id, prefix, digest, pepper, scopes, created_at, expires_at) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             params![
                 info.id,
                 user_id,
                 info.prefix,
                 made.digest,
+                made.pepper,
                 write_scopes(&info.scopes),
                 info.created_at.as_millisecond(),
                 info.expires_at.map(Timestamp::as_millisecond),
@@ -232,6 +237,20 @@ fn read(row: &Row<'_>) -> rusqlite::Result<KeyInfo> {
     })
 }
 
+/// Returns the keys of which a condition with one parameter holds, newest first.
+pub(super) fn matching(
+    connection: &Connection,
+    condition: &str,
+    parameter: &dyn ToSql,
+) -> rusqlite::Result<Vec<KeyInfo>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM api_key k WHERE {condition} ORDER BY k.created_at DESC, k.id"
+    );
+    let mut query = connection.prepare_cached(&sql)?;
+    let rows = query.query_map([parameter], read)?;
+    rows.collect()
+}
+
 impl Accounts {
     /// Says who comes with a key. The only question asked on every request.
     pub async fn authenticate(&self, token: &SecretText) -> Result<Access, AuthRefusal> {
@@ -252,11 +271,26 @@ impl Accounts {
             }
             return Err(AuthRefusal::Malformed);
         }
-        let digest = self.shared.pepper.digest(token.expose());
-        self.by_digest(digest).await
+        let digests = self.peppers().digests(token.expose());
+        self.by_digests(digests).await
     }
 
-    pub(super) async fn by_digest(&self, digest: [u8; 32]) -> Result<Access, AuthRefusal> {
+    /// Looks a key up under the current key of the digests, then under the former one, which it leaves so.
+    pub(super) async fn by_digests(&self, digests: Digests) -> Result<Access, AuthRefusal> {
+        let found = self.by_digest(digests.current).await;
+        let (Err(AuthRefusal::Unknown), Some(former)) = (&found, digests.former) else {
+            return found;
+        };
+        let access = self.by_digest(former).await?;
+        let passed = self.pass_over(access.key.id.clone(), former, digests.current);
+        if let Err(error) = passed.await {
+            // It is the right key all the same; the next time will do.
+            tracing::warn!(key = access.key.id, %error, "could not pass a key over to the new key of the digests");
+        }
+        Ok(access)
+    }
+
+    async fn by_digest(&self, digest: [u8; 32]) -> Result<Access, AuthRefusal> {
         let now = self.shared.clock.now();
         let found = self
             .run("looking a key up", move |connection| {
@@ -303,13 +337,7 @@ impl Accounts {
     /// Returns the keys of a user, newest first.
     pub async fn keys(&self, user_id: i64) -> Result<Vec<KeyInfo>, AccountsError> {
         self.run("reading keys", move |connection| {
-            let sql = format!(
-                "SELECT {COLUMNS} FROM api_key k WHERE k.user_id = ?1 \
-                 ORDER BY k.created_at DESC, k.id"
-            );
-            let mut query = connection.prepare_cached(&sql)?;
-            let rows = query.query_map([user_id], read)?;
-            rows.collect()
+            matching(connection, "k.user_id = ?1", &user_id)
         })
         .await
     }
@@ -318,7 +346,7 @@ impl Accounts {
     pub async fn issue_key(&self, user_id: i64, new: NewKey) -> Result<IssuedKey, AccountsError> {
         let now = self.shared.clock.now();
         let kind = self.kind_of(user_id).await?;
-        let made = make(&self.shared.pepper, kind, new, now);
+        let made = make(&self.peppers().current, kind, new, now);
         self.write("issuing a key", move |transaction| {
             let info = insert(transaction, user_id, &made)?;
             let token = made.token;
@@ -346,7 +374,7 @@ impl Accounts {
             scopes: key.scopes,
             expires_at: key.expires_at,
         });
-        let made = make(&self.shared.pepper, kind, new, now);
+        let made = make(&self.peppers().current, kind, new, now);
         self.write("rotating a key", move |transaction| {
             transaction
                 .execute(

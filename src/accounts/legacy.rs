@@ -37,8 +37,8 @@ pub(super) async fn authenticate(
     token: &SecretText,
     slowly: impl FnOnce() -> bool + Send,
 ) -> Result<Access, AuthRefusal> {
-    let digest = accounts.shared.pepper.digest(token.expose());
-    match accounts.by_digest(digest).await {
+    let digests = accounts.peppers().digests(token.expose());
+    match accounts.by_digests(digests).await {
         Err(AuthRefusal::Unknown) => {}
         decided => return decided,
     }
@@ -73,21 +73,22 @@ pub(super) async fn authenticate(
         .await
         .unwrap_or(false);
         if fits {
-            replace(accounts, id, digest).await?;
-            return accounts.by_digest(digest).await;
+            replace(accounts, id, digests.current).await?;
+            return accounts.by_digests(digests).await;
         }
     }
     Err(AuthRefusal::Unknown)
 }
 
 async fn replace(accounts: &Accounts, id: String, digest: [u8; 32]) -> Result<(), AccountsError> {
+    let pepper = accounts.peppers().current.name();
     accounts
         .write("keeping a key that was taken over", move |transaction| {
             transaction
                 .execute(
-                    "UPDATE api_key SET digest = ?1, legacy_hash = NULL, legacy_salt = NULL \
-                     WHERE id = ?2",
-                    params![digest, id],
+                    "UPDATE api_key SET digest = ?1, pepper = ?2, legacy_hash = NULL, \
+                     legacy_salt = NULL WHERE id = ?3",
+                    params![digest, pepper, id],
                 )
                 .map_err(|error| AccountsError::of("keeping a key", error))?;
             Ok(())

@@ -12,6 +12,8 @@ pub mod idempotency;
 pub mod key;
 mod legacy;
 pub mod old_portal;
+mod pepper;
+mod rekey;
 pub mod scopes;
 mod store;
 pub mod token;

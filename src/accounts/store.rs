@@ -1,13 +1,13 @@
 //! The file: opened, brought up to date, and then on a thread of its own; beside it the key of the digests.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 
 use rusqlite::{Connection, Transaction};
 use tokio::sync::Semaphore;
 
 use super::error::AccountsError;
-use super::token::Pepper;
+use super::pepper::Peppers;
 use crate::clock::Clock;
 use crate::database::{self, Database, Schema};
 use crate::private_file;
@@ -15,16 +15,16 @@ use crate::private_file;
 /// The database inside the server's directory.
 const DATABASE: &str = "server.db";
 
-/// The key of the digests, kept apart from them.
-const PEPPER: &str = "pepper";
-
 /// Jobs that may wait; the next caller waits for a place.
 const QUEUE: usize = 256;
 
 /// Marks a SQLite file as one of ours ("vmds" in ASCII), with the steps that it has taken.
 const SCHEMA: Schema = Schema {
     application_id: 0x766d_6473,
-    steps: &[include_str!("sql/0001_init.sql")],
+    steps: &[
+        include_str!("sql/0001_init.sql"),
+        include_str!("sql/0002_pepper.sql"),
+    ],
 };
 
 /// The server's accounts. Cloning is cheap; clones share the database thread.
@@ -34,11 +34,11 @@ pub struct Accounts {
     pub(super) shared: Arc<Shared>,
 }
 
-/// What does not change while the file is open.
+/// What clones share; it changes only where the key of the digests is replaced.
 #[derive(Debug)]
 pub(super) struct Shared {
     dir: PathBuf,
-    pub(super) pepper: Pepper,
+    pub(super) peppers: RwLock<Arc<Peppers>>,
     pub(super) clock: Clock,
     /// Names this run of the program in records that a crash may leave half done.
     pub(super) run: String,
@@ -98,31 +98,20 @@ impl Accounts {
 
 fn open(dir: PathBuf, clock: Clock) -> Result<Accounts, AccountsError> {
     private_file::ensure_dir(&dir)?;
-    let pepper = pepper(&dir)?;
+    if !Peppers::exist(&dir) && !Accounts::exist(&dir) {
+        Peppers::make(&dir)?;
+    }
+    let peppers = RwLock::new(Arc::new(Peppers::read(&dir)?));
     let connection = connect(&dir.join(DATABASE))?;
     Ok(Accounts {
         database: Database::start("accounts", QUEUE, connection)?,
         shared: Arc::new(Shared {
             dir,
-            pepper,
+            peppers,
             clock,
             run: format!("{:016x}", rand::random::<u64>()),
             slow_checks: Semaphore::new(2),
         }),
-    })
-}
-
-/// Reads the key of the digests; the first time, makes one.
-fn pepper(dir: &Path) -> Result<Pepper, AccountsError> {
-    let path = dir.join(PEPPER);
-    if !path.exists() && !dir.join(DATABASE).exists() {
-        private_file::write_atomic(&path, &rand::random::<[u8; Pepper::LENGTH]>())?;
-        private_file::sync_dir(dir)?;
-    }
-    let bytes = private_file::read_secret(&path, 64)?;
-    Pepper::new(&bytes).ok_or_else(|| AccountsError::Broken {
-        file: path,
-        found: format!("it has {} bytes instead of {}", bytes.len(), Pepper::LENGTH),
     })
 }
 

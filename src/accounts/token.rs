@@ -60,6 +60,19 @@ impl Pepper {
         bytes.try_into().ok().map(|key| Self(Zeroizing::new(key)))
     }
 
+    /// Lends the key itself, to be kept in its file.
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.0.as_slice()
+    }
+
+    /// Returns a name for it that tells nothing of it.
+    pub(super) fn name(&self) -> String {
+        let digest = keyed(self.0.as_slice(), b"name of this key of the digests");
+        let first = digest.iter().take(8);
+        let name = first.fold(0_u64, |sum, byte| (sum << 8) | u64::from(*byte));
+        format!("{name:016x}")
+    }
+
     /// Returns what is kept of a key.
     pub(super) fn digest(&self, token: &str) -> [u8; 32] {
         keyed(self.0.as_slice(), token.as_bytes())

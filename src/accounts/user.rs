@@ -88,7 +88,7 @@ impl Accounts {
         } else {
             TokenKind::User
         };
-        let made = key::make(&self.shared.pepper, kind, first, now);
+        let made = key::make(&self.peppers().current, kind, first, now);
         let (user, info) = self
             .write("adding a user", move |transaction| {
                 let user = insert(transaction, new, None, now)?;
@@ -130,7 +130,7 @@ impl Accounts {
             admin: true,
         };
         let made = key::make(
-            &self.shared.pepper,
+            &self.peppers().current,
             TokenKind::Admin,
             NewKey::default(),
             now,

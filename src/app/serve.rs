@@ -504,6 +504,7 @@ async fn follow_accounts(state: ServeState) {
         let now = state.accounts.data_version().await.ok();
         if now != seen {
             seen = now;
+            state.accounts.follow();
             state.tenants.close_ungranted(state.config.grace).await;
         }
     }

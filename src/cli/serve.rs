@@ -64,6 +64,19 @@ pub enum UserCommand {
         #[arg(long, value_name = "TIME", value_parser = script::time)]
         keep_old: Option<Duration>,
     },
+    /// Replace the key under which the digests of all API keys are kept; the API keys go on.
+    #[command(after_help = "\
+The new one is in use at once, in a server that runs too. Each API key passes over the next time
+somebody comes with it. --finish ends the former one, and with it the API keys that have not passed
+over; without --yes it says which ones and asks.")]
+    Rekey {
+        /// End the former one.
+        #[arg(long)]
+        finish: bool,
+        /// Really.
+        #[arg(long)]
+        yes: bool,
+    },
     /// Take one key back.
     Revoke {
         /// Its id, as `user list` shows it.

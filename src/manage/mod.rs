@@ -23,5 +23,6 @@ pub mod user;
 mod columns;
 mod desk;
 mod record;
+mod rekey;
 
 pub use self::desk::{Desk, Told, could_not};

@@ -7,6 +7,7 @@ use super::columns;
 use super::desk::{Desk, Told, could_not, refuse};
 use super::profile;
 use super::record::{self, Change};
+use super::rekey;
 use crate::accounts::{Accounts, IssuedKey, KeyInfo, NewKey, NewUser, Scopes, User};
 use crate::cli::{UserAdd, UserCommand};
 use crate::domain::error_kind::{ErrorKind, ExitCode};
@@ -24,6 +25,8 @@ pub async fn run(desk: &mut Desk<'_>, command: &UserCommand) -> Told {
             let grace = keep_old.and_then(|time| SignedDuration::try_from(time).ok());
             rotate(desk, &accounts, user, grace).await
         }
+        UserCommand::Rekey { finish: false, yes } => rekey::begin(desk, &accounts, *yes).await,
+        UserCommand::Rekey { finish: true, yes } => rekey::finish(desk, &accounts, *yes).await,
         UserCommand::Revoke { key } => revoke(desk, &accounts, key).await,
     }
 }
@@ -64,12 +67,17 @@ async fn revoke(desk: &mut Desk<'_>, accounts: &Accounts, key: &str) -> Told {
     Ok(ExitCode::Done)
 }
 
-fn whom(user: &User) -> String {
+pub(super) fn whom(user: &User) -> String {
     format!("user {} (id {})", user.name, user.id)
 }
 
 /// Writes a change of a user down where those who work with them look: in the audit log of their profile.
-async fn written(desk: &mut Desk<'_>, user: &User, action: &'static str, details: String) {
+pub(super) async fn written(
+    desk: &mut Desk<'_>,
+    user: &User,
+    action: &'static str,
+    details: String,
+) {
     let change = Change {
         action,
         details,

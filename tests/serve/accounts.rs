@@ -106,6 +106,75 @@ async fn a_copied_database_lets_nobody_in_without_the_key_of_its_digests() {
 }
 
 #[tokio::test]
+async fn the_key_of_the_digests_is_replaced_and_keys_pass_over() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("server");
+    let accounts = open(&dir, &clock()).await;
+    let (_, ann) = added(&accounts, "ann").await;
+    let (bob_user, bob) = added(&accounts, "bob").await;
+    let before = std::fs::read(dir.join("pepper")).unwrap();
+    let error = accounts.retire_pepper().await.unwrap_err();
+    assert!(matches!(error, AccountsError::PepperNotReplaced), "{error}");
+
+    // Another process replaces it while this one, a server, goes on.
+    let other = open(&dir, &clock()).await;
+    other.replace_pepper().await.unwrap();
+    assert_ne!(std::fs::read(dir.join("pepper")).unwrap(), before);
+    let error = other.replace_pepper().await.unwrap_err();
+    assert!(matches!(error, AccountsError::PepperReplaced), "{error}");
+    let (_, eve) = added(&other, "eve").await;
+    accounts.authenticate(&ann).await.unwrap();
+    assert_eq!(other.keys_behind().await.unwrap().len(), 2);
+    accounts.follow();
+    for token in [&ann, &ann, &eve] {
+        accounts.authenticate(token).await.unwrap();
+    }
+    let behind = other.keys_behind().await.unwrap();
+    let whose: Vec<i64> = behind.iter().map(|key| key.user_id).collect();
+    assert_eq!(whose, [bob_user.id], "ann has come meanwhile, eve's is new");
+
+    other.retire_pepper().await.unwrap();
+    accounts.follow();
+    for accounts in [&accounts, &other, &open(&dir, &clock()).await] {
+        accounts.authenticate(&ann).await.unwrap();
+        accounts.authenticate(&eve).await.unwrap();
+        let refused = accounts.authenticate(&bob).await.unwrap_err();
+        assert!(matches!(refused, AuthRefusal::Unknown), "{refused}");
+    }
+    let keys = accounts.keys(bob_user.id).await.unwrap();
+    assert!(keys.iter().all(|key| key.revoked_at.is_some()));
+    // Nothing is left that would let in who has the one before.
+    assert!(!dir.join("pepper.former").exists());
+    let kept = everything(&dir);
+    assert!(!kept.windows(before.len()).any(|bytes| bytes == before));
+}
+
+#[tokio::test]
+async fn replacing_the_key_of_the_digests_may_be_cut_off_anywhere() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("server");
+    let accounts = open(&dir, &clock()).await;
+    let (_, ann) = added(&accounts, "ann").await;
+    drop(accounts);
+    // The copy was made, the new one was not.
+    let pepper = std::fs::read(dir.join("pepper")).unwrap();
+    vmdeck::private_file::write_atomic(&dir.join("pepper.former"), &pepper).unwrap();
+    let accounts = open(&dir, &clock()).await;
+    assert!(!accounts.is_rekeying());
+    accounts.authenticate(&ann).await.unwrap();
+    accounts.replace_pepper().await.unwrap();
+    drop(accounts);
+    // Both files were written, the database was not told.
+    let accounts = open(&dir, &clock()).await;
+    assert!(accounts.is_rekeying());
+    assert_eq!(accounts.keys_behind().await.unwrap().len(), 1);
+    accounts.authenticate(&ann).await.unwrap();
+    assert!(accounts.keys_behind().await.unwrap().is_empty());
+    accounts.retire_pepper().await.unwrap();
+    accounts.authenticate(&ann).await.unwrap();
+}
+
+#[tokio::test]
 async fn keys_end_by_time_by_rotation_and_by_being_taken_back() {
     let home = tempfile::tempdir().unwrap();
     let clock = clock();
