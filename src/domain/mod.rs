@@ -26,6 +26,7 @@ pub mod host_words;
 pub mod inventory;
 pub mod metrics;
 pub mod operation;
+pub mod passphrase;
 pub mod picture;
 pub mod policy;
 pub mod preference;

@@ -8,6 +8,8 @@ use std::fmt;
 use thiserror::Error;
 use zeroize::{Zeroize, Zeroizing};
 
+use super::passphrase::leaked;
+
 /// A secret that is wiped from memory when dropped.
 #[derive(Clone)]
 pub struct Secret<T: Zeroize>(Zeroizing<T>);
@@ -48,6 +50,9 @@ pub enum UnfitPassphrase {
     /// It is longer than anybody needs.
     #[error("a new passphrase has {NEW_MOST} characters at the most")]
     TooLong,
+    /// It is one of those that are tried first (OWASP ASVS 4.0.3, 2.1.7).
+    #[error("this passphrase is known from leaks: choose another")]
+    Leaked,
 }
 
 impl UnfitPassphrase {
@@ -56,6 +61,9 @@ impl UnfitPassphrase {
         match self {
             Self::TooShort => "a few words in a row are long and easy to keep in mind",
             Self::TooLong => "make it shorter; a dozen words in a row are more than enough",
+            Self::Leaked => {
+                "it is among those that are tried first; take a few words that have nothing to do with each other"
+            }
         }
     }
 }
@@ -65,6 +73,7 @@ impl SecretText {
     pub fn fits_as_new(&self) -> Result<(), UnfitPassphrase> {
         match self.expose().chars().count() {
             ..NEW_LEAST => Err(UnfitPassphrase::TooShort),
+            NEW_LEAST..=NEW_MOST if leaked::is_one(self.expose()) => Err(UnfitPassphrase::Leaked),
             NEW_LEAST..=NEW_MOST => Ok(()),
             _ => Err(UnfitPassphrase::TooLong),
         }
@@ -101,6 +110,25 @@ mod tests {
             assert_eq!(fit(filler.repeat(128)), Ok(()), "characters, not bytes");
             assert_eq!(fit(filler.repeat(129)), Err(UnfitPassphrase::TooLong));
         }
+    }
+
+    #[test]
+    fn a_new_passphrase_is_not_one_that_is_known_from_leaks() {
+        let fit = |text: &str| SecretText::from(text.to_owned()).fits_as_new();
+        for text in [
+            "1qaz2wsx3edc",
+            "Password1234",
+            "ADMINISTRATOR",
+            " unbelievable ",
+        ] {
+            assert_eq!(fit(text), Err(UnfitPassphrase::Leaked), "{text}");
+        }
+        assert_eq!(
+            fit("administrator of gravel"),
+            Ok(()),
+            "one of several words"
+        );
+        assert!(UnfitPassphrase::Leaked.to_string().contains("leaks"));
     }
 
     #[test]

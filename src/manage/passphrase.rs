@@ -8,6 +8,7 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::domain::error_kind::{Classify, ErrorKind, Hint};
+use crate::domain::passphrase::Strength;
 use crate::domain::secret::{SecretText, UnfitPassphrase};
 use crate::private_file::{self, PrivateFileError};
 
@@ -120,12 +121,16 @@ impl PassphraseSource {
         to_text(&bytes)
     }
 
-    /// Gets a new passphrase, which has to fit as one: a person types it twice.
+    /// Gets a new passphrase, which has to fit as one: a person types it twice, and
+    /// is told in between how strong it is.
     pub fn read_new(&self, question: &str) -> Result<SecretText, PassphraseError> {
         let first = self.read(question)?;
         first.fits_as_new()?;
-        if *self == Self::Prompt && ask("Again: ")?.expose() != first.expose() {
-            return Err(PassphraseError::Differ);
+        if *self == Self::Prompt {
+            let again = format!("{}\nAgain: ", Strength::of(first.expose()));
+            if ask(&again)?.expose() != first.expose() {
+                return Err(PassphraseError::Differ);
+            }
         }
         Ok(first)
     }
@@ -208,7 +213,11 @@ mod tests {
     #[test]
     fn a_new_passphrase_that_does_not_fit_is_refused_and_an_old_one_is_read() {
         let long = "x".repeat(129);
-        for (text, limit) in [("elevenchars", "12 characters"), (&long, "128 characters")] {
+        for (text, limit) in [
+            ("elevenchars", "12 characters"),
+            (&long, "128 characters"),
+            ("Administrator", "known from leaks"),
+        ] {
             let (_root, path) = file_with(text.as_bytes());
             let source = PassphraseSource::File(path);
             let error = source.read_new("").unwrap_err();

@@ -7,6 +7,7 @@ use ratatui::layout::{Position, Rect};
 use super::frame;
 use crate::domain::error_kind::Failure;
 use crate::domain::inventory::LockState;
+use crate::domain::passphrase::Strength;
 use crate::domain::secret::SecretText;
 use crate::tui::theme::{Role, Theme};
 use crate::tui::widget::masked::{Masked, NotTaken};
@@ -143,6 +144,19 @@ impl Passphrase {
         self.complaint = Some(cause.message.clone());
     }
 
+    /// Says how strong what is typed is, where it is to be a new one; with the first reason why it would not be
+    /// taken.
+    fn meter(&self) -> Option<String> {
+        if !self.first_time || self.first.is_some() {
+            return None;
+        }
+        let typed = self.typed.peek()?;
+        Some(match typed.fits_as_new() {
+            Ok(()) => Strength::of(typed.expose()).to_string(),
+            Err(why) => why.to_string(),
+        })
+    }
+
     /// Draws it; returns where the text cursor is.
     pub fn draw(&self, buf: &mut Buffer, area: Rect, theme: &Theme) -> Option<Position> {
         let title = if self.first_time {
@@ -169,6 +183,8 @@ impl Passphrase {
             paint::put(buf, below, "opening…", theme.style(Role::Changing));
         } else if let Some(complaint) = &self.complaint {
             paint::put_fitted(buf, below, complaint, theme.style(Role::Danger));
+        } else if let Some(meter) = self.meter() {
+            paint::put_fitted(buf, below, &meter, theme.style(Role::Dim));
         }
         let last = paint::line_of(room, room.height.saturating_sub(1));
         frame::keys(
@@ -282,6 +298,36 @@ mod tests {
         type_text(&mut dialog, "y");
         assert!(drawn(&dialog).contains("512 characters at the most"));
         assert_eq!(dialog.accept().unwrap().expose().len(), 512);
+    }
+
+    #[test]
+    fn a_new_one_is_measured_while_it_is_typed_and_an_old_one_is_not() {
+        let mut dialog = Passphrase::new("lab", LockState::Empty);
+        assert!(!drawn(&dialog).contains("strength"));
+        type_text(&mut dialog, "gravel");
+        assert!(drawn(&dialog).contains("12 characters or more"));
+        type_text(&mut dialog, " onion");
+        assert!(drawn(&dialog).contains("strength 2 of 5: weak, guessed in"));
+        type_text(&mut dialog, " seventh balcony tram");
+        assert!(drawn(&dialog).contains("strength 5 of 5: strong, guessed in"));
+        assert!(dialog.accept().is_none());
+        type_text(&mut dialog, "gravel onion");
+        assert!(!drawn(&dialog).contains("strength"), "it is repeated");
+
+        let mut dialog = Passphrase::new("lab", LockState::Locked);
+        type_text(&mut dialog, "gravel onion seventh");
+        assert!(!drawn(&dialog).contains("strength"));
+    }
+
+    #[test]
+    fn one_that_is_known_from_leaks_is_refused() {
+        let mut dialog = Passphrase::new("lab", LockState::Empty);
+        for _ in 0..2 {
+            type_text(&mut dialog, "Administrator");
+            assert!(drawn(&dialog).contains("known from leaks"));
+            assert!(dialog.accept().is_none());
+            assert!(drawn(&dialog).contains("known from leaks"));
+        }
     }
 
     #[test]
