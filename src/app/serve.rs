@@ -376,6 +376,7 @@ fn listener(config: &ServeConfig, args: &ServeArgs) -> Result<Listener, Complain
         (Some(certificate), Some(key)) => Some(TlsFiles {
             certificate: certificate.clone(),
             key: key.clone(),
+            ocsp: config.tls_ocsp.clone(),
         }),
         (None, None) => None,
         _ => {

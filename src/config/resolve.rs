@@ -264,6 +264,7 @@ impl Loaded {
             .chain(&mut self.config.log.file)
             .chain(&mut self.config.serve.tls_certificate)
             .chain(&mut self.config.serve.tls_key)
+            .chain(&mut self.config.serve.tls_ocsp)
             .chain(&mut self.config.serve.bot.api_key_file)
             .chain(&mut self.config.serve.bot.hmac_secret_file)
             .for_each(resolve);

@@ -27,6 +27,12 @@ pub(super) const SERVE_KEYS: &[KeySpec] = &[
         |c| Slot::Path(&mut c.serve.tls_key),
     ),
     key(
+        "serve.tls_ocsp",
+        Kind::Path("none"),
+        "OCSP response about the certificate in DER, handed over with it; looked at every second, as the certificate.",
+        |c| Slot::Path(&mut c.serve.tls_ocsp),
+    ),
+    key(
         "serve.names",
         Kind::Names,
         "Names under which the server is asked, besides its address and `localhost`; other `Host` headers are refused.",

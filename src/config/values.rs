@@ -240,6 +240,8 @@ pub struct ServeConfig {
     pub tls_certificate: Option<PathBuf>,
     /// Private key of the certificate in PEM.
     pub tls_key: Option<PathBuf>,
+    /// Response of OCSP about the certificate in DER.
+    pub tls_ocsp: Option<PathBuf>,
     /// Names under which the server is asked, besides its address and `localhost`.
     pub names: Vec<String>,
     /// Proxies whose `X-Forwarded-For` is believed.
@@ -266,6 +268,7 @@ impl Default for ServeConfig {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8000)),
             tls_certificate: None,
             tls_key: None,
+            tls_ocsp: None,
             names: Vec::new(),
             trusted_proxies: Vec::new(),
             grace: Duration::from_secs(5),

@@ -34,6 +34,7 @@ mod note;
 mod patience;
 pub mod places;
 pub mod refusals;
+mod staple;
 pub mod state;
 mod tally;
 pub mod tenant;

@@ -14,6 +14,7 @@ use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{self, ServerConfig};
 
+use super::staple;
 use crate::domain::error_kind::{Classify, ErrorKind, Hint};
 use crate::private_file::{self, PrivateFileError};
 
@@ -27,6 +28,8 @@ pub struct TlsFiles {
     pub certificate: PathBuf,
     /// Private key in PEM.
     pub key: PathBuf,
+    /// Response of OCSP about the certificate in DER, handed over with it while it can be used.
+    pub ocsp: Option<PathBuf>,
 }
 
 /// Why there is no TLS.
@@ -81,7 +84,7 @@ pub(super) struct Certificates {
 }
 
 /// What tells that a file is another one: inode, size, and when it was written.
-type Looks = [(u64, u64, i64, i64); 2];
+type Looks = [(u64, u64, i64, i64); 3];
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
@@ -130,13 +133,14 @@ impl Certificates {
     }
 }
 
-/// Looks at both files; `None` while one is not there.
+/// Looks at the files; `None` while one of the pair is not there.
 fn looks(files: &TlsFiles) -> Option<Looks> {
     let of = |path: &PathBuf| {
         let found = std::fs::metadata(path).ok()?;
         Some((found.ino(), found.size(), found.mtime(), found.mtime_nsec()))
     };
-    Some([of(&files.certificate)?, of(&files.key)?])
+    let ocsp = files.ocsp.as_ref().and_then(of).unwrap_or_default();
+    Some([of(&files.certificate)?, of(&files.key)?, ocsp])
 }
 
 /// Reads both files.
@@ -166,7 +170,24 @@ fn read(files: &TlsFiles) -> Result<CertifiedKey, TlsError> {
     let key = PrivateKeyDer::from_pem_slice(&key)
         .ok()
         .ok_or_else(|| content(&files.key, "private key"))?;
-    CertifiedKey::from_der(chain, key, &ring::default_provider()).map_err(TlsError::Unfit)
+    let staple = staple(files, &chain);
+    let pair = CertifiedKey::from_der(chain, key, &ring::default_provider());
+    let mut pair = pair.map_err(TlsError::Unfit)?;
+    pair.ocsp = staple;
+    Ok(pair)
+}
+
+/// Reads what is handed over with the certificate. Without it clients ask the issuer, so it holds nothing up.
+fn staple(files: &TlsFiles, chain: &[CertificateDer<'static>]) -> Option<Vec<u8>> {
+    let (path, certificate) = files.ocsp.as_ref().zip(chain.first())?;
+    match staple::read(path, certificate) {
+        Ok(response) => Some(response),
+        Err(why) => {
+            let path = path.display();
+            tracing::warn!(%path, %why, "no OCSP response is handed over");
+            None
+        }
+    }
 }
 
 #[cfg(test)]
@@ -184,6 +205,7 @@ mod tests {
         let files = TlsFiles {
             certificate: root.path().join("cert.pem"),
             key: root.path().join("key.pem"),
+            ocsp: None,
         };
         let put = |path: &PathBuf, text: &str| {
             private_file::write_atomic(path, text.as_bytes()).unwrap();

@@ -328,6 +328,7 @@ async fn tls_is_spoken_from_files() {
     let files = TlsFiles {
         certificate: serving.home.path().join("cert.pem"),
         key: serving.home.path().join("key.pem"),
+        ocsp: None,
     };
     private_file::write_atomic(&files.certificate, made.cert.pem().as_bytes()).unwrap();
     private_file::write_atomic(&files.key, made.signing_key.serialize_pem().as_bytes()).unwrap();
@@ -370,6 +371,7 @@ async fn tls_is_spoken_from_files() {
     let swapped = TlsFiles {
         certificate: files.key.clone(),
         key: files.certificate.clone(),
+        ocsp: None,
     };
     let refused = Listener::bind(anywhere, Some(&swapped), false).unwrap_err();
     assert!(
