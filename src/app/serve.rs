@@ -68,9 +68,11 @@ pub(super) async fn run(
     make_room(&config);
     let front = Tasks::new();
     let signals = signals::listen(&front);
-    let opened = open(around, args.first_key_file.as_deref()).await?;
+    // All that may fail goes before the first administrator's key, which is told once the server answers.
     let listener = listener(&config, args)?;
     check_registration(&config, &listener)?;
+    let bot = bot(around, &config)?;
+    let opened = open(around, args.first_key_file.as_deref()).await?;
     let addresses = listener.addresses();
     let (has_tls, first) = (listener.has_tls(), opened.first.as_ref());
     let state = ServeState::new(
@@ -80,7 +82,7 @@ pub(super) async fn run(
         around.clock.clone(),
         &front,
     )
-    .with_bot(bot(around, &config)?)
+    .with_bot(bot)
     .listening_on(addresses.clone(), !has_tls);
     let app = serve::router(state.clone());
     let running = serve::serve(listener, app, &state);
@@ -203,10 +205,10 @@ async fn open(around: &Surroundings, first_key_file: Option<&Path>) -> Result<Op
         None => None,
     };
     let first = accounts.bootstrap(profile.name().as_str()).await;
-    if let Some(file) = file {
-        let made = first.as_ref().ok().and_then(Option::as_ref);
-        file.keep(made.map(|(_, key)| key))?;
-    }
+    let made = first.as_ref().ok().and_then(Option::as_ref);
+    // A key that cannot be kept is told after the profile is granted: the next start finds the administrator, and
+    // would not grant it.
+    let kept = file.map_or(Ok(()), |file| file.keep(made.map(|(_, key)| key)));
     let first = first.map_err(|error| Complaint::of(&error))?;
     if first.is_some() || demo.is_some() {
         // Starting the server in a profile is what grants it, without its secrets.
@@ -215,6 +217,7 @@ async fn open(around: &Surroundings, first_key_file: Option<&Path>) -> Result<Op
             .await
             .map_err(|error| Complaint::of(&error))?;
     }
+    kept?;
     let parts = parts(around, root, accounts.clone(), vault, demo.is_some());
     Ok(Opened {
         accounts,

@@ -254,6 +254,55 @@ fn the_first_key_goes_into_a_file_where_one_is_named() {
 }
 
 #[test]
+fn a_server_that_cannot_listen_has_made_no_key_that_nobody_is_told() {
+    let home = Home::new();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let refused = home.run(&["--serve", "--listen", &address]);
+    assert_ne!(refused.code, 0, "{}", refused.stderr);
+    assert!(refused.stderr.contains(&address), "{}", refused.stderr);
+    drop(taken);
+    // The next start is the first one still.
+    let mut server = home.serve(&[]);
+    let key = server.key();
+    server.get("/v1/hosts", Some(&key)).expect(200);
+}
+
+#[test]
+fn the_key_of_the_digests_is_replaced_under_a_server_that_runs() {
+    let home = Home::new();
+    let mut server = home.serve(&[]);
+    let admin = server.key();
+    let issued = home.run(&["user", "add", "ann"]).expect(0).stdout;
+    let idle = home.run(&["user", "add", "idle"]).expect(0).stdout;
+    let refused = home.run(&["user", "rekey"]).expect(4);
+    assert!(refused.stderr.contains("--yes"), "{}", refused.stderr);
+    home.run(&["user", "rekey", "--yes"]).expect(0);
+    let late = home.run(&["user", "add", "late"]).expect(0).stdout;
+    // The server notices by itself; from then on whoever comes passes over.
+    let until = Instant::now() + PATIENCE;
+    let refused = loop {
+        for key in [admin.trim(), issued.trim()] {
+            server.get("/v1/hosts", Some(key)).expect(200);
+        }
+        let refused = home.run(&["user", "rekey", "--finish"]).expect(4);
+        let waits = |user: &str| refused.stderr.contains(user);
+        if !waits("of user ann") && !waits("of user admin") {
+            break refused.stderr;
+        }
+        assert!(Instant::now() < until, "{}", refused.stderr);
+    };
+    assert!(refused.contains("of user idle"), "{refused}");
+    home.run(&["user", "rekey", "--finish", "--yes"]).expect(0);
+    home.run(&["user", "rekey", "--finish", "--yes"]).expect(4);
+    for (key, code) in [(&admin, 200), (&issued, 200), (&late, 200), (&idle, 401)] {
+        server.get("/v1/hosts", Some(key.trim())).expect(code);
+    }
+    let (code, _, said) = server.end();
+    assert_eq!(code, Some(0), "{said}");
+}
+
+#[test]
 fn every_request_is_one_json_line_without_what_clients_chose() {
     let home = Home::new();
     let mut server = home.serve(&[]);
