@@ -102,6 +102,23 @@ impl fmt::Display for Age {
     }
 }
 
+/// A span of time in words: `15 minutes`, `90 seconds`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span(pub Duration);
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs();
+        let (count, unit) = if seconds > 0 && seconds.is_multiple_of(60) {
+            (seconds / 60, "minute")
+        } else {
+            (seconds, "second")
+        };
+        let plural = if count == 1 { "" } else { "s" };
+        f.pad(&format!("{count} {unit}{plural}"))
+    }
+}
+
 /// Reads a size with its unit: `4G`, `1536M`, `2.5 GiB`.
 pub fn read_size(text: &str) -> Result<Bytes, String> {
     let wrong = || format!("`{text}` is no size (like `4G` or `1536M`)");
@@ -170,6 +187,20 @@ mod tests {
         ];
         for (bytes, text) in cases {
             assert_eq!(Bytes(bytes).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_span_is_told_in_the_unit_it_was_meant_in() {
+        let cases = [
+            (0, "0 seconds"),
+            (1, "1 second"),
+            (60, "1 minute"),
+            (90, "90 seconds"),
+            (900, "15 minutes"),
+        ];
+        for (seconds, text) in cases {
+            assert_eq!(Span(Duration::from_secs(seconds)).to_string(), text);
         }
     }
 

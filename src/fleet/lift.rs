@@ -15,6 +15,7 @@ use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::host::{HostId, HostName};
 use crate::domain::inventory::Lift;
 use crate::domain::operation::Actor;
+use crate::domain::units::Span;
 
 /// The longest that somebody may ask for.
 pub const LONGEST: Duration = Duration::from_secs(8 * 3600);
@@ -124,10 +125,9 @@ impl Keeper {
             let (action, details) = if lasting.is_zero() {
                 ("read-only-again", "ended by hand".to_owned())
             } else {
-                let minutes = lasting.as_secs().div_ceil(60);
                 (
                     "read-only-lifted",
-                    format!("for {minutes} minutes, until {until:.0}"),
+                    format!("for {}, until {until:.0}", Span(lasting)),
                 )
             };
             let entry = record::about_host(name.as_str(), action, details, now);

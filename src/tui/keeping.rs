@@ -10,6 +10,7 @@ use super::theme::Role;
 use crate::domain::credential::{CredentialName, CredentialSummary};
 use crate::domain::error_kind::Failure;
 use crate::domain::host::{HostId, HostName, HostSpec};
+use crate::domain::units::Span;
 use crate::fleet::FleetHandle;
 use crate::fleet::credential::NewSecret;
 use crate::fleet::import::Importable;
@@ -114,11 +115,8 @@ impl Kept {
                 app.say(Role::Success, "read-only again");
             }
             Self::Lifted(lasting, Ok(())) => {
-                let minutes = lasting.as_secs().div_ceil(60);
-                app.say(
-                    Role::Warning,
-                    format!("changes are allowed for {minutes} minutes"),
-                );
+                let text = format!("changes are allowed for {}", Span(lasting));
+                app.say(Role::Warning, text);
             }
             Self::RotationPlanned(plan) => rotation::planned(app, plan),
             Self::HostMoved(result) => return rotation::moved(app, result),

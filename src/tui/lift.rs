@@ -1,4 +1,4 @@
-//! `:rw prod 30`: the read-only of a tier's hosts, or of one host, lifted for some minutes; `:ro prod` ends it.
+//! `:rw prod 30`: the read-only of a tier's hosts, or of one host, lifted for a while; `:ro prod` ends it.
 
 use std::time::Duration;
 
@@ -6,10 +6,12 @@ use super::app::App;
 use super::effect::Effect;
 use super::keeping::Keep;
 use super::theme::Role;
+use crate::config::keys::{parse_duration, render_duration};
 use crate::domain::host::{HostId, HostSpec, Tier};
+use crate::fleet::lift::LONGEST;
 
-/// The longest that can be typed, in minutes.
-const LONGEST: u64 = 8 * 60;
+/// The shortest that can be typed.
+const SHORTEST: Duration = Duration::from_secs(1);
 
 /// What was typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,11 +20,11 @@ struct Wish {
     end: bool,
     /// The name of a tier or a host.
     of: String,
-    /// For how many minutes; `None` = as configured.
-    minutes: Option<u64>,
+    /// For how long; `None` = as configured.
+    lasting: Option<Duration>,
 }
 
-/// Reads `rw WORD [MINUTES]` or `ro WORD`; `None` when it is something else.
+/// Reads `rw WORD [TIME]` or `ro WORD`; `None` when it is something else. A bare number is one of minutes.
 fn read(text: &str) -> Option<Result<Wish, String>> {
     let mut words = text.split_whitespace();
     let end = match words.next()? {
@@ -31,26 +33,35 @@ fn read(text: &str) -> Option<Result<Wish, String>> {
         _ => return None,
     };
     let of = words.next()?.to_owned();
-    let minutes = match (words.next(), end) {
+    let lasting = match (words.next(), end) {
         (None, _) => None,
         (Some(_), true) => {
             return Some(Err(
                 "`ro` takes a tier or a host and nothing else".to_owned()
             ));
         }
-        (Some(word), false) => match word.trim_end_matches('m').parse::<u64>() {
-            Ok(minutes) if (1..=LONGEST).contains(&minutes) => Some(minutes),
-            _ => {
+        (Some(word), false) => match time(word) {
+            Some(time) => Some(time),
+            None => {
                 return Some(Err(format!(
-                    "`{word}` is no number of minutes from 1 to {LONGEST}"
+                    "`{word}` is no time from 1s to {} (a bare number is one of minutes)",
+                    render_duration(LONGEST)
                 )));
             }
         },
     };
     match words.next() {
-        None => Some(Ok(Wish { end, of, minutes })),
+        None => Some(Ok(Wish { end, of, lasting })),
         Some(more) => Some(Err(format!("`{more}` is one word too many"))),
     }
+}
+
+fn time(word: &str) -> Option<Duration> {
+    let time = match word.parse::<u64>() {
+        Ok(minutes) => Duration::from_secs(minutes.checked_mul(60)?),
+        Err(_) => parse_duration(word)?,
+    };
+    (SHORTEST..=LONGEST).contains(&time).then_some(time)
 }
 
 fn fits(spec: &HostSpec, of: &str) -> bool {
@@ -103,10 +114,10 @@ pub fn typed(app: &mut App, text: &str) -> Option<Vec<Effect>> {
         app.say(Role::Warning, text);
         return Some(Vec::new());
     }
-    let lasting = match (wish.end, wish.minutes) {
-        (true, _) => Duration::ZERO,
-        (false, Some(minutes)) => Duration::from_secs(minutes * 60),
-        (false, None) => app.settings.lift_for,
+    let lasting = if wish.end {
+        Duration::ZERO
+    } else {
+        wish.lasting.unwrap_or(app.settings.lift_for)
     };
     Some(vec![Effect::Keep(Keep::Lift(hosts, lasting))])
 }
@@ -140,15 +151,17 @@ mod tests {
 
     #[test]
     fn what_is_typed_is_read_or_told_what_is_wrong_with_it() {
-        let wish = |end, minutes| Wish {
+        let wish = |end, seconds: Option<u64>| Wish {
             end,
             of: "prod".to_owned(),
-            minutes,
+            lasting: seconds.map(Duration::from_secs),
         };
         for (text, expected) in [
             ("rw prod", Some(Ok(wish(false, None)))),
-            (" rw  prod 30 ", Some(Ok(wish(false, Some(30))))),
-            ("rw prod 5m", Some(Ok(wish(false, Some(5))))),
+            (" rw  prod 30 ", Some(Ok(wish(false, Some(1800))))),
+            ("rw prod 5m", Some(Ok(wish(false, Some(300))))),
+            ("rw prod 90s", Some(Ok(wish(false, Some(90))))),
+            ("rw prod 1h30m", Some(Ok(wish(false, Some(5400))))),
             ("ro prod", Some(Ok(wish(true, None)))),
             ("rw", None),
             ("reboot", None),
@@ -158,6 +171,10 @@ mod tests {
         for text in [
             "rw prod 0",
             "rw prod 481",
+            "rw prod 9h",
+            "rw prod 999ms",
+            "rw prod 99999999999999999999",
+            "rw prod 18446744073709551615",
             "rw prod soon",
             "ro prod 5",
             "rw prod 5 6",

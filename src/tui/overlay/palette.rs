@@ -137,7 +137,7 @@ impl Palette {
         };
         if self.found.is_empty() {
             let text = if lift::is_about(self.input.value()) {
-                "enter: rw TIER or HOST, with minutes; ro ends it"
+                "enter: rw TIER or HOST, for 30 or 90s; ro ends it"
             } else {
                 "nothing is called that"
             };
