@@ -48,6 +48,7 @@ impl Deck {
             keymap: Arc::new(Keymap::new(&BTreeMap::new()).ok()?),
             ascii: false,
             lift_for: std::time::Duration::from_secs(900),
+            old_snapshot: std::time::Duration::from_secs(30 * 86_400),
             profiles: Arc::new([]),
             themes: vmdeck::tui::theme::shelf::names(&vmdeck::tui::theme::shelf::NoShelf).into(),
             theme: "dark".into(),

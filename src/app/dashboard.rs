@@ -160,6 +160,7 @@ fn options(around: &Surroundings) -> TuiOptions {
         command: config.notify_command.clone(),
     };
     options.lift_for = around.loaded.config.actions.lift_for;
+    options.old_snapshot = around.loaded.config.actions.old_snapshot;
     if !around.globals.demo {
         // Profiles that cannot be listed cannot be switched to either.
         let all = Profile::list(&around.profiles()).unwrap_or_default();

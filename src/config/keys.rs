@@ -268,6 +268,12 @@ const GENERAL_KEYS: &[KeySpec] = &[
         |c| Slot::Duration(&mut c.actions.lift_for),
     ),
     key(
+        "actions.old_snapshot",
+        seconds(3600, 10 * 365 * 86_400),
+        "Age from which on a VM snapshot is old: it stands out in the dashboard, and is marked there by the key for old ones.",
+        |c| Slot::Duration(&mut c.actions.old_snapshot),
+    ),
+    key(
         "tui.theme",
         Kind::Text,
         "Name of the theme: a built-in one, or a file `themes/NAME.toml` beside this one.",

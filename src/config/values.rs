@@ -146,6 +146,8 @@ pub struct ActionsConfig {
     pub bulk_per_host: u32,
     /// How long `:rw` lifts the read-only of hosts unless it says so.
     pub lift_for: Duration,
+    /// Age from which on a VM snapshot is old.
+    pub old_snapshot: Duration,
 }
 
 impl Default for ActionsConfig {
@@ -153,6 +155,7 @@ impl Default for ActionsConfig {
         Self {
             bulk_per_host: 8,
             lift_for: Duration::from_secs(15 * 60),
+            old_snapshot: Duration::from_secs(30 * 86_400),
         }
     }
 }

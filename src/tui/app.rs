@@ -44,6 +44,8 @@ pub struct Settings {
     pub theme: Arc<str>,
     /// How long `:rw` lifts the read-only of hosts unless it says so.
     pub lift_for: Duration,
+    /// Age from which on a VM snapshot is old.
+    pub old_snapshot: Duration,
     /// The names of the profiles there are, this one included.
     pub profiles: Arc<[String]>,
     /// Whether what is on the screen is recorded.

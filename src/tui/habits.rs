@@ -9,6 +9,7 @@ use super::column::{ColumnId, Columns};
 use super::effect::Effect;
 use super::notify;
 use super::rows::Sort;
+use super::screen::snapshot_order::{By, Order};
 use super::screen::vms;
 use crate::domain::preference::Preferences;
 use crate::domain::vm::VmRef;
@@ -16,6 +17,7 @@ use crate::domain::vm::VmRef;
 const THEME: &str = "theme";
 const COMPACT: &str = "compact";
 const SORT: &str = "vms.sort";
+const SNAPSHOT_ORDER: &str = "snapshots.sort";
 const COLUMNS: &str = "vms.columns";
 const WIDE: &str = "vms.wide";
 const WATCHED: &str = "vms.watched";
@@ -31,6 +33,7 @@ pub(super) struct Habits {
     theme: Option<String>,
     compact: bool,
     sort: Sort,
+    snapshot_order: Order,
     columns: Columns,
     kept: BTreeMap<String, String>,
     first: Option<String>,
@@ -45,6 +48,7 @@ impl Habits {
             theme: app.theme.clone(),
             compact: app.compact,
             sort: app.vms.sort,
+            snapshot_order: app.snapshots.order,
             columns: app.vms.columns.clone(),
             kept: app.vms.kept.clone(),
             first: app.vms.first.clone(),
@@ -78,8 +82,13 @@ impl Habits {
             keep(THEME, theme.clone());
         }
         keep(COMPACT, self.compact.to_string());
-        let direction = if self.sort.descending { "down" } else { "up" };
-        keep(SORT, format!("{} {direction}", self.sort.column.word()));
+        let sort = (self.sort.column.word(), self.sort.descending);
+        keep(SORT, sort_words(sort));
+        let order = (
+            self.snapshot_order.by.title(),
+            self.snapshot_order.descending,
+        );
+        keep(SNAPSHOT_ORDER, sort_words(order));
         keep(COLUMNS, self.columns.words());
         keep(WIDE, self.columns.wide.to_string());
         for (name, filter) in &self.kept {
@@ -109,6 +118,9 @@ pub fn restore(app: &mut App, kept: &Preferences) {
     if let Some(sort) = kept.get(SORT).and_then(|words| read_sort(words)) {
         app.vms.sort = sort;
     }
+    if let Some(order) = kept.get(SNAPSHOT_ORDER).and_then(|words| read_order(words)) {
+        app.snapshots.order = order;
+    }
     if let Some(words) = kept.get(COLUMNS) {
         app.vms.columns.choose(words);
     }
@@ -136,16 +148,29 @@ pub fn restore(app: &mut App, kept: &Preferences) {
     vms::resort(app);
 }
 
+fn sort_words((by, descending): (&str, bool)) -> String {
+    format!("{by} {}", if descending { "down" } else { "up" })
+}
+
+fn read_direction(words: &str) -> Option<(&str, bool)> {
+    let (by, direction) = words.split_once(' ')?;
+    match direction {
+        "down" => Some((by, true)),
+        "up" => Some((by, false)),
+        _ => None,
+    }
+}
+
 fn read_sort(words: &str) -> Option<Sort> {
-    let (column, direction) = words.split_once(' ')?;
-    Some(Sort {
-        column: ColumnId::of_word(column)?,
-        descending: match direction {
-            "down" => true,
-            "up" => false,
-            _ => return None,
-        },
-    })
+    let (column, descending) = read_direction(words)?;
+    let column = ColumnId::of_word(column)?;
+    Some(Sort { column, descending })
+}
+
+fn read_order(words: &str) -> Option<Order> {
+    let (title, descending) = read_direction(words)?;
+    let by = By::ALL.into_iter().find(|by| by.title() == title)?;
+    Some(Order { by, descending })
 }
 
 #[cfg(test)]
@@ -163,6 +188,7 @@ mod tests {
             themes: Arc::new([]),
             theme: Arc::from("dark"),
             lift_for: std::time::Duration::from_secs(900),
+            old_snapshot: std::time::Duration::from_secs(30 * 86_400),
             profiles: Arc::new([]),
             recorded: false,
         };
@@ -188,6 +214,10 @@ mod tests {
         left.compact = true;
         left.vms.sort = Sort {
             column: ColumnId::Cpu,
+            descending: true,
+        };
+        left.snapshots.order = Order {
+            by: By::Depth,
             descending: true,
         };
         left.vms.columns.toggle(ColumnId::Os);

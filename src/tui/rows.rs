@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -91,6 +92,7 @@ impl Rows {
                         now,
                         operation: under_way(&self.busy, host.spec.id, &vm.id).map(Arc::as_ref),
                         history: &[],
+                        old_snapshot: Duration::MAX,
                         width: 0,
                     })
                 });

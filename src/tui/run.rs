@@ -90,6 +90,8 @@ pub struct TuiOptions {
     pub keys: BTreeMap<String, Vec<String>>,
     /// How long `:rw` lifts the read-only of hosts unless it says so.
     pub lift_for: Duration,
+    /// Age from which on a VM snapshot is old.
+    pub old_snapshot: Duration,
     /// The profiles that can be switched to, this one included.
     pub profiles: Vec<String>,
     /// What is to be said first.
@@ -117,6 +119,7 @@ impl TuiOptions {
             own: Vec::new(),
             keys: BTreeMap::new(),
             lift_for: Duration::from_secs(15 * 60),
+            old_snapshot: Duration::from_secs(30 * 86_400),
             profiles: Vec::new(),
             notice: None,
             actor,
@@ -267,6 +270,7 @@ async fn open(
         themes: shelf::names(options.shelf.as_ref()).into(),
         theme: Arc::from(options.theme.as_str()),
         lift_for: options.lift_for,
+        old_snapshot: options.old_snapshot,
         profiles: options.profiles.clone().into(),
         recorded,
     };

@@ -80,6 +80,7 @@ impl Screen {
             keymap: Arc::new(Keymap::new(&BTreeMap::new()).unwrap()),
             ascii: false,
             lift_for: std::time::Duration::from_secs(900),
+            old_snapshot: std::time::Duration::from_secs(30 * 86_400),
             profiles: ["home".to_owned(), "lab".to_owned()].into(),
             themes: vmdeck::tui::theme::shelf::names(&vmdeck::tui::theme::shelf::NoShelf).into(),
             theme: "dark".into(),

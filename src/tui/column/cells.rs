@@ -12,9 +12,6 @@ use crate::domain::vm::PowerState;
 use crate::tui::glyph;
 use crate::tui::theme::Role;
 
-/// Age of a snapshot from which on it is shown as old.
-const OLD_SNAPSHOT: jiff::SignedDuration = jiff::SignedDuration::from_hours(30 * 24);
-
 pub(super) fn bit(text: impl Into<Cow<'static, str>>, role: Role) -> Bit {
     Bit {
         text: text.into(),
@@ -245,12 +242,11 @@ pub(super) fn snapshots_text(cell: &Cell<'_>) -> Vec<Bit> {
     }
 }
 
-/// Tells whether the oldest snapshot is older than a month: nobody goes back to it any more, and every one
-/// takes room.
+/// Tells whether the oldest snapshot is old: nobody goes back to it any more, and every one takes room.
 fn has_old_snapshot(cell: &Cell<'_>) -> bool {
     let tree = cell.vm.facts.snapshot_tree.as_deref().unwrap_or_default();
-    let oldest = crate::domain::snapshot::oldest(tree);
-    oldest.is_some_and(|taken| cell.now.duration_since(taken) > OLD_SNAPSHOT)
+    let ages = tree.iter().filter_map(|one| one.age(cell.now));
+    ages.max().is_some_and(|age| age > cell.old_snapshot)
 }
 
 pub(super) fn age_text(cell: &Cell<'_>) -> Vec<Bit> {

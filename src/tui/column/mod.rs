@@ -10,20 +10,21 @@ mod layout;
 mod sort;
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 pub use self::cells::{kind_mark, load_role, share};
 pub use self::choice::Columns;
 pub use self::layout::{Layout, MARGIN, Slot, layout};
-pub use self::sort::SortKey;
+pub(super) use self::sort::{SortKey, bytes_key, number, text_key};
 
 use self::cells::{
     address_key, address_text, age_text, bit, cpu_text, host_key, host_text, kind_key, kind_text,
     memory_text, name_key, name_text, note, pair, plain, snapshots_text, state_key, state_text,
     tags,
 };
-use self::sort::{bytes_key, number, sum_key, text_key};
+use self::sort::sum_key;
 use super::theme::Role;
 use crate::domain::inventory::HostSnapshot;
 use crate::domain::operation::Operation;
@@ -124,6 +125,8 @@ pub struct Cell<'a> {
     pub operation: Option<&'a Operation>,
     /// Its last loads in percent, oldest first.
     pub history: &'a [u8],
+    /// Age from which on a VM snapshot is old.
+    pub old_snapshot: Duration,
     /// Width of the column, for texts that are cut in a way of their own.
     pub width: u16,
 }
@@ -372,6 +375,7 @@ mod tests {
             now: fleet::now(),
             operation: None,
             history: &[],
+            old_snapshot: Duration::MAX,
             width: 12,
         };
         for column in COLUMNS {

@@ -71,11 +71,11 @@ fn digits(text: &[u8]) -> (&[u8], &[u8]) {
     (number.get(zeros..).unwrap_or_default(), rest)
 }
 
-pub(super) fn number(value: Option<f64>) -> SortKey<'static> {
+pub(in crate::tui) fn number(value: Option<f64>) -> SortKey<'static> {
     value.map_or(SortKey::Unknown, SortKey::Number)
 }
 
-pub(super) fn bytes_key(value: Option<Bytes>) -> SortKey<'static> {
+pub(in crate::tui) fn bytes_key(value: Option<Bytes>) -> SortKey<'static> {
     number(value.map(Bytes::as_f64))
 }
 
@@ -86,7 +86,7 @@ pub(super) fn sum_key(a: Option<Bytes>, b: Option<Bytes>) -> SortKey<'static> {
     }
 }
 
-pub(super) fn text_key<'a>(text: Option<impl Into<Cow<'a, str>>>) -> SortKey<'a> {
+pub(in crate::tui) fn text_key<'a>(text: Option<impl Into<Cow<'a, str>>>) -> SortKey<'a> {
     text.map_or(SortKey::Unknown, |text| {
         let text = text.into();
         SortKey::Text(if text.is_ascii() {

@@ -3,7 +3,7 @@
 
 use super::{ALWAYS, RowOf};
 use crate::tui::overlay::{import, progress};
-use crate::tui::screen::{hosts, operations, profile, snapshots, vms};
+use crate::tui::screen::{hosts, operations, profile, snapshot_order, snapshots, vms};
 use crate::tui::update::deeds;
 
 pub(super) const VMS: &[RowOf] = &[
@@ -380,7 +380,7 @@ pub(super) const SNAPSHOTS: &[RowOf] = &[
     ),
     (
         "snapshots.mark-old",
-        "mark those older than 30 days",
+        "mark those that are old",
         "o",
         Some("mark old"),
         ALWAYS,
@@ -393,6 +393,38 @@ pub(super) const SNAPSHOTS: &[RowOf] = &[
         None,
         snapshots::has_marks,
         snapshots::unmark,
+    ),
+    (
+        "snapshots.sort-previous",
+        "sort by the column to the left",
+        "<",
+        None,
+        snapshot_order::can_sort,
+        snapshot_order::previous,
+    ),
+    (
+        "snapshots.sort-next",
+        "sort by the column to the right",
+        ">",
+        None,
+        snapshot_order::can_sort,
+        snapshot_order::next,
+    ),
+    (
+        "snapshots.sort-flip",
+        "turn the order around",
+        "=",
+        None,
+        snapshot_order::can_sort,
+        snapshot_order::flip,
+    ),
+    (
+        "snapshots.sort-pick",
+        "pick the column to sort by",
+        "O",
+        None,
+        snapshot_order::can_sort,
+        snapshot_order::pick,
     ),
     (
         "snapshots.all",

@@ -13,6 +13,7 @@ use crate::tui::effect::Effect;
 use crate::tui::layout;
 use crate::tui::own;
 use crate::tui::screen::profile;
+use crate::tui::screen::snapshot_order::{self, By};
 use crate::tui::screen::vms::{self, Quick};
 use crate::tui::theme::{Role, Theme};
 use crate::tui::update::deeds;
@@ -29,6 +30,8 @@ pub enum Choice {
     Own(usize),
     /// Sorts by a column.
     Sort(ColumnId),
+    /// Orders the snapshots of the fleet.
+    SortSnapshots(By),
     /// Applies a filter of one key.
     Quick(Quick),
     /// Applies a filter that was kept under a name.
@@ -288,6 +291,7 @@ pub fn choose(app: &mut App, index: usize) -> Vec<Effect> {
         Choice::Own(at) => return own::begin(app, at),
         Choice::Command(id) => return crate::tui::command::run_by_id(app, id),
         Choice::Sort(column) => vms::sort_by(app, column),
+        Choice::SortSnapshots(by) => snapshot_order::order_by(app, by),
         Choice::Quick(quick) => vms::set_quick(app, quick),
         Choice::Kept(name) => vms::set_kept(app, &name),
         Choice::Forget(name) => vms::forget(app, &name),

@@ -4,6 +4,7 @@ pub mod hosts;
 pub mod operations;
 pub mod profile;
 pub mod run;
+pub mod snapshot_order;
 pub mod snapshots;
 pub mod stores;
 mod stores_draw;

@@ -15,16 +15,15 @@ use crate::domain::units::Age;
 use crate::domain::vm::VmRef;
 use crate::tui::acting;
 use crate::tui::app::{App, Screen};
+use crate::tui::column::SortKey;
 use crate::tui::cursor::{Cursor, Motion};
 use crate::tui::effect::Effect;
 use crate::tui::overlay::Overlay;
 use crate::tui::overlay::snapshot_form::SnapshotForm;
+use crate::tui::screen::snapshot_order::{By, Order};
 use crate::tui::screen::vms;
 use crate::tui::theme::{Role, Theme};
 use crate::tui::widget::list::{self, Field, List};
-
-/// Age from which on a snapshot is shown as old, and is marked by the key for old ones: 30 days.
-const OLD: std::time::Duration = std::time::Duration::from_secs(30 * 86_400);
 
 /// Depth from which on a chain of snapshots is shown as deep: every one makes reading a disk slower.
 const DEEP: usize = 5;
@@ -46,6 +45,12 @@ impl Row {
         let id = self.snapshot.as_ref().map(|one| one.id.raw().to_owned());
         (self.vm.clone(), id)
     }
+
+    /// When it was taken, as rows are ordered by it: what is not known last.
+    fn taken(&self) -> (bool, Option<Timestamp>) {
+        let taken = self.snapshot.as_ref().and_then(|one| one.taken);
+        (taken.is_none(), taken)
+    }
 }
 
 /// State of the view.
@@ -57,6 +62,8 @@ pub struct Snapshots {
     pub of: Option<VmRef>,
     /// Those that were marked.
     pub marks: BTreeSet<SnapshotRef>,
+    /// How those of the whole fleet are ordered.
+    pub order: Order,
     /// Where a range begins.
     anchor: Option<SnapshotRef>,
     rows: Vec<Row>,
@@ -65,7 +72,7 @@ pub struct Snapshots {
 impl Snapshots {
     /// Takes the fleet's newest state.
     pub fn take(&mut self, state: &FleetSnapshot) {
-        self.rows = rows(state, self.of.as_ref());
+        self.rows = rows(state, self.of.as_ref(), self.order);
         let rows = &self.rows;
         self.cursor
             .follow(rows.len(), |at| rows.get(at).map(Row::id));
@@ -93,9 +100,10 @@ impl Snapshots {
     }
 }
 
-/// Makes the rows: of one VM in the order of its tree, of all with the oldest first.
-fn rows(state: &FleetSnapshot, of: Option<&VmRef>) -> Vec<Row> {
-    let mut rows = Vec::new();
+/// Makes the rows: of one VM in the order of its tree, of all in the order that is wanted. What is not known comes last
+/// then, and of what is alike the oldest first.
+fn rows(state: &FleetSnapshot, of: Option<&VmRef>, order: Order) -> Vec<Row> {
+    let mut rows: Vec<(SortKey<'_>, Row)> = Vec::new();
     for host in &state.hosts {
         let Some(inventory) = &host.inventory else {
             continue;
@@ -111,29 +119,46 @@ fn rows(state: &FleetSnapshot, of: Option<&VmRef>) -> Vec<Row> {
             match vm.facts.snapshot_tree.as_deref() {
                 Some(tree) => {
                     let depths = depths(tree);
-                    rows.extend(tree.iter().zip(depths).map(|(snapshot, depth)| Row {
-                        vm: reference.clone(),
-                        snapshot: Some(snapshot.clone()),
-                        depth,
+                    rows.extend(tree.iter().zip(depths).map(|(snapshot, depth)| {
+                        let of = (host.spec.name.as_str(), &**vm);
+                        let row = Row {
+                            vm: reference.clone(),
+                            snapshot: Some(snapshot.clone()),
+                            depth,
+                        };
+                        (order.by.key(of, snapshot, depth), row)
                     }));
                 }
-                None if vm.facts.snapshots.is_some_and(|count| count > 0) => rows.push(Row {
-                    vm: reference,
-                    snapshot: None,
-                    depth: 0,
-                }),
+                None if vm.facts.snapshots.is_some_and(|count| count > 0) => {
+                    let row = Row {
+                        vm: reference,
+                        snapshot: None,
+                        depth: 0,
+                    };
+                    rows.push((SortKey::Unknown, row));
+                }
                 None => {}
             }
         }
     }
     if of.is_none() {
-        // What is not known comes last, and says so.
-        rows.sort_by_key(|row| {
-            let taken = row.snapshot.as_ref().and_then(|one| one.taken);
-            (taken.is_none(), taken)
+        rows.sort_by(|(a, one), (b, other)| {
+            let order = a.compare(b, order.descending);
+            order.then_with(|| one.taken().cmp(&other.taken()))
         });
     }
-    rows
+    rows.into_iter().map(|(_, row)| row).collect()
+}
+
+/// Orders the rows again, and says how.
+pub fn reorder(app: &mut App) {
+    let order = app.snapshots.order;
+    app.snapshots.take(&app.snapshot);
+    let direction = if order.descending { "down" } else { "up" };
+    app.say(
+        Role::Dim,
+        format!("sorted by {}, {direction}", order.by.title()),
+    );
 }
 
 /// Shows the snapshots of the VM that is meant, read afresh.
@@ -145,6 +170,7 @@ pub fn of_vm(app: &mut App) -> Vec<Effect> {
         .retain(|overlay| !matches!(overlay, Overlay::Details(_)));
     app.snapshots = Snapshots {
         of: Some(vm.clone()),
+        order: app.snapshots.order,
         ..Snapshots::default()
     };
     app.snapshots.take(&app.snapshot);
@@ -327,18 +353,18 @@ pub fn mark_all(app: &mut App) -> Vec<Effect> {
 
 /// Marks those that are old.
 pub fn mark_old(app: &mut App) -> Vec<Effect> {
-    let now = app.now;
+    let (now, limit) = (app.now, app.settings.old_snapshot);
     let is_old = |row: &&Row| {
         let snapshot = row.snapshot.as_ref();
         snapshot
             .and_then(|one| one.age(now))
-            .is_some_and(|age| age > OLD)
+            .is_some_and(|age| age > limit)
     };
     let rows = app.snapshots.rows.iter();
     let old: Vec<SnapshotRef> = rows.filter(is_old).map(Row::id).collect();
     app.say(
         Role::Dim,
-        format!("{} marked that are older than {}", old.len(), Age(OLD)),
+        format!("{} marked that are older than {}", old.len(), Age(limit)),
     );
     app.snapshots.marks.extend(old);
     Vec::new()
@@ -399,14 +425,14 @@ pub fn title(app: &App) -> String {
 
 const FIELDS: &[Field] = &[
     Field::left("", 1),
-    Field::left("SNAPSHOT", 28),
-    Field::left("VM", 18),
-    Field::left("HOST", 10),
-    Field::right("AGE", 5),
-    Field::right("DEPTH", 5),
-    Field::right("SIZE", 6).from(90),
-    Field::left("HOLDS", 16).from(100),
-    Field::rest("DESCRIPTION"),
+    Field::left(By::Name.title(), 28),
+    Field::left(By::Vm.title(), 18),
+    Field::left(By::Host.title(), 10),
+    Field::right(By::Age.title(), 5),
+    Field::right(By::Depth.title(), 5),
+    Field::right(By::Size.title(), 6).from(90),
+    Field::left(By::Holds.title(), 16).from(100),
+    Field::rest(By::Description.title()),
 ];
 
 /// Draws the view.
@@ -479,7 +505,7 @@ fn drawn(app: &App, row: &Row) -> list::Row {
         (name, name_role),
         (vm, Role::Text),
         (host, Role::Text),
-        age(snapshot, app.now),
+        age(snapshot, app),
         (row.depth.to_string(), depth_role),
         (
             snapshot.size.map_or_else(unknown, |size| size.to_string()),
@@ -500,9 +526,9 @@ fn drawn(app: &App, row: &Row) -> list::Row {
     list::Row { dimmed, cells }
 }
 
-fn age(snapshot: &VmSnapshot, now: Timestamp) -> (String, Role) {
-    match snapshot.age(now) {
-        Some(age) if age > OLD => (Age(age).to_string(), Role::Warning),
+fn age(snapshot: &VmSnapshot, app: &App) -> (String, Role) {
+    match snapshot.age(app.now) {
+        Some(age) if age > app.settings.old_snapshot => (Age(age).to_string(), Role::Warning),
         Some(age) => (Age(age).to_string(), Role::Text),
         None => ("–".to_owned(), Role::Dim),
     }

@@ -32,6 +32,7 @@ pub fn overview(
         now: app.now,
         operation: None,
         history: app.vms.history.of(vm.host, &vm.vm),
+        old_snapshot: app.settings.old_snapshot,
         width: 60,
     };
     let mut lines = Vec::new();

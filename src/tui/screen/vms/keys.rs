@@ -428,6 +428,7 @@ pub fn copy_cell(app: &mut App) -> Vec<Effect> {
         now: app.now,
         operation: None,
         history: &[],
+        old_snapshot: app.settings.old_snapshot,
         width,
     };
     let mut items: Vec<Item> = COLUMNS

@@ -153,6 +153,7 @@ fn draw_row(
             now: app.now,
             operation: operation.map(std::sync::Arc::as_ref),
             history: app.vms.history.of(host.spec.id, &vm.id),
+            old_snapshot: app.settings.old_snapshot,
             width: slot.width,
         };
         let bits = (slot.column.text)(&cell);
