@@ -243,14 +243,8 @@ fn pictures(around: &Surroundings, choice: PictureChoice) -> PictureWay {
 fn colours(around: &Surroundings, choice: ColorChoice) -> ColourDepth {
     let environment = &around.environment;
     let plain = environment.term().is_none_or(|term| term == "dumb");
-    let depth = match (environment.colorterm(), environment.term()) {
-        (Some(words), _) if words.contains("truecolor") || words.contains("24bit") => {
-            ColourDepth::Full
-        }
-        (_, Some(term)) if term.contains("direct") => ColourDepth::Full,
-        (_, Some(term)) if term.contains("256color") => ColourDepth::Indexed,
-        _ => ColourDepth::Sixteen,
-    };
+    let (colorterm, term) = (environment.colorterm(), environment.term());
+    let depth = ColourDepth::guess(colorterm.as_deref(), term.as_deref());
     match choice {
         ColorChoice::Never => ColourDepth::None,
         ColorChoice::Auto if environment.no_color() || plain => ColourDepth::None,

@@ -31,6 +31,34 @@ pub enum ColourDepth {
     None,
 }
 
+/// Beginnings of `TERM` of terminals that have every colour and do not say so in their name. Over SSH that name is all
+/// that comes along. By what their own descriptions in ncurses' terminfo and their manuals promise.
+const FULL: &[&str] = &[
+    "xterm-kitty",
+    "xterm-ghostty",
+    "wezterm",
+    "foot",
+    "alacritty",
+    "contour",
+];
+
+impl ColourDepth {
+    /// Guesses from `COLORTERM` and `TERM`; what is not known has sixteen.
+    pub fn guess(colorterm: Option<&str>, term: Option<&str>) -> Self {
+        let (words, term) = (colorterm.unwrap_or_default(), term.unwrap_or_default());
+        let says_so = ["truecolor", "24bit"]
+            .iter()
+            .any(|word| words.contains(word));
+        if says_so || term.contains("direct") || FULL.iter().any(|name| term.starts_with(name)) {
+            Self::Full
+        } else if term.contains("256color") {
+            Self::Indexed
+        } else {
+            Self::Sixteen
+        }
+    }
+}
+
 /// A colour that a VM chose for its own screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GuestColour {

@@ -270,3 +270,17 @@ fn a_theme_that_inherits_has_the_rest_from_there() {
     assert_eq!(theme.style(Role::Danger), full("dark").style(Role::Danger));
     assert_eq!(theme.page(), full("dark").page());
 }
+
+#[test]
+fn terminals_that_are_known_to_have_every_colour_get_them_without_saying_so() {
+    let depth = |term| ColourDepth::guess(None, Some(term));
+    for term in ["xterm-kitty", "foot-extra", "wezterm", "xterm-direct"] {
+        assert_eq!(depth(term), ColourDepth::Full, "{term}");
+    }
+    assert_eq!(depth("tmux-256color"), ColourDepth::Indexed);
+    assert_eq!(depth("xterm"), ColourDepth::Sixteen);
+    assert_eq!(
+        ColourDepth::guess(Some("truecolor"), Some("xterm")),
+        ColourDepth::Full
+    );
+}
