@@ -98,17 +98,11 @@ pub(super) async fn run(
 pub(super) fn check(around: &Surroundings) -> Result<(), Complaint> {
     let options = options(around);
     let theme = options.theme().map(drop);
-    let keys = Keymap::new(&options.keys).map(drop).map_err(|error| {
-        Failure::new(ErrorKind::Config, error.to_string())
-            .with_hint("change `tui.keys` in the configuration")
-    });
+    // It names its own place.
+    options.keymap().map(drop)?;
     let notice = program::check(&options.notify.command, &["text"]);
     let notice = notice.map_err(|error| Failure::of(&error));
-    for (key, checked) in [
-        ("tui.theme", theme),
-        ("tui.keys", keys),
-        ("tui.notify_command", notice),
-    ] {
+    for (key, checked) in [("tui.theme", theme), ("tui.notify_command", notice)] {
         if let Err(mut failure) = checked {
             if let Some(Origin::Set(place)) = around.loaded.origins.get(key) {
                 failure.message = format!("{place}: {}", failure.message);
@@ -153,6 +147,14 @@ fn options(around: &Surroundings) -> TuiOptions {
     options.viewer.clone_from(&config.viewer);
     options.editor = editor(&config.editor, around.environment.editor());
     options.keys.clone_from(&config.keys);
+    let places = config.keys.keys().filter_map(|command| {
+        let origin = around.loaded.origins.get(&format!("tui.keys.{command}"));
+        match origin {
+            Some(Origin::Set(place)) => Some((command.clone(), place.to_string())),
+            _ => None,
+        }
+    });
+    options.key_places = places.collect();
     options.own.clone_from(&around.loaded.config.commands);
     options.notify = NotifyOptions {
         topics: config.notify.clone(),

@@ -19,13 +19,16 @@ use crate::domain::policy::Rule;
 /// Ceiling of a configuration file in bytes.
 pub(super) const MAX_FILE: u64 = 1024 * 1024;
 
+/// The keys of commands, each with where it was written.
+type CommandKeys = BTreeMap<String, (Vec<String>, Place)>;
+
 /// What a file says.
 #[derive(Debug, Default)]
 pub(super) struct FileLayer {
     /// Keys of the table, each with its place.
     pub(super) values: Vec<(&'static KeySpec, Value, Place)>,
     /// `[tui.keys]`, where there is one.
-    pub(super) keys: Option<(BTreeMap<String, Vec<String>>, Place)>,
+    pub(super) keys: Option<(CommandKeys, Place)>,
     /// `[[policy]]`, where there is any.
     pub(super) policy: Option<(Vec<Rule>, Place)>,
     /// `[[command]]`, where there is any.
@@ -167,7 +170,7 @@ pub(super) fn texts(value: &DeValue<'_>) -> Option<Vec<String>> {
 fn read_keys(
     source: &SourceText<'_>,
     value: &Spanned<DeValue<'_>>,
-) -> Result<BTreeMap<String, Vec<String>>, ConfigError> {
+) -> Result<CommandKeys, ConfigError> {
     let DeValue::Table(table) = value.get_ref() else {
         return Err(source.wrong("tui.keys", value, "expected a section `[tui.keys]`"));
     };
@@ -185,7 +188,8 @@ fn read_keys(
                 "expected a key such as \"S\" or a list of keys",
             )
         })?;
-        keys.insert(command.get_ref().to_string(), list);
+        let place = source.place(command.span());
+        keys.insert(command.get_ref().to_string(), (list, place));
     }
     Ok(keys)
 }

@@ -111,16 +111,15 @@ impl Loaded {
                 origin: origin(spec.path),
             })
             .collect();
-        let keys = self
-            .config
-            .tui
-            .keys
-            .iter()
-            .map(|(command, keys)| ShownValue {
-                key: format!("tui.keys.{command}"),
+        let keys = self.config.tui.keys.iter().map(|(command, keys)| {
+            let key = format!("tui.keys.{command}");
+            let origin = origin(&key);
+            ShownValue {
+                key,
                 value: format!("{keys:?}"),
-                origin: origin("tui.keys"),
-            });
+                origin,
+            }
+        });
         let rules = self.config.policy.iter().map(|rule| ShownValue {
             key: "policy".to_owned(),
             value: super::keys::quote(&rule.name),
@@ -185,9 +184,13 @@ impl Loaded {
             self.set(spec, &value, place)?;
         }
         if let Some((keys, place)) = layer.keys {
-            self.config.tui.keys = keys;
             self.origins
                 .insert("tui.keys".to_owned(), Origin::Set(place));
+            for (command, (keys, place)) in keys {
+                self.origins
+                    .insert(format!("tui.keys.{command}"), Origin::Set(place));
+                self.config.tui.keys.insert(command, keys);
+            }
         }
         if let Some((policy, place)) = layer.policy {
             self.config.policy = policy;

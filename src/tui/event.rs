@@ -164,6 +164,8 @@ pub enum Answer {
     Unlocked(Result<(), Failure>),
     /// The file of the theme in use was written anew.
     ThemeWritten,
+    /// The names of all themes, where they are others than before.
+    ThemesFound(Arc<[String]>),
     /// A command of the operator's own has ended.
     Own(Box<OwnNews>),
     /// Hosts or credentials were kept.

@@ -40,6 +40,17 @@ pub enum KeymapError {
     },
 }
 
+impl KeymapError {
+    /// Returns the commands that it is about, the one that was met last first.
+    pub fn commands(&self) -> [Option<&str>; 2] {
+        match self {
+            Self::UnknownCommand { name, .. } => [Some(name), None],
+            Self::Key { command, .. } => [Some(command), None],
+            Self::Conflict { first, second, .. } => [Some(second), Some(first)],
+        }
+    }
+}
+
 /// Which key runs which command.
 #[derive(Debug, Clone, Default)]
 pub struct Keymap {

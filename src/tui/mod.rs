@@ -44,6 +44,7 @@ pub mod screen;
 mod signals;
 pub mod terminal;
 pub mod theme;
+mod theme_watch;
 pub mod update;
 pub mod view;
 pub mod viewer;

@@ -29,6 +29,7 @@ use super::signals::{Resizes, Signals};
 use super::terminal::{Surface, TerminalGuard};
 use super::theme::shelf::{self, NoShelf, ThemeShelf};
 use super::theme::{ColourDepth, Theme};
+use super::theme_watch;
 use super::update::{self, update};
 use super::view::{ViewState, make_ascii, view};
 use crate::clock::Clock;
@@ -47,9 +48,6 @@ const ECHO: Duration = Duration::from_millis(200);
 
 /// The theme that holds where no other can be used.
 const DEFAULT_THEME: &str = "dark";
-
-/// How often the file of the theme in use is looked at.
-const THEME_LOOK: Duration = Duration::from_secs(1);
 
 /// Answers that may wait for the loop.
 const ANSWERS: usize = 256;
@@ -88,6 +86,8 @@ pub struct TuiOptions {
     pub own: Vec<OwnCommand>,
     /// Keys a person has changed: command id -> keys.
     pub keys: BTreeMap<String, Vec<String>>,
+    /// Where that was written: command id -> place, for mistakes.
+    pub key_places: BTreeMap<String, String>,
     /// How long `:rw` lifts the read-only of hosts unless it says so.
     pub lift_for: Duration,
     /// Age from which on a VM snapshot is old.
@@ -118,6 +118,7 @@ impl TuiOptions {
             notify: NotifyOptions::default(),
             own: Vec::new(),
             keys: BTreeMap::new(),
+            key_places: BTreeMap::new(),
             lift_for: Duration::from_secs(15 * 60),
             old_snapshot: Duration::from_secs(30 * 86_400),
             profiles: Vec::new(),
@@ -125,6 +126,20 @@ impl TuiOptions {
             actor,
             clock,
         }
+    }
+
+    /// Reads the keys; a mistake is told with the place where it was written.
+    pub fn keymap(&self) -> Result<Keymap, Failure> {
+        Keymap::new(&self.keys).map_err(|error| {
+            let mut changed = error.commands().into_iter().flatten();
+            let place = changed.find_map(|command| self.key_places.get(command));
+            let message = match place {
+                Some(place) => format!("{place}: {error}"),
+                None => error.to_string(),
+            };
+            Failure::new(ErrorKind::Config, message)
+                .with_hint("change `tui.keys` in the configuration")
+        })
     }
 
     /// Reads the theme.
@@ -200,7 +215,8 @@ pub async fn run(
     .notifying(options.notify.clone(), options.clock.clone());
     let (app, theme) = open(&handle, &options, size, recorded.is_some()).await?;
     let watched = watch::Sender::new(Arc::from(app.theme.as_deref().unwrap_or(&options.theme)));
-    let watching = watch_theme(Arc::clone(&options.shelf), watched.subscribe(), answers);
+    let shelf = (Arc::clone(&options.shelf), Arc::clone(&app.settings.themes));
+    let watching = theme_watch::watch(shelf, watched.subscribe(), answers);
     drop(tasks.spawn("theme watch", watching));
     let screen = Loop {
         app,
@@ -255,11 +271,9 @@ async fn open(
     recorded: bool,
 ) -> Result<(App, Theme), TuiError> {
     let mut mistakes = Vec::new();
-    let keymap = Keymap::new(&options.keys).or_else(|error| {
-        mistakes.push(
-            Failure::new(ErrorKind::Config, format!("{error}; the default keys hold"))
-                .with_hint("change `tui.keys` in the configuration"),
-        );
+    let keymap = options.keymap().or_else(|mut mistake| {
+        mistake.message.push_str("; the default keys hold");
+        mistakes.push(mistake);
         Keymap::new(&BTreeMap::new())
     });
     let settings = Settings {
@@ -286,13 +300,11 @@ async fn open(
     }
     let chosen = app.theme.as_deref().unwrap_or(&options.theme);
     let found = shelf::find(options.shelf.as_ref(), chosen, options.colours);
-    let theme = match found.or_else(|cause| {
+    let found = found.or_else(|cause| {
         mistakes.push(cause);
         shelf::find(&NoShelf, DEFAULT_THEME, options.colours)
-    }) {
-        Ok(theme) => theme,
-        Err(cause) => return Err(TuiError::Terminal(io::Error::other(cause.message))),
-    };
+    });
+    let theme = found.map_err(|cause| TuiError::Terminal(io::Error::other(cause.message)))?;
     for mistake in &mistakes {
         // Told now, each in the place of the one before, and all of them found again in the error log.
         drop(handle.complain(mistake.clone()).await);
@@ -302,30 +314,6 @@ async fn open(
         app.fail(mistake);
     }
     Ok((app, theme))
-}
-
-/// Tells the loop when the file of the theme in use is written anew.
-async fn watch_theme(
-    shelf: Arc<dyn ThemeShelf>,
-    mut name: watch::Receiver<Arc<str>>,
-    answers: mpsc::Sender<Answer>,
-) {
-    let mut known = None;
-    loop {
-        let now = Arc::clone(&name.borrow_and_update());
-        let stamp = shelf.stamp(&now);
-        let before = known.replace((Arc::clone(&now), stamp));
-        let rewritten = before.is_some_and(|(of, old)| of == now && old != stamp);
-        if rewritten && answers.send(Answer::ThemeWritten).await.is_err() {
-            return;
-        }
-        tokio::select! {
-            changed = name.changed() => if changed.is_err() {
-                return;
-            },
-            () = tokio::time::sleep(THEME_LOOK) => {}
-        }
-    }
 }
 
 /// Where events come from.

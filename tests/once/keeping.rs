@@ -296,19 +296,19 @@ fn the_check_knows_themes_commands_and_keys() {
         ),
         (
             "[tui.keys]\n\"act.shutdwn\" = [\"X\"]\n",
-            "",
+            "test-config.toml:2:1: ",
             "did you mean `act.shutdown`?",
             "tui.keys",
         ),
         (
             "[tui.keys]\n\"act.force-off\" = [\"S\"]\n",
-            "",
+            "test-config.toml:2:1: ",
             "`S` is bound to both",
             "tui.keys",
         ),
         (
             "[tui.keys]\n\"vms.wide\" = [\"hyper-x\"]\n",
-            "",
+            "test-config.toml:2:1: ",
             "the keys of `vms.wide` cannot be read",
             "tui.keys",
         ),

@@ -104,6 +104,7 @@ pub(super) fn take(app: &mut App, answer: Answer) -> Vec<Effect> {
         }
         Answer::HostSaved(result) => host_saved(app, result.map(drop)),
         Answer::Unlocked(result) => return unlocked(app, result),
+        Answer::ThemesFound(names) => return super::deeds::list_themes(app, names),
         Answer::ThemeWritten => {
             // Somebody who is looking through the themes sees the one under the cursor.
             let shown = match app.overlays.last() {

@@ -140,16 +140,37 @@ pub fn close(app: &mut App) -> Vec<Effect> {
 
 /// Offers the themes; the one under the cursor is shown at once.
 pub fn themes(app: &mut App) -> Vec<Effect> {
-    let themes = Arc::clone(&app.settings.themes);
+    let now = app.theme.as_deref().unwrap_or(&app.settings.theme);
+    let menu = theme_menu(&app.settings.themes, now);
+    app.overlays.push(Overlay::Menu(menu));
+    Vec::new()
+}
+
+/// Takes the names of all themes, also for somebody who is looking through them: what is shown is what is under the
+/// cursor.
+pub fn list_themes(app: &mut App, names: Arc<[String]>) -> Vec<Effect> {
+    let mut shown = None;
+    if let Some(Overlay::Menu(menu)) = app.overlays.last_mut()
+        && let Some(at) = menu.theme()
+    {
+        let listed = theme_menu(&names, at);
+        shown = listed.theme().filter(|now| *now != at).map(str::to_owned);
+        *menu = listed;
+    }
+    app.settings.themes = names;
+    let shown = shown.map(|name| Effect::Theme(Some(name)));
+    shown.into_iter().collect()
+}
+
+/// Lists themes, with the cursor on one of them.
+fn theme_menu(themes: &[String], at: &str) -> Menu {
     let items = themes
         .iter()
         .map(|name| Item::unlettered(name.clone(), Choice::Theme(name.clone())))
         .collect();
     let mut menu = Menu::new("Theme", items);
-    let now = app.theme.as_deref().unwrap_or(&app.settings.theme);
-    menu.index = themes.iter().position(|name| name == now).unwrap_or(0);
-    app.overlays.push(Overlay::Menu(menu));
-    Vec::new()
+    menu.index = themes.iter().position(|name| name == at).unwrap_or(0);
+    menu
 }
 
 /// Takes a theme, from now on.
