@@ -17,6 +17,7 @@ use super::notify::NotifyOptions;
 use super::overlay::host_key;
 use super::own::OwnRun;
 use super::own_programs::OwnPrograms;
+use super::remembering::Remembering;
 use crate::clock::Clock;
 use crate::domain::action::Action;
 use crate::domain::console::{ConsoleInput, ConsoleKind, ConsoleNews, KeyStrokes, TerminalSize};
@@ -203,6 +204,7 @@ pub struct Runner {
     viewer: Vec<String>,
     editor: Vec<String>,
     own: OwnPrograms,
+    pub(super) remembering: Remembering,
     /// Cancelled when the rest of an order about several VMs is called back.
     bulks: HashMap<u64, CancellationToken>,
 }
@@ -227,6 +229,7 @@ impl Runner {
             displays: Displays::default(),
             viewer: Vec::new(),
             editor: Vec::new(),
+            remembering: Remembering::default(),
             bulks: HashMap::new(),
         }
     }
@@ -330,6 +333,15 @@ impl Runner {
                 self.displays.open(ticket, wanted, around);
             }
             Effect::CloseGraphics(ticket) => self.displays.close(ticket),
+            Effect::Remember(name, value) => {
+                let kept = self.remembering.keep(self.handle.clone(), name, value);
+                self.start(async move {
+                    Some(Answer::Done {
+                        said: None,
+                        result: kept.await,
+                    })
+                });
+            }
             other => {
                 let handle = self.handle.clone();
                 self.start(async move { ask(&handle, other).await });
@@ -559,7 +571,6 @@ async fn ask(handle: &FleetHandle, effect: Effect) -> Option<Answer> {
         Effect::Unlock(passphrase) => Some(Answer::Unlocked(handle.unlock(passphrase).await)),
         Effect::Lock => done(Some("locked".to_owned()), handle.lock().await),
         Effect::Credentials => Some(Answer::Credentials(handle.credentials().await)),
-        Effect::Remember(name, value) => done(None, handle.remember(name, value).await),
         Effect::Keep(keep) => Some(Answer::Kept(keep.ask(handle).await)),
         Effect::SetReadOnly(on) => {
             let said = if on { "read-only" } else { "changes allowed" };
@@ -570,6 +581,7 @@ async fn ask(handle: &FleetHandle, effect: Effect) -> Option<Answer> {
         | Effect::Withdraw { .. }
         | Effect::PlanStore { .. }
         | Effect::OpenConsole { .. }
+        | Effect::Remember(..)
         | Effect::SendKeys(..)
         | Effect::OpenGraphics(..)
         | Effect::CloseGraphics(_)

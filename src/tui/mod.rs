@@ -38,6 +38,7 @@ pub mod pixels;
 pub mod pointer;
 mod rdp_file;
 pub mod recording;
+mod remembering;
 pub mod rows;
 pub mod run;
 pub mod screen;

@@ -179,6 +179,9 @@ impl crate::domain::error_kind::Classify for TuiError {
     }
 }
 
+/// How long what was set up last may take to be kept once the screen has been left.
+const KEEPING_ENDS: Duration = Duration::from_secs(3);
+
 /// How long the end of a recording is waited for once the screen has been left.
 const RECORDING_ENDS: Duration = Duration::from_secs(3);
 
@@ -218,6 +221,7 @@ pub async fn run(
     let shelf = (Arc::clone(&options.shelf), Arc::clone(&app.settings.themes));
     let watching = theme_watch::watch(shelf, watched.subscribe(), answers);
     drop(tasks.spawn("theme watch", watching));
+    let remembering = runner.remembering.clone();
     let screen = Loop {
         app,
         theme,
@@ -248,6 +252,7 @@ pub async fn run(
     };
     drop(handle.connect(HostSelection::All).await);
     let left = screen.turn(sources, &guard, tasks).await;
+    drop(tokio::time::timeout(KEEPING_ENDS, remembering.finish(&handle)).await);
     if let Some(recorded) = recorded {
         // A disk that stands still is no reason to keep anybody.
         drop(tokio::time::timeout(RECORDING_ENDS, recorded).await);
