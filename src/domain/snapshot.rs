@@ -414,10 +414,8 @@ impl SnapshotRequest {
             .filter(|one| one.has_id(&root.id) || all.iter().any(|gone| gone.has_id(&one.id)))
             .count();
         (left > 0 && left < wanted).then(|| {
-            format!(
-                "{} of {wanted} snapshots were deleted, {left} are still there",
-                wanted - left
-            )
+            let (gone, are) = (wanted - left, if left == 1 { "is" } else { "are" });
+            format!("{gone} of {wanted} snapshots deleted, {left} {are} still there")
         })
     }
 }
@@ -625,7 +623,7 @@ mod tests {
         tree.retain(|one| one.id.raw() != "c");
         assert_eq!(
             delete.part_done(&before, &tree).unwrap(),
-            "1 of 2 snapshots were deleted, 1 are still there"
+            "1 of 2 snapshots deleted, 1 is still there"
         );
         tree.retain(|one| one.id.raw() != "b");
         assert!(delete.is_met_by(&tree));

@@ -9,6 +9,7 @@ use super::bulk::{self, Bulk};
 use super::console::keys as console;
 use super::define;
 use super::effect::Effect;
+use super::event::Proposals;
 use super::guest;
 use super::overlay::Overlay;
 use super::overlay::agree::{Agree, Agreed, Then};
@@ -26,7 +27,6 @@ use crate::domain::policy::Decision;
 use crate::domain::store_action::{StorePlan, StoreResult, StoreSubmission};
 use crate::domain::vm::{PowerState, VmRef};
 use crate::fleet::admission::{self, Leave};
-use crate::fleet::request::Proposal;
 
 /// Returns the VMs that a key is about: those of the details, the marked ones, or the one under the
 /// cursor.
@@ -211,9 +211,11 @@ fn ask(app: &mut App, action: Action, wanted: Vec<(VmRef, Action)>) -> Vec<Effec
 pub fn planned(
     app: &mut App,
     (ticket, action): (u64, &Action),
-    proposals: Vec<(VmRef, Result<Proposal, Failure>)>,
+    proposals: Proposals,
 ) -> Vec<Effect> {
-    let marked = proposals.iter().any(|(vm, _)| app.vms.marks.contains(vm));
+    let marked = proposals
+        .iter()
+        .any(|((vm, _), _)| app.vms.marks.contains(vm));
     let mut dialog = Confirm::new(app, action, proposals);
     if marked {
         dialog.skipped.extend(gone(app));
@@ -245,6 +247,7 @@ pub fn planned(
 fn gone(app: &App) -> impl Iterator<Item = Skipped> {
     app.vms.gone.iter().map(|name| Skipped {
         name: name.clone(),
+        about: String::new(),
         cause: Failure::new(
             ErrorKind::NotFound,
             "it was marked and is not there any more",

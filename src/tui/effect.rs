@@ -367,8 +367,9 @@ impl Runner {
             let count = wanted.len();
             let mut proposals = Vec::with_capacity(count);
             for (vm, action) in wanted {
+                let about = action.about();
                 let proposal = handle.plan(vm.clone(), action, actor.clone(), count).await;
-                proposals.push((vm, proposal));
+                proposals.push(((vm, about), proposal));
             }
             Some(Answer::Planned {
                 ticket,

@@ -76,6 +76,9 @@ pub enum Pointer {
     WheelDown,
 }
 
+/// For each VM, with what is meant beside it ([`Action::about`]), plan and verdict or why there is none.
+pub type Proposals = Vec<((VmRef, String), Result<Proposal, Failure>)>;
+
 /// How an effect ended.
 #[derive(Debug)]
 pub enum Answer {
@@ -86,7 +89,7 @@ pub enum Answer {
         /// What is wanted.
         action: Action,
         /// Plan and verdict, or why there is none.
-        proposals: Vec<(VmRef, Result<Proposal, Failure>)>,
+        proposals: Proposals,
     },
     /// A plan was handed in; what comes of it is seen in the snapshot.
     Submitted {

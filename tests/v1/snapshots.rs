@@ -97,7 +97,7 @@ async fn a_delete_that_fails_half_way_says_how_far_it_came() {
     let done = rig.ask(Method::DELETE, &delete, &[], None).await;
     assert_eq!(done.json()["outcome"], "failed", "{}", done.text);
     for said in [
-        "1 of 3 snapshots were deleted, 2 are still there",
+        "1 of 3 snapshots deleted, 2 are still there",
         "snapshot 'two'",
     ] {
         assert!(done.text.contains(said), "{}", done.text);

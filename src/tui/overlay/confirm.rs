@@ -19,6 +19,7 @@ use crate::domain::vm::VmRef;
 use crate::fleet::request::Proposal;
 use crate::tui::acting;
 use crate::tui::app::App;
+use crate::tui::event::Proposals;
 use crate::tui::glyph;
 use crate::tui::layout;
 use crate::tui::theme::{Role, Theme};
@@ -30,6 +31,8 @@ use crate::tui::widget::paint::{self, Piece};
 pub struct Skipped {
     /// Its name.
     pub name: RemoteText,
+    /// What is meant beside the VM, as [`Action::about`] tells it.
+    pub about: String,
     /// Why.
     pub cause: Failure,
 }
@@ -60,14 +63,10 @@ fn bulk_phrase(count: usize) -> String {
 
 impl Confirm {
     /// Sorts proposals into plans and what is left out.
-    pub fn new(
-        app: &App,
-        action: &Action,
-        proposals: Vec<(VmRef, Result<Proposal, Failure>)>,
-    ) -> Self {
+    pub fn new(app: &App, action: &Action, proposals: Proposals) -> Self {
         let mut plans = Vec::new();
         let mut skipped = Vec::new();
-        for (vm, proposal) in proposals {
+        for ((vm, about), proposal) in proposals {
             let name = || {
                 app.snapshot
                     .vm(&vm)
@@ -78,6 +77,7 @@ impl Confirm {
                     Decision::Ask(_) => plans.push(proposal),
                     Decision::Deny(why) => skipped.push(Skipped {
                         name: name(),
+                        about,
                         cause: Failure::new(
                             crate::domain::error_kind::ErrorKind::Refused,
                             why.clone(),
@@ -86,6 +86,7 @@ impl Confirm {
                 },
                 Err(cause) => skipped.push(Skipped {
                     name: name(),
+                    about,
                     cause,
                 }),
             }
@@ -278,7 +279,7 @@ impl Confirm {
             let plan = &proposal.plan;
             let tier = Role::of_tier(tier.as_deref());
             lines.push(vec![
-                (paint::padded(&plan.vm_name.fit(24), 26), Role::Strong),
+                (paint::padded(&plan.vm_name.fit(24), NAME), Role::Strong),
                 (
                     paint::padded(&fit_middle(plan.host_name.as_str(), 16), 18),
                     tier,
@@ -296,10 +297,7 @@ impl Confirm {
                 Role::Warning,
             )]);
             for skipped in &self.skipped {
-                lines.push(vec![
-                    (paint::padded(&skipped.name.fit(24), 26), Role::Dim),
-                    (skipped.cause.message.clone(), Role::Dim),
-                ]);
+                left_out(&mut lines, skipped, width);
             }
         }
         if self.plans.len() > 1 {
@@ -315,6 +313,26 @@ impl Confirm {
 }
 
 type Line = Vec<(String, Role)>;
+
+/// Columns of the name of a VM in a list of several.
+const NAME: u16 = 26;
+
+/// What is left out, and all of the reason.
+fn left_out(lines: &mut Vec<Line>, skipped: &Skipped, width: u16) {
+    let reason = format!("{} {}", skipped.about, skipped.cause.message);
+    let parts = paint::wrap(reason.trim(), width.saturating_sub(NAME));
+    for (n, part) in parts.into_iter().enumerate() {
+        let name = if n == 0 {
+            skipped.name.fit(24)
+        } else {
+            String::new()
+        };
+        lines.push(vec![
+            (paint::padded(&name, NAME), Role::Dim),
+            (part, Role::Dim),
+        ]);
+    }
+}
 
 fn one(proposal: &Proposal, tier: Option<&str>, width: u16) -> Vec<Line> {
     let plan = &proposal.plan;

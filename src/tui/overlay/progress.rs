@@ -8,6 +8,7 @@ use super::Overlay;
 use super::document::{self, Line, draw_lines};
 use super::frame;
 use crate::domain::operation::Phase;
+use crate::domain::text::{RemoteText, fit_middle};
 use crate::domain::units::Age;
 use crate::tui::acting;
 use crate::tui::app::{App, Screen};
@@ -19,6 +20,12 @@ use crate::tui::notify;
 use crate::tui::screen::{operations, vms};
 use crate::tui::theme::{Role, Theme};
 use crate::tui::widget::paint;
+
+/// Columns that names take at the least, with what is meant beside the VM.
+const NARROWEST: u16 = 24;
+
+/// Columns that names take at the most: behind them stands why.
+const WIDEST: u16 = 48;
 
 /// The panel.
 #[derive(Debug, Clone, Copy)]
@@ -93,16 +100,28 @@ pub fn current(app: &App) -> Option<&Bulk> {
 
 /// Returns the lines of an order: its VMs, then those that were left out.
 pub fn lines(bulk: &Bulk) -> Vec<Line> {
-    let mut lines: Vec<Line> = bulk.members.iter().map(line).collect();
+    let members = bulk.members.iter();
+    let left_out = bulk.skipped.iter();
+    let names = members.map(|member| named(&member.name, &member.action.about()));
+    let names: Vec<String> = names
+        .chain(left_out.map(|skipped| named(&skipped.name, &skipped.about)))
+        .collect();
+    let widest = names.iter().map(|name| paint::width(name)).max();
+    let columns = widest.unwrap_or_default().clamp(NARROWEST, WIDEST);
+    let mut names = names
+        .iter()
+        .map(|name| paint::padded(&fit_middle(name, columns.into()), columns + 2));
+    let members = bulk.members.iter().zip(&mut names);
+    let mut lines: Vec<Line> = members.map(|(member, name)| line(member, name)).collect();
     if !bulk.skipped.is_empty() {
         lines.push(Vec::new());
         lines.push(vec![(
             format!("Left out of the plan: {}", bulk.skipped.len()),
             Role::Warning,
         )]);
-        lines.extend(bulk.skipped.iter().map(|skipped| {
+        lines.extend(bulk.skipped.iter().zip(names).map(|(skipped, name)| {
             vec![
-                (paint::padded(&skipped.name.fit(24), 26), Role::Dim),
+                (name, Role::Dim),
                 (skipped.cause.message.clone(), Role::Dim),
             ]
         }));
@@ -110,20 +129,21 @@ pub fn lines(bulk: &Bulk) -> Vec<Line> {
     lines
 }
 
-fn line(member: &Member) -> Line {
+/// Returns a VM's name with what is meant beside it.
+fn named(name: &RemoteText, about: &str) -> String {
+    format!("{}{about}", name.fit(NARROWEST.into()))
+}
+
+fn line(member: &Member, name: String) -> Line {
     let (sign, word, role) = standing(&member.standing);
-    let name = format!("{}{}", member.name.fit(24), member.action.about());
     let took = member
         .took
         .map_or_else(String::new, |took| Age(took).to_string());
     let mut line = vec![
         (format!("{sign} {word:<13}"), role),
-        (paint::padded(&name, 26), Role::Strong),
+        (name, Role::Strong),
         (
-            paint::padded(
-                &crate::domain::text::fit_middle(member.host.as_str(), 16),
-                18,
-            ),
+            paint::padded(&fit_middle(member.host.as_str(), 16), 18),
             Role::Text,
         ),
         (format!("{took:<6}"), Role::Dim),
