@@ -294,8 +294,10 @@ impl App {
     pub fn fail_on(&mut self, host: &HostName, failure: &Failure) {
         let message = format!("{host}: {}", failure.message);
         self.last_error = Some(message.clone());
+        let hint = failure.hint.clone();
         self.fail(&Failure {
             message,
+            hint: hint.map(|hint| hint.naming(host.as_str())),
             ..failure.clone()
         });
     }

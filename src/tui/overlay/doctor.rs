@@ -79,16 +79,20 @@ impl Findings {
         self.list().get(self.index)
     }
 
-    /// Takes what a check has found; the cursor goes to the first problem unless a person has put it elsewhere.
+    /// Takes what a check has found; the cursor goes to the first problem, and on to the next one once that is mended,
+    /// unless a person has put it elsewhere.
     pub fn take(&mut self, found: Result<Vec<Finding>, Failure>, now: Timestamp) {
+        let is_problem = |one: &Finding| one.ok == Some(false);
         let first = self.found.is_none();
+        let was_problem = self.selected().is_some_and(is_problem);
         self.found = Some(found);
         self.checking_since = None;
         self.checked_at = Some(now);
-        let worst = self.list().iter().position(|one| one.ok == Some(false));
+        let worst = self.list().iter().position(is_problem);
         let last = self.list().len().saturating_sub(1);
+        let is_mended = was_problem && !self.selected().is_some_and(is_problem);
         self.index = match worst {
-            Some(worst) if first => worst,
+            Some(worst) if first || is_mended => worst,
             _ => self.index.min(last),
         };
     }

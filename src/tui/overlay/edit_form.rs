@@ -243,7 +243,7 @@ fn field(setting: Setting, value: &Value, first: &str, was: &VmSettings) -> Fiel
         Setting::Memory => {
             let is_dynamic = was.memory_min.is_some_and(|least| least > Bytes(0));
             let note = if is_dynamic {
-                "dynamic: what it starts with, like 4G or 1536M"
+                "at the start (dynamic), like 4G"
             } else {
                 "like 4G or 1536M"
             };

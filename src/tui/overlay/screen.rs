@@ -128,7 +128,13 @@ pub fn taken(app: &mut App, ticket: u64, result: Result<Arc<Picture>, Failure>) 
             screen.picture = Some(picture);
             screen.resize(size);
         }
-        Err(cause) => screen.trouble = Some(cause),
+        Err(cause) => {
+            let is_news = screen.trouble.replace(cause).is_none();
+            if is_news {
+                // What was said before stands where this is told.
+                app.toast = None;
+            }
+        }
     }
 }
 

@@ -39,6 +39,13 @@ pub struct ExportJob {
     shown: Vec<usize>,
 }
 
+fn count(shown: &[usize]) -> String {
+    match shown.len() {
+        1 => "1 row".to_owned(),
+        rows => format!("{rows} rows"),
+    }
+}
+
 impl ExportJob {
     /// Writes it; returns what to say about it. Waits for the disk.
     pub fn write(self) -> Result<String, Failure> {
@@ -57,10 +64,7 @@ impl ExportJob {
             }
             Failure::of(&error)
         })?;
-        let rows = match self.shown.len() {
-            1 => "1 row".to_owned(),
-            rows => format!("{rows} rows"),
-        };
+        let rows = count(&self.shown);
         Ok(format!("wrote {rows} to {}", path.display()))
     }
 }
@@ -85,7 +89,7 @@ impl Export {
 
     /// Draws it.
     pub fn draw(&self, buf: &mut Buffer, area: Rect, theme: &Theme) -> Option<Position> {
-        let title = format!("Write {} rows into a file", self.shown.len());
+        let title = format!("Write {} into a file", count(&self.shown));
         let room = frame::draw(buf, area, theme, &title, (76, 6));
         let line = |n| paint::line_of(room, n);
         let about = "JSON lines; text where the name ends in .txt";
