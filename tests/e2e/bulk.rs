@@ -1,12 +1,10 @@
 //! An order about several VMs by keys, on simulated hosts one of which fails half of what it is told.
 
-use std::path::Path;
-
 use vmdeck::sim::SimState;
 
 use crate::VMDECK;
+use crate::dashboard::open_with;
 use crate::support::deck::Deck;
-use crate::support::pty::Pty;
 use crate::support::simulated::SimFleet;
 
 const SCENARIO: &str = r#"
@@ -80,13 +78,8 @@ fn an_order_about_many_is_followed_repeated_and_called_back() {
         .unwrap();
     let fleet = runtime.block_on(SimFleet::start(SCENARIO));
     let deck = deck(&fleet);
-    let config = deck.configure("[actions]\nbulk_per_host = 2\n");
-    let environment = deck.environment();
-    let environment = environment
-        .each_ref()
-        .map(|(name, value)| (*name, value.as_str()));
-    let args = ["--config", config.to_str().unwrap()];
-    let mut pty = Pty::start(Path::new(VMDECK), &args, &environment, (140, 40));
+    let config = "[actions]\nbulk_per_host = 2\n";
+    let mut pty = open_with(&deck, config, (140, 40));
     pty.wait_for("all of them running", |screen| {
         screen.contains("2 up") && screen.contains("VMs 8/8")
     });

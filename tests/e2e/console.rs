@@ -129,10 +129,7 @@ fn a_shell_answers_behind_the_console_and_it_is_recorded() {
     });
     pty.keys("\x1b[6;2~");
     pty.wait_text("mark-59");
-    pty.resize(60, 20);
-    pty.wait_for("a console of 60 columns", |screen| {
-        screen.contains("live") && screen.lines().all(|line| line.chars().count() <= 60)
-    });
+    follows_the_window(&mut pty);
     pty.keys(LEAVE);
     pty.wait_for("the table", |screen| screen.contains("NAME"));
     assert_eq!(host.state(&id), "running", "leaving changes nothing");
@@ -151,11 +148,54 @@ fn a_shell_answers_behind_the_console_and_it_is_recorded() {
     );
 }
 
+/// Asks the terminal from inside the VM where its last cell is, which is how `resize` finds out how large it is.
+fn last_cell(pty: &mut Pty, place: &str) {
+    let bytes = "\x1b[R".len() + place.len();
+    pty.keys(&format!(
+        "stty raw -echo; printf '\\033[999;999H\\033[6n'; at=$(dd bs=1 count={bytes} 2>/dev/null | tr -d '\\033'); \
+         stty sane; clear; echo \"last-cell=$at\"\r"
+    ));
+    pty.wait_text(&format!("last-cell=[{place}R"));
+}
+
+/// What the VM is told of its terminal is the window without the three lines of the dashboard.
+fn follows_the_window(pty: &mut Pty) {
+    last_cell(pty, "27;100");
+    let resized = |pty: &Pty, columns: u16, rows: u16| {
+        pty.resize(columns, rows);
+        pty.wait_for("the footer in the last row", |screen| {
+            let last = screen.lines().nth(usize::from(rows) - 1);
+            last.is_some_and(|line| line.contains("ctrl-] leave"))
+        });
+    };
+    resized(pty, 140, 40);
+    last_cell(pty, "37;140");
+    // A window smaller than any serial line thinks of shows the part with the cursor.
+    resized(pty, 60, 20);
+    last_cell(pty, "24;80");
+}
+
+/// The console of before goes on when the VM boots anew, and is not a new one.
+fn stays_over_a_reset(pty: &mut Pty, host: &LibvirtHost, id: &VmId) {
+    pty.keys("clear; echo $((40 + 2))-before\r");
+    pty.wait_for("nothing of the boot", |screen| {
+        screen.contains("42-before") && !screen.contains("guest ready")
+    });
+    host.virsh(&["-q", "reset", id.as_str()]);
+    pty.wait_text("vmdeck guest ready");
+    answers(pty, "echo $((40 + 3))-after", "43-after");
+}
+
 #[test]
 fn it_comes_back_when_the_vm_does() {
     let (host, id, deck) = booted();
     let mut pty = running(&deck, (100, 30));
     at_the_prompt(&mut pty);
+    stays_over_a_reset(&mut pty, &host, &id);
+    let audit = deck.run(&["audit", "export"]).expect(0).stdout;
+    let is_opening = |line: &&str| line.contains("\"console\"") && line.contains("\"pending\"");
+    let opened = audit.lines().filter(is_opening).count();
+    assert_eq!(opened, 1, "it was opened anew: {audit}");
     host.virsh(&["-q", "destroy", id.as_str()]);
     pty.wait_text("the VM is off");
     host.start_vm(&id);

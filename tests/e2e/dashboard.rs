@@ -9,13 +9,23 @@ use crate::support::lab::LibvirtHost;
 use crate::support::pty::Pty;
 use crate::support::wait_for;
 
+/// Opens the dashboard in a terminal of this size.
 pub(crate) fn open(deck: &Deck, size: (u16, u16)) -> Pty {
+    start(deck, &[], size)
+}
+
+/// Opens it with this configuration.
+pub(crate) fn open_with(deck: &Deck, config: &str, size: (u16, u16)) -> Pty {
+    let path = deck.configure(config).display().to_string();
+    start(deck, &["--config", &path], size)
+}
+
+fn start(deck: &Deck, args: &[&str], size: (u16, u16)) -> Pty {
     let environment = deck.environment();
-    let environment: Vec<(&str, &str)> = environment
-        .iter()
-        .map(|(name, value)| (*name, value.as_str()))
-        .collect();
-    Pty::start(Path::new(VMDECK), &[], &environment, size)
+    let environment = environment
+        .each_ref()
+        .map(|(name, value)| (*name, value.as_str()));
+    Pty::start(Path::new(VMDECK), args, &environment, size)
 }
 
 /// The line of the screen that a VM is on.
@@ -157,41 +167,6 @@ fn a_lost_host_keeps_its_rows_and_comes_back_by_itself() {
     pty.wait_for("the host up again", |screen| screen.contains("1 up"));
     pty.keys("q");
     assert_eq!(pty.wait_exit(), 0);
-}
-
-#[test]
-fn an_unknown_host_key_is_a_question_with_the_fingerprint() {
-    let host = LibvirtHost::start();
-    host.define_deaf("web-1");
-    let deck = Deck::new(VMDECK);
-    let address = format!("127.0.0.1:{}", host.sshd.port());
-    let key = host.sshd.client_key.path.display().to_string();
-    deck.run(&[
-        "host",
-        "add",
-        "kvm1",
-        "--address",
-        &address,
-        "--user",
-        host.sshd.user(),
-        "--uri",
-        "qemu:///session",
-        "--key-file",
-        &key,
-    ])
-    .expect(0);
-    let refused = deck.once(&["list"]).expect(5);
-    assert!(
-        refused.stderr.contains("SHA256:") && refused.stderr.contains("host trust"),
-        "{refused:?}"
-    );
-    let pty = open(&deck, (140, 40));
-    pty.wait_text("SHA256:");
-    assert_eq!(
-        host.sshd.logged("Accepted publickey"),
-        0,
-        "no login before the key is trusted"
-    );
 }
 
 #[test]

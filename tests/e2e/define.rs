@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use crate::VMDECK;
+use crate::dashboard::open_with;
 use crate::support::deck::Deck;
 use crate::support::lab::LibvirtHost;
 use crate::support::pty::Pty;
@@ -40,15 +41,8 @@ impl Desk {
         write(&path, EDITOR);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         let editor = path.display().to_string();
-        let config = deck.configure(&format!("[tui]\neditor = [{editor:?}]\n"));
-        let environment = deck.environment();
-        let environment: Vec<(&str, &str)> = environment
-            .iter()
-            .map(|(name, value)| (*name, value.as_str()))
-            .collect();
-        let config = config.display().to_string();
-        let arguments = ["--config", config.as_str()];
-        let pty = Pty::start(Path::new(VMDECK), &arguments, &environment, (140, 40));
+        let config = format!("[tui]\neditor = [{editor:?}]\n");
+        let pty = open_with(&deck, &config, (140, 40));
         Self { deck, editor, pty }
     }
 

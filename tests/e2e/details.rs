@@ -78,6 +78,37 @@ fn the_details_of_a_real_vm_are_read_by_keys() {
     );
 }
 
+#[test]
+fn a_definition_is_searched_and_the_next_match_comes_into_sight() {
+    let host = LibvirtHost::start();
+    host.define_deaf("web-1");
+    let deck = Deck::new(VMDECK);
+    deck.add("kvm1", &host, &[]);
+    let mut pty = open(&deck, (120, 16));
+    pty.wait_for("the VM", |screen| row(screen, "web-1").contains("stopped"));
+    pty.keys("y");
+    pty.wait_for("its begin, and not its end", |screen| {
+        screen.contains("<domain type='qemu'>") && !screen.contains("</domain>")
+    });
+    pty.keys("/DOMAIN\r");
+    pty.wait_text("/DOMAIN 1 of ");
+    pty.keys("n");
+    pty.wait_text("/DOMAIN 2 of ");
+    // Around the ends, from the first to the last and on to the first.
+    pty.keys("NN");
+    pty.wait_text("</domain>");
+    pty.keys("n");
+    pty.wait_for("the first one again", |screen| {
+        screen.contains("/DOMAIN 1 of ") && screen.contains("<domain type='qemu'>")
+    });
+    pty.keys("/nowhere to be seen\r");
+    pty.wait_text("not found");
+    pty.keys("q");
+    pty.wait_text("NAME");
+    pty.keys("q");
+    assert_eq!(pty.wait_exit(), 0);
+}
+
 const WINDOWS: &str = r#"
 [[host]]
 name = "win1"
@@ -113,6 +144,10 @@ async fn the_details_of_a_vm_of_windows_are_read_by_keys() {
     pty.keys("\t\t/\"NICS\"\r");
     let found = pty.wait_text("1 of");
     assert!(found.contains("\"nics\""), "{found}");
+    pty.keys("/NAME\r");
+    pty.wait_text("/NAME 1 of");
+    pty.keys("n");
+    pty.wait_text("/NAME 2 of");
     pty.keys("qq");
     assert_eq!(pty.wait_exit(), 0);
     windows.end().await;

@@ -2,11 +2,14 @@
 //! Hyper-V host by keys.
 
 use serde_json::Value;
+use vmdeck::domain::vm::VmId;
 
 use crate::VMDECK;
-use crate::dashboard::open;
+use crate::dashboard::{open, row};
+use crate::eyes::{asked, dialog, sentence};
 use crate::support::deck::Deck;
 use crate::support::lab::LibvirtHost;
+use crate::support::pty::Pty;
 use crate::support::windows::EmulatedWindows;
 
 /// A wrapper that fails where memory is set, as a host may.
@@ -144,6 +147,101 @@ fn a_person_changes_a_vm_in_the_form() {
     );
     pty.keys("qq");
     assert_eq!(pty.wait_exit(), 0);
+}
+
+#[test]
+fn every_setting_of_the_form_is_what_plain_virsh_says_afterwards() {
+    let host = LibvirtHost::start();
+    let id = host.define_deaf("web-1");
+    host.start_vm(&id);
+    let defined = || host.virsh(&["dumpxml", "--inactive", id.as_str()]);
+    let deck = Deck::new(VMDECK);
+    deck.add("kvm1", &host, &[]);
+    let mut pty = open(&deck, (140, 60));
+    pty.wait_for("the running VM", |screen| {
+        row(screen, "web-1").contains("running") && screen.contains("1 up")
+    });
+    pty.keys("E");
+    pty.wait_text("Change web-1 (running)");
+    // vCPUs, memory, autostart, title, description, the button.
+    pty.keys("\u{15}2\t\u{15}32M\t \tshop front\tmoved\\nask Ann\t\r");
+    let screen = asked(&pty, "Change web-1?");
+    let plan = dialog(&screen, "Change web-1?");
+    for part in [
+        "1 → 2",
+        "16M → 32M",
+        "off → on",
+        "shop front",
+        "setvcpus",
+        "setmaxmem",
+        "autostart",
+        "--title",
+    ] {
+        assert!(plan.contains(part), "{part}: {plan}");
+    }
+    assert!(sentence(&screen, "Change web-1?").contains("in effect after the VM was off"));
+    assert!(defined().contains(">1</vcpu>"), "nothing is sent before y");
+    pty.keys("y");
+    pty.wait_text("web-1 has been changed (vCPUs");
+    let text = defined();
+    for part in [
+        ">2</vcpu>",
+        "<memory unit='KiB'>32768</memory>",
+        "<currentMemory unit='KiB'>32768</currentMemory>",
+        "<title>shop front</title>",
+        "<description>moved\nask Ann</description>",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let autostarts = || {
+        let info = host.virsh(&["dominfo", id.as_str()]);
+        info.lines()
+            .any(|line| line.starts_with("Autostart:") && line.ends_with("enable"))
+    };
+    assert!(autostarts());
+    let live = host.virsh(&["dumpxml", id.as_str()]);
+    assert!(live.contains(">1</vcpu>"), "what runs goes on: {live}");
+
+    what_changed_behind_the_form_is_not_overwritten(&host, &id, &mut pty);
+    pty.wait_for_the_end_of_orders();
+    pty.keys("q");
+    assert_eq!(pty.wait_exit(), 0);
+    deck.run(&["audit", "verify"]).expect(0);
+}
+
+/// The form is open while somebody else is at work: on another setting, and then on the VM itself.
+fn what_changed_behind_the_form_is_not_overwritten(host: &LibvirtHost, id: &VmId, pty: &mut Pty) {
+    let defined = || host.virsh(&["dumpxml", "--inactive", id.as_str()]);
+    pty.keys("E");
+    pty.wait_for("the form with what is there now", |screen| {
+        let form = dialog(screen, "Change web-1 (running)");
+        form.contains("32M") && form.contains("shop front") && form.contains("moved\\nask Ann")
+    });
+    let title = ["--config", "--title", "--new-desc", "theirs"];
+    host.virsh(&[&["desc", id.as_str()], &title[..]].concat());
+    pty.keys("\u{15}3\t\t\t\t\t\r");
+    pty.wait_text("2 → 3");
+    pty.keys("y");
+    pty.wait_text("nothing was changed");
+    let text = defined();
+    assert!(
+        text.contains(">2</vcpu>") && text.contains("<title>theirs</title>"),
+        "{text}"
+    );
+
+    pty.keys("E");
+    pty.wait_for("the form with their title", |screen| {
+        dialog(screen, "Change web-1 (").contains("theirs")
+    });
+    pty.keys("\u{15}4\t\t\t\t\t\r");
+    pty.wait_text("2 → 4");
+    host.virsh(&["-q", "destroy", id.as_str()]);
+    host.virsh(&["-q", "undefine", id.as_str()]);
+    pty.keys("y");
+    pty.wait_for("that it is gone", |screen| {
+        !screen.contains("2 → 4") && screen.contains("VMs 0")
+    });
+    assert_eq!(host.virsh(&["-q", "list", "--all", "--name"]).trim(), "");
 }
 
 #[tokio::test(flavor = "multi_thread")]

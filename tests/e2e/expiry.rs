@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::VMDECK;
-use crate::dashboard::open;
+use crate::dashboard::{open, open_with};
 use crate::support::deck::Deck;
 use crate::support::lab::LibvirtHost;
 use crate::support::{run, wait_for, write};
@@ -21,7 +21,7 @@ esac
 exec "$REAL" "$@""#;
 
 /// Takes a snapshot behind vmdeck's back, and has libvirt believe that it is this many days old.
-fn take(host: &LibvirtHost, id: &VmId, name: &str, days: i64) {
+pub(crate) fn take(host: &LibvirtHost, id: &VmId, name: &str, days: i64) {
     host.virsh(&["-q", "snapshot-create-as", id.as_str(), name]);
     let xml = host.virsh(&["snapshot-dumpxml", id.as_str(), name]);
     let (before, rest) = xml.split_once("<creationTime>").expect("a time");
@@ -47,14 +47,14 @@ fn take(host: &LibvirtHost, id: &VmId, name: &str, days: i64) {
 }
 
 /// Returns the names of a VM's snapshots as plain `virsh` tells them.
-fn names(host: &LibvirtHost, id: &VmId) -> Vec<String> {
+pub(crate) fn names(host: &LibvirtHost, id: &VmId) -> Vec<String> {
     let listed = host.virsh(&["-q", "snapshot-list", id.as_str(), "--name"]);
     let names = listed.split_whitespace().map(str::to_owned);
     names.collect()
 }
 
-#[test]
-fn old_snapshots_of_the_fleet_are_marked_and_deleted_with_one_plan_that_fails_half_way() {
+/// A host with two VMs, of whose three old snapshots one cannot be deleted while it is busy.
+fn with_old_ones() -> (LibvirtHost, VmId, VmId) {
     let host = LibvirtHost::builder().script("virsh", STUCK).start();
     let (web, db) = (
         host.define_with_disk("web-1"),
@@ -63,6 +63,12 @@ fn old_snapshots_of_the_fleet_are_marked_and_deleted_with_one_plan_that_fails_ha
     take(&host, &db, "clean", 90);
     take(&host, &web, "first", 40);
     take(&host, &web, "stuck", 35);
+    (host, web, db)
+}
+
+#[test]
+fn old_snapshots_of_the_fleet_are_marked_and_deleted_with_one_plan_that_fails_half_way() {
+    let (host, web, db) = with_old_ones();
     take(&host, &web, "fresh", 0);
     write(host.file("busy"), "");
     let deck = Deck::new(VMDECK);
@@ -174,4 +180,124 @@ fn a_snapshot_is_described_in_the_form_and_a_refusal_is_told_in_the_hosts_words(
     pty.wait_for_the_end_of_orders();
     pty.keys("qqq");
     assert_eq!(pty.wait_exit(), 0);
+}
+
+#[test]
+fn a_script_deletes_what_is_older_and_nothing_else() {
+    let (host, web, db) = with_old_ones();
+    take(&host, &web, "week", 7);
+    let deck = Deck::new(VMDECK);
+    deck.add("kvm1", &host, &[]);
+    let all = || (names(&host, &web).join(" "), names(&host, &db).join(" "));
+    let before = ("first stuck week".to_owned(), "clean".to_owned());
+    let older = |more: &[&str]| {
+        let words = ["snapshot", "delete", "--older-than", "30d", "--filter"];
+        deck.once(&[&words[..], more].concat())
+    };
+    let plan = older(&["host:kvm1", "--dry-run"]).expect(0).stdout;
+    for name in ["first", "stuck", "clean"] {
+        assert!(
+            plan.contains(&format!("--snapshotname {name}")),
+            "{name}: {plan}"
+        );
+    }
+    assert!(!plan.contains("week"), "{plan}");
+    let asked = older(&["host:kvm1"]).expect(4);
+    assert!(asked.stderr.contains("--yes"), "{asked:?}");
+    assert_eq!(all(), before);
+
+    // The filter chooses the VMs; the host refuses one of the two.
+    write(host.file("busy"), "");
+    let half = older(&["name:web-1", "--yes", "-o", "json"]).expect(7);
+    let told: Vec<serde_json::Value> = half
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("an object a line"))
+        .collect();
+    let told: Vec<_> = told
+        .iter()
+        .map(|one| (one["snapshot"].as_str(), one["outcome"].as_str()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (Some("first"), Some("confirmed")),
+            (Some("stuck"), Some("failed"))
+        ]
+    );
+    assert_eq!(all(), ("stuck week".to_owned(), "clean".to_owned()));
+
+    std::fs::remove_file(host.file("busy")).unwrap();
+    older(&["host:kvm1", "--yes"]).expect(0);
+    assert_eq!(all(), ("week".to_owned(), String::new()));
+    older(&["host:kvm1", "--yes"]).expect(0);
+    assert_eq!(all(), ("week".to_owned(), String::new()));
+    let everywhere = ["snapshot", "delete", "--older-than", "30d", "--yes"];
+    deck.once(&everywhere).expect(2);
+    deck.run(&["audit", "verify"]).expect(0);
+}
+
+#[test]
+fn what_is_old_is_a_setting_and_the_order_of_the_fleets_snapshots_is_found_again() {
+    let host = LibvirtHost::start();
+    let (web, db) = (
+        host.define_with_disk("web-1"),
+        host.define_with_disk("db-1"),
+    );
+    take(&host, &web, "oldest", 90);
+    take(&host, &db, "older", 60);
+    take(&host, &web, "newest", 1);
+    let deck = Deck::new(VMDECK);
+    deck.add("kvm1", &host, &[]);
+    let config = "[actions]\nold_snapshot = \"70d\"\n";
+    let in_order = |screen: &str, names: [&str; 3]| {
+        let places: Vec<_> = names.iter().filter_map(|name| screen.find(name)).collect();
+        places.len() == 3 && places.is_sorted()
+    };
+    let mut pty = open_with(&deck, config, (140, 40));
+    pty.wait_text("1 up");
+    pty.keys("3");
+    pty.wait_for("the oldest first", |screen| {
+        in_order(screen, ["oldest", "older", "newest"])
+    });
+    pty.keys("o");
+    pty.wait_text("1 marked that are older than 70d");
+    pty.keys("D");
+    pty.wait_text("--snapshotname oldest");
+    pty.keys("\r");
+    pty.wait_for("the dialog gone", |screen| {
+        !screen.contains("--snapshotname")
+    });
+
+    // From the age by the host to the VM; then around.
+    pty.keys("u<<");
+    pty.wait_for("by VM", |screen| {
+        in_order(screen, ["older", "oldest", "newest"])
+    });
+    pty.keys("=");
+    pty.wait_for("the other way around", |screen| {
+        in_order(screen, ["oldest", "newest", "older"])
+    });
+    pty.keys("O");
+    pty.wait_text("Sort by");
+    pty.keys("gj\r");
+    pty.wait_for("by VM again", |screen| {
+        !screen.contains("Sort by") && in_order(screen, ["older", "oldest", "newest"])
+    });
+    pty.keys("1gt");
+    pty.wait_text("Snapshots of db-1 on kvm1: 1");
+    pty.keys(">");
+    pty.wait_text("shown as its tree");
+    pty.keys("qq");
+    assert_eq!(pty.wait_exit(), 0);
+
+    let mut pty = open_with(&deck, config, (140, 40));
+    pty.wait_text("1 up");
+    pty.keys("3");
+    pty.wait_for("the order it was left in", |screen| {
+        in_order(screen, ["older", "oldest", "newest"])
+    });
+    pty.keys("qq");
+    assert_eq!(pty.wait_exit(), 0);
+    assert_eq!(names(&host, &web).len() + names(&host, &db).len(), 3);
 }

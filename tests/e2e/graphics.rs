@@ -11,7 +11,7 @@ use std::time::Duration;
 use vmdeck::domain::vm::VmId;
 
 use crate::VMDECK;
-use crate::dashboard::row;
+use crate::dashboard::{open_with, row};
 use crate::support::deck::Deck;
 use crate::support::lab::{LibvirtHost, new_id};
 use crate::support::pty::Pty;
@@ -41,21 +41,15 @@ fn vnc(listen: &str) -> String {
     format!("<graphics type='vnc' port='{port}' listen='{listen}'/>")
 }
 
+/// A SPICE display on a free port of this machine.
+fn spice() -> String {
+    vnc("127.0.0.1").replace("'vnc'", "'spice'")
+}
+
 /// Opens the dashboard with this viewer, on this VM.
 fn open(deck: &Deck, viewer: &[&str], vm: &str) -> Pty {
-    let config = deck.configure(&format!("[tui]\nviewer = {viewer:?}\n"));
-    let environment = deck.environment();
-    let environment: Vec<(&str, &str)> = environment
-        .iter()
-        .map(|(name, value)| (*name, value.as_str()))
-        .collect();
-    let config = config.display().to_string();
-    let mut pty = Pty::start(
-        Path::new(VMDECK),
-        &["--config", &config],
-        &environment,
-        (110, 30),
-    );
+    let config = format!("[tui]\nviewer = {viewer:?}\n");
+    let mut pty = open_with(deck, &config, (110, 30));
     pty.wait_for("the running VM", |screen| {
         screen.contains("1 up") && row(screen, vm).contains("running")
     });
@@ -171,6 +165,60 @@ fn a_viewer_is_started_without_a_shell_and_the_display_ends_with_it() {
     pty.keys("v");
     pty.wait_text("false ended without connecting");
     pty.wait_text("vnc://127.0.0.1:");
+}
+
+/// A viewer that opens two channels of the display as SPICE clients do, keeps what is answered, and stays until it
+/// is told that it is enough. Its greeting is the link message of a client that wants the main channel: magic,
+/// version 2.2, length, no connection yet, channel 1, no capabilities (SPICE protocol, "Channel connection:
+/// establishing a link").
+const SPICE_VIEWER: &str = r#"#!/bin/bash
+port=${1##*:}
+hello='REDQ\x02\0\0\0\x02\0\0\0\x12\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\0\0\x12\0\0\0'
+exec 3<>/dev/tcp/127.0.0.1/$port 4<>/dev/tcp/127.0.0.1/$port
+printf "$hello" >&3
+printf "$hello" >&4
+{ head -c 8 <&3; head -c 8 <&4; } > "$HOME/banner"
+printf '%s\n' "$@" > "$HOME/arguments"
+while [ ! -e "$HOME/enough" ]; do sleep 0.1; done
+"#;
+
+#[test]
+fn a_spice_display_has_its_viewer_and_a_port_as_long_as_that() {
+    let host = LibvirtHost::start();
+    with_a_display(&host, "spicy", &spice());
+    let deck = Deck::new(VMDECK);
+    deck.add("kvm1", &host, &[]);
+    let viewer = deck.home().join("viewer");
+    write(&viewer, SPICE_VIEWER);
+    fs::set_permissions(&viewer, fs::Permissions::from_mode(0o755)).unwrap();
+    let program = viewer.display().to_string();
+    let mut pty = open(&deck, &[&program], "spicy");
+    pty.keys("v");
+    pty.wait_text("shows spicy");
+    let read = |name: &str| fs::read(deck.home().join(name)).unwrap_or_default();
+    let written = wait_for(Duration::from_secs(20), || !read("arguments").is_empty());
+    assert!(written, "{}", pty.screen());
+    // Both channels reach SPICE's own server in QEMU, which answers with its magic and major version.
+    assert_eq!(read("banner"), b"REDQ\x02\0\0\0REDQ\x02\0\0\0");
+    let arguments = String::from_utf8(read("arguments")).unwrap();
+    let port: u16 = arguments
+        .trim_end()
+        .strip_prefix("spice://127.0.0.1:")
+        .expect("the address alone")
+        .parse()
+        .expect("a port");
+    let address = host.virsh(&["-q", "domdisplay", "spicy"]);
+    assert!(!address.contains(&port.to_string()), "{address}: not ours");
+    write(deck.home().join("enough"), "");
+    pty.wait_text("the display of spicy is closed");
+    let closed = wait_for(Duration::from_secs(20), || {
+        TcpStream::connect(("127.0.0.1", port)).is_err()
+    });
+    assert!(closed, "it still listens");
+    pty.keys("q");
+    assert_eq!(pty.wait_exit(), 0);
+    let audit = deck.run(&["audit", "export"]).expect(0).stdout;
+    assert!(audit.contains("2 connections"), "{audit}");
 }
 
 const WINDOWS: &str = r#"

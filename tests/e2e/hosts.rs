@@ -1,11 +1,13 @@
 //! Hosts by keys: one is taken over from the configuration of the SSH client, and one that is read-only takes an
-//! action while a person has lifted that.
+//! action while a person has lifted that, and no longer.
+
+use std::time::Duration;
 
 use crate::VMDECK;
 use crate::dashboard::{open, row};
 use crate::support::deck::Deck;
 use crate::support::lab::LibvirtHost;
-use crate::support::write;
+use crate::support::{wait_for, write};
 
 #[test]
 fn a_host_is_imported_and_a_read_only_one_is_lifted_for_a_while() {
@@ -58,4 +60,42 @@ fn a_host_is_imported_and_a_read_only_one_is_lifted_for_a_while() {
     assert!(listed.contains("other"), "{listed}");
     let audit = deck.run(&["audit", "export"]).expect(0).stdout;
     assert!(audit.contains("\"start\""), "{audit}");
+}
+
+#[test]
+fn what_was_lifted_for_a_while_is_over_by_itself() {
+    let host = LibvirtHost::start();
+    let id = host.define_deaf("web-1");
+    let deck = Deck::new(VMDECK);
+    deck.add("kvm1", &host, &["--read-only"]);
+    let mut pty = open(&deck, (140, 40));
+    pty.wait_for("the VM", |screen| {
+        screen.contains("1 up") && row(screen, "web-1").contains("stopped")
+    });
+    pty.keys(":rw kvm1 4s\r");
+    pty.wait_text("RW kvm1");
+    pty.keys("s");
+    pty.wait_for("the VM running", |screen| {
+        row(screen, "web-1").contains("running")
+    });
+    assert_eq!(host.state(&id), "running");
+    pty.wait_for("the end of it", |screen| {
+        !screen.contains("RW kvm1") && !screen.contains("read-only")
+    });
+    pty.keys("F");
+    pty.wait_text("kvm1 is read-only");
+    assert_eq!(host.state(&id), "running");
+    let audit = || deck.run(&["audit", "export"]).expect(0).stdout;
+    let ended = wait_for(Duration::from_secs(10), || {
+        let audit = audit();
+        audit.contains("read-only-again") && audit.contains("its time is over")
+    });
+    assert!(ended, "{}", audit());
+    pty.wait_for_the_end_of_orders();
+    pty.keys("q");
+    assert_eq!(pty.wait_exit(), 0);
+    let audit = audit();
+    assert!(audit.contains("for 4 seconds, until"), "{audit}");
+    let sent = |line: &str| line.contains("\"force-off\"") && line.contains("\"intent\"");
+    assert!(!audit.lines().any(sent), "{audit}");
 }

@@ -1,13 +1,10 @@
 //! Several real VMs at once by keys: marks of every kind, the plan with those that are left out, calling back what has
 //! not begun, and VMs that vanish while they are marked.
 
-use std::path::Path;
-
 use crate::VMDECK;
-use crate::dashboard::row;
+use crate::dashboard::{open_with, row};
 use crate::support::deck::Deck;
 use crate::support::lab::LibvirtHost;
-use crate::support::pty::Pty;
 use crate::support::write;
 
 /// A wrapper that starts nothing before a file is there.
@@ -27,13 +24,8 @@ fn marks_make_one_plan_what_has_not_begun_is_called_back_and_marks_go_with_their
     };
     let deck = Deck::new(VMDECK);
     deck.add("kvm1", &host, &[]);
-    let config = deck.configure("[actions]\nbulk_per_host = 1\n[poll]\nlibvirt_tick = \"500ms\"\n");
-    let environment = deck.environment();
-    let environment = environment
-        .each_ref()
-        .map(|(name, value)| (*name, value.as_str()));
-    let args = ["--config", config.to_str().unwrap()];
-    let mut pty = Pty::start(Path::new(VMDECK), &args, &environment, (140, 40));
+    let config = "[actions]\nbulk_per_host = 1\n[poll]\nlibvirt_tick = \"500ms\"\n";
+    let mut pty = open_with(&deck, config, (140, 40));
     pty.wait_for("all of them", |screen| {
         screen.contains("1 up") && row(screen, "db-1").contains("stopped")
     });

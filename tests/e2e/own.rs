@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::VMDECK;
-use crate::dashboard::row;
+use crate::dashboard::{open_with, row};
 use crate::support::deck::Deck;
 use crate::support::lab::LibvirtHost;
 use crate::support::pty::Pty;
@@ -29,22 +29,7 @@ fn recorder(folder: &Path) -> String {
     path.display().to_string()
 }
 
-fn open(deck: &Deck, config: &str) -> Pty {
-    let config = deck.configure(config).display().to_string();
-    let environment = deck.environment();
-    let environment: Vec<(&str, &str)> = environment
-        .iter()
-        .map(|(name, value)| (*name, value.as_str()))
-        .collect();
-    Pty::start(
-        Path::new(VMDECK),
-        &["--config", &config],
-        &environment,
-        (140, 40),
-    )
-}
-
-fn runs(pid: &str) -> bool {
+pub(crate) fn runs(pid: &str) -> bool {
     let state = fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
     state.is_ok_and(|state| !state.contains(") Z "))
 }
@@ -67,7 +52,7 @@ fn a_change_is_told_a_command_gets_its_arguments_and_a_hook_that_hangs_is_ended(
          [[hook]]\nevent = \"vm-state\"\nfilter = \"name:web-1\"\ntimeout = \"1s\"\n\
          argv = [\"sh\", \"-c\", \"sleep 600 & echo $! > {home}/child; echo $$ > {home}/hook; wait\", \"{{vm.name}}\"]\n"
     );
-    let mut pty = open(&deck, &config);
+    let mut pty = open_with(&deck, &config, (140, 40));
     pty.wait_for("the stopped VM", |screen| {
         row(screen, "web-1").contains("stopped")
     });
@@ -143,7 +128,7 @@ fn a_change_rings_the_bell_or_is_given_to_a_program() {
             pty.wait_text("you are told when web-1 changes");
         }
     };
-    let mut pty = open(&deck, "[tui]\nnotify_by = \"bell\"\n");
+    let mut pty = open_with(&deck, "[tui]\nnotify_by = \"bell\"\n", (140, 40));
     watched(&mut pty);
     host.start_vm(&id);
     pty.wait_bytes(b"\x07");
@@ -154,7 +139,7 @@ fn a_change_rings_the_bell_or_is_given_to_a_program() {
     let by = format!(
         "[tui]\nnotify_by = \"command\"\nnotify_command = [{record:?}, \"{{text}}; $(id)\"]\n"
     );
-    let mut pty = open(&deck, &by);
+    let mut pty = open_with(&deck, &by, (140, 40));
     watched(&mut pty);
     host.start_vm(&id);
     let arguments = deck.home().join("arguments");

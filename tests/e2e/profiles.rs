@@ -26,7 +26,7 @@ fn the_dashboard_goes_on_with_another_profile_and_comes_back() {
     pty.wait_text("Unlock other");
     pty.keys("open sesame 12\r");
     pty.wait_for("the other one, open", |screen| {
-        screen.contains("vmdeck  other · unlocked")
+        screen.contains("vmdeck  other · unlocked") && !screen.contains("Unlock other")
     });
     pty.keys(":");
     pty.keys("switch profile");

@@ -9,7 +9,7 @@ use crate::support::wait_for;
 use std::time::Duration;
 
 /// Waits until the agent of a VM answers.
-fn wait_for_agent(host: &LibvirtHost, vm: &str) {
+pub(crate) fn wait_for_agent(host: &LibvirtHost, vm: &str) {
     let ping = r#"{"execute":"guest-ping"}"#;
     let answers = wait_for(Duration::from_secs(60), || {
         let asked = host.try_virsh(&["-q", "qemu-agent-command", vm, ping]);

@@ -24,7 +24,7 @@ state = "off"
 "#;
 
 /// Defines a VM that has a screen, and starts it.
-fn with_a_screen(host: &LibvirtHost, name: &str) -> VmId {
+pub(crate) fn with_a_screen(host: &LibvirtHost, name: &str) -> VmId {
     let id = new_id();
     let xml = format!(
         "<domain type='qemu'><name>{name}</name><uuid>{id}</uuid><memory unit='MiB'>16</memory>\

@@ -10,23 +10,7 @@ fn a_key_is_trusted_by_its_fingerprint_and_a_changed_one_stops_everything() {
     let mut host = LibvirtHost::start();
     host.define_deaf("web-1");
     let deck = Deck::new(VMDECK);
-    let address = format!("127.0.0.1:{}", host.sshd.port());
-    let login = host.sshd.client_key.path.display().to_string();
-    let user = host.sshd.user().to_owned();
-    deck.run(&[
-        "host",
-        "add",
-        "kvm1",
-        "--address",
-        &address,
-        "--user",
-        &user,
-        "--uri",
-        "qemu:///session",
-        "--key-file",
-        &login,
-    ])
-    .expect(0);
+    deck.add_unpinned("kvm1", &host, &[]);
     let fingerprint = host.sshd.host_keys[0].fingerprint();
 
     let asked = deck.run(&["host", "trust", "kvm1"]);

@@ -5,27 +5,12 @@ use std::fs;
 
 use tempfile::TempDir;
 
+use crate::support::pty::{GREEN, RED, shows};
 use crate::support::write;
 use crate::{Demo, RUNNING};
 
-/// A colour as a terminal of any kind is told of it: in full, or the nearest of its 256.
-type Shade = ((u8, u8, u8), u8);
-
-const RED: Shade = ((255, 0, 0), 196);
-const GREEN: Shade = ((0, 255, 0), 46);
-
-/// Whether anything on the screen is written in this colour.
-fn shows(screen: &vt100::Screen, ((r, g, b), index): Shade) -> bool {
-    let wanted = [vt100::Color::Rgb(r, g, b), vt100::Color::Idx(index)];
-    let (rows, columns) = screen.size();
-    (0..rows.get()).any(|row| {
-        let mut cells = (0..columns.get()).filter_map(|column| screen.cell(row, column));
-        cells.any(|cell| wanted.contains(&cell.fgcolor()))
-    })
-}
-
 /// A theme whose accent is this colour.
-fn theme(accent: &str) -> String {
+pub(crate) fn theme(accent: &str) -> String {
     format!("inherits = \"dark\"\n\n[palette]\naccent = \"{accent}\"\n")
 }
 

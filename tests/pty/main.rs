@@ -9,6 +9,7 @@ mod support;
 mod flood;
 mod looks;
 mod recording;
+mod themes;
 
 use std::fs;
 use std::io::Read;

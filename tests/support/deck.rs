@@ -124,11 +124,17 @@ impl Deck {
         self.add_server(name, &host.sshd, &args);
     }
 
+    /// Adds a host of the laboratory under a name, with nothing known about its key.
+    #[track_caller]
+    pub fn add_unpinned(&self, name: &str, host: &LibvirtHost, more: &[&str]) {
+        let mut args = vec!["--uri", "qemu:///session"];
+        args.extend(more);
+        self.add_behind(name, &host.sshd, &args);
+    }
+
     /// Adds the host behind a server under a name, its key pinned.
     #[track_caller]
     pub fn add_server(&self, name: &str, sshd: &Sshd, more: &[&str]) {
-        let address = format!("127.0.0.1:{}", sshd.port());
-        let key_file = sshd.client_key.path.display().to_string();
         let known = sshd.known_hosts();
         let key = known
             .lines()
@@ -136,6 +142,15 @@ impl Deck {
             .and_then(|line| line.split_once(' '))
             .map(|(_, key)| key.to_owned())
             .expect("a host key");
+        let mut args = vec!["--host-key", &key];
+        args.extend(more);
+        self.add_behind(name, sshd, &args);
+    }
+
+    #[track_caller]
+    fn add_behind(&self, name: &str, sshd: &Sshd, more: &[&str]) {
+        let address = format!("127.0.0.1:{}", sshd.port());
+        let key_file = sshd.client_key.path.display().to_string();
         let mut args = vec![
             "host",
             "add",
@@ -146,8 +161,6 @@ impl Deck {
             sshd.user(),
             "--key-file",
             &key_file,
-            "--host-key",
-            &key,
         ];
         args.extend(more);
         self.run(&args).expect(0);

@@ -297,6 +297,13 @@ impl LibvirtHost {
         self.define(name, &os, AGENT_CHANNEL)
     }
 
+    /// Defines the same guest with a disk of which snapshots can be taken.
+    pub fn define_with_agent_and_disk(&self, name: &str) -> VmId {
+        let os = self.small_linux("initramfs-agent.gz", "");
+        let devices = format!("{AGENT_CHANNEL}{}", self.small_disk());
+        self.define(name, &os, &devices)
+    }
+
     fn small_linux(&self, initramfs: &str, more: &str) -> String {
         let there = self.prepared.images.join(initramfs).exists();
         assert!(there, "there is no {initramfs} of the guest: {ADVICE}");
@@ -309,14 +316,19 @@ impl LibvirtHost {
 
     /// Defines a guest with a small qcow2 disk, of which snapshots can be taken, and nothing on it.
     pub fn define_with_disk(&self, name: &str) -> VmId {
+        let os = "<os><type arch='x86_64'>hvm</type></os>";
+        self.define(name, os, &self.small_disk())
+    }
+
+    /// Makes an image, and returns the disk that it is of.
+    fn small_disk(&self) -> String {
         let image = self.file(&format!("{}.qcow2", new_id()));
         let path = image.display().to_string();
         run(&mut self.prepare("qemu-img", &["create", "-q", "-f", "qcow2", &path, "4M"]));
-        let disk = format!(
+        format!(
             "<disk type='file' device='disk'><driver name='qemu' type='qcow2'/>\
              <source file='{path}'/><target dev='vda' bus='virtio'/></disk>"
-        );
-        self.define(name, "<os><type arch='x86_64'>hvm</type></os>", &disk)
+        )
     }
 
     /// Defines a guest from its parts; `devices` is XML.
@@ -398,6 +410,21 @@ impl LibvirtHost {
     /// A file of the host's own, for images of disks.
     pub fn file(&self, name: &str) -> PathBuf {
         self.dir.path().join("d").join(name)
+    }
+
+    /// Has the host's libvirt write what these filters of its let through to a file; to be called before it is first
+    /// used.
+    pub fn log_daemon(&self, filters: &str) -> PathBuf {
+        let (log, settings) = (self.file("daemon.log"), self.dir.path().join("c/libvirt"));
+        self.prepared.directory(&settings);
+        write(
+            settings.join("libvirtd.conf"),
+            format!(
+                "log_filters = \"{filters}\"\nlog_outputs = \"1:file:{}\"\n",
+                log.display()
+            ),
+        );
+        log
     }
 
     /// Gives a file or directory to the account that is logged in to.

@@ -20,6 +20,27 @@ const STILL: Duration = Duration::from_millis(400);
 /// Bytes that are kept as they came.
 const RAW: usize = 256 * 1024;
 
+/// A colour as a terminal of any kind is told of it: in full, or the nearest of its 256.
+pub type Shade = ((u8, u8, u8), u8);
+
+pub const RED: Shade = ((255, 0, 0), 196);
+pub const GREEN: Shade = ((0, 255, 0), 46);
+pub const BLUE: Shade = ((0, 0, 255), 21);
+
+/// Whether anything on the screen is written in this colour.
+pub fn shows(screen: &vt100::Screen, shade: Shade) -> bool {
+    let rows = screen.size().0.get();
+    (0..rows).any(|row| !written_in(screen, row, shade).is_empty())
+}
+
+/// What of a row is written in this colour, without spaces.
+pub fn written_in(screen: &vt100::Screen, row: u16, ((r, g, b), index): Shade) -> String {
+    let wanted = [vt100::Color::Rgb(r, g, b), vt100::Color::Idx(index)];
+    let cells = (0..screen.size().1.get()).filter_map(|column| screen.cell(row, column));
+    let fits = cells.filter(|cell| wanted.contains(&cell.fgcolor()));
+    fits.map(|cell| cell.contents().trim().to_owned()).collect()
+}
+
 /// What the reader thread has seen so far.
 struct Seen {
     screen: vt100::Parser,
@@ -36,22 +57,25 @@ pub struct Pty {
     child: Box<dyn Child + Send + Sync>,
     keys: Box<dyn Write + Send>,
     seen: Arc<(Mutex<Seen>, Condvar)>,
+    /// Pixels of a cell; none where the terminal does not say.
+    cell: (u16, u16),
 }
 
 impl Pty {
     /// Starts `program` with arguments and environment in a terminal of the given size.
-    pub fn start(
+    pub fn start(program: &Path, args: &[&str], env: &[(&str, &str)], size: (u16, u16)) -> Self {
+        Self::start_with_pixels(program, args, env, size, (0, 0))
+    }
+
+    /// The same in a terminal that says how many pixels a cell has.
+    pub fn start_with_pixels(
         program: &Path,
         args: &[&str],
         env: &[(&str, &str)],
         (columns, rows): (u16, u16),
+        cell: (u16, u16),
     ) -> Self {
-        let size = PtySize {
-            rows,
-            cols: columns,
-            pixel_width: 0,
-            pixel_height: 0,
-        };
+        let size = size_of((columns, rows), cell);
         let pair = native_pty_system()
             .openpty(size)
             .expect("a pseudo-terminal");
@@ -85,6 +109,7 @@ impl Pty {
             child,
             keys,
             seen,
+            cell,
         }
     }
 
@@ -165,19 +190,37 @@ impl Pty {
 
     /// Waits until these bytes have come, whatever a terminal makes of them.
     pub fn wait_bytes(&self, bytes: &[u8]) {
+        let what = format!("{:?}", String::from_utf8_lossy(bytes));
+        self.wait_raw(&what, |raw| {
+            raw.windows(bytes.len()).any(|part| part == bytes)
+        });
+    }
+
+    /// Waits until what has been written, as it came, satisfies a condition; returns it.
+    pub fn wait_raw(&self, what: &str, condition: impl Fn(&[u8]) -> bool) -> Vec<u8> {
         let (lock, changed) = &*self.seen;
         let deadline = Instant::now() + PATIENCE;
         let mut seen = lock.lock().unwrap();
-        while !seen.raw.windows(bytes.len()).any(|part| part == bytes) {
+        while !condition(&seen.raw) {
             let left = deadline.saturating_duration_since(Instant::now());
             assert!(
                 !left.is_zero() && !seen.ended,
-                "{:?} did not come; the screen:\n{}",
-                String::from_utf8_lossy(bytes),
+                "{what} did not come; the screen:\n{}",
                 seen.screen.screen().contents()
             );
             seen = changed.wait_timeout(seen, left).unwrap().0;
         }
+        seen.raw.clone()
+    }
+
+    /// Returns the end of what the program has written, as it came.
+    pub fn raw(&self) -> Vec<u8> {
+        self.seen.0.lock().unwrap().raw.clone()
+    }
+
+    /// Forgets what has been written so far, so that what is looked for has come after this.
+    pub fn forget_raw(&self) {
+        self.seen.0.lock().unwrap().raw.clear();
     }
 
     /// Waits until no order is under way: what it changed is often seen before its end, and leaving asks until then.
@@ -208,12 +251,7 @@ impl Pty {
     /// Changes the size of the terminal. As in every terminal the screen has the new size before the program hears
     /// of it: a screen that shrinks scrolls what is on it, which must not be what the program drew for the new size.
     pub fn resize(&self, columns: u16, rows: u16) {
-        let size = PtySize {
-            rows,
-            cols: columns,
-            pixel_width: 0,
-            pixel_height: 0,
-        };
+        let size = size_of((columns, rows), self.cell);
         let mut seen = self.seen.0.lock().unwrap();
         let screen = seen.screen.screen_mut();
         screen.set_size(cells(rows), cells(columns));
@@ -248,6 +286,15 @@ impl Drop for Pty {
     fn drop(&mut self) {
         drop(self.child.kill());
         drop(self.child.wait());
+    }
+}
+
+fn size_of((columns, rows): (u16, u16), cell: (u16, u16)) -> PtySize {
+    PtySize {
+        rows,
+        cols: columns,
+        pixel_width: columns * cell.0,
+        pixel_height: rows * cell.1,
     }
 }
 
