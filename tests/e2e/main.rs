@@ -48,7 +48,13 @@ mod stores;
 mod tiers;
 mod trust;
 mod windows;
+mod windows_checkpoints;
+mod windows_hardware;
+mod windows_hosts;
 mod windows_keys;
+mod windows_many;
+mod windows_reach;
+mod windows_stores;
 mod windows_views;
 
 /// The program under test.

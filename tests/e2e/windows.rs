@@ -264,7 +264,7 @@ async fn the_logs_tell_of_a_windows_host_what_they_tell_of_any() {
     pty.keys("c");
     pty.wait_bytes(b"\x1b]52;");
     pty.keys("X");
-    pty.wait_text("Write 1 rows into a file");
+    pty.wait_text("Write 1 row into a file");
     let file = deck.home().join("commands.jsonl");
     pty.keys("\x15");
     pty.keys(&format!("{}\r", file.display()));

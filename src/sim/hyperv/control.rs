@@ -37,6 +37,12 @@ pub struct WinVmState {
     pub start_action: u16,
     /// Its notes.
     pub notes: String,
+    /// How many processors it is set up with.
+    pub vcpus: u32,
+    /// Mebibytes of memory that it starts with.
+    pub memory_mib: u64,
+    /// How many keys its keyboard was made to press.
+    pub typed: u32,
     /// Names of its checkpoints, in the order in which they were made.
     pub checkpoints: Vec<String>,
     /// The checkpoint it stands on.
@@ -318,6 +324,9 @@ fn seen(vm: &WinVm, t: f64) -> WinVmState {
         standing: vm.standing,
         start_action: vm.settings().start_action,
         notes: vm.settings().notes.clone(),
+        vcpus: vm.settings().vcpus,
+        memory_mib: vm.settings().memory_mib,
+        typed: vm.typed,
         checkpoints: vm
             .plan
             .checkpoints
