@@ -200,4 +200,49 @@ fn a_page_that_is_given_up_with_a_segment_goes_on_in_the_one_before_it() {
     let found = crate::audit::page::page(dir, &PageWish { before, ..wish }).unwrap();
     assert_eq!(found.records.len(), 1);
     assert_eq!(found.before, None);
+    // Before the first segment there is nothing to go on with.
+    put(1, &line.repeat(1024));
+    let begin = crate::audit::page::page(dir, &wish_behind(2)).unwrap();
+    assert!(begin.records.is_empty());
+    assert_eq!(begin.before, None);
+}
+
+fn wish_behind(segment: u32) -> PageWish {
+    PageWish {
+        before: Some(AuditPlace { segment, offset: 0 }),
+        limit: 5,
+        ..PageWish::default()
+    }
+}
+
+#[test]
+fn records_that_lie_across_two_blocks_are_on_the_pages_once() {
+    let root = tempfile::tempdir().unwrap();
+    let mut bytes = Vec::new();
+    let written: Vec<String> = (0..4_000).map(|n| format!("order {n}")).collect();
+    for details in &written {
+        let line = crate::audit::line::render(None, &about("vm-a", "kvm1", details), None).unwrap();
+        bytes.extend_from_slice(line.as_bytes());
+        bytes.push(b'\n');
+    }
+    // Several blocks, none of which ends with a line.
+    assert!(bytes.len() > 3 * 256 * 1024);
+    private_file::write_atomic(&crate::audit::chain::segment_path(root.path(), 1), &bytes).unwrap();
+    let mut found = Vec::new();
+    let mut before = None;
+    loop {
+        let wish = PageWish {
+            before,
+            limit: 1_500,
+            ..PageWish::default()
+        };
+        let page = crate::audit::page::page(root.path(), &wish).unwrap();
+        found.extend(page.records.into_iter().rev().map(|one| one.entry.details));
+        before = page.before;
+        if before.is_none() {
+            break;
+        }
+    }
+    found.reverse();
+    assert_eq!(found, written);
 }
