@@ -421,12 +421,13 @@ impl Engine {
                 }
                 self.state.put_operation(*operation);
             }
-            OperationNews::StoreMoved(operation) => {
-                if operation.is_finished() {
-                    self.reins.remove(&operation.id);
-                    self.busy_stores.remove(&operation.id);
-                }
+            OperationNews::StoreMoved(operation) => self.state.store_operations.put(*operation),
+            OperationNews::StoreOver(operation, result, reply) => {
+                self.reins.remove(&operation.id);
+                self.busy_stores.remove(&operation.id);
                 self.state.store_operations.put(*operation);
+                self.publish();
+                return send_or_gone(reply, Ok(*result));
             }
             OperationNews::NotRecorded(cause) => {
                 let now = self.clock().now();

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::admission;
 use super::record;
+use super::request::Reply;
 use super::verify::{Judgement, Watcher};
 use crate::audit::AuditLog;
 use crate::clock::Clock;
@@ -27,6 +28,7 @@ use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::domain::inventory::FleetSnapshot;
 use crate::domain::operation::{Operation, OperationId, Outcome, Phase, Plan, Submission};
 use crate::domain::snapshot::VmSnapshot;
+use crate::domain::store_action::StoreResult;
 use crate::domain::store_operation::StoreOperation;
 use crate::domain::text::RemoteText;
 use crate::hypervisor::{HypervisorError, ProgressNews, ProgressSink};
@@ -59,6 +61,8 @@ pub enum OperationNews {
     NotRecorded(Failure),
     /// Something that is done to a pool or a network stands like this now.
     StoreMoved(Box<StoreOperation>),
+    /// The same, and it is over: whoever asked is told so once everybody can see it.
+    StoreOver(Box<StoreOperation>, Box<StoreResult>, Reply<StoreResult>),
 }
 
 /// Makes ids that sort by time and are unique across processes.

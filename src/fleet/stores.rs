@@ -323,16 +323,17 @@ impl Run {
         self.operation.outcome = Some(outcome.clone());
         self.operation.finished_at = Some(now);
         self.operation.state_after = after;
-        // The fleet knows that it is over before whoever asked does, so that it can be asked again.
-        self.moved(Phase::Done).await;
+        self.operation.phase = Phase::Done;
         let result = StoreResult {
-            id: self.operation.id,
+            id: self.operation.id.clone(),
             outcome,
             state_after: after,
             elapsed: began.elapsed(),
             at: now,
         };
-        send_or_gone(reply, Ok(result));
+        let operation = Box::new(self.operation.clone());
+        let over = OperationNews::StoreOver(operation, Box::new(result), reply);
+        self.tell(over).await;
     }
 
     /// Waits for a place, looks once more, writes the intent.
@@ -474,8 +475,12 @@ impl Run {
     }
 
     async fn tell(&self, news: OperationNews) {
-        if self.news.send(news).await.is_err() {
-            tracing::debug!("the fleet has ended");
+        let Err(mpsc::error::SendError(news)) = self.news.send(news).await else {
+            return;
+        };
+        tracing::debug!("the fleet has ended");
+        if let OperationNews::StoreOver(_, result, reply) = news {
+            send_or_gone(reply, Ok(*result));
         }
     }
 }

@@ -58,7 +58,14 @@ async fn run(lab: &Lab, proposal: StoreProposal, consent: Consent) -> Result<Sto
         consent,
         deadline: None,
     };
-    lab.handle.run_store(submission).await
+    let result = lab.handle.run_store(submission).await;
+    if let Ok(result) = &result {
+        // Whoever is told of the end finds it in what everybody sees.
+        let seen = lab.handle.snapshot();
+        let operation = seen.store_operations.iter().find(|one| one.id == result.id);
+        assert!(operation.unwrap().is_finished());
+    }
+    result
 }
 
 #[tokio::test(start_paused = true)]
