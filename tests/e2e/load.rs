@@ -47,14 +47,14 @@ fn define_restless(host: &LibvirtHost) -> (VmId, String) {
 }
 
 /// The present figure of a row of the tab of figures, in whatever unit; `None` where it is not known.
-fn present(screen: &str, metric: &str) -> Option<f64> {
+pub(crate) fn present(screen: &str, metric: &str) -> Option<f64> {
     let line = row(screen, metric);
     let (_, rest) = line.split_once(metric)?;
     rest.split_whitespace().next()?.parse().ok()
 }
 
 /// Returns whether the chart between two rows rises from its ground anywhere.
-fn rises(screen: &str, metric: &str, next: &str) -> bool {
+pub(crate) fn rises(screen: &str, metric: &str, next: &str) -> bool {
     let from = screen.lines().skip_while(|line| !line.contains(metric));
     let chart = from.skip(1).take_while(|line| !line.contains(next));
     let bars: Vec<&str> = chart.collect();

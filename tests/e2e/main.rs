@@ -31,6 +31,7 @@ mod many;
 mod marks;
 mod mixed;
 mod mouse;
+mod network;
 mod own;
 mod own_commands;
 mod pictures;

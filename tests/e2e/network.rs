@@ -24,9 +24,10 @@ fn what_goes_through_a_card_and_its_address_are_told() {
     pty.keys("\r\t");
     // It sends one packet a second, and gets an answer to each.
     pty.wait_for("figures of what goes through its card", |screen| {
-        ["net rx", "net tx"].iter().all(|metric| {
-            present(screen, metric).is_some_and(|figure| figure > 0.0)
-        }) && rises(screen, "net rx", "net tx")
+        ["net rx", "net tx"]
+            .iter()
+            .all(|metric| present(screen, metric).is_some_and(|figure| figure > 0.0))
+            && rises(screen, "net rx", "net tx")
     });
     pty.keys("\t\t");
     pty.wait_for("its card", |screen| {

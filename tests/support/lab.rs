@@ -36,6 +36,15 @@ const BOOT_BOUND: Duration = Duration::from_secs(90);
 const AGENT_CHANNEL: &str =
     "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>";
 
+/// The card of this machine that leads to a guest; `tests/run` makes it.
+const CARD: &str = "vmdeck-lab0";
+
+/// This machine's own address on it.
+const CARD_PEER: &str = "203.0.113.1";
+
+/// The guest's address on it.
+pub const CARD_ADDRESS: &str = "203.0.113.2";
+
 /// Where hosts keep their files. Short, because a path of a unix socket has at most 107 characters.
 const PREFIX: &str = "vml.";
 
@@ -297,11 +306,35 @@ impl LibvirtHost {
         self.define(name, &os, AGENT_CHANNEL)
     }
 
-    /// Defines the same guest with a disk of which snapshots can be taken.
+    /// Defines the same guest with a disk of which snapshots can be taken, and a file system on it that it uses.
     pub fn define_with_agent_and_disk(&self, name: &str) -> VmId {
-        let os = self.small_linux("initramfs-agent.gz", "");
-        let devices = format!("{AGENT_CHANNEL}{}", self.small_disk());
+        let os = self.small_linux("initramfs-agent.gz", " lab.disk=vda");
+        let plain = self
+            .file(&format!("{}.img", new_id()))
+            .display()
+            .to_string();
+        run(&mut self.prepare("mkfs.ext4", &["-q", &plain, "16M"]));
+        let image = self
+            .file(&format!("{}.qcow2", new_id()))
+            .display()
+            .to_string();
+        run(&mut self.prepare("qemu-img", &["convert", "-O", "qcow2", &plain, &image]));
+        let devices = format!("{AGENT_CHANNEL}{}", disk_of(&image));
         self.define(name, &os, &devices)
+    }
+
+    /// Defines the same guest with a network card that has [`CARD_ADDRESS`], and from which it asks this machine for an
+    /// answer every second. One guest at a time.
+    pub fn define_with_agent_and_card(&self, name: &str, mac: &str) -> VmId {
+        let said = format!(" lab.card={CARD_ADDRESS}/30 lab.peer={CARD_PEER}");
+        let os = self.small_linux("initramfs-agent.gz", &said);
+        let made = Path::new("/sys/class/net").join(CARD).exists();
+        assert!(made, "there is no network card {CARD}: {ADVICE}");
+        let card = format!(
+            "<interface type='ethernet'><mac address='{mac}'/><target dev='{CARD}' managed='no'/>\
+             <model type='virtio'/></interface>"
+        );
+        self.define(name, &os, &format!("{AGENT_CHANNEL}{card}"))
     }
 
     fn small_linux(&self, initramfs: &str, more: &str) -> String {
@@ -322,13 +355,12 @@ impl LibvirtHost {
 
     /// Makes an image, and returns the disk that it is of.
     fn small_disk(&self) -> String {
-        let image = self.file(&format!("{}.qcow2", new_id()));
-        let path = image.display().to_string();
+        let path = self
+            .file(&format!("{}.qcow2", new_id()))
+            .display()
+            .to_string();
         run(&mut self.prepare("qemu-img", &["create", "-q", "-f", "qcow2", &path, "4M"]));
-        format!(
-            "<disk type='file' device='disk'><driver name='qemu' type='qcow2'/>\
-             <source file='{path}'/><target dev='vda' bus='virtio'/></disk>"
-        )
+        disk_of(&path)
     }
 
     /// Defines a guest from its parts; `devices` is XML.
@@ -457,6 +489,14 @@ impl Drop for LibvirtHost {
 pub fn new_id() -> VmId {
     let text = fs::read_to_string("/proc/sys/kernel/random/uuid").expect("a random UUID");
     VmId::parse(text.trim()).expect("a UUID")
+}
+
+/// The disk of a VM that an image is.
+fn disk_of(path: &str) -> String {
+    format!(
+        "<disk type='file' device='disk'><driver name='qemu' type='qcow2'/>\
+         <source file='{path}'/><target dev='vda' bus='virtio'/></disk>"
+    )
 }
 
 /// Text inside an XML element.
