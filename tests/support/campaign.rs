@@ -67,11 +67,21 @@ pub fn memory() -> usize {
 
 /// Memory of a process that is in use, in bytes.
 pub fn memory_of(pid: u32) -> u64 {
+    status_of(pid, "VmRSS:")
+}
+
+/// The same without pages of files, its own program among them: those the system takes and gives back as it likes.
+pub fn own_memory_of(pid: u32) -> u64 {
+    status_of(pid, "RssAnon:")
+}
+
+/// A size that the system tells of a process (`proc(5)`, `/proc/pid/status`), in bytes.
+fn status_of(pid: u32, name: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("/proc");
-    let resident = status
+    let told = status
         .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next());
-    let kilobytes: u64 = resident.and_then(|text| text.parse().ok()).expect("VmRSS");
+        .find_map(|line| line.strip_prefix(name)?.split_whitespace().next());
+    let kilobytes: u64 = told.and_then(|text| text.parse().ok()).expect(name);
     kilobytes * 1024
 }
 
