@@ -283,3 +283,22 @@ fn only_the_note_of_it_leaves_lines_behind() {
     assert_eq!(found.findings.len(), 1, "{found:?}");
     assert_eq!(found.left_behind, 0);
 }
+
+#[test]
+fn a_note_that_follows_no_line_that_is_there_leaves_nothing_behind() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("audit");
+    let lines = lines_after(None, 9);
+    // The number of one line, and the hash of another.
+    let nowhere = AuditHead {
+        seq: head_of(&lines[6]).seq,
+        hash: head_of(&lines[5]).hash,
+    };
+    let note_of_it = note(AuditPhase::Note, SEGMENT_LEFT);
+    let next = line::render(Some(&nowhere), &note_of_it, None).unwrap();
+    put(&dir, 1, &lines);
+    put(&dir, 2, &[next.into_bytes()]);
+    let found = verify(&dir, None, None).unwrap();
+    assert!(!found.is_sound(), "{found:?}");
+    assert_eq!(found.left_behind, 0);
+}

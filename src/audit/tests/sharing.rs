@@ -1,12 +1,14 @@
 //! Several writers, rotation, reading back, and what other processes leave behind.
 
 use std::io;
+use std::time::Duration;
 
 use super::{clock, entry, intent, open, sound};
-use crate::audit::chain;
+use crate::audit::chain::{self, Held};
+use crate::audit::line;
 use crate::audit::log::{AuditLog, AuditOptions};
 use crate::audit::verify::{Problem, verify};
-use crate::domain::audit::{AuditPhase, AuditRecord};
+use crate::domain::audit::{AuditHead, AuditPhase, AuditRecord};
 use crate::private_file;
 
 #[tokio::test]
@@ -93,6 +95,32 @@ async fn another_process_s_torn_end_is_mended_by_the_next_append() {
     io::Write::write_all(&mut file, b"{\"v\":1,\"se").unwrap();
     assert_eq!(log.append(intent("b")).await.unwrap(), 3);
     assert_eq!(sound(&dir).records, 3);
+}
+
+#[tokio::test]
+async fn who_checks_waits_for_who_is_in_the_middle_of_a_line() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("audit");
+    open(&dir).await.append(intent("a")).await.unwrap();
+    let path = chain::segment_path(&dir, 1);
+    let written = std::fs::read(&path).unwrap();
+    let head = AuditHead {
+        seq: 1,
+        hash: line::hash(written.trim_ascii_end()),
+    };
+    let next = line::render(Some(&head), &intent("b"), None).unwrap() + "\n";
+    let (half, rest) = next.split_at(next.len() / 2);
+    let lock = chain::open_lock(&dir).unwrap();
+    let writing = Held::take(&lock).unwrap();
+    let mut file = private_file::open_append(&path, false).unwrap();
+    io::Write::write_all(&mut file, half.as_bytes()).unwrap();
+    let checking = std::thread::spawn(move || verify(&dir, None, None));
+    // Long enough for who does not wait, and far from what is waited for.
+    std::thread::park_timeout(Duration::from_millis(100));
+    io::Write::write_all(&mut file, rest.as_bytes()).unwrap();
+    drop(writing);
+    let found = checking.join().unwrap().unwrap();
+    assert!(found.is_sound() && found.records == 2, "{found:?}");
 }
 
 #[tokio::test]
