@@ -7,6 +7,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod flooded;
 mod hostile;
 mod hung;
 mod people;
