@@ -27,6 +27,15 @@ const NARROWEST: u16 = 24;
 /// Columns that names take at the most: behind them stands why.
 const WIDEST: u16 = 48;
 
+/// Columns beside the lines: the frame and its margin.
+const BESIDE: u16 = 4;
+
+/// Columns from which on a reason stands behind its line; where there are fewer it stands below.
+const LEGIBLE: u16 = 24;
+
+/// Columns that it is moved in by there.
+const BELOW: u16 = 4;
+
 /// The panel.
 #[derive(Debug, Clone, Copy)]
 pub struct ProgressPanel {
@@ -73,7 +82,8 @@ impl ProgressPanel {
             height: room.height.saturating_sub(2),
             ..room
         };
-        draw_lines(buf, below, theme, Some(&lines(bulk)), self.scroll);
+        let lines = lines(bulk, area.width);
+        draw_lines(buf, below, theme, Some(&lines), self.scroll);
     }
 }
 
@@ -98,8 +108,9 @@ pub fn current(app: &App) -> Option<&Bulk> {
         .or_else(|| app.bulks.last())
 }
 
-/// Returns the lines of an order: its VMs, then those that were left out.
-pub fn lines(bulk: &Bulk) -> Vec<Line> {
+/// Returns the lines of an order in a terminal of this width: its VMs, then those that were left out.
+pub fn lines(bulk: &Bulk, width: u16) -> Vec<Line> {
+    let width = width.saturating_sub(BESIDE);
     let members = bulk.members.iter();
     let left_out = bulk.skipped.iter();
     let names = members.map(|member| named(&member.name, &member.action.about()));
@@ -111,22 +122,39 @@ pub fn lines(bulk: &Bulk) -> Vec<Line> {
     let mut names = names
         .iter()
         .map(|name| paint::padded(&fit_middle(name, columns.into()), columns + 2));
-    let members = bulk.members.iter().zip(&mut names);
-    let mut lines: Vec<Line> = members.map(|(member, name)| line(member, name)).collect();
+    let mut lines = Vec::new();
+    for (member, name) in bulk.members.iter().zip(&mut names) {
+        let (line, role) = line(member, name);
+        reasoned(&mut lines, line, (member.standing.reason(), role), width);
+    }
     if !bulk.skipped.is_empty() {
         lines.push(Vec::new());
         lines.push(vec![(
             format!("Left out of the plan: {}", bulk.skipped.len()),
             Role::Warning,
         )]);
-        lines.extend(bulk.skipped.iter().zip(names).map(|(skipped, name)| {
-            vec![
-                (name, Role::Dim),
-                (skipped.cause.message.clone(), Role::Dim),
-            ]
-        }));
+        for (skipped, name) in bulk.skipped.iter().zip(names) {
+            let why = (Some(skipped.cause.message.as_str()), Role::Dim);
+            reasoned(&mut lines, vec![(name, Role::Dim)], why, width);
+        }
     }
     lines
+}
+
+/// Adds a line and all of its reason: behind it, as far as there is room.
+fn reasoned(lines: &mut Vec<Line>, mut line: Line, why: (Option<&str>, Role), width: u16) {
+    let (Some(reason), role) = why else {
+        return lines.push(line);
+    };
+    let before: u16 = line.iter().map(|(text, _)| paint::width(text)).sum();
+    let is_behind = width.saturating_sub(before) >= LEGIBLE;
+    let indent = if is_behind { before } else { BELOW };
+    let mut parts = paint::wrap(reason, width.saturating_sub(indent)).into_iter();
+    if is_behind {
+        line.extend(parts.next().map(|part| (part, role)));
+    }
+    lines.push(line);
+    lines.extend(parts.map(|part| vec![(" ".repeat(indent.into()), role), (part, role)]));
 }
 
 /// Returns a VM's name with what is meant beside it.
@@ -134,12 +162,13 @@ fn named(name: &RemoteText, about: &str) -> String {
     format!("{}{about}", name.fit(NARROWEST.into()))
 }
 
-fn line(member: &Member, name: String) -> Line {
+/// Returns the line of a VM, and in which role its reason stands.
+fn line(member: &Member, name: String) -> (Line, Role) {
     let (sign, word, role) = standing(&member.standing);
     let took = member
         .took
         .map_or_else(String::new, |took| Age(took).to_string());
-    let mut line = vec![
+    let line = vec![
         (format!("{sign} {word:<13}"), role),
         (name, Role::Strong),
         (
@@ -148,10 +177,7 @@ fn line(member: &Member, name: String) -> Line {
         ),
         (format!("{took:<6}"), Role::Dim),
     ];
-    if let Some(why) = member.standing.reason() {
-        line.push((why.to_owned(), role));
-    }
-    line
+    (line, role)
 }
 
 /// Returns sign, word and role of where a VM stands.
@@ -278,7 +304,7 @@ pub fn copy(app: &mut App) -> Vec<Effect> {
         return Vec::new();
     };
     let mut text = format!("{}: {}\n", title(bulk), bulk.summary());
-    for line in lines(bulk) {
+    for line in lines(bulk, u16::MAX) {
         let line: String = line.into_iter().map(|(text, _)| text).collect();
         text.push_str(line.trim_end());
         text.push('\n');
@@ -311,5 +337,31 @@ pub fn follow(app: &mut App) {
             " (5, then b: each of them)"
         };
         app.say(role, format!("{text}{more}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_of_a_reason_is_told_in_any_terminal() {
+        let reason = "the image is in use by another process, which has it open for writing";
+        for width in [20, 40, 60, 80, 120] {
+            let line = vec![
+                ("web-1".to_owned(), Role::Strong),
+                (" ".repeat(30), Role::Text),
+            ];
+            let mut lines = Vec::new();
+            reasoned(&mut lines, line, (Some(reason), Role::Danger), width);
+            let told = lines.iter().flatten();
+            let told = told.filter(|(text, role)| *role == Role::Danger && !text.trim().is_empty());
+            let told: Vec<&str> = told.map(|(text, _)| text.as_str()).collect();
+            assert_eq!(told.join(" "), reason, "{width}");
+            for line in &lines[1..] {
+                let columns: u16 = line.iter().map(|(text, _)| paint::width(text)).sum();
+                assert!(columns <= width, "{width}: {line:?}");
+            }
+        }
     }
 }

@@ -32,7 +32,7 @@ pub fn go(app: &mut App, motion: Motion) -> Vec<Effect> {
     let lines = match app.overlays.last() {
         Some(Overlay::Details(details)) => details.lines(app).map_or(0, |lines| lines.len()),
         Some(Overlay::Progress(_)) => {
-            progress::current(app).map_or(0, |it| progress::lines(it).len())
+            progress::current(app).map_or(0, |it| progress::lines(it, width).len())
         }
         _ => 0,
     };
