@@ -67,20 +67,23 @@ pub fn subject(app: &App) -> Option<VmRef> {
     }
 }
 
-/// Returns what a key means for the VMs it is about: start resumes what is paused, and so does pause.
+/// Returns what a key means for the VMs it is about: start resumes what is paused, and so does pause, also beside VMs
+/// that are off, unless one is left that could be paused.
 pub fn meaning(app: &App, kind: ActionKind) -> ActionKind {
-    let turns = matches!(kind, ActionKind::Start | ActionKind::Pause);
-    let paused = |vm: &VmRef| {
-        app.snapshot
-            .vm(vm)
-            .is_some_and(|(_, found)| found.state == PowerState::Paused)
-    };
-    let mut vms = target_refs(app).peekable();
-    if turns && vms.peek().is_some() && vms.all(paused) {
-        ActionKind::Resume
-    } else {
-        kind
+    if !matches!(kind, ActionKind::Start | ActionKind::Pause) {
+        return kind;
     }
+    let mut resumes = false;
+    for vm in target_refs(app) {
+        let found = app.snapshot.vm(vm).map(|(_, found)| &found.state);
+        match found {
+            Some(PowerState::Paused) => resumes = true,
+            Some(PowerState::Running) => return kind,
+            _ if kind == ActionKind::Start => return kind,
+            _ => {}
+        }
+    }
+    if resumes { ActionKind::Resume } else { kind }
 }
 
 /// VMs that are looked at one by one for what every frame asks.

@@ -98,6 +98,23 @@ async fn start_needs_no_question_and_resumes_what_is_paused() {
 }
 
 #[tokio::test]
+async fn pause_resumes_those_that_are_paused_where_none_is_left_to_pause() {
+    for (with, expected) in [("web-1", "plan pause"), ("win-test", "plan resume")] {
+        let mut screen = Screen::small((100, 30));
+        let keys = format!("/ \"staging\" enter space esc / \"{with}\" enter space esc p");
+        screen.keys(&keys).await;
+        let asked = screen.asked();
+        let planned = asked.iter().filter(|line| line.starts_with("plan"));
+        let planned: Vec<&String> = planned.collect();
+        assert_eq!(planned.len(), 2, "{asked:?}");
+        assert!(
+            planned.iter().all(|line| line.starts_with(expected)),
+            "{asked:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn many_vms_are_listed_with_those_left_out() {
     let mut screen = Screen::small((100, 30));
     screen.keys("* S").await;
