@@ -45,6 +45,8 @@ const READERS: usize = 2;
 struct Size {
     hosts: usize,
     vms: usize,
+    /// Actions each beat.
+    actions: usize,
     lasting: Duration,
 }
 
@@ -207,8 +209,10 @@ impl Soak {
             if began.elapsed() >= self.size.lasting {
                 break;
             }
-            let chosen = self.choose(number);
-            acting.spawn(act(self.server.address, self.admin.clone(), chosen));
+            for more in 0..self.size.actions {
+                let chosen = self.choose(number * self.size.actions + more);
+                acting.spawn(act(self.server.address, self.admin.clone(), chosen));
+            }
             while let Some(ended) = acting.try_join_next() {
                 self.note(ended.expect("an end"));
             }
@@ -297,6 +301,12 @@ impl Soak {
             figure("soak", what, told);
             slope
         };
+        let tenths = (0..=10).map(|tenth| {
+            let look = &self.looks[(self.looks.len() - 1) * tenth / 10];
+            format!("{:.1}", mebibytes(look.memory))
+        });
+        let tenths: Vec<String> = tenths.collect();
+        figure("soak", "memory from tenth to tenth, MiB", tenths.join(" "));
         let slope = grows("memory", |look| look.memory);
         grows("memory without files", |look| look.own);
         let most = looks.iter().map(|look| look.descriptors).max();
@@ -374,16 +384,18 @@ async fn follow(address: SocketAddr, admin: String, events: Arc<AtomicU64>, over
     }
 }
 
+#[expect(clippy::cast_precision_loss, reason = "far from 2^52")]
+fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / 1_048_576.0
+}
+
 /// The slope of the line through what a size in bytes was (least squares), in MiB an hour.
 #[expect(clippy::cast_precision_loss, reason = "far from 2^52")]
 fn slope(looks: &[&Look], size: fn(&Look) -> u64) -> f64 {
     let points = || {
-        looks.iter().map(|look| {
-            (
-                look.at.as_secs_f64() / 3600.0,
-                size(look) as f64 / 1_048_576.0,
-            )
-        })
+        looks
+            .iter()
+            .map(|look| (look.at.as_secs_f64() / 3600.0, mebibytes(size(look))))
     };
     let count = looks.len() as f64;
     let (sum_x, sum_y) = points().fold((0.0, 0.0), |(x, y), point| (x + point.0, y + point.1));
@@ -408,6 +420,7 @@ async fn a_server_that_goes_on_loses_nothing_and_leaves_nothing() {
     soak(Size {
         hosts: 4,
         vms: 10,
+        actions: 1,
         lasting: Duration::from_secs(12),
     })
     .await;
@@ -419,7 +432,22 @@ async fn an_hour_of_two_hundred_hosts() {
     soak(Size {
         hosts: 200,
         vms: 50,
+        actions: 1,
         lasting: lasting(Duration::from_secs(3600)),
+    })
+    .await;
+}
+
+/// With this many actions every log of a host's last 300 commands is full when memory is looked at, for which the fleet
+/// above takes sixteen hours.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "half an hour: tests/campaign wear"]
+async fn half_an_hour_of_twenty_actions_a_second() {
+    soak(Size {
+        hosts: 40,
+        vms: 50,
+        actions: 20,
+        lasting: lasting(Duration::from_secs(1860)),
     })
     .await;
 }
