@@ -20,7 +20,7 @@ use vmdeck::task::Tasks;
 
 use crate::program::{Home, Server};
 use crate::serving::http;
-use crate::support::campaign::{figure, lasting, memory_of, own_memory_of, shipped};
+use crate::support::campaign::{figure, lasting, memory_of, own_memory_of, rounds, shipped};
 use crate::support::simulated::SimFleet;
 use crate::support::{wait_for, write};
 
@@ -446,7 +446,7 @@ async fn half_an_hour_of_twenty_actions_a_second() {
     soak(Size {
         hosts: 40,
         vms: 50,
-        actions: 20,
+        actions: rounds(20),
         lasting: lasting(Duration::from_secs(1860)),
     })
     .await;
