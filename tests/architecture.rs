@@ -130,7 +130,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("roxmltree", &["hypervisor"]),
     ("similar", &["domain/definition.rs"]),
     ("nucleo_matcher", &["tui"]),
-    ("tracing_subscriber", &["logging.rs"]),
+    ("tracing_subscriber", &["logging"]),
 ];
 
 /// What the words of the field may be built on.

@@ -1,6 +1,8 @@
 //! What the program writes about itself: to a file while a screen is open, to standard error where
 //! somebody asked for it, never to the terminal in use. Secrets cannot be formatted, by type.
 
+mod outlet;
+
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,6 +11,7 @@ use std::sync::Mutex;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
+use self::outlet::Outlet;
 use crate::config::LogLevel;
 use crate::domain::error_kind::{ErrorKind, Failure};
 use crate::private_file;
@@ -39,7 +42,10 @@ pub fn start_json(destination: &Destination, level: LogLevel) -> Result<(), Fail
             .with_writer(Mutex::new(open(path)?))
             .finish()
             .try_init(),
-        Destination::StandardError => common.with_writer(io::stderr).finish().try_init(),
+        Destination::StandardError => common
+            .with_writer(Mutex::new(Outlet::new(io::stderr(), true)))
+            .finish()
+            .try_init(),
     })
 }
 
@@ -54,7 +60,10 @@ pub fn start(destination: &Destination, level: LogLevel) -> Result<(), Failure> 
             .with_writer(Mutex::new(open(path)?))
             .finish()
             .try_init(),
-        Destination::StandardError => common.with_writer(io::stderr).finish().try_init(),
+        Destination::StandardError => common
+            .with_writer(Mutex::new(Outlet::new(io::stderr(), false)))
+            .finish()
+            .try_init(),
     })
 }
 
@@ -138,7 +147,7 @@ mod tests {
         std::panic::set_hook(before);
         assert!(broken.is_err());
         let text = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
-        assert!(text.contains("logging.rs:"), "{text}");
+        assert!(text.contains("logging/mod.rs:"), "{text}");
         assert!(!text.contains("hunter2"), "{text}");
     }
 }
