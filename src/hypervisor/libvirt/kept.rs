@@ -34,6 +34,10 @@ const MAX_STDERR: usize = 1024 * 1024;
 /// Bytes of output that wait to be taken, whatever is waited for: two answers of the largest kind.
 const MAX_WAITING: usize = 32 * 1024 * 1024;
 
+/// Bytes of room for output that stay between two questions. What the largest answers ever needed would stay
+/// for as long as the link does, of every host.
+const IDLE_ROOM: usize = 4 * 1024;
+
 /// Prompts of a connection that may write and of one that may not.
 const PROMPTS: [&[u8]; 2] = [b"virsh # ", b"virsh > "];
 
@@ -177,6 +181,7 @@ impl Kept {
             }
             replies.push(self.take_next(cap).await?);
         }
+        self.stdout.shrink_to(IDLE_ROOM);
         Ok(replies)
     }
 
@@ -474,6 +479,38 @@ mod tests {
         }
 
         async fn close(&mut self) {}
+    }
+
+    /// A process that has said everything already; the last chunk comes first.
+    #[derive(Debug)]
+    struct Said(Vec<Chunk>);
+
+    #[async_trait::async_trait]
+    impl RemoteProcess for Said {
+        async fn read(&mut self) -> Result<Chunk, TransportError> {
+            Ok(self.0.pop().unwrap_or(Chunk::Closed))
+        }
+
+        async fn write(&mut self, _bytes: &[u8]) -> Result<(), TransportError> {
+            Ok(())
+        }
+
+        async fn close(&mut self) {}
+    }
+
+    #[tokio::test]
+    async fn the_room_of_a_large_answer_is_given_back() {
+        let large = "name\n".repeat(100_000);
+        let mark = "@@0000000000000007.1@@";
+        let said = vec![
+            Chunk::Stderr(format!("error: {mark}\n").into_bytes()),
+            Chunk::Stdout(format!("{large}{mark}").into_bytes()),
+        ];
+        let mut kept = Kept::with_nonce(Box::new(Said(said)), 7);
+        let asked = [Line::new("list")];
+        let replies = kept.ask(&asked, &[], usize::MAX).await.unwrap();
+        assert_eq!(replies[0].stdout, large.as_bytes());
+        assert!(kept.stdout.capacity() <= 2 * IDLE_ROOM);
     }
 
     #[tokio::test]
