@@ -216,6 +216,8 @@ pub(crate) struct Line {
     text: String,
     /// The name of a snapshot, a volume, a pool or a network: its last word.
     named: Option<String>,
+    /// Whether it fails where there is nothing to tell.
+    may_fail: bool,
 }
 
 impl Line {
@@ -224,6 +226,7 @@ impl Line {
         Self {
             text: words.to_owned(),
             named: None,
+            may_fail: false,
         }
     }
 
@@ -232,6 +235,7 @@ impl Line {
         Self {
             text: format!("{command} {vm}"),
             named: None,
+            may_fail: false,
         }
     }
 
@@ -240,6 +244,7 @@ impl Line {
         Self {
             text: format!("{command} {id}"),
             named: None,
+            may_fail: false,
         }
     }
 
@@ -248,6 +253,7 @@ impl Line {
         Self {
             text: format!("{command} '{name}'"),
             named: Some(name.to_owned()),
+            may_fail: false,
         }
     }
 
@@ -256,6 +262,7 @@ impl Line {
         Self {
             text: format!("{command} --pool {pool} --vol '{name}'"),
             named: Some(name.to_owned()),
+            may_fail: false,
         }
     }
 
@@ -264,7 +271,19 @@ impl Line {
         Self {
             text: format!("{command} {vm} --snapshotname '{name}'"),
             named: Some(name.to_owned()),
+            may_fail: false,
         }
+    }
+
+    /// The same, where a failure is how `virsh` says that there is nothing.
+    pub(crate) fn or_nothing(mut self) -> Self {
+        self.may_fail = true;
+        self
+    }
+
+    /// Tells whether it fails where there is nothing to tell.
+    pub(crate) const fn may_fail(&self) -> bool {
+        self.may_fail
     }
 
     /// Tells whether a kept `virsh` can be trusted to read it as it is meant: one line, on which nothing

@@ -55,7 +55,9 @@ impl Outline {
 pub(crate) fn outline_questions(vm: &VmId) -> [Line; 3] {
     [
         Line::about("snapshot-list", vm).with("--name"),
-        Line::about("snapshot-current", vm).with("--name"),
+        Line::about("snapshot-current", vm)
+            .with("--name")
+            .or_nothing(),
         // Never read, only compared: it is the one answer that holds the times.
         Line::about("snapshot-list", vm),
     ]

@@ -154,7 +154,7 @@ impl Worker {
             }
             let began = Instant::now();
             let answered = timeout(within, kept.ask(lines, next, MAX_ANSWER)).await;
-            let status = status_of(answered.as_ref().ok());
+            let status = status_of(lines, answered.as_ref().ok());
             let bytes = answered.as_ref().ok().and_then(|said| said.as_ref().ok());
             let bytes = bytes.map(|said| said.iter().map(|one| one.stdout.len() as u64).sum());
             self.transport
@@ -315,7 +315,7 @@ fn shown(lines: &[Line]) -> String {
 }
 
 /// Returns how a call went, as the command log shows it; `None` = no answer in time.
-fn status_of(answered: Option<&Result<Vec<Reply>, Broken>>) -> String {
+fn status_of(lines: &[Line], answered: Option<&Result<Vec<Reply>, Broken>>) -> String {
     let word = match answered {
         None => "timed out",
         Some(Err(Broken::Link(_))) => "link lost",
@@ -323,7 +323,9 @@ fn status_of(answered: Option<&Result<Vec<Reply>, Broken>>) -> String {
         Some(Err(Broken::Garbled(_))) => "garbled",
         Some(Err(Broken::Flood)) => "too much",
         Some(Ok(replies)) => {
-            let failed = replies.iter().filter(|reply| reply.failure.is_some());
+            let answers = lines.iter().zip(replies);
+            let failed =
+                answers.filter(|(line, reply)| reply.failure.is_some() && !line.may_fail());
             match failed.count() {
                 0 => "ok",
                 count => return format!("{count} failed"),
@@ -462,6 +464,26 @@ pub(super) mod tests {
             assert_eq!(reply.stdout, format!("{}!\n", line.as_str()).as_bytes());
         }
         assert_eq!(replies.len(), 100);
+    }
+
+    #[test]
+    fn a_question_that_may_find_nothing_is_not_told_as_failed() {
+        let reply = |failure: Option<&str>| Reply {
+            stdout: Vec::new(),
+            failure: failure.map(RemoteText::new),
+        };
+        let lines = [
+            Line::new("snapshot-list"),
+            Line::new("snapshot-current").or_nothing(),
+        ];
+        for (list, current, told) in [
+            (None, None, "ok"),
+            (None, Some("there is none"), "ok"),
+            (Some("no such VM"), Some("no such VM"), "1 failed"),
+        ] {
+            let replies = Ok(vec![reply(list), reply(current)]);
+            assert_eq!(status_of(&lines, Some(&replies)), told);
+        }
     }
 
     /// A script whose `virsh` repeats each question, and the questions that reached it.
