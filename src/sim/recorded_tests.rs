@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use proptest::test_runner::Config;
 
 use super::host::SimHost;
 use super::program::{Surroundings, run_line};
@@ -207,7 +208,7 @@ async fn addresses_are_told_by_the_source_that_knows_them() {
 }
 
 proptest::proptest! {
-    #![proptest_config(proptest::test_runner::Config::with_cases(200))]
+    #![proptest_config(Config::with_cases((Config::default().cases / 10).max(200)))]
 
     #[test]
     fn no_input_and_no_command_line_makes_it_fall_over(

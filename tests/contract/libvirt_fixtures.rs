@@ -294,7 +294,7 @@ fn damage(bytes: &mut Vec<u8>, (kind, at, byte): (u8, usize, u8)) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases((ProptestConfig::default().cases / 20).max(96)))]
 
     #[test]
     fn damaged_answers_never_panic_and_invent_no_vm(

@@ -114,7 +114,7 @@ fn whatever_stands_at_the_end_the_log_goes_on_after_it() {
     let good = std::fs::read(&path).unwrap();
     let mut runner = TestRunner::new(ProptestConfig {
         failure_persistence: None,
-        ..ProptestConfig::with_cases(256)
+        ..ProptestConfig::with_cases((ProptestConfig::default().cases / 8).max(256))
     });
     let pieces = [
         "\n",

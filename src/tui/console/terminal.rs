@@ -184,7 +184,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(300))]
+        #![proptest_config(ProptestConfig::with_cases((ProptestConfig::default().cases / 8).max(300)))]
         #[test]
         fn nothing_that_a_vm_writes_breaks_it(
             pieces in prop::collection::vec(
