@@ -82,6 +82,10 @@ pub struct HostSnapshot {
 /// How far apart two looks at the same clock may be when they are compared the wrong way round.
 const A_LOOK: SignedDuration = SignedDuration::from_secs(2);
 
+/// What is younger than this is never too old to act upon, however short the tick: whoever looks more often is not to
+/// be refused for one answer that took its time.
+const YOUNG: Duration = Duration::from_secs(3);
+
 impl HostSnapshot {
     /// Returns how old the inventory is, or `None` when there is none, or when nobody can tell because the
     /// clock was set back since.
@@ -93,13 +97,13 @@ impl HostSnapshot {
     }
 
     /// Returns true when what we know is too old to act upon without reading it again: from a cache,
-    /// from a host that does not answer, or older than two ticks.
+    /// from a host that does not answer, or older than two ticks and than three seconds.
     pub fn is_stale(&self, now: Timestamp) -> bool {
         self.from_cache
             || !self.health.is_up()
             || self
                 .age(now)
-                .is_none_or(|age| age > self.tick.saturating_mul(2))
+                .is_none_or(|age| age > self.tick.saturating_mul(2).max(YOUNG))
     }
 
     /// Returns its VMs; none when it was never seen.

@@ -93,6 +93,20 @@ fn a_read_tells_what_changed_since_the_last() {
 }
 
 #[test]
+fn a_row_is_stale_after_two_ticks_and_never_within_three_seconds() {
+    let mut state = state();
+    state.apply(ONE, News::Health(HostHealth::Online), now());
+    state.apply(ONE, read(vec![vm(1, "a", PowerState::Running)]), now());
+    let mut host = state.host(ONE).unwrap().as_ref().clone();
+    for (tick, last_fresh) in [(200, 3000), (1500, 3000), (2000, 4000), (30_000, 60_000)] {
+        host.tick = Duration::from_millis(tick);
+        let after = |millis| now() + Duration::from_millis(millis);
+        assert!(!host.is_stale(after(last_fresh)), "tick of {tick} ms");
+        assert!(host.is_stale(after(last_fresh + 1)), "tick of {tick} ms");
+    }
+}
+
+#[test]
 fn the_cache_is_no_news_and_never_beats_a_read() {
     let mut state = state();
     state.remember(
