@@ -84,7 +84,7 @@ pub(crate) fn client_config(data: &[u8]) {
             assert!(path.as_os_str().len() <= MOST_EXPANDED);
         }
         for note in &found.notes {
-            assert!(note.len() <= 2 * data.len() + 200);
+            assert!(note.len() <= 2 * text.len() + 200);
         }
     }
 }
