@@ -233,6 +233,8 @@ mod tests {
         assert_eq!(host.identity_files.len(), 1);
         assert!(host.user_known_hosts.is_empty());
         assert_eq!(host.notes.len(), 3);
+        assert!(host.notes.iter().all(|note| note.chars().count() == 400));
+        assert!(host.notes[0].starts_with("HostName `%h%h"));
         assert!(
             host.notes[0].ends_with("it gets too long"),
             "{}",

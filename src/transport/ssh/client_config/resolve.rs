@@ -12,6 +12,10 @@ use crate::transport::ssh::pattern::Name;
 /// own, so without a bound a small file could ask for all the memory there is.
 const MAX_EXPANDED: usize = 4096;
 
+/// Characters of a note, before what acts on terminals is shown as what it is. A longer one loses its middle, where what was written stands; why it is left out stands at
+/// the end.
+const MAX_NOTE: usize = 400;
+
 /// Private keys for one host; OpenSSH takes as many.
 const MAX_KEYS: usize = 100;
 
@@ -109,7 +113,7 @@ impl ClientConfig {
             host_key_alias,
             notes: notes
                 .iter()
-                .map(|note| RemoteText::new(note).to_string())
+                .map(|note| RemoteText::new(&brief(note)).to_string())
                 .collect(),
         }
     }
@@ -117,6 +121,17 @@ impl ClientConfig {
 
 fn is_yes(text: &str) -> bool {
     text.eq_ignore_ascii_case("yes") || text.eq_ignore_ascii_case("true")
+}
+
+fn brief(note: &str) -> String {
+    let count = note.chars().count();
+    if count <= MAX_NOTE {
+        return note.to_owned();
+    }
+    let half = MAX_NOTE / 2;
+    let head: String = note.chars().take(half).collect();
+    let tail: String = note.chars().skip(count - half + 1).collect();
+    format!("{head}…{tail}")
 }
 
 fn parse_jumps(text: Option<&str>, notes: &mut Vec<String>) -> Vec<Jump> {
