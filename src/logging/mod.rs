@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 use self::outlet::Outlet;
@@ -29,42 +30,28 @@ pub enum Destination {
 
 /// Begins to write one JSON object a line; once per process.
 pub fn start_json(destination: &Destination, level: LogLevel) -> Result<(), Failure> {
-    let common = tracing_subscriber::fmt()
+    let Some(writer) = writer(destination, true)? else {
+        return Ok(());
+    };
+    let lines = tracing_subscriber::fmt()
         .with_max_level(filter(level))
         .with_ansi(false)
         .json()
         .flatten_event(true)
         .with_current_span(false)
         .with_span_list(false);
-    finish(match destination {
-        Destination::Nowhere => return Ok(()),
-        Destination::File(path) => common
-            .with_writer(Mutex::new(open(path)?))
-            .finish()
-            .try_init(),
-        Destination::StandardError => common
-            .with_writer(Mutex::new(Outlet::new(io::stderr(), true)))
-            .finish()
-            .try_init(),
-    })
+    finish(lines.with_writer(writer).finish().try_init())
 }
 
 /// Begins to write; once per process.
 pub fn start(destination: &Destination, level: LogLevel) -> Result<(), Failure> {
-    let common = tracing_subscriber::fmt()
+    let Some(writer) = writer(destination, false)? else {
+        return Ok(());
+    };
+    let lines = tracing_subscriber::fmt()
         .with_max_level(filter(level))
         .with_ansi(false);
-    finish(match destination {
-        Destination::Nowhere => return Ok(()),
-        Destination::File(path) => common
-            .with_writer(Mutex::new(open(path)?))
-            .finish()
-            .try_init(),
-        Destination::StandardError => common
-            .with_writer(Mutex::new(Outlet::new(io::stderr(), false)))
-            .finish()
-            .try_init(),
-    })
+    finish(lines.with_writer(writer).finish().try_init())
 }
 
 /// Has a panic say where it was, in the log, and nothing of its words: they may quote what a client sent or a
@@ -78,6 +65,18 @@ pub fn tell_panics_by_place() {
             "a task ended in a panic: this is a bug"
         );
     }));
+}
+
+/// Opens what lines go to, which are JSON or not; `None` = nowhere.
+fn writer(destination: &Destination, json: bool) -> Result<Option<BoxMakeWriter>, Failure> {
+    Ok(match destination {
+        Destination::Nowhere => None,
+        Destination::File(path) => Some(BoxMakeWriter::new(Mutex::new(open(path)?))),
+        Destination::StandardError => {
+            let outlet = Outlet::new(io::stderr(), json);
+            Some(BoxMakeWriter::new(Mutex::new(outlet)))
+        }
+    })
 }
 
 const fn filter(level: LogLevel) -> LevelFilter {

@@ -221,58 +221,48 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// A command about the host.
-    pub(crate) fn new(words: &'static str) -> Self {
+    fn worded(text: String, named: Option<&str>) -> Self {
         Self {
-            text: words.to_owned(),
-            named: None,
+            text,
+            named: named.map(str::to_owned),
             may_fail: false,
         }
+    }
+
+    /// A command about the host.
+    pub(crate) fn new(words: &'static str) -> Self {
+        Self::worded(words.to_owned(), None)
     }
 
     /// A command about one VM.
     pub(crate) fn about(command: &'static str, vm: &VmId) -> Self {
-        Self {
-            text: format!("{command} {vm}"),
-            named: None,
-            may_fail: false,
-        }
+        Self::worded(format!("{command} {vm}"), None)
     }
 
     /// A command about one pool or network.
     pub(crate) fn about_store(command: &'static str, id: &StoreId) -> Self {
-        Self {
-            text: format!("{command} {id}"),
-            named: None,
-            may_fail: false,
-        }
+        Self::worded(format!("{command} {id}"), None)
     }
 
     /// A command whose last word is the name of a pool or a network; it ends with the option before it.
     pub(crate) fn about_name(command: &'static str, name: &str) -> Self {
-        Self {
-            text: format!("{command} '{name}'"),
-            named: Some(name.to_owned()),
-            may_fail: false,
-        }
+        Self::worded(format!("{command} '{name}'"), Some(name))
     }
 
     /// A command about one volume of a pool.
     pub(crate) fn about_volume(command: &'static str, pool: &StoreId, name: &str) -> Self {
-        Self {
-            text: format!("{command} --pool {pool} --vol '{name}'"),
-            named: Some(name.to_owned()),
-            may_fail: false,
-        }
+        Self::worded(
+            format!("{command} --pool {pool} --vol '{name}'"),
+            Some(name),
+        )
     }
 
     /// A command about one snapshot of a VM.
     pub(crate) fn about_snapshot(command: &'static str, vm: &VmId, name: &str) -> Self {
-        Self {
-            text: format!("{command} {vm} --snapshotname '{name}'"),
-            named: Some(name.to_owned()),
-            may_fail: false,
-        }
+        Self::worded(
+            format!("{command} {vm} --snapshotname '{name}'"),
+            Some(name),
+        )
     }
 
     /// The same, where a failure is how `virsh` says that there is nothing.

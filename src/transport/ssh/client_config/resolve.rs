@@ -12,8 +12,8 @@ use crate::transport::ssh::pattern::Name;
 /// own, so without a bound a small file could ask for all the memory there is.
 const MAX_EXPANDED: usize = 4096;
 
-/// Characters of a note, before what acts on terminals is shown as what it is. A longer one loses its middle, where what was written stands; why it is left out stands at
-/// the end.
+/// Characters of a note, before what acts on terminals is shown as what it is. A longer one loses its middle, where
+/// what was written stands; why it is left out stands at the end.
 const MAX_NOTE: usize = 400;
 
 /// Private keys for one host; OpenSSH takes as many.
