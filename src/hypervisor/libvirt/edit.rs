@@ -41,7 +41,7 @@ pub(super) async fn read(worker: &Worker, vm: &VmId) -> Result<VmSettings, Hyper
         let reply: &Reply = replies.get(at).ok_or_else(missing)?;
         match &reply.failure {
             Some(said) => Err(judge_said(worker.virsh(), said.clone())),
-            None => Ok(reply.stdout.as_slice()),
+            None => Ok(&reply.stdout),
         }
     };
     let mut settings = defined(sound(0)?).map_err(|problem| unparsable(&problem))?;

@@ -17,6 +17,7 @@
 use std::collections::VecDeque;
 
 use super::command::Line;
+use super::room::Room;
 use super::verdict::said;
 use crate::domain::text::RemoteText;
 use crate::transport::{Chunk, ExitStatus, RemoteProcess, TransportError};
@@ -34,10 +35,6 @@ const MAX_STDERR: usize = 1024 * 1024;
 /// Bytes of output that wait to be taken, whatever is waited for: two answers of the largest kind.
 const MAX_WAITING: usize = 32 * 1024 * 1024;
 
-/// Bytes of room for output that stay between two questions. What the largest answers ever needed would stay
-/// for as long as the link does, of every host.
-const IDLE_ROOM: usize = 4 * 1024;
-
 /// Prompts of a connection that may write and of one that may not.
 const PROMPTS: [&[u8]; 2] = [b"virsh # ", b"virsh > "];
 
@@ -45,7 +42,7 @@ const PROMPTS: [&[u8]; 2] = [b"virsh # ", b"virsh > "];
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reply {
     /// What it printed.
-    pub(crate) stdout: Vec<u8>,
+    pub(crate) stdout: Room,
     /// Why it failed, in libvirt's own words.
     pub(crate) failure: Option<RemoteText>,
 }
@@ -80,7 +77,7 @@ pub(crate) struct Kept {
     ahead_is_old: bool,
     /// Whether it repeats what it reads, as it does with readline.
     echoes: bool,
-    stdout: Vec<u8>,
+    stdout: Room,
     stderr: Vec<u8>,
     status: Option<ExitStatus>,
 }
@@ -100,7 +97,7 @@ impl Kept {
             ahead: VecDeque::new(),
             ahead_is_old: false,
             echoes: false,
-            stdout: Vec::new(),
+            stdout: Room::default(),
             stderr: Vec::new(),
             status: None,
         }
@@ -123,7 +120,7 @@ impl Kept {
             if let Some(end) = find_mark(&self.stdout, &mark) {
                 let before = self.stdout.get(..end.before).unwrap_or_default();
                 self.echoes = before.ends_with(format!("echo {mark}\n").as_bytes());
-                self.stdout.drain(..end.after);
+                self.stdout.remove_front(end.after);
                 break;
             }
             if self.stdout.len() > MAX_STDERR {
@@ -181,7 +178,7 @@ impl Kept {
             }
             replies.push(self.take_next(cap).await?);
         }
-        self.stdout.shrink_to(IDLE_ROOM);
+        self.stdout.rest();
         Ok(replies)
     }
 
@@ -244,13 +241,13 @@ impl Kept {
             self.read().await?;
         };
         let body = self.stdout.get(..end.before).unwrap_or_default();
-        let stdout = answer(body, mark, self.echoes).to_vec();
+        let stdout = Room::of(answer(body, mark, self.echoes));
         let errors = self.stderr.get(..errors_end).unwrap_or_default();
         let failed = errors
             .split(|byte| *byte == b'\n')
             .any(|line| line.starts_with(b"error: "));
         let failure = failed.then(|| said(errors));
-        self.stdout.drain(..end.after);
+        self.stdout.remove_front(end.after);
         self.stderr.drain(..errors_after);
         Ok(Reply { stdout, failure })
     }
@@ -282,7 +279,7 @@ impl Kept {
 
     async fn read(&mut self) -> Result<(), Broken> {
         match self.process.read().await.map_err(Broken::Link)? {
-            Chunk::Stdout(bytes) => self.stdout.extend_from_slice(&bytes),
+            Chunk::Stdout(bytes) => self.stdout.extend(&bytes),
             Chunk::Stderr(bytes) => self.stderr.extend_from_slice(&bytes),
             Chunk::Exit(status) => self.status = Some(status),
             Chunk::Closed => {
@@ -510,7 +507,7 @@ mod tests {
         let asked = [Line::new("list")];
         let replies = kept.ask(&asked, &[], usize::MAX).await.unwrap();
         assert_eq!(replies[0].stdout, large.as_bytes());
-        assert!(kept.stdout.capacity() <= 2 * IDLE_ROOM);
+        assert!(kept.stdout.capacity() <= 4 * 1024);
     }
 
     #[tokio::test]

@@ -26,6 +26,7 @@ mod node;
 mod parse;
 mod rates;
 mod reach;
+mod room;
 mod snapshot;
 mod state;
 mod store_parse;

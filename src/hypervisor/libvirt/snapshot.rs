@@ -293,11 +293,11 @@ mod tests {
     #[test]
     fn no_current_snapshot_is_no_failure_and_no_list_is_one() {
         let says = |text: &str| Reply {
-            stdout: text.as_bytes().to_vec(),
+            stdout: text.as_bytes().to_vec().into(),
             failure: None,
         };
         let fails = |text: &str| Reply {
-            stdout: Vec::new(),
+            stdout: Vec::new().into(),
             failure: Some(RemoteText::new(text)),
         };
         let none = fails("domain 'a' has no current snapshot");

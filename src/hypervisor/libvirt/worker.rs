@@ -288,7 +288,7 @@ impl Worker {
         }
         if output.status.is_success() {
             return Ok(Reply {
-                stdout: output.stdout,
+                stdout: output.stdout.into(),
                 failure: None,
             });
         }
@@ -296,7 +296,7 @@ impl Worker {
         // Only a refusal of this very question leaves the others to be asked.
         if let HypervisorError::Remote { said, .. } = verdict {
             return Ok(Reply {
-                stdout: output.stdout,
+                stdout: output.stdout.into(),
                 failure: Some(said),
             });
         }
@@ -469,7 +469,7 @@ pub(super) mod tests {
     #[test]
     fn a_question_that_may_find_nothing_is_not_told_as_failed() {
         let reply = |failure: Option<&str>| Reply {
-            stdout: Vec::new(),
+            stdout: Vec::new().into(),
             failure: failure.map(RemoteText::new),
         };
         let lines = [
