@@ -184,8 +184,11 @@ pub fn descendants<'a>(tree: &'a [VmSnapshot], snapshot: &'a VmSnapshot) -> Vec<
 }
 
 /// Orders snapshots: each after the one it is based on, brothers by time. One whose parent is not there
-/// counts as a first one; a ring, which no host should have, is appended as it came.
+/// counts as a first one; a ring, which no host should have, is appended as it came. One that is told twice is there
+/// once: whoever chooses it by its id means that one.
 pub fn ordered(mut rest: Vec<VmSnapshot>) -> Vec<VmSnapshot> {
+    let mut told = HashSet::new();
+    rest.retain(|one| told.insert(one.id.clone()));
     rest.sort_by(|one, other| (one.taken, one.id.raw()).cmp(&(other.taken, other.id.raw())));
     let key = |id: &RemoteText| id.raw().to_ascii_lowercase();
     let known: HashSet<String> = rest.iter().map(|one| key(&one.id)).collect();
@@ -658,9 +661,14 @@ mod tests {
                     one(&id.to_string(), parent.as_deref(), *taken)
                 })
                 .collect();
-            let count = tree.len();
+            let ids = |tree: &[VmSnapshot]| -> HashSet<RemoteText> {
+                tree.iter().map(|one| one.id.clone()).collect()
+            };
+            let told = ids(&tree);
+            let count = told.len();
             let tree = ordered(tree);
             prop_assert_eq!(tree.len(), count);
+            prop_assert_eq!(ids(&tree), told);
             for (snapshot, depth) in tree.iter().zip(depths(&tree)) {
                 prop_assert!(depth <= count + 1);
                 prop_assert!(descendants(&tree, snapshot).len() <= count);

@@ -57,7 +57,7 @@ impl Room {
     /// Gives large room away that little stands in: between two answers nobody needs it.
     pub(crate) fn rest(&mut self) {
         if self.0.capacity() > SMALL && self.0.len() <= SMALL {
-            *self = Self(self.0.to_vec());
+            *self = Self::of(&self.0);
         }
     }
 

@@ -151,7 +151,12 @@ fn taken((line, reply): (&Line, Reply)) -> Option<VmSnapshot> {
         };
     }
     match definition(&reply.stdout) {
-        Ok(snapshot) => Some(snapshot),
+        Ok(snapshot) if Some(&snapshot.id) == named(line).as_ref() => Some(snapshot),
+        // Whoever chose it by that name would act on the other one.
+        Ok(other) => {
+            tracing::debug!(told = %other.id, "a host told of another snapshot than was asked about");
+            name_only(line)
+        }
         Err(problem) => {
             tracing::debug!(what = problem.what, line = %problem.line, "a snapshot was not understood");
             name_only(line)
@@ -159,8 +164,13 @@ fn taken((line, reply): (&Line, Reply)) -> Option<VmSnapshot> {
     }
 }
 
+/// The name that is asked about.
+fn named(line: &Line) -> Option<RemoteText> {
+    line.words().last().map(RemoteText::new)
+}
+
 fn name_only(line: &Line) -> Option<VmSnapshot> {
-    let name = RemoteText::new(line.words().last()?);
+    let name = named(line)?;
     Some(VmSnapshot::new(name.clone(), name))
 }
 
@@ -244,6 +254,26 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_snapshot_has_the_name_it_was_asked_about_by() {
+        let vm = VmId::parse("6c09bb55-d683-4da0-8931-c9bf705f6480").unwrap();
+        let line = Line::about_snapshot("snapshot-dumpxml", &vm, "before it");
+        let says = |name: &str| {
+            let xml = format!(
+                "<domainsnapshot><name>{name}</name><state>running</state></domainsnapshot>"
+            );
+            let stdout = xml.into_bytes().into();
+            let reply = Reply {
+                stdout,
+                failure: None,
+            };
+            taken((&line, reply)).unwrap()
+        };
+        assert!(says("before it").state.is_some());
+        let other = says("after it");
+        assert_eq!((other.id.raw(), other.state), ("before it", None));
+    }
 
     #[test]
     fn a_definition_tells_what_is_in_a_snapshot() {
