@@ -1,5 +1,6 @@
 //! Hyper-V: answers of the scripts, mutated in their JSON, in their frames, and in what stands around them.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,13 +13,14 @@ use vmdeck::domain::action::{Action, ActionKind};
 use vmdeck::domain::inventory::Scope;
 use vmdeck::domain::remote_command::RemoteCommand;
 use vmdeck::domain::vm::{Vm, VmId};
+use vmdeck::hypervisor::Hypervisor;
 use vmdeck::hypervisor::hyperv::{HyperV, commands};
-use vmdeck::hypervisor::{Hypervisor, ProgressSink};
 use vmdeck::transport::{
-    Chunk, CommandOutput, ExecLimits, ExitStatus, RemoteProcess, Transport, TransportError,
+    CommandOutput, ExecLimits, ExitStatus, RemoteProcess, Transport, TransportError,
 };
 
-use crate::{judged, judged_detail, judged_inventory, mutator, wanted};
+use crate::support::campaign::{figure, rounds};
+use crate::{FEW, MANY, Said, Tally, heard, judged_inventory, mutator};
 
 /// Words of the scripts, for mutations.
 const WORDS: [&str; 14] = [
@@ -38,10 +40,105 @@ const WORDS: [&str; 14] = [
     "{}",
 ];
 
-/// What becomes of an answer: the script, its JSON in, the whole of standard output out (with `NONCE`).
+/// A host that has something of everything that is asked about.
+const HOST: &str = r#"
+[[host]]
+name = "hv1"
+kind = "hyperv"
+[[host.vm]]
+name = "db-{}"
+count = 3
+state = "stopped"
+"#;
+
+/// The VM that the answers kept in `fuzz/corpus` are about.
+const KEPT: &str = "6c09bb55-d683-4da0-8931-c9bf705f6480";
+
+/// What becomes of an answer: its JSON in, the whole of standard output out (with `NONCE`).
 type Spoil = Box<dyn FnMut(&str, String) -> Vec<u8> + Send>;
 
-struct Host(Mutex<Spoil>);
+/// What a whole host answers: the script as it is shown, and its JSON.
+#[derive(Debug, Clone)]
+struct Answers(HashMap<String, String>);
+
+impl Answers {
+    /// What is kept for the fuzz targets.
+    fn kept() -> Self {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/hyperv_answers");
+        let scripts = [
+            ("probe.ps1", "probe"),
+            ("list.ps1", "cim"),
+            ("list-cmdlets.ps1", "cmdlets"),
+            ("detail.ps1", "detail"),
+            ("detail-cim.ps1", "detail"),
+        ];
+        let answers = scripts.map(|(script, file)| {
+            let json = std::fs::read_to_string(folder.join(file)).unwrap();
+            (script.to_owned(), json)
+        });
+        Self(answers.into())
+    }
+
+    /// What a simulated host says about everything, and the VM it was asked about.
+    fn simulated() -> (Self, VmId) {
+        let (vm, heard) = heard::everything(heard::Sound {
+            toml: HOST,
+            bind: |link| Box::new(HyperV::new(link)),
+            actions,
+            keeps: true,
+        });
+        let answers: HashMap<_, _> = heard
+            .into_iter()
+            .filter_map(|(command, output)| Some((script_of(&command), json_of(&output.stdout)?)))
+            .collect();
+        for asked in [
+            "probe.ps1",
+            "list.ps1",
+            "detail.ps1",
+            "stores.ps1",
+            "settings.ps1",
+        ] {
+            assert!(
+                answers.contains_key(asked),
+                "nobody asked {asked}: {answers:?}"
+            );
+        }
+        (Self(answers), vm)
+    }
+
+    /// Verbs answer with a state where nothing else is known.
+    fn to(&self, script: &str) -> String {
+        let state = || json!({"v": 1, "data": {"state": 2}}).to_string();
+        self.0.get(script).cloned().unwrap_or_else(state)
+    }
+}
+
+/// The script of a command, as it is shown.
+fn script_of(command: &RemoteCommand) -> String {
+    command
+        .args
+        .first()
+        .map_or_else(String::new, |arg| arg.value.clone())
+}
+
+/// The JSON of the final frame of an answer.
+fn json_of(stdout: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(stdout);
+    let (_, payload) = text.lines().find_map(|line| line.split_once(" OK "))?;
+    let json = STANDARD.decode(payload.trim()).expect("base64");
+    Some(String::from_utf8(json).expect("JSON"))
+}
+
+fn actions(vm: &VmId) -> Vec<Vec<RemoteCommand>> {
+    let kinds = [ActionKind::Start, ActionKind::ForceOff];
+    let commands = |kind| commands(vm, &Action::new(kind)).expect("commands");
+    kinds.map(commands).to_vec()
+}
+
+struct Host {
+    answers: Answers,
+    spoil: Mutex<Spoil>,
+}
 
 impl std::fmt::Debug for Host {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -51,22 +148,6 @@ impl std::fmt::Debug for Host {
 
 #[derive(Debug, Clone)]
 struct Link(Arc<Host>);
-
-fn corpus(name: &str) -> String {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/hyperv_answers");
-    std::fs::read_to_string(folder.join(name)).unwrap()
-}
-
-/// What a whole host answers to a script, which is told by its name; verbs are told by their body.
-fn answer(script: &str) -> String {
-    match script {
-        "probe.ps1" => corpus("probe"),
-        "list.ps1" => corpus("cim"),
-        "list-cmdlets.ps1" => corpus("cmdlets"),
-        "detail.ps1" | "detail-cim.ps1" => corpus("detail"),
-        _ => json!({"v": 1, "data": {"state": 2}}).to_string(),
-    }
-}
 
 /// The nonce of a command: what its frames begin with is in the script it travels with.
 fn nonce(command: &RemoteCommand) -> String {
@@ -84,8 +165,8 @@ fn nonce(command: &RemoteCommand) -> String {
 
 impl Link {
     fn says(&self, command: &RemoteCommand) -> Vec<u8> {
-        let script = command.args.first().map_or("", |arg| arg.value.as_str());
-        let said = (self.0.0.lock().unwrap())(script, answer(script));
+        let script = script_of(command);
+        let said = (self.0.spoil.lock().unwrap())(&script, self.0.answers.to(&script));
         let nonce = nonce(command);
         let mut out = Vec::with_capacity(said.len());
         let mut rest = said.as_slice();
@@ -119,12 +200,7 @@ impl Transport for Link {
         &self,
         command: &RemoteCommand,
     ) -> Result<Box<dyn RemoteProcess>, TransportError> {
-        let said = self.says(command);
-        Ok(Box::new(Process(vec![
-            Chunk::Closed,
-            Chunk::Exit(ExitStatus::Code(0)),
-            Chunk::Stdout(said),
-        ])))
+        Ok(Box::new(Said::stdout(self.says(command))))
     }
 
     async fn closed(&self) -> TransportError {
@@ -134,84 +210,112 @@ impl Transport for Link {
     async fn close(&self) {}
 }
 
-/// A process that says it all at once; the last is said first.
-#[derive(Debug)]
-struct Process(Vec<Chunk>);
-
-#[async_trait]
-impl RemoteProcess for Process {
-    async fn read(&mut self) -> Result<Chunk, TransportError> {
-        Ok(self.0.pop().unwrap_or(Chunk::Closed))
-    }
-
-    async fn write(&mut self, _bytes: &[u8]) -> Result<(), TransportError> {
-        Ok(())
-    }
-
-    async fn close(&mut self) {}
-}
-
 fn framed(json: &[u8]) -> Vec<u8> {
     format!("@@HV1 NONCE OK {}\r\n", STANDARD.encode(json)).into_bytes()
 }
 
-fn driver(spoil: Spoil) -> HyperV {
-    HyperV::new(Arc::new(Link(Arc::new(Host(Mutex::new(spoil))))))
+fn driver(answers: Answers, spoil: Spoil) -> HyperV {
+    let spoil = Mutex::new(spoil);
+    HyperV::new(Arc::new(Link(Arc::new(Host { answers, spoil }))))
+}
+
+/// A host, and what it is asked.
+struct Suite {
+    name: &'static str,
+    answers: Answers,
+    vm: VmId,
+    /// Whether its answers are about everything, or only about what is asked often.
+    is_whole: bool,
+}
+
+impl Suite {
+    fn kept() -> Self {
+        Self {
+            name: "Hyper-V",
+            answers: Answers::kept(),
+            vm: VmId::parse(KEPT).unwrap(),
+            is_whole: false,
+        }
+    }
+
+    fn simulated() -> Self {
+        let (answers, vm) = Answers::simulated();
+        Self {
+            name: "everything asked of Hyper-V",
+            answers,
+            vm,
+            is_whole: true,
+        }
+    }
+
+    /// Asks a host most of whose answers are spoilt, until as many were as are wanted.
+    async fn run(self, wanted: usize) {
+        let spoilt = Arc::new(Mutex::new(0));
+        let counter = Arc::clone(&spoilt);
+        let mut mutator = mutator(&WORDS);
+        let mut turn = 0;
+        let spoil = move |json: String| {
+            turn += 1;
+            if usize::is_multiple_of(turn, 3) {
+                return framed(json.as_bytes());
+            }
+            *counter.lock().unwrap() += 1;
+            match turn % 4 {
+                // Mostly the JSON inside: a frame that is broken is soon refused.
+                0 => mutator.next(&[framed(json.as_bytes())]),
+                _ => framed(&mutator.next(&[json.into_bytes()])),
+            }
+        };
+        let shared = Arc::new(Mutex::new(spoil));
+        let actions = actions(&self.vm);
+        let mut tally = Tally::default();
+        while *spoilt.lock().unwrap() < wanted {
+            // A new link now and then, as a session has it: what was learnt of a host may be wrong as well.
+            let shared = Arc::clone(&shared);
+            let spoil: Spoil = Box::new(move |_, json| (shared.lock().unwrap())(json));
+            let driver = driver(self.answers.clone(), spoil);
+            tally.ask_often(&driver, &self.vm).await;
+            if self.is_whole {
+                tally.ask_rarely(&driver, &self.vm).await;
+            }
+            tally.act(&driver, &actions).await;
+        }
+        let spoilt = *spoilt.lock().unwrap();
+        tally.print(self.name, spoilt);
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_host_of_which_most_answers_are_spoilt() {
-    let spoilt = Arc::new(Mutex::new(0_u64));
-    let counter = Arc::clone(&spoilt);
-    let mut mutator = mutator(&WORDS);
-    let mut turn = 0_u64;
-    let mut spoil = move |_: &str, json: String| {
-        turn += 1;
-        if turn.is_multiple_of(3) {
-            return framed(json.as_bytes());
-        }
-        *counter.lock().unwrap() += 1;
-        match turn % 4 {
-            // Mostly the JSON inside: a frame that is broken is soon refused.
-            0 => mutator.next(&[framed(json.as_bytes())]),
-            _ => framed(&mutator.next(&[json.into_bytes()])),
-        }
-    };
-    let vm = VmId::parse("6c09bb55-d683-4da0-8931-c9bf705f6480").unwrap();
-    let shared = Arc::new(Mutex::new(move |script: &str, json: String| {
-        spoil(script, json)
-    }));
-    let total = wanted();
-    while *spoilt.lock().unwrap() < total {
-        // A new link now and then, as a session has it: what was learnt of a host may be wrong as well.
-        let shared = Arc::clone(&shared);
-        let driver = driver(Box::new(move |script, json| {
-            (shared.lock().unwrap())(script, json)
-        }));
-        match driver.probe().await {
-            Ok(found) => {
-                crate::shown([&found.version]);
-                crate::shown(&found.remarks);
-            }
-            Err(error) => judged(&error),
-        }
-        for scope in [Scope::Full, Scope::Fast, Scope::Fast] {
-            judged_inventory(&driver.inventory(scope).await);
-        }
-        judged_detail(&driver.detail(&vm).await);
-        for kind in [ActionKind::Start, ActionKind::Shutdown] {
-            let sent = commands(&vm, &Action::new(kind)).unwrap();
-            if let Err(error) = driver.perform(&sent, &ProgressSink::unheard()).await {
-                judged(&error);
-            }
-        }
+    Suite::kept().run(FEW).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_asked_everything_of_which_most_answers_are_spoilt() {
+    Suite::simulated().run(FEW).await;
+}
+
+#[tokio::test(start_paused = true)]
+#[ignore = "12,500 of each suite: tests/campaign mutated"]
+async fn many_spoilt_answers() {
+    for suite in [Suite::kept(), Suite::simulated()] {
+        suite.run(rounds(MANY)).await;
     }
-    println!("{} answers of Hyper-V", spoilt.lock().unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_wrong_with_one_vm_costs_no_other() {
+    spoil_one_vm(FEW / 2).await;
+}
+
+#[tokio::test(start_paused = true)]
+#[ignore = "12,500 of each suite: tests/campaign mutated"]
+async fn what_is_wrong_many_times_with_one_vm_costs_no_other() {
+    spoil_one_vm(rounds(MANY)).await;
 }
 
 /// Spoils one row of the list, and looks whether the other VMs are told of as ever.
-#[tokio::test(start_paused = true)]
-async fn what_is_wrong_with_one_vm_costs_no_other() {
+async fn spoil_one_vm(rounds: usize) {
     let row = |n: usize| {
         let id = format!("6c09bb55-d683-4da0-8931-c9bf705f{n:04x}");
         json!({"id": id, "name": format!("vm-{n}"), "state": 2 + n % 2, "health": 5})
@@ -220,19 +324,19 @@ async fn what_is_wrong_with_one_vm_costs_no_other() {
     let told = |vm: &Vm| (vm.id.clone(), vm.name.clone(), vm.state.clone());
     let of = |list: Value| {
         let list = list.to_string();
-        driver(Box::new(move |script, json| {
+        let spoil: Spoil = Box::new(move |script, json| {
             let whole = if script == "list.ps1" { &list } else { &json };
             framed(whole.as_bytes())
-        }))
+        });
+        driver(Answers::kept(), spoil)
     };
     let expected = of(list((0..6).map(row).collect()));
     let expected = expected.inventory(Scope::Fast).await.unwrap().vms;
     assert_eq!(expected.len(), 6);
     let mut mutator = mutator(&WORDS);
-    let rounds = (wanted() / 2).max(100);
     let mut spoilt = 0;
     for round in 0..rounds {
-        let victim = usize::try_from(round).unwrap() % 6;
+        let victim = round % 6;
         let text = mutator.next(&[row(victim).to_string().into_bytes()]);
         let Ok(value) = serde_json::from_slice::<Value>(&text) else {
             continue;
@@ -241,10 +345,9 @@ async fn what_is_wrong_with_one_vm_costs_no_other() {
         let mut rows: Vec<Value> = (0..6).map(row).collect();
         rows[victim] = value;
         let read = of(list(rows)).inventory(Scope::Fast).await;
-        judged_inventory(&read);
-        let found = read
-            .unwrap_or_else(|error| panic!("round {round}: {error}"))
-            .vms;
+        let found = read.unwrap_or_else(|error| panic!("round {round}: {error}"));
+        judged_inventory(&found);
+        let found = found.vms;
         for (n, vm) in expected.iter().enumerate().filter(|(n, _)| *n != victim) {
             // A row with another's id makes two of that id, and the first of them stays.
             let stolen = String::from_utf8_lossy(&text)
@@ -258,5 +361,6 @@ async fn what_is_wrong_with_one_vm_costs_no_other() {
         }
     }
     assert!(spoilt > 20, "{spoilt} of {rounds} rows were JSON at all");
-    println!("{spoilt} spoilt rows");
+    let told = format!("{spoilt} that are JSON still");
+    figure("mutated", "rows of one VM of Hyper-V", told);
 }

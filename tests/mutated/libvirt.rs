@@ -12,14 +12,15 @@ use vmdeck::domain::host::{Endpoint, HostSpec};
 use vmdeck::domain::inventory::Scope;
 use vmdeck::domain::remote_command::RemoteCommand;
 use vmdeck::domain::vm::{Vm, VmId};
+use vmdeck::hypervisor::Hypervisor;
 use vmdeck::hypervisor::libvirt::{Libvirt, commands};
-use vmdeck::hypervisor::{Hypervisor, ProgressSink};
 use vmdeck::testing::mutate::Mutator;
 use vmdeck::transport::{
     Chunk, CommandOutput, ExecLimits, ExitStatus, RemoteProcess, Transport, TransportError,
 };
 
-use crate::{judged, judged_detail, judged_inventory, mutator, wanted};
+use crate::support::campaign::{figure, rounds};
+use crate::{FEW, MANY, Tally, heard, judged, judged_inventory, mutator};
 
 /// Words of `virsh`, for mutations.
 const WORDS: [&str; 14] = [
@@ -39,41 +40,109 @@ const WORDS: [&str; 14] = [
     "-",
 ];
 
-/// What was recorded: question, then standard output, standard error and exit code.
-#[derive(Debug)]
-struct Recorded(HashMap<String, (Vec<u8>, Vec<u8>, u32)>);
+/// One of the VMs of the recording.
+const RECORDED: &str = "73acfacc-b178-4a1b-ab2c-aa77fa6d9e2d";
 
-impl Recorded {
-    fn read() -> Self {
+/// A host that has something of everything that is asked about.
+const HOST: &str = r#"
+[[host]]
+name = "kvm1"
+[[host.vm]]
+name = "db-{}"
+count = 3
+state = "stopped"
+snapshots = [{ name = "before", age_h = 9 }, { name = "after", age_h = 4 }]
+"#;
+
+/// What a host says: question, then standard output, standard error and exit code.
+#[derive(Debug, Clone)]
+struct Answers(HashMap<String, (Vec<u8>, Vec<u8>, u32)>);
+
+impl Answers {
+    /// What was recorded of a real host.
+    fn recorded() -> Self {
         let folder =
             Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/libvirt/9.0.0/mixed");
         let mut answers = HashMap::new();
         for number in 0.. {
             let part = |end: &str| std::fs::read(folder.join(format!("{number:02}.{end}")));
             let Ok(command) = part("command") else { break };
-            let command = String::from_utf8(command).unwrap().trim().to_owned();
+            let command = String::from_utf8(command).unwrap();
             let status = String::from_utf8(part("status").unwrap()).unwrap();
             let status = status.trim().parse().unwrap();
-            answers.insert(
-                command,
-                (part("stdout").unwrap(), part("stderr").unwrap(), status),
-            );
+            let answer = (part("stdout").unwrap(), part("stderr").unwrap(), status);
+            answers.insert(unquoted(command.trim()), answer);
         }
         assert!(answers.len() > 40, "the recording was not found");
         Self(answers)
     }
 
-    fn answer(&self, question: &str) -> (Vec<u8>, Vec<u8>, u32) {
-        let unknown = || (Vec::new(), b"error: unknown command\n".to_vec(), 1);
-        self.0.get(question).cloned().unwrap_or_else(unknown)
+    /// What a simulated host says about everything, and the VM it was asked about.
+    fn simulated() -> (Self, VmId) {
+        let (vm, heard) = heard::everything(heard::Sound {
+            toml: HOST,
+            bind: |link| Box::new(Libvirt::new(link, &spec(), Clock::system())),
+            actions,
+            keeps: false,
+        });
+        let answers: HashMap<_, _> = heard
+            .into_iter()
+            .map(|(command, output)| {
+                let status = match output.status {
+                    ExitStatus::Code(code) => code,
+                    other => panic!("{other:?}"),
+                };
+                (
+                    question_of(&command),
+                    (output.stdout, output.stderr, status),
+                )
+            })
+            .collect();
+        for asked in ["pool-info", "net-dumpxml", "snapshot-dumpxml", "autostart"] {
+            let is_asked = answers.keys().any(|question| question.starts_with(asked));
+            assert!(is_asked, "nobody asked {asked}: {:?}", answers.keys());
+        }
+        (Self(answers), vm)
     }
+
+    fn to(&self, question: &str) -> (Vec<u8>, Vec<u8>, u32) {
+        let unknown = || (Vec::new(), b"error: unknown command\n".to_vec(), 1);
+        self.0
+            .get(&unquoted(question))
+            .cloned()
+            .unwrap_or_else(unknown)
+    }
+
+    /// Every standard output, in an order that is always the same.
+    fn corpus(&self) -> Vec<Vec<u8>> {
+        let mut all: Vec<_> = self.0.iter().collect();
+        all.sort();
+        all.into_iter()
+            .map(|(_, answer)| answer.0.clone())
+            .collect()
+    }
+}
+
+/// A question without the quotes that a kept `virsh` wants around names.
+fn unquoted(question: &str) -> String {
+    question.replace('\'', "")
+}
+
+fn actions(vm: &VmId) -> Vec<Vec<RemoteCommand>> {
+    let kinds = [
+        ActionKind::Start,
+        ActionKind::AutostartOn,
+        ActionKind::ForceOff,
+    ];
+    let commands = |kind| commands(&spec(), vm, &Action::new(kind)).expect("commands");
+    kinds.map(commands).to_vec()
 }
 
 /// What becomes of an answer: question and standard output in, standard output out.
 type Spoil = Box<dyn FnMut(&str, Vec<u8>) -> Vec<u8> + Send>;
 
 struct Host {
-    recorded: Recorded,
+    answers: Answers,
     spoil: Mutex<Spoil>,
     /// Whether `virsh` can be kept.
     keeps: bool,
@@ -87,7 +156,7 @@ impl std::fmt::Debug for Host {
 
 impl Host {
     fn says(&self, question: &str) -> (Vec<u8>, Vec<u8>, u32) {
-        let (stdout, stderr, status) = self.recorded.answer(question);
+        let (stdout, stderr, status) = self.answers.to(question);
         let stdout = (self.spoil.lock().unwrap())(question, stdout);
         (stdout, stderr, status)
     }
@@ -99,21 +168,17 @@ struct Link(Arc<Host>);
 
 /// The question of a command line of `virsh`, or of the process table.
 fn question_of(command: &RemoteCommand) -> String {
-    let line = command.shown_line();
-    if line.contains("ps -A") {
+    if command.shown_line().contains("ps -A") {
         return "(processes)".to_owned();
     }
     let words: Vec<&str> = command.args.iter().map(|arg| arg.value.as_str()).collect();
-    let at = words.iter().position(|word| {
-        [
-            "version", "uri", "node", "list", "dom", "dumpxml", "snapshot",
-        ]
-        .iter()
-        .any(|start| word.starts_with(start))
-    });
-    at.and_then(|at| words.get(at..))
-        .unwrap_or_default()
-        .join(" ")
+    let quiet = words.iter().position(|word| *word == "-q");
+    let question = quiet.map_or(&words[..], |at| &words[at + 1..]);
+    let question = match question {
+        ["-c", _uri, rest @ ..] => rest,
+        all => all,
+    };
+    question.join(" ")
 }
 
 #[async_trait]
@@ -194,9 +259,9 @@ impl RemoteProcess for Kept {
     }
 }
 
-fn driver(keeps: bool, spoil: Spoil) -> Libvirt {
+fn driver(answers: Answers, keeps: bool, spoil: Spoil) -> Libvirt {
     let host = Host {
-        recorded: Recorded::read(),
+        answers,
         spoil: Mutex::new(spoil),
         keeps,
     };
@@ -207,116 +272,149 @@ fn spec() -> HostSpec {
     HostSpec::new("kvm1".parse().unwrap(), Endpoint::new("192.0.2.1", 22))
 }
 
-fn corpus() -> Vec<Vec<u8>> {
-    let recorded = Recorded::read();
-    let mut all: Vec<(String, Vec<u8>)> = recorded
-        .0
-        .into_iter()
-        .map(|(question, answer)| (question, answer.0))
-        .collect();
-    all.sort();
-    all.into_iter().map(|(_, answer)| answer).collect()
+/// How a host is asked, and about what.
+struct Suite {
+    name: &'static str,
+    answers: Answers,
+    vm: VmId,
+    /// Whether its `virsh` can be kept.
+    keeps: bool,
+    /// Whether its answers are about everything, or only about what is asked often.
+    is_whole: bool,
 }
 
-/// A virsh of which every second answer is spoilt, until as many were as are wanted.
-async fn campaign(keeps: bool, wanted: u64) -> u64 {
-    let spoilt = Arc::new(Mutex::new(0_u64));
-    let counter = Arc::clone(&spoilt);
-    let others = corpus();
-    let mut mutator: Mutator = mutator(&WORDS);
-    let mut turn = 0_u64;
-    let spoil: Spoil = Box::new(move |_, answer| {
-        turn += 1;
-        // Of three answers one is left alone, so that not every read ends with the first.
-        if turn.is_multiple_of(3) {
-            return answer;
-        }
-        *counter.lock().unwrap() += 1;
-        let mut from = vec![answer; 4];
-        from.push(others[usize::try_from(turn).unwrap() % others.len()].clone());
-        mutator.next(&from)
-    });
-    let driver = driver(keeps, spoil);
-    let vm = VmId::parse("73acfacc-b178-4a1b-ab2c-aa77fa6d9e2d").unwrap();
-    while *spoilt.lock().unwrap() < wanted {
-        match driver.probe().await {
-            Ok(found) => {
-                crate::shown([&found.version]);
-                crate::shown(&found.remarks);
-            }
-            Err(error) => judged(&error),
-        }
-        for scope in [Scope::Fast, Scope::Full, Scope::Fast] {
-            judged_inventory(&driver.inventory(scope).await);
-        }
-        judged_detail(&driver.detail(&vm).await);
-        let start = commands(&spec(), &vm, &Action::new(ActionKind::Start)).unwrap();
-        if let Err(error) = driver.perform(&start, &ProgressSink::unheard()).await {
-            judged(&error);
+impl Suite {
+    fn recorded(name: &'static str, keeps: bool) -> Self {
+        Self {
+            name,
+            answers: Answers::recorded(),
+            vm: VmId::parse(RECORDED).unwrap(),
+            keeps,
+            is_whole: false,
         }
     }
-    *spoilt.lock().unwrap()
+
+    fn simulated(name: &'static str) -> Self {
+        let (answers, vm) = Answers::simulated();
+        Self {
+            name,
+            answers,
+            vm,
+            keeps: true,
+            is_whole: true,
+        }
+    }
+
+    /// Asks a host most of whose answers are spoilt, until as many were as are wanted.
+    async fn run(self, wanted: usize) {
+        let spoilt = Arc::new(Mutex::new(0));
+        let counter = Arc::clone(&spoilt);
+        let others = self.answers.corpus();
+        let mut mutator: Mutator = mutator(&WORDS);
+        let mut turn = 0;
+        let spoil: Spoil = Box::new(move |_, answer| {
+            turn += 1;
+            // Of three answers one is left alone, so that not every read ends with the first.
+            if usize::is_multiple_of(turn, 3) {
+                return answer;
+            }
+            *counter.lock().unwrap() += 1;
+            let mut from = vec![answer; 4];
+            from.push(others[turn % others.len()].clone());
+            mutator.next(&from)
+        });
+        let driver = driver(self.answers, self.keeps, spoil);
+        let actions = actions(&self.vm);
+        let mut tally = Tally::default();
+        while *spoilt.lock().unwrap() < wanted {
+            tally.ask_often(&driver, &self.vm).await;
+            if self.is_whole {
+                tally.ask_rarely(&driver, &self.vm).await;
+            }
+            tally.act(&driver, &actions).await;
+        }
+        let spoilt = *spoilt.lock().unwrap();
+        tally.print(self.name, spoilt);
+    }
+}
+
+fn kept() -> Suite {
+    Suite::recorded("a kept virsh", true)
+}
+
+fn one_a_question() -> Suite {
+    Suite::recorded("one virsh a question", false)
+}
+
+fn everything() -> Suite {
+    Suite::simulated("everything asked of a kept virsh")
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_kept_virsh_of_which_most_answers_are_spoilt() {
-    let spoilt = campaign(true, wanted()).await;
-    println!("{spoilt} answers of a kept virsh");
+    kept().run(FEW).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_virsh_a_question_of_which_most_answers_are_spoilt() {
-    let spoilt = campaign(false, wanted()).await;
-    println!("{spoilt} answers of one virsh a question");
+    one_a_question().run(FEW).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_virsh_asked_everything_of_which_most_answers_are_spoilt() {
+    everything().run(FEW).await;
+}
+
+#[tokio::test(start_paused = true)]
+#[ignore = "12,500 of each suite: tests/campaign mutated"]
+async fn many_spoilt_answers() {
+    for suite in [kept(), one_a_question(), everything()] {
+        suite.run(rounds(MANY)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_wrong_with_one_vm_costs_no_other() {
+    spoil_one_vm(FEW / 2).await;
+}
+
+#[tokio::test(start_paused = true)]
+#[ignore = "12,500 of each suite: tests/campaign mutated"]
+async fn what_is_wrong_many_times_with_one_vm_costs_no_other() {
+    spoil_one_vm(rounds(MANY)).await;
 }
 
 /// Spoils what `domstats` says of one VM, and looks whether the others are told of as ever.
-#[tokio::test(start_paused = true)]
-async fn what_is_wrong_with_one_vm_costs_no_other() {
-    let whole = driver(true, Box::new(|_, answer| answer));
+async fn spoil_one_vm(rounds: usize) {
+    let answers = Answers::recorded();
+    let whole = driver(answers.clone(), true, Box::new(|_, answer| answer));
     let expected = whole.inventory(Scope::Fast).await.unwrap().vms;
     assert!(expected.len() >= 3, "too few VMs in the recording");
+    let tick = answers.0.keys().find(|key| key.starts_with("domstats"));
+    let tick = String::from_utf8(answers.to(tick.unwrap()).0).unwrap();
     let told = |vm: &Vm| (vm.id.clone(), vm.name.clone(), vm.state.clone());
 
     let mut mutator = mutator(&WORDS);
-    let rounds = (wanted() / 2).max(100);
+    let mut another = 0;
     for round in 0..rounds {
-        let victim = usize::try_from(round).unwrap() % expected.len();
-        let name = expected[victim].name.raw().to_owned();
-        let head = format!("Domain: '{name}'\n");
-        let recorded = Recorded::read();
-        let tick = recorded
-            .0
-            .keys()
-            .find(|key| key.starts_with("domstats"))
-            .unwrap();
-        let output = String::from_utf8(recorded.0[tick].0.clone()).unwrap();
-        let (before, after) = output.split_once(&head).unwrap();
-        let (figures, rest) = after.split_once("\n\n").unwrap_or((after, ""));
-        let spoilt = mutator.next(&[figures.as_bytes().to_vec()]);
-        // One that forges another's name takes that one's figures from it, and does so on purpose.
-        let forges = spoilt.windows(8).any(|part| part == b"Domain: ");
-        let whole: Vec<u8> = [
-            before.as_bytes(),
-            head.as_bytes(),
-            &spoilt,
-            b"\n\n",
-            rest.as_bytes(),
-        ]
-        .concat();
-        let driver = driver(
-            true,
-            Box::new(move |question, answer| {
-                if question.starts_with("domstats") {
-                    whole.clone()
-                } else {
-                    answer
-                }
-            }),
-        );
-        let read = driver.inventory(Scope::Fast).await;
-        judged_inventory(&read);
+        let name = expected[round % expected.len()].name.raw();
+        let (spoilt, forges) = spoil_figures(&tick, name, &mut mutator);
+        let spoil: Spoil = Box::new(move |question, answer| {
+            if question.starts_with("domstats") {
+                spoilt.clone()
+            } else {
+                answer
+            }
+        });
+        let read = driver(answers.clone(), true, spoil)
+            .inventory(Scope::Fast)
+            .await;
+        match &read {
+            Ok(found) => judged_inventory(found),
+            Err(error) => judged(error),
+        }
         if forges {
+            another += 1;
             continue;
         }
         let found = read.unwrap_or_else(|error| panic!("round {round}: {error}"));
@@ -325,5 +423,24 @@ async fn what_is_wrong_with_one_vm_costs_no_other() {
             assert!(same, "round {round}: {} was lost with {name}", vm.name);
         }
     }
-    println!("{rounds} spoilt VMs");
+    let told = format!("{rounds}, of which {another} forge another VM");
+    figure("mutated", "what domstats says of one VM", told);
+}
+
+/// Spoils the figures of one VM. Returns whether they forge another VM as well: such a one's own are taken from it,
+/// and what is said of it then is what the host says.
+fn spoil_figures(tick: &str, name: &str, mutator: &mut Mutator) -> (Vec<u8>, bool) {
+    let head = format!("Domain: '{name}'\n");
+    let (before, after) = tick.split_once(&head).unwrap();
+    let (figures, rest) = after.split_once("\n\n").unwrap_or((after, ""));
+    let spoilt = mutator.next(&[figures.as_bytes().to_vec()]);
+    let forges = spoilt.windows(8).any(|part| part == b"Domain: ");
+    let parts = [
+        before.as_bytes(),
+        head.as_bytes(),
+        &spoilt,
+        b"\n\n",
+        rest.as_bytes(),
+    ];
+    (parts.concat(), forges)
 }
