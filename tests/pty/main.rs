@@ -18,6 +18,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use support::campaign::{figure, rounds};
 use support::pty::Pty;
 use tempfile::TempDir;
 
@@ -122,38 +123,43 @@ fn being_told_to_end_gives_the_terminal_back() {
     }
 }
 
-/// Rounds of the campaign below; `VMDECK_ROUNDS=100` is the long one.
-fn rounds() -> u32 {
-    #[expect(clippy::disallowed_methods, reason = "how a long run is asked for")]
-    let wanted = std::env::var("VMDECK_ROUNDS").ok();
-    wanted.and_then(|text| text.parse().ok()).unwrap_or(5)
+#[test]
+fn being_told_to_end_at_any_moment_gives_the_terminal_back() {
+    end_at_moments(5);
 }
 
 #[test]
-fn being_told_to_end_at_any_moment_gives_the_terminal_back() {
-    for round in 0..rounds() {
+#[ignore = "a hundred moments: tests/campaign ended"]
+fn being_told_to_end_at_a_hundred_moments() {
+    end_at_moments(rounds(100));
+}
+
+fn end_at_moments(moments: usize) {
+    let mut longest = Duration::ZERO;
+    for round in 0..moments {
         let mut demo = Demo::start((100, 30));
         let running = support::wait_for(Duration::from_secs(20), || demo.is_running());
         assert!(running, "round {round}: it did not start");
         let program = demo.program();
         // From before its first frame to long after; keys are under way as well.
-        let moment =
-            Duration::from_millis(u64::from(round.wrapping_mul(2_654_435_761) >> 8) % 1200);
-        let until = Instant::now() + moment;
+        let spread = u32::try_from(round)
+            .expect("not so many")
+            .wrapping_mul(2_654_435_761);
+        let until = Instant::now() + Duration::from_millis(u64::from(spread >> 8) % 1200);
         while Instant::now() < until {
             demo.pty.keys("j/b\x1b2");
-            std::thread::park_timeout(
-                until
-                    .saturating_duration_since(Instant::now())
-                    .min(Duration::from_millis(50)),
-            );
+            let left = until.saturating_duration_since(Instant::now());
+            std::thread::park_timeout(left.min(Duration::from_millis(50)));
         }
         let told = Instant::now();
         kill_process(program, Signal::TERM).unwrap();
         demo.assert_restored();
         let took = told.elapsed();
         assert!(took <= Duration::from_secs(6), "round {round}: {took:?}");
+        longest = longest.max(took);
     }
+    let told = format!("{moments} moments, the terminal given back after {longest:.1?} at most");
+    figure("ended", "the dashboard told to end", told);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The real program, told to end or killed at any moment while clients make users and act on VMs of real
 //! hosts: what it has acknowledged is there afterwards, and nothing is there by halves.
 //!
-//! `VMDECK_ROUNDS=100 cargo nextest run --all-features --test serve killed` runs a hundred rounds of each.
+//! `tests/campaign ended` has a hundred moments of each.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
@@ -14,6 +14,7 @@ use vmdeck::task::Tasks;
 
 use crate::program::{Home, Server};
 use crate::serving::{Answer, http};
+use crate::support::campaign::{figure, rounds};
 use crate::support::simulated::SimFleet;
 use crate::support::{wait_for, write};
 
@@ -43,11 +44,12 @@ const END_WITHIN: Duration = Duration::from_secs(6);
 /// How long anything here may take that is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Rounds of a campaign, unless somebody wants more.
-fn rounds(usual: u32) -> u32 {
-    #[expect(clippy::disallowed_methods, reason = "how a long run is asked for")]
-    let wanted = std::env::var("VMDECK_ROUNDS").ok();
-    wanted.and_then(|text| text.parse().ok()).unwrap_or(usual)
+/// Moments that are tried with every run of the tests.
+const FEW: u32 = 4;
+
+/// Moments that are tried in the campaign.
+fn many() -> u32 {
+    rounds(100).try_into().expect("not so many")
 }
 
 /// What a client sent under a name of its own, and what it was told.
@@ -304,7 +306,8 @@ impl Campaign {
         }
     }
 
-    async fn end(self) {
+    /// Ends it; `how` is what was done to the server, for the figures.
+    async fn end(self, how: &str) {
         let listed = self.home.run(&["user", "list", "--json"]).expect(0).json();
         let listed = listed.as_array().unwrap();
         for user in listed {
@@ -318,11 +321,9 @@ impl Campaign {
         }
         assert_eq!(self.server.end().0, Some(0));
         self.home.run(&["audit", "verify"]).expect(0);
-        println!(
-            "{} actions and {} users acknowledged",
-            self.acknowledged,
-            self.users.len()
-        );
+        let (actions, users) = (self.acknowledged, self.users.len());
+        let told = format!("{actions} actions and {users} users acknowledged, none of them lost");
+        figure("ended", how, told);
         assert!(self.acknowledged > 0 && !self.users.is_empty());
         self.sim.end().await;
     }
@@ -334,29 +335,53 @@ fn moment(round: u32) -> Duration {
     Duration::from_millis(u64::from(spread % 1500))
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn killed_at_any_moment_it_keeps_what_it_has_acknowledged() {
+async fn kill(moments: u32) {
     let mut campaign = Campaign::start().await;
-    for round in 1..=rounds(4) {
+    for round in 1..=moments {
         let kill = |campaign: &mut Campaign| campaign.server.signal("KILL");
         campaign.round(round, moment(round), kill).await;
     }
-    campaign.end().await;
+    let how = format!("the server killed at {moments} moments");
+    campaign.end(&how).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn told_to_end_at_any_moment_it_ends_within_its_grace() {
+async fn tell_to_end(moments: u32) {
     let mut campaign = Campaign::start().await;
-    for round in 1..=rounds(4) {
+    let mut longest = Duration::ZERO;
+    for round in 1..=moments {
         let end = |campaign: &mut Campaign| {
             let (code, took, said) = campaign.server.end_now();
             assert_eq!(code, Some(0), "{said}");
             assert!(took <= END_WITHIN, "round {round}: {took:?}\n{said}");
             assert!(!said.contains("panic"), "{said}");
+            longest = longest.max(took);
         };
         campaign.round(round, moment(round), end).await;
     }
-    campaign.end().await;
+    let how = format!("the server told to end at {moments} moments, after {longest:.1?} at most");
+    campaign.end(&how).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_any_moment_it_keeps_what_it_has_acknowledged() {
+    kill(FEW).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a hundred moments: tests/campaign ended"]
+async fn killed_at_a_hundred_moments() {
+    kill(many()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn told_to_end_at_any_moment_it_ends_within_its_grace() {
+    tell_to_end(FEW).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a hundred moments: tests/campaign ended"]
+async fn told_to_end_at_a_hundred_moments() {
+    tell_to_end(many()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
