@@ -83,11 +83,20 @@ impl VmSnapshot {
 
 /// Ids of libvirt are names and count as they are; GUIDs are written in either case.
 fn is_same_id(one: &RemoteText, other: &RemoteText) -> bool {
-    if one.raw() == other.raw() {
-        return true;
+    one.raw() == other.raw() || (is_guid(one) && one.raw().eq_ignore_ascii_case(other.raw()))
+}
+
+fn is_guid(id: &RemoteText) -> bool {
+    super::vm::VmId::parse(id.raw()).is_some()
+}
+
+/// What ids have in common that are the same, as [`is_same_id`] has it.
+fn key(id: &RemoteText) -> String {
+    if is_guid(id) {
+        id.raw().to_ascii_lowercase()
+    } else {
+        id.raw().to_owned()
     }
-    let is_guid = |text: &str| super::vm::VmId::parse(text).is_some();
-    is_guid(one.raw()) && one.raw().eq_ignore_ascii_case(other.raw())
 }
 
 /// Finds a snapshot by its id, else by its name where only one has it.
@@ -188,13 +197,11 @@ pub fn descendants<'a>(tree: &'a [VmSnapshot], snapshot: &'a VmSnapshot) -> Vec<
 /// once: whoever chooses it by its id means that one.
 pub fn ordered(mut rest: Vec<VmSnapshot>) -> Vec<VmSnapshot> {
     let mut told = HashSet::new();
-    rest.retain(|one| told.insert(one.id.clone()));
+    rest.retain(|one| told.insert(key(&one.id)));
     rest.sort_by(|one, other| (one.taken, one.id.raw()).cmp(&(other.taken, other.id.raw())));
-    let key = |id: &RemoteText| id.raw().to_ascii_lowercase();
-    let known: HashSet<String> = rest.iter().map(|one| key(&one.id)).collect();
     let mut below: HashMap<Option<String>, Vec<usize>> = HashMap::new();
     for (at, one) in rest.iter().enumerate() {
-        let parent = one.parent.as_ref().map(key).filter(|id| known.contains(id));
+        let parent = one.parent.as_ref().map(key).filter(|id| told.contains(id));
         below.entry(parent).or_default().push(at);
     }
     let mut order = Vec::with_capacity(rest.len());
@@ -542,6 +549,24 @@ mod tests {
         let ring = ordered(vec![one("x", Some("y"), 1), one("y", Some("x"), 2)]);
         assert_eq!(ring.len(), 2);
         assert!(depths(&ring).iter().all(|depth| *depth <= 3));
+    }
+
+    #[test]
+    fn names_in_other_case_are_two_snapshots_and_guids_are_one() {
+        let tree = ordered(vec![
+            one("a", None, 1),
+            one("A", None, 5),
+            one("c", Some("A"), 3),
+        ]);
+        assert_eq!(ids(&tree), ["a", "A", "c"]);
+        let guid = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0";
+        let upper = guid.to_ascii_uppercase();
+        let tree = ordered(vec![
+            one(guid, None, 1),
+            one(&upper, None, 2),
+            one("d", Some(&upper), 3),
+        ]);
+        assert_eq!(ids(&tree), [guid, "d"]);
     }
 
     #[test]
