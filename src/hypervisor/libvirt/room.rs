@@ -35,14 +35,36 @@ impl Room {
 
     /// Adds bytes at the end.
     pub(crate) fn extend(&mut self, bytes: &[u8]) {
-        let needed = self.0.len() + bytes.len();
-        if needed > self.0.capacity() && needed > SMALL {
-            let mut larger = Self(take());
-            larger.0.reserve(needed);
-            larger.0.extend_from_slice(&self.0);
-            *self = larger;
-        }
+        self.make_room(self.0.len() + bytes.len());
         self.0.extend_from_slice(bytes);
+    }
+
+    /// Whatever the steps are in which an answer grows, its bytes are moved a few times only; room that is kept never
+    /// becomes larger than what is kept.
+    fn make_room(&mut self, needed: usize) {
+        let had = self.0.capacity();
+        if needed <= had || needed <= SMALL {
+            return;
+        }
+        if needed > LARGE {
+            if had <= LARGE {
+                self.move_to(Vec::with_capacity(needed.max(2 * LARGE)));
+            }
+            return;
+        }
+        if had <= SMALL {
+            self.move_to(take());
+        }
+        let has = self.0.capacity();
+        if needed > has {
+            let enough = needed.max(2 * has).min(LARGE);
+            self.0.reserve_exact(enough - self.0.len());
+        }
+    }
+
+    fn move_to(&mut self, mut room: Vec<u8>) {
+        room.extend_from_slice(&self.0);
+        *self = Self(room);
     }
 
     /// Removes bytes at the front.
@@ -56,8 +78,8 @@ impl Room {
 
     /// Gives large room away that little stands in: between two answers nobody needs it.
     pub(crate) fn rest(&mut self) {
-        if self.0.capacity() > SMALL && self.0.len() <= SMALL {
-            *self = Self::of(&self.0);
+        if self.0.capacity() > SMALL && self.0.len() <= self.0.capacity() / 4 {
+            *self = Self(self.0.clone());
         }
     }
 
@@ -72,12 +94,19 @@ fn take() -> Vec<u8> {
     rooms.pop().unwrap_or_default()
 }
 
+/// An answer may have had a password in it, and its room may not be needed again for long.
+fn wiped(mut room: Vec<u8>) -> Vec<u8> {
+    room.clear();
+    room.resize(room.capacity(), 0);
+    room
+}
+
 impl Drop for Room {
     fn drop(&mut self) {
         if !(SMALL + 1..=LARGE).contains(&self.0.capacity()) {
             return;
         }
-        let mut room = std::mem::take(&mut self.0);
+        let mut room = wiped(std::mem::take(&mut self.0));
         room.clear();
         let mut rooms = ROOMS.lock().unwrap_or_else(PoisonError::into_inner);
         if rooms.len() < KEPT {
@@ -112,9 +141,10 @@ impl AsRef<[u8]> for Room {
     }
 }
 
+/// Tells how much there is: some answers have passwords in them.
 impl fmt::Debug for Room {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&String::from_utf8_lossy(&self.0), f)
+        write!(f, "Room({} bytes)", self.0.len())
     }
 }
 
@@ -159,9 +189,49 @@ mod tests {
         room.rest();
         assert_eq!(room, b"aaaaaaaaaa");
         assert!(room.capacity() <= SMALL);
+        assert!(room.0.capacity() <= SMALL);
         let mut full = Room::of(&vec![b'a'; 100_000]);
+        let place = full.as_ptr();
         full.rest();
-        assert_eq!(full.len(), 100_000);
+        assert_eq!(full.as_ptr(), place, "moved for nothing");
+        full.remove_front(80_000);
+        full.rest();
+        assert_eq!(full, vec![b'a'; 20_000]);
+        assert!(full.capacity() < 40_000);
+    }
+
+    #[test]
+    fn a_very_long_answer_is_moved_a_few_times_and_costs_the_others_no_room() {
+        let part = vec![b'a'; 32 * 1024];
+        let mut room = Room::of(&part);
+        let first = room.as_ptr();
+        let mut capacities = vec![room.capacity()];
+        for _ in 0..320 {
+            room.extend(&part);
+            capacities.push(room.capacity());
+        }
+        assert_eq!(room.len(), 321 * part.len());
+        capacities.dedup();
+        assert!(capacities.len() < 16, "moved for each part: {capacities:?}");
+        assert_ne!(room.as_ptr(), first);
+        let kept: Vec<Room> = (0..=KEPT).map(|_| Room::of(&[b'n'; SMALL + 1])).collect();
+        assert!(kept.iter().any(|room| room.capacity() == LARGE));
+    }
+
+    #[test]
+    fn nothing_of_an_answer_stays_in_what_is_kept() {
+        let mut room = Vec::with_capacity(1000);
+        room.extend_from_slice(b"passwd='secret'");
+        room.truncate(3);
+        let room = wiped(room);
+        assert_eq!(room.len(), room.capacity());
+        assert!(room.iter().all(|byte| *byte == 0));
+    }
+
+    #[test]
+    fn what_is_told_of_it_is_its_length() {
+        let told = format!("{:?}", Room::of(b"passwd='secret'"));
+        assert_eq!(told, "Room(15 bytes)");
     }
 
     #[test]
