@@ -164,12 +164,21 @@ fn audit(dir: &Path) -> Vec<Value> {
         .collect()
 }
 
+/// The records of a phase by their operations, of which each has one.
 fn of_phase<'a>(records: &'a [Value], phase: &str) -> HashMap<&'a str, &'a Value> {
-    records
-        .iter()
-        .filter(|record| record["phase"] == phase)
-        .filter_map(|record| Some((record["operation"].as_str()?, record)))
-        .collect()
+    let mut found = HashMap::new();
+    for record in records.iter().filter(|record| record["phase"] == phase) {
+        if let Some(operation) = record["operation"].as_str() {
+            let another = found.insert(operation, record);
+            assert!(another.is_none(), "{operation} has two of {phase}");
+        }
+    }
+    found
+}
+
+/// Whether a request that was answered so may have acted: the others were refused before anything was written.
+fn may_have_acted(status: u16) -> bool {
+    !matches!(status, 403 | 409 | 503)
 }
 
 struct Campaign {
@@ -177,7 +186,7 @@ struct Campaign {
     sim: SimFleet,
     server: Server,
     admin: String,
-    /// How many names were sent for a VM.
+    /// How many names that may have acted were sent for a VM.
     names: BTreeMap<String, usize>,
     users: Vec<(String, String)>,
     acknowledged: usize,
@@ -259,8 +268,10 @@ impl Campaign {
         let again = futures_util::future::join_all(again).await;
         for (sent, again) in again {
             let vm = sent.path.split('/').nth(4).unwrap().to_owned();
-            *self.names.entry(vm).or_default() += 1;
             let status = again.status.as_u16();
+            let before = sent.answer.as_ref().map(|(status, _)| *status);
+            let acted = before.is_none_or(may_have_acted) || may_have_acted(status);
+            *self.names.entry(vm).or_default() += usize::from(acted);
             match &sent.answer {
                 Some((told @ (200 | 202), body)) => {
                     self.acknowledged += 1;
