@@ -11,7 +11,7 @@ use crate::hypervisor::{AnswerForm, Question};
 /// Name of the question to the process table, which is not one to `virsh`.
 const PROCESSES: &str = "(processes)";
 
-/// Everything that is asked: of the host, then of each VM.
+/// What is asked for a recording: of the host, then of each VM.
 pub(super) fn questions(virsh: &Virsh, vms: &[VmId]) -> Vec<Question> {
     let of_host = probe_lines()
         .into_iter()
