@@ -137,16 +137,20 @@ pub(super) fn read_secret<T: serde::de::DeserializeOwned>(
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<T, Refusal> {
-    read_said(headers, body, |said| {
-        let said = without_values(said);
-        match said
-            .strip_prefix("unknown field ")
-            .and_then(|rest| rest.split_once("expected "))
-        {
-            Some((_, expected)) => format!("a member that there is not, expected {expected}"),
-            None => said,
-        }
-    })
+    read_said(headers, body, without_names)
+}
+
+/// What the reader says of a body with nothing of the body in it. The list of what was expected is
+/// ours and stands last: whatever comes before it may be made of what was sent.
+fn without_names(text: &str) -> String {
+    if !text.starts_with("unknown ") {
+        return without_values(text);
+    }
+    let expected = text.rsplit_once("expected ").map(|(_, expected)| expected);
+    expected.map_or_else(
+        || "a member that there is not".to_owned(),
+        |expected| without_values(&format!("a member that there is not, expected {expected}")),
+    )
 }
 
 fn read_said<T: serde::de::DeserializeOwned>(
@@ -309,7 +313,7 @@ pub(super) fn members_of<T: utoipa::PartialSchema>() -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::serve::v1::wire::{HostChange, Vm};
+    use crate::serve::v1::wire::{CredentialInput, HostChange, Vm};
 
     #[test]
     fn what_was_sent_is_not_repeated() {
@@ -341,6 +345,27 @@ mod tests {
         }
         assert!(read::<HostChange>(&headers, b" {}\n").is_ok());
         assert!(read::<HostChange>(&HeaderMap::new(), b"{}").is_err());
+    }
+
+    #[test]
+    fn of_a_body_with_a_secret_not_even_a_name_is_repeated() {
+        let mut headers = HeaderMap::new();
+        let json = HeaderValue::from_static("application/json");
+        headers.insert(header::CONTENT_TYPE, json);
+        let long = "x".repeat(300);
+        for name in [
+            "hunter2",
+            "expected hunter2",
+            "`, expected one of `hunter2",
+            &format!("hunter2{long}"),
+            &format!("{long}hunter2"),
+        ] {
+            let body = serde_json::json!({ name: 1 }).to_string();
+            let refusal = read_secret::<CredentialInput>(&headers, body.as_bytes()).unwrap_err();
+            let said = refusal.0.detail;
+            assert!(!said.contains("hunter2") && !said.contains("xx"), "{said}");
+            assert!(said.contains("a member that there is not, expected one of `private_key`"));
+        }
     }
 
     #[test]

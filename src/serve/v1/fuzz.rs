@@ -34,7 +34,10 @@ pub(crate) fn bodies(data: &[u8]) {
     match read_secret::<CredentialInput>(&headers, data).map(CredentialInput::into_secret) {
         Ok(Ok(_)) => {}
         Ok(Err(failure)) => told(&failure),
-        Err(refusal) => quiet(&refusal.0.detail),
+        Err(refusal) => {
+            quiet(&refusal.0.detail);
+            assert!(!refusal.0.detail.contains(SECRET), "{}", refusal.0.detail);
+        }
     }
     assert!(read::<HostInput>(&HeaderMap::new(), data).is_err());
 }
