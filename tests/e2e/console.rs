@@ -149,12 +149,15 @@ fn a_shell_answers_behind_the_console_and_it_is_recorded() {
 }
 
 /// Asks the terminal from inside the VM where its last cell is, which is how `resize` finds out how large it is.
+///
+/// The shell asks where its prompt ends too, and that answer may come when the shell no longer reads:
+/// whatever comes before the answer to a question of another kind is not ours.
 fn last_cell(pty: &mut Pty, place: &str) {
-    let bytes = "\x1b[R".len() + place.len();
-    pty.keys(&format!(
-        "stty raw -echo; printf '\\033[999;999H\\033[6n'; at=$(dd bs=1 count={bytes} 2>/dev/null | tr -d '\\033'); \
-         stty sane; clear; echo \"last-cell=$at\"\r"
-    ));
+    pty.keys(
+        "stty raw -echo; until_() { at=; c=; until [ \"$c\" = \"$1\" ]; do c=$(dd bs=1 count=1 2>/dev/null); at=$at$c; done; }; \
+         printf '\\033[c'; until_ c; printf '\\033[999;999H\\033[6n'; until_ R; \
+         stty sane; clear; echo \"last-cell=$at\" | tr -d '\\033'\r",
+    );
     pty.wait_text(&format!("last-cell=[{place}R"));
 }
 
