@@ -105,7 +105,7 @@ pub struct UserAdd {
     #[arg(long = "in", value_name = "PROFILE")]
     pub profile: Option<String>,
 
-    /// May make and remove users.
+    /// May make users over the API.
     #[arg(long)]
     pub admin: bool,
 

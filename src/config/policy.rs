@@ -31,7 +31,7 @@ pub(super) const RULE_KEYS: &[(&str, &str, &str)] = &[
     (
         "verbs",
         "list of actions",
-        "Actions it is about, as `--once` spells them; also `console`, `shell` and `own-command` (`docs/own.md`).",
+        "Actions it is about, by the ids that the audit log has: `start`, `force-off`, `autostart-on`, `snapshot-create`, `edit` for settings and definitions, `exec` for programs in VMs, `pool-stop`; also `console`, `shell` and `own-command` (`docs/own.md`).",
     ),
     (
         "doors",

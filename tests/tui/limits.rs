@@ -155,7 +155,7 @@ fn the_keys_in_the_docs_are_those_of_the_program() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/tui.md");
     let text = std::fs::read_to_string(path).unwrap();
     let table = vmdeck::tui::command::markdown_table();
-    let begin = "<!-- keys: made from src/tui/command.rs -->\n";
+    let begin = "<!-- keys: made from src/tui/command -->\n";
     let (head, rest) = text.split_once(begin).unwrap();
     let (written, tail) = rest.split_once("<!-- end of keys -->").unwrap();
     #[expect(
