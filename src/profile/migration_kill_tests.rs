@@ -4,7 +4,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
@@ -13,6 +13,8 @@ use crate::private_file;
 
 /// Where the program that is to be killed finds its database.
 const FILE: &str = "VMDECK_MIGRATION_TEST_FILE";
+/// The version that it migrates to.
+const TO: &str = "VMDECK_MIGRATION_TEST_TO";
 
 /// Steps that take a while: each changes every row.
 const STEPS: [&str; 3] = [
@@ -47,20 +49,22 @@ fn of_version(root: &Path, version: usize) -> PathBuf {
 #[ignore = "the program that the test below starts and kills"]
 fn migrates_until_it_is_killed() {
     #[expect(clippy::disallowed_methods, reason = "how the test tells its child")]
-    let Some(file) = std::env::var_os(FILE) else {
+    let (Some(file), Ok(to)) = (std::env::var_os(FILE), std::env::var(TO)) else {
         return;
     };
     let file = PathBuf::from(file);
+    let steps = &STEPS[..to.parse().unwrap()];
     let mut connection = open(&file);
     println!("now");
-    migrate(&mut connection, &file, &STEPS).unwrap();
+    migrate(&mut connection, &file, steps).unwrap();
     println!("done");
     // Waits to be killed.
     std::io::stdin().lines().for_each(drop);
 }
 
-/// Starts the migration, kills it after `delay`; tells whether it had finished.
-fn kill_after(file: &Path, delay: Duration) -> bool {
+/// Starts the step from a version to the next; with a delay it is killed after that. Returns how long it
+/// took, or nothing when the kill came in time.
+fn run_step(file: &Path, from: usize, killed_after: Option<Duration>) -> Option<Duration> {
     #[expect(
         clippy::disallowed_methods,
         reason = "a process that can be killed is what is tested"
@@ -77,6 +81,7 @@ fn kill_after(file: &Path, delay: Duration) -> bool {
             "--test-threads=1",
         ])
         .env(FILE, file)
+        .env(TO, (from + 1).to_string())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -85,12 +90,16 @@ fn kill_after(file: &Path, delay: Duration) -> bool {
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let started = lines.any(|line| line.unwrap().ends_with("now"));
     assert!(started, "the program to kill did not start");
-    let (_hold, held) = std::sync::mpsc::sync_channel::<()>(1);
-    assert!(held.recv_timeout(delay).is_err());
-    child.kill().unwrap();
+    let since = Instant::now();
+    if let Some(delay) = killed_after {
+        std::thread::sleep(delay);
+        child.kill().unwrap();
+    }
     let finished = lines.map_while(Result::ok).any(|line| line == "done");
+    let took = since.elapsed();
+    child.kill().unwrap();
     child.wait().unwrap();
-    finished
+    finished.then_some(took)
 }
 
 /// The version, after everything in the database has been compared with it.
@@ -126,29 +135,46 @@ fn sound_version(file: &Path) -> i64 {
     version
 }
 
-/// Kills at so many points in each step.
+/// Kills each step in the middle of it, at so many points; a kill that came too late is none.
 fn kill_in_every_step(points: u32) {
-    let mut killed_in = [0; 3];
     for from in 0..STEPS.len() {
-        for point in 0..points {
+        let mut window = window_of(from);
+        let (mut old, mut new, mut late) = (0, 0, 0);
+        while old + new < points {
             let root = tempfile::tempdir().unwrap();
             let file = of_version(root.path(), from);
-            let delay = Duration::from_millis(40) * point / points;
-            let finished = kill_after(&file, delay);
-            let version = sound_version(&file);
-            let at = usize::try_from(version).unwrap();
-            assert!(at >= from, "step {from}, point {point}: a step was undone");
-            assert!(!finished || at == STEPS.len(), "what was done is done");
-            if let Some(count) = killed_in.get_mut(at) {
-                *count += 1;
+            let delay = window * (old + new) / points;
+            let finished = run_step(&file, from, Some(delay)).is_some();
+            let version = usize::try_from(sound_version(&file)).unwrap();
+            match version.checked_sub(from) {
+                Some(1) if finished => {
+                    late += 1;
+                    window = window * 4 / 5;
+                }
+                Some(0) if !finished => old += 1,
+                Some(1) => new += 1,
+                _ => panic!(
+                    "killed in step {from} after {delay:?}: version {version}, done: {finished}"
+                ),
             }
             // The next start finishes it.
             migrate(&mut open(&file), &file, &STEPS).unwrap();
             assert_eq!(sound_version(&file), 3);
         }
+        println!(
+            "durability: step {from}, killed {points} times in the first {window:?} of it: {old} times of the old \
+             version, {new} times of the new ({late} more came too late)"
+        );
     }
-    println!("durability: kills by the step they fell into: {killed_in:?}");
-    assert!(killed_in.iter().sum::<u32>() > 0, "no kill came in time");
+}
+
+/// How long a step takes that is not killed.
+fn window_of(from: usize) -> Duration {
+    let root = tempfile::tempdir().unwrap();
+    let file = of_version(root.path(), from);
+    let took = run_step(&file, from, None);
+    assert_eq!(usize::try_from(sound_version(&file)).unwrap(), from + 1);
+    took.unwrap()
 }
 
 #[test]
