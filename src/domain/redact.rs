@@ -22,6 +22,8 @@ pub struct Private {
     pub vms: Vec<String>,
     /// Free text stands between these marks.
     pub between: Vec<(&'static str, &'static str)>,
+    /// Elements of XML that hold free text, or elements that do, whatever attributes they have.
+    pub elements: Vec<&'static str>,
     /// Members of JSON whose text is free: `notes`, or `checkpoints.name` for those of a list only.
     pub members: Vec<&'static str>,
     /// Ids that are the same on every host in the world, and stay.
@@ -312,8 +314,10 @@ impl Redactor {
             while let Some((before, after)) = rest.split_once(open) {
                 done.push_str(before);
                 done.push_str(open);
+                // What was cut off before its end is no less private.
                 let Some((inside, behind)) = after.split_once(close) else {
-                    rest = after;
+                    done.push_str(&self.free(after));
+                    rest = "";
                     break;
                 };
                 done.push_str(&self.free(inside));
@@ -323,7 +327,27 @@ impl Redactor {
             done.push_str(rest);
             text = done;
         }
+        for name in self.private.elements.clone() {
+            text = self.without_content(&text, name);
+        }
         text
+    }
+
+    fn without_content(&mut self, text: &str, name: &str) -> String {
+        let mut done = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some((before, inside)) = next_start(rest, name) {
+            done.push_str(before);
+            if before.ends_with("/>") {
+                rest = inside;
+                continue;
+            }
+            let (inside, behind) = inside.split_at(content_length(inside, name));
+            done.push_str(&self.free(inside));
+            rest = behind;
+        }
+        done.push_str(rest);
+        done
     }
 
     fn free(&mut self, text: &str) -> String {
@@ -528,6 +552,41 @@ fn without_domain(after: &str) -> &str {
     rest
 }
 
+/// Splits a text behind the next start of an element.
+fn next_start<'a>(text: &'a str, name: &str) -> Option<(&'a str, &'a str)> {
+    let open = format!("<{name}");
+    let starts = |(at, open): &(usize, &str)| {
+        let (_, behind) = text.split_at(at + open.len());
+        behind.starts_with(|c: char| c == '>' || c == '/' || c.is_whitespace())
+    };
+    let (at, _) = text.match_indices(&open).find(starts)?;
+    let (before, tag) = text.split_at(at);
+    let length = tag.find('>').map_or(tag.len(), |end| end + 1);
+    Some(text.split_at(before.len() + length))
+}
+
+/// Bytes until the element ends in which a text begins; all of it where it does not end.
+fn content_length(text: &str, name: &str) -> usize {
+    let close = format!("</{name}>");
+    let mut open = 1_usize;
+    let mut passed = 0;
+    let mut rest = text;
+    while let Some((mut before, behind)) = rest.split_once(&close) {
+        passed += before.len();
+        while let Some((start, inside)) = next_start(before, name) {
+            open += usize::from(!start.ends_with("/>"));
+            before = inside;
+        }
+        open -= 1;
+        if open == 0 {
+            return passed;
+        }
+        passed += close.len();
+        rest = behind;
+    }
+    text.len()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -545,6 +604,7 @@ mod tests {
                 "state".into(),
             ],
             between: vec![("<title>", "</title>")],
+            elements: vec!["metadata"],
             members: vec!["notes", "checkpoints.name"],
             keep: vec!["9f8233ac-be49-4c79-8ee3-e7e1985b2077"],
         })
@@ -639,6 +699,31 @@ mod tests {
         assert_eq!(redactor.value("checkpoints.name", "web"), "text 3");
         assert_eq!(redactor.value("systems.name", "web"), "vm-2");
         assert_eq!(redactor.counts()[&Sort::Text], 3);
+    }
+
+    #[test]
+    fn what_is_inside_of_an_element_goes_whatever_stands_around_it() {
+        for (text, expected) in [
+            ("<metadata>a</metadata>b", "<metadata>text 1</metadata>b"),
+            (
+                "<metadata xmlns:a='u'>\n<a:b c='hunter2'/></metadata><x/>",
+                "<metadata xmlns:a='u'>text 1</metadata><x/>",
+            ),
+            (
+                "<metadata><metadata/><metadata>a</metadata>hunter2</metadata>, <metadata>b</metadata>",
+                "<metadata>text 1</metadata>, <metadata>text 2</metadata>",
+            ),
+            (
+                "<metadata/>b<metadata a=''/>c",
+                "<metadata/>b<metadata a=''/>c",
+            ),
+            ("<metadatum>b</metadatum>", "<metadatum>b</metadatum>"),
+            ("<metadata>cut off: hunter2", "<metadata>text 1"),
+            ("<metadata a='cut off", "<metadata a='cut off"),
+            ("<title>cut off: hunter2", "<title>text 1"),
+        ] {
+            assert_eq!(redactor().text(text), expected);
+        }
     }
 
     #[test]

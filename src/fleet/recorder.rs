@@ -84,10 +84,11 @@ async fn ask_all(
     if tokio::time::timeout(CLOSE, driver.close()).await.is_err() {
         tracing::warn!("the recorded driver did not close in time");
     }
+    let version = redactor.text(able.version.shown());
     let counts = redactor.counts().iter();
     Ok(Recording {
         kind: driver.kind(),
-        version: able.version.raw().to_owned(),
+        version,
         transcripts,
         replaced: counts.map(|(sort, count)| (sort.word(), *count)).collect(),
         left_out: listed.vms.len() - vms.len(),

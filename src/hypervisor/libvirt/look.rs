@@ -47,15 +47,17 @@ pub(super) fn private() -> Private {
         between: vec![
             ("<title>", "</title>"),
             ("<description>", "</description>"),
-            ("<metadata>", "</metadata>"),
-            ("<entry name='serial'>", "</entry>"),
-            ("<entry name='asset'>", "</entry>"),
-            ("<entry name='manufacturer'>", "</entry>"),
             ("<serial>", "</serial>"),
             ("<wwn>", "</wwn>"),
             ("username='", "'"),
             ("passwd='", "'"),
+            // What a disk is fetched with over HTTP, and what a guest is started with.
+            ("query='", "'"),
+            ("<cmdline>", "</cmdline>"),
         ],
+        // Any program's own words; credentials of systemd and of QEMU's firmware configuration; words of
+        // QEMU's own command line and environment.
+        elements: vec!["metadata", "sysinfo", "qemu:commandline"],
         ..Private::default()
     }
 }
@@ -81,6 +83,26 @@ mod tests {
         "domifaddr",
         "(processes)",
     ];
+
+    #[test]
+    fn no_secret_of_a_definition_is_left() {
+        let definition = "<domain type='kvm' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>\n\
+            <metadata xmlns:a='u'><a:b key='hunter2'/></metadata>\n\
+            <os><cmdline>ro token=hunter2</cmdline></os>\n\
+            <sysinfo type='smbios'>\n<oemStrings>\n<entry>io.systemd.credential:root=hunter2</entry>\n\
+            </oemStrings>\n</sysinfo>\n<sysinfo type='fwcfg'>\n<entry name='opt/x'>hunter2</entry>\n</sysinfo>\n\
+            <vcpu>2</vcpu>\n<source protocol='https' name='a.iso' query='token=hunter2'/>\n\
+            <graphics type='vnc' passwd='hunter2'/>\n<qemu:commandline>\n\
+            <qemu:arg value='secret,id=s0,data=hunter2'/>\n<qemu:env name='T' value='hunter2'/>\n\
+            </qemu:commandline>\n</domain>\n";
+        let shown = crate::domain::redact::Redactor::new(private()).text(definition);
+        assert!(!shown.contains("hunter2"), "{shown}");
+        assert!(
+            shown.contains("<vcpu>2</vcpu>\n<source protocol='https'"),
+            "{shown}"
+        );
+        roxmltree::Document::parse(&shown).unwrap();
+    }
 
     #[test]
     fn nothing_that_is_asked_changes_anything() {
