@@ -24,6 +24,9 @@ pub(super) const TOLD: [&str; 8] = [
     "id",
 ];
 
+/// Members whose names are told, and never what was sent as them.
+const SECRETS: [&str; 2] = ["private_key", "private_key_passphrase"];
+
 /// A body that is an object, and what is wrong with it so far.
 #[derive(Debug)]
 pub(super) struct Body {
@@ -191,7 +194,12 @@ impl Body {
             .members
             .0
             .iter()
-            .map(|(name, value)| (echoed(name), redacted(name, value)))
+            .map(|(name, value)| {
+                // Whoever swaps name and value has sent a key as a name.
+                let known = TOLD.contains(&name.as_str()) || SECRETS.contains(&name.as_str());
+                let name = if known { name.as_str() } else { "..." };
+                (name.to_owned(), redacted(name, value))
+            })
             .collect();
         self.wrong.push(error(
             "missing",
@@ -345,7 +353,7 @@ mod tests {
     #[test]
     fn secrets_are_never_told_back_whatever_they_are_called() {
         let mut body = body(
-            r#"{"private_key": "canary-one", "private_key_passphrase": 7, "privateKey": "canary-two", "name": "-----BEGIN OPENSSH PRIVATE KEY-----canary"}"#,
+            r#"{"private_key": "canary-one", "private_key_passphrase": 7, "privateKey": "canary-two", "canary-three": 1, "name": "-----BEGIN OPENSSH PRIVATE KEY-----canary"}"#,
         );
         assert!(body.secret("private_key", 40, 9).is_none());
         assert!(body.secret("private_key_passphrase", 0, 255).is_none());
@@ -356,7 +364,16 @@ mod tests {
         let told = told(&answer);
         assert_eq!(told["detail"][0]["input"], REDACTED);
         assert_eq!(told["detail"][1]["input"], REDACTED);
-        assert_eq!(told["detail"][3]["input"]["privateKey"], REDACTED);
+        let names: Vec<&String> = told["detail"][3]["input"]
+            .as_object()
+            .unwrap()
+            .keys()
+            .collect();
+        assert_eq!(
+            names,
+            ["...", "name", "private_key", "private_key_passphrase"]
+        );
+        assert_eq!(told["detail"][3]["input"]["..."], REDACTED);
     }
 
     #[test]

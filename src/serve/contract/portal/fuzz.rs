@@ -34,11 +34,11 @@ fn tells_no_secret(sent: &[u8], answer: &str) {
     let longest = 64 * 1024 + 16 * sent.len();
     assert!(answer.len() <= longest, "{} bytes", answer.len());
     harmless(answer);
-    // Names, and the values of a few members, are told as they were sent, and on purpose.
+    // The values of a few members are told as they were sent, and on purpose.
     let is_told = match serde_json::from_slice::<Value>(sent) {
-        Ok(Value::Object(members)) => members.iter().any(|(name, value)| {
-            name.contains(SECRET) || (TOLD.contains(&name.as_str()) && value.as_str().is_some())
-        }),
+        Ok(Value::Object(members)) => members
+            .iter()
+            .any(|(name, value)| TOLD.contains(&name.as_str()) && value.as_str().is_some()),
         Ok(_) | Err(_) => false,
     };
     assert!(is_told || !answer.contains(SECRET), "{answer}");
