@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use crate::domain::audit::{AuditEntry, AuditPhase};
-use crate::domain::definition::DefineRequest;
+use crate::domain::definition::{DefineRequest, without_lines};
 use crate::domain::error_kind::Failure;
 use crate::domain::host::HostSpec;
 use crate::domain::host_key::HostKeyQuestion;
@@ -93,7 +93,7 @@ pub fn outcome(
     elapsed: Duration,
     now: Timestamp,
 ) -> AuditEntry {
-    let details = outcome.reason().unwrap_or_default().to_owned();
+    let details = without_lines(outcome.reason().unwrap_or_default()).to_owned();
     AuditEntry {
         state_after: state_after.map(PowerState::to_string),
         ..reach_outcome(intent.clone(), (status(outcome), details), elapsed, now)
