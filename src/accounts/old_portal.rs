@@ -11,6 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use jiff::Timestamp;
 use rusqlite::limits::Limit;
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, Row};
 
 use super::error::AccountsError;
@@ -23,6 +24,12 @@ const MOST_ROWS: usize = 100_000;
 
 /// Bytes of one text that are taken.
 const MOST_TEXT: usize = 64 * 1024;
+
+/// Characters that a prefix of a key may have; the portal kept 8.
+const LONGEST_PREFIX: usize = 16;
+
+/// Bytes of all rows of a table together.
+const MOST_BYTES: usize = 64 * 1024 * 1024;
 
 /// A user as the old portal kept them.
 #[derive(Debug, Clone)]
@@ -158,10 +165,16 @@ fn rows(
     let mut query = connection.prepare(sql)?;
     let mut rows = query.query([])?;
     let mut count = 0;
+    let mut taken = 0;
     while let Some(row) = rows.next()? {
         count += 1;
         if count > MOST_ROWS {
             unreadable.push(format!("more than {MOST_ROWS} {what}s"));
+            break;
+        }
+        taken += length(row)?;
+        if taken > MOST_BYTES {
+            unreadable.push(format!("more than {} MiB of {what}s", MOST_BYTES >> 20));
             break;
         }
         if let Err(why) = take(row) {
@@ -171,6 +184,30 @@ fn rows(
         }
     }
     Ok(())
+}
+
+/// Bytes of a row; rows of a small file may all show the same large text.
+fn length(row: &Row<'_>) -> rusqlite::Result<usize> {
+    let columns = 0..row.as_ref().column_count();
+    columns.map(|at| Ok(bytes_of(row.get_ref(at)?))).sum()
+}
+
+const fn bytes_of(value: ValueRef<'_>) -> usize {
+    match value {
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.len(),
+        ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) => 8,
+    }
+}
+
+/// What the portal showed of a key: the first characters of base64 as URLs have it.
+fn prefix(row: &Row<'_>, at: usize) -> Result<String, String> {
+    let name = "api_key_prefix";
+    let text = text(row, at, name)?;
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    if text.len() > LONGEST_PREFIX || !text.chars().all(fits) {
+        return Err(format!("`{name}` is no beginning of a key"));
+    }
+    Ok(text)
 }
 
 fn text(row: &Row<'_>, at: usize, name: &str) -> Result<String, String> {
@@ -208,7 +245,7 @@ fn user(row: &Row<'_>) -> Result<OldUser, String> {
         name: text(row, 1, "name")?,
         email: optional(row, 2, "email")?,
         key: ImportedKey {
-            prefix: text(row, 3, "api_key_prefix")?,
+            prefix: prefix(row, 3)?,
             hash: packed(4, "api_key_hash", 32)?,
             salt: packed(5, "api_key_salt", 16)?,
         },
@@ -292,6 +329,39 @@ mod tests {
         );
         assert!(!format!("{found:?}").contains("canary"));
         assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+
+    #[test]
+    fn a_prefix_that_is_none_goes_nowhere() {
+        let packed = |byte, length| STANDARD.encode(vec![byte; length]);
+        let (hash, salt) = (packed(7, 32), packed(9, 16));
+        for prefix in ["\u{1b}]0;x\u{7}", "\u{202e}abc", "abcdefghijklmnopq", "a b"] {
+            let (_folder, path) = file(&format!(
+                "{SCHEMA} INSERT INTO users VALUES (3, 'Ann', NULL, '{prefix}', '{hash}', '{salt}', NULL);"
+            ));
+            let found = OldPortal::read(&path).unwrap();
+            assert!(found.users.is_empty());
+            assert_eq!(
+                found.unreadable,
+                ["user 3: `api_key_prefix` is no beginning of a key"]
+            );
+        }
+    }
+
+    #[test]
+    fn rows_that_all_hold_a_large_text_are_not_all_taken() {
+        let (_folder, path) = file(&format!(
+            "{SCHEMA} WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) \
+             INSERT INTO agents SELECT i, 3, 'a', 'b', 22, 'c', printf('%.65000c', 'x'), NULL, 0, NULL, NULL FROM n;"
+        ));
+        let found = OldPortal::read(&path).unwrap();
+        assert_eq!(found.unreadable, ["more than 64 MiB of agents"]);
+        let kept: usize = found
+            .agents
+            .iter()
+            .map(|agent| agent.private_key.expose().len())
+            .sum();
+        assert!(kept > MOST_BYTES / 2 && kept <= MOST_BYTES, "{kept}");
     }
 
     #[test]

@@ -219,7 +219,7 @@ async fn list(desk: &mut Desk<'_>, accounts: &Accounts, json: bool) -> Told {
             .into_iter()
             .map(|(user, keys)| shown(user, keys, now))
             .collect();
-        let text = serde_json::to_string_pretty(&shown).unwrap_or_default();
+        let text = crate::json::to_pretty(&shown).unwrap_or_default();
         desk.say(&text);
         return Ok(ExitCode::Done);
     }
