@@ -6,6 +6,7 @@ use super::record::{Change, written_down};
 use crate::cli::HostImport;
 use crate::domain::error_kind::{ErrorKind, ExitCode};
 use crate::domain::host_words;
+use crate::domain::text::RemoteText;
 use crate::fleet::import::Importable;
 
 /// Lists or takes over what was found.
@@ -24,16 +25,17 @@ pub async fn run(desk: &mut Desk<'_>, args: &HostImport, found: Vec<Importable>)
     let chosen = |alias: &str| args.all || args.names.iter().any(|name| name == alias);
     let mut added = 0;
     for found in &found {
-        let Importable {
-            alias, leads_to, ..
-        } = found;
+        let alias = &found.alias;
+        // A file of somebody else's may be read.
+        let shown = RemoteText::new(alias).fit(60);
+        let leads_to = RemoteText::new(&found.leads_to).fit(120);
         let known = found.is_known(&existing);
         let Some(spec) = found.spec.clone() else {
-            desk.say(&format!("skip   {alias:<20} its name cannot be used"));
+            desk.say(&format!("skip   {shown:<20} its name cannot be used"));
             continue;
         };
         if known {
-            desk.say(&format!("skip   {alias:<20} is in the profile already"));
+            desk.say(&format!("skip   {shown:<20} is in the profile already"));
         } else if chosen(alias) {
             let name = spec.name.clone();
             let change = Change {
@@ -49,10 +51,10 @@ pub async fn run(desk: &mut Desk<'_>, args: &HostImport, found: Vec<Importable>)
                 added.map_err(could_not("add a host"))
             };
             written_down(desk, &profile, change, adding).await?;
-            desk.say(&format!("added  {alias:<20} {leads_to}"));
+            desk.say(&format!("added  {shown:<20} {leads_to}"));
             added += 1;
         } else {
-            desk.say(&format!("could  {alias:<20} {leads_to}"));
+            desk.say(&format!("could  {shown:<20} {leads_to}"));
         }
     }
     if found.is_empty() {

@@ -132,6 +132,25 @@ fn hosts_are_taken_over_from_the_ssh_client() {
 }
 
 #[test]
+fn a_configuration_of_somebody_else_writes_nothing_to_the_terminal() {
+    let deck = Deck::new(VMDECK);
+    let file = deck.home().join("theirs");
+    support::write(
+        &file,
+        "Host a\x1b[2Jb\nHost gate\n  HostName \x1b]0;owned\x07\u{202e}gate\n",
+    );
+    let listed = deck.run(&["host", "import", "--file", file.to_str().unwrap()]);
+    let listed = listed.expect(0).stdout;
+    assert!(
+        listed.contains("skip") && listed.contains("could"),
+        "{listed}"
+    );
+    for hostile in ['\x1b', '\x07', '\u{202e}'] {
+        assert!(!listed.contains(hostile), "{listed:?}");
+    }
+}
+
+#[test]
 fn credentials_are_sealed_and_the_first_sets_the_passphrase() {
     let deck = Deck::new(VMDECK);
     let add = ["credential", "add", "ops", "--generate", "ed25519"];
