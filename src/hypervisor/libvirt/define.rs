@@ -2,6 +2,7 @@
 //! is sent, and how the passwords come back right before it is. `virsh define` reads it from standard input, so that
 //! nothing is left on the host: <https://libvirt.org/manpages/virsh.html#define>. Decides nothing but that.
 
+use std::cmp::Reverse;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -159,8 +160,12 @@ fn well_formed(text: &str) -> Result<Document<'_>, HypervisorError> {
     parsed_exactly(text).map_err(|error| {
         let line = error.pos().row;
         let what = format!("line {line} is not well-formed XML");
-        // A password may stand where the reader has stopped.
-        let said = without(&error.to_string(), &typed_passwords(text));
+        // A part of a password may stand where the reader has stopped.
+        let said = if typed_passwords(text).is_empty() {
+            error.to_string()
+        } else {
+            format!("column {}", error.pos().col)
+        };
         refused(ErrorKind::Usage, &what, &said, fix)
     })
 }
@@ -219,12 +224,12 @@ impl Whole {
 const TELLING: usize = 3;
 
 fn without(said: &str, passwords: &[String]) -> String {
-    let telling = passwords
-        .iter()
-        .filter(|password| password.chars().count() >= TELLING);
-    telling.fold(said.to_owned(), |said, password| {
-        said.replace(password.as_str(), "<redacted>")
-    })
+    let telling = |password: &&String| password.chars().count() >= TELLING;
+    let mut telling: Vec<&String> = passwords.iter().filter(telling).collect();
+    // One may be a part of another.
+    telling.sort_by_key(|password| Reverse(password.len()));
+    let hidden = |said: String, password: &String| said.replace(password.as_str(), "<redacted>");
+    telling.into_iter().fold(said.to_owned(), hidden)
 }
 
 /// Puts the passwords that the host keeps back into a definition that is sent; other commands stay as they are.
@@ -428,17 +433,42 @@ mod tests {
     fn what_the_host_says_repeats_no_password() {
         let whole = Whole {
             command: RemoteCommand::posix("virsh"),
-            passwords: Some(vec!["s3cret".to_owned(), "a".to_owned()]),
+            passwords: Some(vec![
+                "s3cret".to_owned(),
+                "a".to_owned(),
+                "s3cret2".to_owned(),
+            ]),
         };
         let error = HypervisorError::Remote {
             program: "virsh".to_owned(),
             status: Some(1),
             said: RemoteText::new("x"),
         };
-        let stderr = b"error: Failed to define\nerror: no schema\nbad value 's3cret' of a\n\n";
+        let stderr =
+            b"error: Failed to define\nerror: no schema\nbad value 's3cret' of a, not s3cret2\n\n";
         assert_eq!(
             whole.told(error, stderr).to_string(),
-            "virsh said: Failed to define: no schema; bad value '<redacted>' of a"
+            "virsh said: Failed to define: no schema; bad value '<redacted>' of a, not <redacted>"
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_beside_a_password_is_told_by_its_place() {
+        let wrong = |password: &str| {
+            let text = format!("<domain>\n<graphics passwd='{password}'/>\n</domain>");
+            well_formed(&text).unwrap_err().to_string()
+        };
+        let said = wrong("hunter&hunter2;");
+        assert!(
+            said.contains("line 2 is not well-formed XML: column "),
+            "{said}"
+        );
+        assert!(!said.contains("hunter"), "{said}");
+        assert!(
+            well_formed("<a>&hm;</a>")
+                .unwrap_err()
+                .to_string()
+                .contains("hm")
         );
     }
 }
