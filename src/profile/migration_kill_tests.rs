@@ -92,7 +92,8 @@ fn run_step(file: &Path, from: usize, killed_after: Option<Duration>) -> Option<
     assert!(started, "the program to kill did not start");
     let since = Instant::now();
     if let Some(delay) = killed_after {
-        std::thread::sleep(delay);
+        let (_hold, held) = std::sync::mpsc::sync_channel::<()>(1);
+        assert!(held.recv_timeout(delay).is_err());
         child.kill().unwrap();
     }
     let finished = lines.map_while(Result::ok).any(|line| line == "done");
