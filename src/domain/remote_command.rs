@@ -1,6 +1,7 @@
 //! `RemoteCommand`: what is to be run on a host, as data. Never a string: rendering is the
 //! transport's business and depends on the shell at the other end.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -16,7 +17,7 @@ pub enum Dialect {
 }
 
 /// One argument.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Arg {
     /// The argument as the program is to receive it.
     pub value: String,
@@ -24,8 +25,18 @@ pub struct Arg {
     pub sensitive: bool,
 }
 
+impl fmt::Debug for Arg {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.sensitive {
+            f.write_str("<redacted>")
+        } else {
+            fmt::Debug::fmt(&self.value, f)
+        }
+    }
+}
+
 /// A program with arguments, and perhaps bytes for its standard input.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RemoteCommand {
     /// Program name or path.
     pub program: String,
@@ -44,6 +55,29 @@ pub struct RemoteCommand {
     /// performed and never shown; what is shown is the script it was made of. `None` everywhere else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encoded: Option<String>,
+}
+
+/// Without what is sent to it: a definition or a password may be that.
+impl fmt::Debug for RemoteCommand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            program,
+            args,
+            env,
+            stdin,
+            dialect,
+            life,
+            encoded: _,
+        } = self;
+        f.debug_struct("RemoteCommand")
+            .field("program", program)
+            .field("args", args)
+            .field("env", env)
+            .field("stdin_bytes", &stdin.as_ref().map(Vec::len))
+            .field("dialect", dialect)
+            .field("life", life)
+            .finish_non_exhaustive()
+    }
 }
 
 impl RemoteCommand {
@@ -192,6 +226,10 @@ mod tests {
             .arg("start")
             .secret_arg("hunter2");
         assert_eq!(command.shown_line(), "virsh start '<redacted>'");
+        let command = command.stdin("passwd='hunter2'");
+        let debug = format!("{command:?}");
+        assert!(!debug.contains("hunter2"), "{debug}");
+        assert!(debug.contains("\"start\", <redacted>") && debug.contains("stdin_bytes: Some(16)"));
     }
 
     #[test]

@@ -30,7 +30,7 @@ const FIRST_READ: Duration = Duration::from_secs(3);
 const ONE_HOST: Duration = Duration::from_secs(10);
 
 /// A request with who asks.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Asking {
     pub(super) state: ServeState,
     pub(super) caller: Caller,
@@ -66,7 +66,6 @@ impl FromRequestParts<ServeState> for Asking {
 
 /// A request about one host that the caller sees. With `MANAGES` it is first asked whether they may
 /// change hosts: who may not is told that, and nothing of the host.
-#[derive(Debug)]
 pub(super) struct OnHost<const MANAGES: bool> {
     pub(super) asking: Asking,
     pub(super) fleet: FleetHandle,

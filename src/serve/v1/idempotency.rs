@@ -29,7 +29,7 @@ const NAME: &str = "idempotency-key";
 const REPLAYED: &str = "idempotency-replayed";
 
 /// Notes on the way what a request has started.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Notes {
     asking: Asking,
     name: Option<String>,

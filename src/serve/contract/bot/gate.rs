@@ -85,7 +85,6 @@ impl Signatures {
 }
 
 /// A request that got in.
-#[derive(Debug)]
 pub(super) struct Passed {
     pub(super) caller: Caller,
     pub(super) parts: Parts,

@@ -22,7 +22,6 @@ use crate::serve::state::ServeState;
 const MAX_BODY: usize = 128 * 1024;
 
 /// One user with what is theirs.
-#[derive(Debug)]
 pub(super) struct Tenant {
     pub(super) state: ServeState,
     pub(super) caller: Caller,
