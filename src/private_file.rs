@@ -266,6 +266,13 @@ pub fn read_secret(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, Privat
     read_bounded(&open_read(path)?, path, limit)
 }
 
+/// Reads a file that others may read too and that may be a link, at most `limit` bytes, whatever length it says
+/// that it has.
+pub fn read_public(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, PrivateFileError> {
+    let file = File::open(path).map_err(|source| PrivateFileError::io("open", path, source))?;
+    read_bounded(&file, path, limit)
+}
+
 /// Reads at most `limit` bytes into one buffer that never moves; more is an error.
 pub fn read_bounded(
     file: &File,
@@ -414,5 +421,21 @@ mod tests {
             read_secret(&file, 4),
             Err(PrivateFileError::TooLarge { limit: 4, .. })
         ));
+    }
+    #[test]
+    fn a_file_of_others_may_be_read_and_has_an_end() {
+        let root = tempfile::tempdir().unwrap();
+        let (file, link) = (root.path().join("chain"), root.path().join("link"));
+        write_atomic(&file, b"12345").unwrap();
+        set_mode(&file, 0o644);
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        assert_eq!(*read_public(&link, 5).unwrap(), b"12345");
+        for (path, limit) in [(link.as_path(), 4), (Path::new("/dev/zero"), 1 << 20)] {
+            let error = read_public(path, limit).unwrap_err();
+            assert!(
+                matches!(error, PrivateFileError::TooLarge { .. }),
+                "{error}"
+            );
+        }
     }
 }

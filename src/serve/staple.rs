@@ -3,7 +3,6 @@
 //! fetches; this server asks nobody. Only what no client could use is held back: signatures and dates are the
 //! client's to look at.
 
-use std::fs::File;
 use std::path::Path;
 
 use thiserror::Error;
@@ -29,12 +28,7 @@ pub(super) enum NoStaple {
 
 /// Reads the response to hand over with a certificate.
 pub(super) fn read(path: &Path, certificate: &[u8]) -> Result<Vec<u8>, NoStaple> {
-    let file = File::open(path).map_err(|source| PrivateFileError::Io {
-        doing: "open",
-        path: path.to_owned(),
-        source,
-    })?;
-    let response = private_file::read_bounded(&file, path, MAX_RESPONSE)?.to_vec();
+    let response = private_file::read_public(path, MAX_RESPONSE)?.to_vec();
     if !is_successful(&response) {
         return Err(NoStaple::Unusable);
     }

@@ -1,9 +1,8 @@
 //! TLS from files: rustls with ring, versions 1.2 and 1.3. A renewed certificate is taken over without a
 //! restart.
 
-use std::fs::File;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use thiserror::Error;
@@ -14,7 +13,6 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{self, ServerConfig};
-use zeroize::Zeroizing;
 
 use super::staple;
 use crate::domain::error_kind::{Classify, ErrorKind, Hint};
@@ -145,16 +143,6 @@ fn looks(files: &TlsFiles) -> Option<Looks> {
     Some([of(&files.certificate)?, of(&files.key)?, ocsp])
 }
 
-/// Reads a file that everybody may read, however long it says that it is.
-fn public(path: &Path) -> Result<Zeroizing<Vec<u8>>, PrivateFileError> {
-    let file = File::open(path).map_err(|source| PrivateFileError::Io {
-        doing: "open",
-        path: path.to_owned(),
-        source,
-    })?;
-    private_file::read_bounded(&file, path, MAX_FILE)
-}
-
 /// Reads both files.
 fn read(files: &TlsFiles) -> Result<CertifiedKey, TlsError> {
     let failed = |path: &PathBuf| {
@@ -165,7 +153,8 @@ fn read(files: &TlsFiles) -> Result<CertifiedKey, TlsError> {
         path: path.clone(),
         what,
     };
-    let chain = public(&files.certificate).map_err(failed(&files.certificate))?;
+    let chain = private_file::read_public(&files.certificate, MAX_FILE)
+        .map_err(failed(&files.certificate))?;
     let key = private_file::read_secret(&files.key, MAX_FILE).map_err(failed(&files.key))?;
     let chain: Result<Vec<CertificateDer<'static>>, _> =
         CertificateDer::pem_slice_iter(&chain).collect();
