@@ -40,8 +40,8 @@ impl Signals {
     }
 }
 
-/// The changes of the terminal's size. The library that reads keys reports them too, but forgets one that comes
-/// together with a key: it looks at the keys first and then waits for the next signal.
+/// The changes of the terminal's size. The library that reads keys reports them too, but not while it waits for the end of
+/// a sequence that has begun: after alt-[ that is the next key.
 #[cfg(unix)]
 pub(super) struct Resizes(tokio::signal::unix::Signal);
 

@@ -82,6 +82,14 @@ impl Demo {
         name.is_ok_and(|name| name.trim() == "vmdeck")
     }
 
+    /// Waits until the footer stands in the last of so many rows.
+    fn wait_for_last_row(&self, rows: u16) {
+        self.pty.wait_for("the footer in the last row", |screen| {
+            let last = screen.lines().nth(usize::from(rows) - 1);
+            last.is_some_and(|line| line.contains("filter"))
+        });
+    }
+
     fn assert_restored(&self) {
         self.pty.wait_text("left with");
         assert!(
@@ -187,15 +195,12 @@ fn a_storm_of_resizes_ends_in_the_last_size() {
         demo.pty.resize(20 + round * 7 % 280, 3 + round * 5 % 90);
     }
     demo.pty.resize(110, 33);
-    demo.pty.wait_for("the footer in the last row", |screen| {
-        let last = screen.lines().nth(32);
-        last.is_some_and(|line| line.contains("filter")) && screen.contains("NAME")
-    });
+    demo.wait_for_last_row(33);
+    demo.pty.wait_text("NAME");
     demo.pty.keys("q");
     demo.assert_restored();
 }
 
-/// The library that reads keys forgets a change of size that comes together with one.
 #[test]
 fn a_resize_that_comes_together_with_keys_is_not_missed() {
     let mut demo = Demo::start((120, 40));
@@ -205,10 +210,47 @@ fn a_resize_that_comes_together_with_keys_is_not_missed() {
         demo.pty.keys("jjj");
         demo.pty.resize(columns, rows);
         demo.pty.keys("kkk");
-        demo.pty.wait_for("the footer in the last row", |screen| {
-            let last = screen.lines().nth(usize::from(rows) - 1);
-            last.is_some_and(|line| line.contains("filter"))
-        });
+        demo.wait_for_last_row(rows);
+    }
+}
+
+/// Alt-[ is the beginning of many keys: what reads them waits for the rest, and must hold up nothing else.
+#[test]
+fn half_a_key_holds_up_neither_a_resize_nor_the_end() {
+    let mut demo = Demo::start((120, 40));
+    demo.pty.wait_text(RUNNING);
+    demo.pty.keys("\x1b[");
+    for (columns, rows) in [(100, 30), (120, 36)] {
+        demo.pty.resize(columns, rows);
+        demo.wait_for_last_row(rows);
+    }
+    kill_process(demo.program(), Signal::TERM).unwrap();
+    demo.assert_restored();
+}
+
+/// A change of size that is still being drawn when the next one and a key come must not swallow the key.
+#[test]
+fn a_key_that_comes_together_with_resizes_is_not_missed() {
+    let mut demo = Demo::start((120, 40));
+    demo.pty.wait_text(RUNNING);
+    for round in 0..30u16 {
+        let (key, shown) = [("2", "LATENCY"), ("1", RUNNING)][usize::from(round % 2)];
+        for step in 0..10 {
+            demo.pty.resize(110 + step, 30 + step);
+        }
+        demo.pty.keys(key);
+        demo.pty.wait_text(shown);
+    }
+}
+
+/// More than the library reads at once (1,024 bytes) and less than a terminal keeps (4,096).
+#[test]
+fn keys_that_come_in_a_burst_all_arrive_at_once() {
+    let mut demo = Demo::start((120, 40));
+    demo.pty.wait_text(RUNNING);
+    for (key, shown) in [("2", "LATENCY"), ("1", RUNNING), ("2", "LATENCY")] {
+        demo.pty.keys(&format!("{}{key}", "jk".repeat(1500)));
+        demo.pty.wait_text(shown);
     }
 }
 
