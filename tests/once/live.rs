@@ -448,6 +448,28 @@ fn a_host_is_recorded_with_stand_ins_and_never_over_something() {
         .expect(3);
 }
 
+/// A host says which version it is; the version stands in two files that are meant to be shown to others.
+#[test]
+fn the_version_of_a_recorded_host_is_text_like_any_other() {
+    let hostile = SCENARIO.replacen(
+        "memory_gib = 32",
+        "memory_gib = 32\nlibvirt = \"9.0.0, built on kvm1\\u001b]0;gone\\u0007\\u202e\"",
+        1,
+    );
+    let lab = Lab::of(&hostile);
+    let out = lab.deck.home().join("recorded");
+    lab.deck
+        .run(&["host", "record", "kvm1", "--out", out.to_str().unwrap()])
+        .expect(0);
+    for name in ["manifest.json", "origin"] {
+        let text = std::fs::read_to_string(out.join(name)).unwrap();
+        assert!(text.contains("libvirt 9.0.0, built on "), "{name}: {text}");
+        for raw in ["kvm1", "\u{1b}", "\\u001b", "\u{7}", "\u{202e}", "\\u202e"] {
+            assert!(!text.contains(raw), "{raw:?} is in {name}: {text:?}");
+        }
+    }
+}
+
 #[test]
 fn watching_ends_in_order() {
     let lab = Lab::new();
