@@ -105,6 +105,26 @@ impl ActionSpec {
     pub fn verb_alone(&self) -> &'static str {
         self.verb.strip_suffix(" of").unwrap_or(self.verb)
     }
+
+    /// Returns what is done to so many: `start 3 VMs`, `delete 3 snapshots`.
+    pub fn of_several(&self, count: usize) -> String {
+        self.several(self.verb, count)
+    }
+
+    /// Returns what is going on meanwhile: `starting 3 VMs`, `deleting 3 snapshots`.
+    pub fn doing_several(&self, count: usize) -> String {
+        self.several(self.doing, count)
+    }
+
+    /// Several snapshots may be those of one VM, so that they are what is counted where they go.
+    fn several(&self, verb: &str, count: usize) -> String {
+        match verb.strip_suffix(" a snapshot of") {
+            Some(verb) if self.kind == ActionKind::SnapshotDelete => {
+                format!("{verb} {count} snapshots")
+            }
+            _ => format!("{verb} {count} VMs"),
+        }
+    }
 }
 
 /// One row of the verb catalogue.
@@ -572,6 +592,27 @@ impl From<ActionKind> for Action {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_goes_is_what_is_counted() {
+        for (kind, told, meanwhile) in [
+            (ActionKind::Start, "start 3 VMs", "starting 3 VMs"),
+            (
+                ActionKind::SnapshotCreate,
+                "take a snapshot of 3 VMs",
+                "taking a snapshot of 3 VMs",
+            ),
+            (
+                ActionKind::SnapshotDelete,
+                "delete 3 snapshots",
+                "deleting 3 snapshots",
+            ),
+        ] {
+            let spec = kind.spec();
+            assert_eq!(spec.of_several(3), told);
+            assert_eq!(spec.doing_several(3), meanwhile);
+        }
+    }
 
     #[test]
     fn the_table_and_the_list_agree() {

@@ -154,10 +154,10 @@ fn agree(planned: &[Planned], act: &Act, named: bool) -> Result<(), Complaint> {
                     )
                 }
                 ([one], None) => format!("to {verb} {} has to be agreed to", one.row.vm.name),
-                (many, _) if first.plan.action.kind.is_about_a_snapshot() => {
-                    format!("to {verb} VMs {} times has to be agreed to", many.len())
+                (many, _) => {
+                    let several = first.plan.action.kind.spec().of_several(many.len());
+                    format!("to {several} has to be agreed to")
                 }
-                (many, _) => format!("to {verb} {} VMs has to be agreed to", many.len()),
             };
             refuse(what, "add --yes, or look at the plan with --dry-run")
         }

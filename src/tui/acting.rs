@@ -275,17 +275,15 @@ pub fn submit(app: &mut App, dialog: &Confirm, consent: &Consent) -> Vec<Effect>
             deadline: None,
         })
         .collect();
-    let verb = dialog.action.kind.spec().doing;
+    let spec = dialog.action.kind.spec();
     let what = match submissions.as_slice() {
         [only] => format!(
-            "{verb} {}{}",
+            "{} {}{}",
+            spec.doing,
             only.plan.vm_name.shown(),
             only.plan.action.about()
         ),
-        many if dialog.action.kind.is_about_a_snapshot() => {
-            format!("{verb} VMs, {} times", many.len())
-        }
-        many => format!("{verb} {} VMs", many.len()),
+        many => spec.doing_several(many.len()),
     };
     app.say(Role::Changing, what);
     if count == 1 {

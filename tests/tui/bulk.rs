@@ -65,7 +65,7 @@ async fn the_progress_tells_each_vm_and_the_end_is_summed_up() {
     assert!(text.contains("cannot acquire state change lock"), "{text}");
     assert!(text.contains("R repeat the failed"), "{text}");
     screen.keys("esc").await;
-    assert!(screen.text().contains("force off: 2 VMs: 1 done, 1 failed"));
+    assert!(screen.text().contains("force off 2 VMs: 1 done, 1 failed"));
     screen.keys("5").await;
     screen.later(20).await;
     let text = screen.text();

@@ -87,6 +87,8 @@ async fn what_is_old_is_marked_and_deleted_with_one_plan() {
             "submit snapshot-delete (snapshot schema 41) db-main (Confirmed, 2)"
         ]
     );
+    let text = screen.text();
+    assert!(text.contains("─ delete 2 snapshots ─"), "{text}");
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use tui_input::Input;
 use unicode_width::UnicodeWidthStr;
 
 use super::frame;
-use crate::domain::action::{Action, ActionKind, Ask};
+use crate::domain::action::{Action, Ask};
 use crate::domain::definition::Diff;
 use crate::domain::error_kind::Failure;
 use crate::domain::operation::{Consent, Plan};
@@ -153,16 +153,12 @@ impl Confirm {
     }
 
     fn title(&self) -> String {
-        let verb = capital(self.action.kind.spec().verb);
-        let count = self.plans.len();
-        if self.action.kind == ActionKind::SnapshotDelete && count > 1 {
-            return format!("Delete {count} snapshots?");
-        }
+        let spec = self.action.kind.spec();
         match self.plans.as_slice() {
             [only] if self.skipped.is_empty() => {
-                format!("{verb} {}?", only.plan.vm_name.shown())
+                format!("{} {}?", capital(spec.verb), only.plan.vm_name.shown())
             }
-            many => format!("{verb} {} VMs?", many.len()),
+            many => format!("{}?", capital(&spec.of_several(many.len()))),
         }
     }
 

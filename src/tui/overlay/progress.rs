@@ -88,8 +88,8 @@ impl ProgressPanel {
 }
 
 fn title(bulk: &Bulk) -> String {
-    let verb = bulk.action.kind.spec().verb;
-    format!("{verb}: {} VMs", bulk.members.len() + bulk.skipped.len())
+    let count = bulk.members.len() + bulk.skipped.len();
+    bulk.action.kind.spec().of_several(count)
 }
 
 fn find(app: &App, ticket: u64) -> Option<&Bulk> {
