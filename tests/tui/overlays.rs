@@ -312,12 +312,15 @@ async fn a_question_that_is_over_closes_its_dialog_and_can_be_asked_again() {
 async fn a_dialog_about_a_key_that_was_decided_elsewhere_is_closed() {
     let mut screen = Screen::small((100, 24));
     let asks = Arc::new(with_question(HostKeyVerdict::Unknown));
-    screen.send(Input::Snapshot(asks)).await;
+    screen.send(Input::Snapshot(Arc::clone(&asks))).await;
     assert_eq!(screen.app.overlays.len(), 1);
     screen.send(Input::Snapshot(Arc::new(fleet::small()))).await;
     assert!(screen.app.overlays.is_empty());
     let text = screen.text();
     assert!(text.contains("is no longer in question"), "{text}");
+    // It was only being tried anew: nobody has decided, so nobody has to look for the question.
+    screen.send(Input::Snapshot(asks)).await;
+    assert_eq!(screen.app.overlays.len(), 1);
 }
 
 #[tokio::test]

@@ -260,6 +260,7 @@ fn close_answered(app: &mut App) {
         health.is_some_and(|health| !hosts::is_over(health))
     });
     let mut closed = None;
+    let asked_keys = &mut app.asked_keys;
     app.overlays.retain(|overlay| {
         let Overlay::HostKey(dialog) = overlay else {
             return true;
@@ -273,6 +274,9 @@ fn close_answered(app: &mut App) {
         if !stays {
             let over = host.is_some_and(|host| hosts::is_over(&host.health));
             closed = Some((dialog.name.clone(), over));
+            // Nobody has decided: a host that is being tried anew comes back with the same question.
+            let print = &dialog.question.key.fingerprint;
+            asked_keys.retain(|(host, asked)| (*host, asked) != (dialog.host, print));
         }
         stays
     });
