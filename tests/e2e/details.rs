@@ -66,7 +66,9 @@ fn the_details_of_a_real_vm_are_read_by_keys() {
         "{found}"
     );
     pty.keys("q");
-    pty.wait_for("the table", |screen| screen.contains("1 of 1"));
+    pty.wait_for("the table", |screen| {
+        row(screen, "web-1").contains("running") && !screen.contains("target dev")
+    });
     pty.keys("q");
     assert_eq!(pty.wait_exit(), 0);
 
