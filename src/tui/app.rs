@@ -112,6 +112,8 @@ pub struct Toast {
     pub text: String,
     /// What it means.
     pub role: Role,
+    /// The host of which it tells that something did not work there.
+    pub host: Option<HostName>,
     /// When it goes away.
     pub until: Timestamp,
 }
@@ -271,8 +273,20 @@ impl App {
         self.toast = Some(Toast {
             text: text.into(),
             role,
+            host: None,
             until: self.now.saturating_add(stay).unwrap_or(self.now),
         });
+    }
+
+    /// Tells that a host answers. Nobody has asked for it: bad news about anything else stay until they were read.
+    pub fn greet_host(&mut self, host: &HostName) {
+        let stays = self.toast.as_ref().is_some_and(|toast| {
+            let is_bad = matches!(toast.role, Role::Danger | Role::Warning);
+            is_bad && toast.host.as_ref() != Some(host)
+        });
+        if !stays {
+            self.say(Role::Success, format!("{host} answers"));
+        }
     }
 
     /// Shows why something did not work, and what to do next.
@@ -300,6 +314,9 @@ impl App {
             hint: hint.map(|hint| hint.naming(host.as_str())),
             ..failure.clone()
         });
+        if let Some(toast) = &mut self.toast {
+            toast.host = Some(host.clone());
+        }
     }
 
     /// Returns the contexts in which the next key is looked up, first one first.

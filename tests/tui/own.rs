@@ -6,7 +6,7 @@ use std::sync::Arc;
 use vmdeck::config::{OwnCommand, own};
 use vmdeck::domain::error_kind::{ErrorKind, Failure};
 use vmdeck::domain::event::{Fact, FleetEvent};
-use vmdeck::domain::host::HypervisorKind;
+use vmdeck::domain::host::{HostSpec, HypervisorKind};
 use vmdeck::domain::operation::Outcome;
 use vmdeck::domain::policy::{Effect, OwnVerb, Rule};
 use vmdeck::domain::text::is_hostile;
@@ -122,6 +122,32 @@ async fn marks_are_watched_together_and_stop_together() {
     assert_eq!(screen.app.vms.watched.len(), 3);
     screen.keys("n").await;
     assert!(screen.app.vms.watched.is_empty());
+}
+
+#[tokio::test]
+async fn a_host_that_answers_covers_bad_news_of_its_own_only() {
+    let mut screen = Screen::small((120, 30));
+    let hosts = screen.app.snapshot.hosts.clone();
+    let [one, other] = [&hosts[0].spec, &hosts[1].spec];
+    let came = |spec: &HostSpec| Fact::HostCameOnline {
+        host: spec.id,
+        name: spec.name.clone(),
+    };
+    let went = Fact::HostWentOffline {
+        host: one.id,
+        name: one.name.clone(),
+        cause: Failure::new(ErrorKind::Unreachable, "timed out"),
+    };
+    for (step, shown) in [
+        (went, "timed out".to_owned()),
+        (came(other), "timed out".to_owned()),
+        (came(one), format!("{} answers", one.name)),
+        (came(other), format!("{} answers", other.name)),
+    ] {
+        let input = fact(&screen, step);
+        screen.send(input).await;
+        assert!(screen.text().contains(&shown), "{}", screen.text());
+    }
 }
 
 #[tokio::test]

@@ -358,7 +358,7 @@ fn ask_about_keys(app: &mut App) {
 fn learn(app: &mut App, event: &FleetEvent) -> Vec<Effect> {
     notify::learn(app, &event.fact);
     match &event.fact {
-        Fact::HostCameOnline { name, .. } => app.say(Role::Success, format!("{name} answers")),
+        Fact::HostCameOnline { name, .. } => app.greet_host(name),
         Fact::HostWentOffline { host, name, cause } => {
             let waits = app
                 .snapshot
