@@ -1,12 +1,13 @@
 //! The real program in a real pseudo-terminal: keys go in, a screen comes out.
 //!
 //! The rules that keep such tests from lying: wait for text with a bound, never for time; assert that
-//! something is absent only once the screen has been still; the program is killed when the test ends.
+//! something is absent only once the screen has been still; what is looked at is what a terminal shows, no frame that
+//! is half written; the program is killed when the test ends.
 
 use std::io::{Read, Write};
 use std::num::NonZeroU16;
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
@@ -16,6 +17,13 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long a screen must not change to count as still.
 const STILL: Duration = Duration::from_millis(400);
+
+/// What stands around a frame that a terminal shows at once (synchronized output, DEC mode 2026).
+const FRAME_BEGINS: &[u8] = b"\x1b[?2026h";
+const FRAME_ENDS: &[u8] = b"\x1b[?2026l";
+
+/// How long a frame may take to be written; as in terminals, one that takes longer is shown in pieces.
+const LONGEST_FRAME: Duration = Duration::from_secs(1);
 
 /// Bytes that are kept as they came.
 const RAW: usize = 256 * 1024;
@@ -48,7 +56,41 @@ struct Seen {
     /// The end of what was written, as it came.
     raw: Vec<u8>,
     last_change: Instant,
+    /// Since when a frame is being written.
+    frame: Option<Instant>,
     ended: bool,
+}
+
+impl Seen {
+    /// Whether a terminal would still show what was there before.
+    fn is_drawing(&self) -> bool {
+        !self.ended
+            && self
+                .frame
+                .is_some_and(|since| since.elapsed() < LONGEST_FRAME)
+    }
+
+    /// Takes what was written.
+    fn take(&mut self, bytes: &[u8]) {
+        self.screen.process(bytes);
+        self.bytes += bytes.len() as u64;
+        // A mark may come in two pieces.
+        let from = self.raw.len().saturating_sub(FRAME_BEGINS.len() - 1);
+        self.raw.extend_from_slice(bytes);
+        let last = |mark: &[u8]| {
+            self.raw[from..]
+                .windows(mark.len())
+                .rposition(|part| part == mark)
+        };
+        match (last(FRAME_BEGINS), last(FRAME_ENDS)) {
+            (None, None) => {}
+            (began, ended) if began > ended => self.frame = Some(Instant::now()),
+            _ => self.frame = None,
+        }
+        let old = self.raw.len().saturating_sub(RAW);
+        self.raw.drain(..old);
+        self.last_change = Instant::now();
+    }
 }
 
 /// A program running in a pseudo-terminal.
@@ -97,6 +139,7 @@ impl Pty {
             bytes: 0,
             raw: Vec::new(),
             last_change: Instant::now(),
+            frame: None,
             ended: false,
         };
         let seen = Arc::new((Mutex::new(seen), Condvar::new()));
@@ -123,29 +166,33 @@ impl Pty {
 
     /// Returns the visible screen as text.
     pub fn screen(&self) -> String {
-        self.seen.0.lock().unwrap().screen.screen().contents()
+        self.whole().screen.screen().contents()
+    }
+
+    /// What has been seen, as soon as it is no half of a frame.
+    fn whole(&self) -> MutexGuard<'_, Seen> {
+        let (lock, changed) = &*self.seen;
+        let seen = lock.lock().unwrap();
+        let (seen, _) = changed
+            .wait_timeout_while(seen, LONGEST_FRAME, |seen| seen.is_drawing())
+            .unwrap();
+        seen
     }
 
     /// Returns whether the program is on the alternate screen.
     pub fn on_alternate_screen(&self) -> bool {
-        self.seen
-            .0
-            .lock()
-            .unwrap()
-            .screen
-            .screen()
-            .alternate_screen()
+        self.whole().screen.screen().alternate_screen()
     }
 
     /// Returns whether the program has asked for the mouse.
     pub fn takes_mouse(&self) -> bool {
-        let seen = self.seen.0.lock().unwrap();
+        let seen = self.whole();
         seen.screen.screen().mouse_protocol_mode() != vt100::MouseProtocolMode::None
     }
 
     /// Returns whether the cursor is hidden.
     pub fn cursor_hidden(&self) -> bool {
-        self.seen.0.lock().unwrap().screen.screen().hide_cursor()
+        self.whole().screen.screen().hide_cursor()
     }
 
     /// Returns how many bytes the program has written.
@@ -160,10 +207,10 @@ impl Pty {
 
     /// The same with everything that a terminal keeps of a screen, colours among it.
     pub fn wait_cells(&self, what: &str, condition: impl Fn(&vt100::Screen) -> bool) -> String {
-        let (lock, changed) = &*self.seen;
+        let changed = &self.seen.1;
         let deadline = Instant::now() + PATIENCE;
-        let mut seen = lock.lock().unwrap();
         loop {
+            let seen = self.whole();
             let screen = seen.screen.screen();
             if condition(screen) {
                 return screen.contents();
@@ -179,7 +226,7 @@ impl Pty {
                 },
                 screen.contents()
             );
-            seen = changed.wait_timeout(seen, left).unwrap().0;
+            drop(changed.wait_timeout(seen, left).unwrap());
         }
     }
 
@@ -310,12 +357,7 @@ fn read_into(mut reader: Box<dyn Read + Send>, seen: &(Mutex<Seen>, Condvar)) {
         if count == 0 {
             now.ended = true;
         } else {
-            now.screen.process(&buffer[..count]);
-            now.bytes += count as u64;
-            now.raw.extend_from_slice(&buffer[..count]);
-            let old = now.raw.len().saturating_sub(RAW);
-            now.raw.drain(..old);
-            now.last_change = Instant::now();
+            now.take(&buffer[..count]);
         }
         drop(now);
         seen.1.notify_all();
