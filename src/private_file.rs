@@ -422,6 +422,7 @@ mod tests {
             Err(PrivateFileError::TooLarge { limit: 4, .. })
         ));
     }
+
     #[test]
     fn a_file_of_others_may_be_read_and_has_an_end() {
         let root = tempfile::tempdir().unwrap();

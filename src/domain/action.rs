@@ -118,11 +118,10 @@ impl ActionSpec {
 
     /// Several snapshots may be those of one VM, so that they are what is counted where they go.
     fn several(&self, verb: &str, count: usize) -> String {
-        match verb.strip_suffix(" a snapshot of") {
-            Some(verb) if self.kind == ActionKind::SnapshotDelete => {
-                format!("{verb} {count} snapshots")
-            }
-            _ => format!("{verb} {count} VMs"),
+        if self.kind == ActionKind::SnapshotDelete {
+            verb.replace("a snapshot of", &format!("{count} snapshots"))
+        } else {
+            format!("{verb} {count} VMs")
         }
     }
 }

@@ -118,6 +118,11 @@ pub struct Toast {
     pub until: Timestamp,
 }
 
+/// Whether it is news that somebody has to read.
+const fn is_bad(role: Role) -> bool {
+    matches!(role, Role::Danger | Role::Warning)
+}
+
 /// How long news stay.
 const TOAST: SignedDuration = SignedDuration::from_secs(5);
 
@@ -266,10 +271,7 @@ impl App {
 
     /// Shows a line of news.
     pub fn say(&mut self, role: Role, text: impl Into<String>) {
-        let stay = match role {
-            Role::Danger | Role::Warning => BAD_NEWS,
-            _ => TOAST,
-        };
+        let stay = if is_bad(role) { BAD_NEWS } else { TOAST };
         self.toast = Some(Toast {
             text: text.into(),
             role,
@@ -280,10 +282,9 @@ impl App {
 
     /// Tells that a host answers. Nobody has asked for it: bad news about anything else stay until they were read.
     pub fn greet_host(&mut self, host: &HostName) {
-        let stays = self.toast.as_ref().is_some_and(|toast| {
-            let is_bad = matches!(toast.role, Role::Danger | Role::Warning);
-            is_bad && toast.host.as_ref() != Some(host)
-        });
+        let toast = self.toast.as_ref();
+        let stays =
+            toast.is_some_and(|toast| is_bad(toast.role) && toast.host.as_ref() != Some(host));
         if !stays {
             self.say(Role::Success, format!("{host} answers"));
         }

@@ -159,13 +159,8 @@ pub(super) async fn run(argv: &[String], mut draft: Draft) -> Edited {
 /// Reads what was written. The editor may have put a file of its own in the place of ours: its directory keeps
 /// others out.
 fn read(file: &std::path::Path) -> Result<Result<DefinitionText, String>, PrivateFileError> {
-    let opened = std::fs::File::open(file).map_err(|source| PrivateFileError::Io {
-        doing: "open",
-        path: file.to_owned(),
-        source,
-    })?;
     let most = u64::try_from(MAX_DEFINITION).unwrap_or(u64::MAX);
-    match private_file::read_bounded(&opened, file, most) {
+    match private_file::read_public(file, most) {
         Ok(bytes) => Ok(DefinitionText::written(&bytes)),
         Err(PrivateFileError::TooLarge { .. }) => Ok(Err(
             "it is larger than 1 MiB, which no definition is".to_owned(),
